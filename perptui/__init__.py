@@ -1,0 +1,1 @@
+"""perptui: the rebalance desk for perpetual futures in a terminal."""

@@ -1,0 +1,1 @@
+"""Attach to a desk: start, reconnect, frames to messages."""

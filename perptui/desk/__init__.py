@@ -1,0 +1,1 @@
+"""The desk process: poll, hold the state, propose, confirm, send, reconcile, serve."""

@@ -1,0 +1,1 @@
+"""Estimates of returns, funding, volatility, covariance and regime."""

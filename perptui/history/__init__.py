@@ -1,0 +1,1 @@
+"""Parquet market history: read, append, check, clean."""

@@ -1,0 +1,1 @@
+"""The desk's memory: append-only hash-chained events and their projections."""

@@ -1,0 +1,1 @@
+"""Frozen records, decimal arithmetic, clocks and errors: what every other floor speaks in."""

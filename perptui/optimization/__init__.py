@@ -1,0 +1,1 @@
+"""From estimates and limits to targets and lots."""

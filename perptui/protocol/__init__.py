@@ -1,0 +1,1 @@
+"""Records between terminal and desk, and their frames."""

@@ -1,0 +1,1 @@
+"""The worker process: what it can be asked, and its loop."""

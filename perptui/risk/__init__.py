@@ -1,0 +1,1 @@
+"""Margin, liquidation and limits, in the standard library; arrays beside them."""

@@ -1,0 +1,1 @@
+"""config.toml to frozen settings; credentials; where files live."""

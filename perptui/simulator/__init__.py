@@ -1,0 +1,1 @@
+"""The simulated venue: one exchange core behind real wire protocols."""

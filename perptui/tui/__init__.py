@@ -1,0 +1,1 @@
+"""The terminal: draws views that the desk computed and posts intents."""

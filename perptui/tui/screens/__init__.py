@@ -1,0 +1,1 @@
+"""Full screens: confirmation, journal, help."""

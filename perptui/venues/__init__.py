@@ -1,0 +1,1 @@
+"""Exchanges reached through ccxt, every reply validated before it is believed."""

@@ -1,0 +1,1 @@
+"""Tests mirror the packages; architecture/ holds rules of the whole tree."""

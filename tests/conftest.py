@@ -1,0 +1,65 @@
+"""Fixtures of every test: a clean environment, the market history, snapshots in one place."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_textual_snapshot
+from syrupy.location import PyTestLocation
+
+ROOT = Path(__file__).resolve().parents[1]
+SNAPSHOTS = ROOT / "snapshots"
+XDG_DIRECTORIES = ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "CACHE_HOME")
+
+
+class SnapshotExtension(pytest_textual_snapshot.SVGImageExtension):
+    """Snapshots as plain `.svg` files under the top-level `snapshots/`, by test module."""
+
+    # The plugin sets the attribute's old name, which syrupy 7 no longer reads: it writes `.raw`.
+    file_extension = "svg"
+
+    @classmethod
+    def dirname(cls, *, test_location: PyTestLocation) -> str:
+        """Return `snapshots/<package>/<module>` for a test in `tests/<package>/<module>.py`."""
+        module = Path(test_location.filepath).resolve().relative_to(ROOT / "tests")
+        return str(SNAPSHOTS / module.with_suffix(""))
+
+
+@pytest.fixture(autouse=True)
+def _snapshots_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest_textual_snapshot, "SVGImageExtension", SnapshotExtension)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No colour switch, no settings and no files of the person who runs the tests."""
+    for name in [name for name in os.environ if _belongs_to_the_person(name)]:
+        monkeypatch.delenv(name)
+    for name in XDG_DIRECTORIES:
+        directory = tmp_path / "xdg" / name.lower()
+        directory.mkdir(parents=True, mode=0o700)
+        monkeypatch.setenv(f"XDG_{name}", str(directory))
+    # Sockets live here, and a socket's path has 107 bytes: pytest's own folders use them up.
+    with tempfile.TemporaryDirectory(prefix="pt-") as runtime:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        yield
+
+
+def _belongs_to_the_person(name: str) -> bool:
+    if name in {"NO_COLOR", "CREDENTIALS_DIRECTORY"}:
+        return True
+    if name.startswith("PERPTUI_"):
+        return name != "PERPTUI_HISTORY"
+    return name.startswith("TEXTUAL") and not name.startswith("TEXTUAL_SNAPSHOT_")
+
+
+@pytest.fixture(scope="session")
+def history_dir() -> Path:
+    """Real market history: `PERPTUI_HISTORY`, else `../shared/data` beside the repository."""
+    named = os.environ.get("PERPTUI_HISTORY")
+    directory = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not (directory / "MANIFEST.csv").is_file():
+        pytest.skip(f"no market history in {directory}: set PERPTUI_HISTORY to a directory with it")
+    return directory
