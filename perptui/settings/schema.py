@@ -1,0 +1,174 @@
+"""What config.toml says, as frozen records; the limits and strategies are model records.
+
+Units stand in the names (``_s`` seconds, ``_usd`` dollars, ``_bps`` basis points); what has no unit
+in its name is a fraction, a multiple or a word.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from perptui.model.canonical import digest_of
+from perptui.model.instrument import instrument_id
+from perptui.model.limit import Limits
+from perptui.model.record import Record
+from perptui.model.strategy import StrategyParameters
+
+Mode = Literal["paper", "export", "live", "view"]
+Endpoint = Literal["simulated", "testnet", "live"]
+Glyphs = Literal["braille", "block", "ascii"]
+
+SUPPORTED_VENUES = ("binanceusdm",)
+"""ccxt ids of the venues that this version has an adapter for."""
+
+
+class DeskSettings(Record, frozen=True):
+    """One desk.
+
+    Attributes
+    ----------
+    name : str
+        Names the desk's folder, socket and journal.
+    mode : str
+        ``paper``: orders go to the simulated venue. ``export``: orders are written to files and
+        never sent. ``live``: confirmed orders are sent. ``view``: nothing is proposed or sent.
+    account : str
+        Name of the book on screen and in the journal.
+    strategy : str
+        The strategy in force at start, a table under ``[strategy]``.
+    socket_dir : str
+        Folder of a shared desk's socket; empty for a desk of one's own.
+    export_dir : str
+        Folder for exported orders; empty for ``exports`` in the data directory.
+    """
+
+    name: str
+    mode: Mode
+    account: str
+    strategy: str
+    socket_dir: str
+    export_dir: str
+
+
+class VenueSettings(Record, frozen=True):
+    """One venue.
+
+    Attributes
+    ----------
+    endpoint : str
+        ``simulated``: the simulated venue, over a UNIX socket. ``testnet``, ``live``: the venue.
+    symbols : tuple[str, ...]
+        Contracts in CCXT's form, ``BTC/USDT:USDT``.
+    account : str
+        Sub-account; its credentials carry the same name.
+    socket : str
+        Socket of a simulated venue that already runs; empty: the desk starts one as its child.
+    """
+
+    endpoint: Endpoint
+    symbols: tuple[str, ...]
+    account: str = "main"
+    socket: str = ""
+
+
+class SimulatorSettings(Record, frozen=True):
+    """The market of the simulated venue that the desk starts.
+
+    Attributes
+    ----------
+    seed : int
+        Of the generated market.
+    data : str
+        Directory of Parquet history to replay; empty for the generated market.
+    start : str
+        ISO 8601 instant at which the replay begins; empty for the history's first usable hour.
+    speed : float
+        Venue seconds per second.
+    """
+
+    seed: int
+    data: str
+    start: str
+    speed: float
+
+
+class PollingSettings(Record, frozen=True):
+    """Seconds between two calls of a kind to one venue.
+
+    Attributes
+    ----------
+    fills_working_s : float
+        The pace of fills while orders work.
+    bars_delay_s : float
+        How long after a bar's close it is asked for.
+    stale_after_intervals : float
+        A value older than this many of its intervals is stale: shown, never acted on.
+    """
+
+    account_s: float
+    marks_s: float
+    funding_s: float
+    fills_s: float
+    fills_working_s: float
+    open_orders_s: float
+    book_s: float
+    bars_delay_s: float
+    markets_s: float
+    tiers_s: float
+    clock_s: float
+    reconcile_s: float
+    stale_after_intervals: float
+
+
+class ConfirmationSettings(Record, frozen=True):
+    """How long a confirmation stands, monotonic seconds."""
+
+    expiry_s: float
+
+
+class Appearance(Record, frozen=True):
+    """How the terminal draws; `theme` names a file in ``themes/`` without its ending."""
+
+    theme: str
+    low_bandwidth: bool
+    glyphs: Glyphs
+
+
+class Settings(Record, frozen=True):
+    """Everything that config.toml can say; `strategy` and `venues` by name."""
+
+    desk: DeskSettings
+    venues: dict[str, VenueSettings]
+    simulator: SimulatorSettings
+    polling: PollingSettings
+    confirmation: ConfirmationSettings
+    strategy: dict[str, StrategyParameters]
+    limits: Limits
+    ui: Appearance
+    keymap: dict[str, str]
+
+    @property
+    def chosen_strategy(self) -> StrategyParameters:
+        """The strategy in force at start."""
+        return self.strategy[self.desk.strategy]
+
+    @property
+    def instrument_ids(self) -> tuple[str, ...]:
+        """Ids of all configured contracts, ``venue:SYMBOL``, in the file's order."""
+        return tuple(
+            instrument_id(venue, symbol)
+            for venue, venue_settings in self.venues.items()
+            for symbol in venue_settings.symbols
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of all that a decision depends on.
+
+        Appearance and keys are left out: another theme voids no confirmation.
+        """
+        decisive = msgspec.structs.asdict(self)
+        del decisive["ui"], decisive["keymap"]
+        return digest_of(decisive)
