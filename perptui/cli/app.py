@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from perptui.model.errors import PerptuiError, InputError
+from perptui.model.errors import InputError, PerptuiError
 
 EXIT_DONE = 0
 EXIT_REFUSED = 2

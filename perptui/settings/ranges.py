@@ -1,0 +1,197 @@
+"""What each number of config.toml may be, and how the numbers must agree with each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+
+from perptui.model.clock import parse_iso
+from perptui.model.errors import ConfigError
+from perptui.model.instrument import split_id
+from perptui.settings.schema import SUPPORTED_VENUES, Settings
+
+DAY_S = 86_400.0
+
+# (lowest, highest), both allowed; a path may hold * for a name.
+RANGES: dict[str, tuple[float, float]] = {
+    "simulator.seed": (0, 2**32 - 1),
+    "simulator.speed": (0.001, 100_000),
+    "polling.stale_after_intervals": (1, 100),
+    "polling.bars_delay_s": (0, 600),
+    "polling.markets_s": (60, 7 * DAY_S),
+    "polling.tiers_s": (60, 7 * DAY_S),
+    "polling.*": (0.2, 3600),
+    "confirmation.expiry_s": (5, 300),
+    "strategy.*.horizon_days": (1, 30),
+    "strategy.*.risk_aversion": (1e-3, 1000),
+    "strategy.*.cost_aversion": (0, 100),
+    "strategy.*.uncertainty": (0, 10),
+    "strategy.*.volatility_halflife_days": (0.5, 365),
+    "strategy.*.correlation_halflife_days": (0.5, 730),
+    "strategy.*.volatility_target": (0.01, 5),
+    "strategy.*.exposure_by_regime": (0, 10),
+    "strategy.*.exposure_min": (0, 1),
+    "strategy.*.margin_cushion": (0, 100),
+    "strategy.*.cluster_correlation": (0, 1),
+    "strategy.*.cluster_gross_max": (0, 10),
+    "limits.gross_max": (0, 10),
+    "limits.net_min": (-10, 10),
+    "limits.net_max": (-10, 10),
+    "limits.coin_net_max": (0, 10),
+    "limits.coin_gross_max": (0, 10),
+    "limits.venue_gross_max": (0, 10),
+    "limits.margin_ratio_max": (0, 0.99),
+    "limits.liquidation_distance_min": (0, 1),
+    "limits.turnover_max": (0, 20),
+    "limits.volatility_max": (0, 10),
+    "limits.participation_max": (0, 1),
+    "limits.drawdown_max": (0, 1),
+    "limits.*_notional_max_usd": (0, 1e12),
+    "limits.ticket_legs_max": (0, 500),
+    "limits.collar_bps": (0, 200),
+    "limits.collar_reducing_max_bps": (0, 200),
+    "limits.daily_loss_max": (0, 1),
+    "limits.messages_per_second": (1, 100),
+    "limits.messages_per_minute": (1, 6000),
+}
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_SYMBOL = re.compile(r"[A-Z0-9]{1,20}/[A-Z]{2,10}:[A-Z]{2,10}")
+
+
+def range_of(path: str) -> tuple[float, float] | None:
+    """Return the (lowest, highest) allowed value at a dotted path; None where any will do."""
+    for pattern, bounds in RANGES.items():
+        if fnmatchcase(path, pattern):
+            return bounds
+    return None
+
+
+def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (dotted path, "expected X, was Y; do Z") for each way the settings disagree."""
+    for check in _CHECKS:
+        yield from check(settings)
+
+
+def _names(settings: Settings) -> Iterator[tuple[str, str]]:
+    named = {"desk.name": settings.desk.name, "desk.account": settings.desk.account}
+    named |= {f"venues.{venue}.account": of.account for venue, of in settings.venues.items()}
+    for path, name in named.items():
+        if not _NAME.fullmatch(name):
+            yield (
+                path,
+                f"expected 1 to 32 of a-z, 0-9, - and _, was {name!r}; it names files, so "
+                "choose another",
+            )
+
+
+def _strategy(settings: Settings) -> Iterator[tuple[str, str]]:
+    if settings.desk.strategy not in settings.strategy:
+        known = ", ".join(settings.strategy)
+        yield (
+            "desk.strategy",
+            f"expected one of {known}, was {settings.desk.strategy!r}; "
+            "name a table under [strategy]",
+        )
+
+
+def _venues(settings: Settings) -> Iterator[tuple[str, str]]:
+    if not settings.venues:
+        yield "venues", "expected at least one venue, was none; add [venues.binanceusdm]"
+    for name, venue in settings.venues.items():
+        path = f"venues.{name}"
+        if name not in SUPPORTED_VENUES:
+            known = ", ".join(SUPPORTED_VENUES)
+            yield path, f"expected one of {known}, was {name!r}; this version has no adapter for it"
+        if venue.socket and venue.endpoint != "simulated":
+            yield (
+                f"{path}.socket",
+                f"expected no socket with endpoint {venue.endpoint!r}, was {venue.socket!r}; "
+                'empty it, or set endpoint = "simulated"',
+            )
+        yield from _endpoint(settings, name)
+        yield from _symbols(f"{path}.symbols", venue.symbols)
+
+
+def _endpoint(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
+    mode, endpoint = settings.desk.mode, settings.venues[name].endpoint
+    if mode == "paper" and endpoint != "simulated":
+        yield (
+            f"venues.{name}.endpoint",
+            f'expected "simulated" in paper mode, was {endpoint!r}; set it so, or choose '
+            "another desk.mode",
+        )
+    if mode == "live" and endpoint == "simulated":
+        yield (
+            f"venues.{name}.endpoint",
+            'expected "testnet" or "live" in live mode, was \'simulated\'; set it so, or set '
+            'desk.mode = "paper"',
+        )
+
+
+def _symbols(path: str, symbols: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    if not symbols:
+        yield path, "expected at least one contract, was none; write some like BTC/USDT:USDT"
+    for symbol in symbols:
+        if not _SYMBOL.fullmatch(symbol):
+            yield path, f"expected BASE/QUOTE:SETTLE, was {symbol!r}; write it like BTC/USDT:USDT"
+    if len(set(symbols)) < len(symbols):
+        yield path, f"expected each contract once, was {list(symbols)}; take out the repetition"
+
+
+def _simulator(settings: Settings) -> Iterator[tuple[str, str]]:
+    start = settings.simulator.start
+    if not start:
+        return
+    try:
+        parse_iso(start)
+    except ValueError:
+        yield (
+            "simulator.start",
+            f"expected an ISO 8601 instant, was {start!r}; write it like 2024-08-04T12:00Z",
+        )
+
+
+def _limits(settings: Settings) -> Iterator[tuple[str, str]]:
+    limits = settings.limits
+    for low, high in (
+        ("net_min", "net_max"),
+        ("coin_net_max", "coin_gross_max"),
+        ("order_notional_max_usd", "ticket_notional_max_usd"),
+        ("ticket_notional_max_usd", "day_notional_max_usd"),
+        ("collar_bps", "collar_reducing_max_bps"),
+        ("messages_per_second", "messages_per_minute"),
+    ):
+        if getattr(limits, low) > getattr(limits, high):
+            yield (
+                f"limits.{low}",
+                f"expected at most limits.{high} = {getattr(limits, high)}, was "
+                f"{getattr(limits, low)}; lower it or raise the other",
+            )
+    for identifier in limits.restricted:
+        try:
+            split_id(identifier)
+        except ValueError as error:
+            yield "limits.restricted", str(error)
+
+
+_CHECKS: tuple[Callable[[Settings], Iterator[tuple[str, str]]], ...] = (
+    _names,
+    _strategy,
+    _venues,
+    _simulator,
+    _limits,
+)
+
+
+def refuse_contradictions(settings: Settings, where: Callable[[str], str]) -> None:
+    """Raise for the first contradiction; `where` says where a dotted path was set.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, where it stands and the cure.
+    """
+    for path, text in contradictions(settings):
+        raise ConfigError(f"{path}{where(path)}: {text}")
