@@ -1,0 +1,74 @@
+"""RFC 8785: the examples of its section 3.2.3 and appendix B."""
+
+from __future__ import annotations
+
+import json
+import struct
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perptui.model.canonical import canonical_json, digest_of
+from perptui.model.limit import LimitCheck
+
+
+def _double(bits: str) -> float:
+    value: float = struct.unpack(">d", bytes.fromhex(bits))[0]
+    return value
+
+
+# RFC 8785, appendix B: IEEE 754 bits and the text they must serialise to.
+NUMBERS = [
+    ("0000000000000000", "0"),
+    ("8000000000000000", "0"),
+    ("0000000000000001", "5e-324"),
+    ("8000000000000001", "-5e-324"),
+    ("7fefffffffffffff", "1.7976931348623157e+308"),
+    ("4340000000000000", "9007199254740992"),
+    ("4430000000000000", "295147905179352830000"),
+    ("44b52d02c7e14af5", "9.999999999999997e+22"),
+    ("44b52d02c7e14af6", "1e+23"),
+    ("44b52d02c7e14af7", "1.0000000000000001e+23"),
+    ("444b1ae4d6e2ef4e", "999999999999999700000"),
+    ("444b1ae4d6e2ef50", "1e+21"),
+    ("3eb0c6f7a0b5ed8c", "9.999999999999997e-7"),
+    ("3eb0c6f7a0b5ed8d", "0.000001"),
+    ("41b3de4355555553", "333333333.3333332"),
+    ("becbf647612f3696", "-0.0000033333333333333333"),
+    ("43143ff3c1cb0959", "1424953923781206.2"),
+]
+
+
+@pytest.mark.parametrize(("bits", "text"), NUMBERS)
+def test_numbers_follow_appendix_b(bits: str, text: str) -> None:
+    assert canonical_json(_double(bits)).decode() == text
+
+
+def test_the_example_of_section_3_2_3_sorts_by_utf16() -> None:
+    value = {"€": 1, "\r": 2, "דּ": 3, "1": 4, "😀": 5, "\x80": 6, "ö": 7}
+    keys = list(json.loads(canonical_json(value)))
+    assert keys == ["\r", "1", "\x80", "ö", "€", "😀", "דּ"]
+
+
+def test_decimals_are_text_and_equal_however_entered() -> None:
+    assert canonical_json({"price": Decimal("1E+2")}) == b'{"price":"100"}'
+    assert digest_of(Decimal("97844.20")) == digest_of(Decimal("97844.2"))
+
+
+def test_a_record_is_an_object_of_its_fields() -> None:
+    check = LimitCheck(name="gross", value=1.5, limit=3.0, ok=True)
+    assert canonical_json(check) == (
+        b'{"at_least":false,"binding":false,"limit":3,"name":"gross","ok":true,"value":1.5}'
+    )
+
+
+def test_what_json_cannot_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        canonical_json([float("nan")])
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_survive_a_round_trip(value: float) -> None:
+    assert float(json.loads(canonical_json(value))) == value
