@@ -1,1 +1,1 @@
-"""Records between terminal and desk, and their frames."""
+"""Records between terminal and desk: views one way, intents the other, frames around both."""

@@ -47,9 +47,9 @@ def test_numbers_follow_appendix_b(bits: str, text: str) -> None:
 
 
 def test_the_example_of_section_3_2_3_sorts_by_utf16() -> None:
-    value = {"€": 1, "\r": 2, "דּ": 3, "1": 4, "😀": 5, "\x80": 6, "ö": 7}
+    value = {"€": 1, "\r": 2, "\ufb33": 3, "1": 4, "😀": 5, "\x80": 6, "ö": 7}
     keys = list(json.loads(canonical_json(value)))
-    assert keys == ["\r", "1", "\x80", "ö", "€", "😀", "דּ"]
+    assert keys == ["\r", "1", "\x80", "ö", "€", "😀", "\ufb33"]
 
 
 def test_decimals_are_text_and_equal_however_entered() -> None:

@@ -16,16 +16,16 @@ from perptui.model.record import Record
 
 class _Nested(Record, frozen=True):
     rows: tuple[tuple[float, ...], ...] = ()
-    by_name: dict[str, float] = {}
+    by_name: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 def test_no_record_holds_what_is_not_finite(bad: float) -> None:
-    with pytest.raises(ValueError, match="finite LimitCheck.value"):
+    with pytest.raises(ValueError, match=r"finite LimitCheck\.value"):
         LimitCheck(name="gross", value=bad, limit=3.0, ok=False)
-    with pytest.raises(ValueError, match="finite _Nested.rows"):
+    with pytest.raises(ValueError, match=r"finite _Nested\.rows"):
         _Nested(rows=((0.25, bad),))
-    with pytest.raises(ValueError, match="finite _Nested.by_name"):
+    with pytest.raises(ValueError, match=r"finite _Nested\.by_name"):
         _Nested(by_name={"a": bad})
     with pytest.raises(ValueError, match=r"finite Quote\.mark"):
         Quote(id="v:A/B:B", ts_ms=5, mark=Decimal(bad))

@@ -1,0 +1,114 @@
+"""What the desk asks of the quant process, and what comes back.
+
+Jobs travel as length-prefixed msgpack over a socketpair; one is in flight at a time.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from perptui.model.forecast import Estimates
+from perptui.model.limit import Limits
+from perptui.model.market import Bar, FundingSettlement
+from perptui.model.proposal import Proposal
+from perptui.model.record import Record
+from perptui.model.snapshot import MarketSnapshot
+from perptui.model.strategy import StrategyParameters
+
+
+class BarSeries(Record, frozen=True, tag=True):
+    """Closed bars of one contract, rising in time; `kind` is "1h" or "mark-1h"."""
+
+    venue: str
+    venue_symbol: str
+    kind: str
+    bars: tuple[Bar, ...]
+
+
+class FundingSeries(Record, frozen=True, tag=True):
+    """Settled funding of one contract, rising in time."""
+
+    venue: str
+    venue_symbol: str
+    settlements: tuple[FundingSettlement, ...]
+
+
+class AppendHistory(Record, frozen=True, tag=True):
+    """Keep these observations; what is already kept is left alone."""
+
+    series: tuple[BarSeries | FundingSeries, ...]
+
+
+class AskHistory(Record, frozen=True, tag=True):
+    """Say how far the kept history reaches."""
+
+
+class HistoryReach(Record, frozen=True, tag=True):
+    """Last stamp kept per series: key ``venue/VENUE_SYMBOL-kind``, value venue ms."""
+
+    last_ms: dict[str, int]
+    notes: tuple[str, ...] = ()
+    """What cleaning did, in words."""
+
+
+class EstimateJob(Record, frozen=True, tag=True):
+    """Estimate everything at the snapshot's time for one strategy's horizon."""
+
+    snapshot: MarketSnapshot
+    strategy: StrategyParameters
+    exposure_before: float | None = None
+    """Exposure scale of the previous bar, for its rate limit; None at the start."""
+
+
+class ProposeJob(Record, frozen=True, tag=True):
+    """Estimate, optimise, round and check. `overrides` fixes targets by instrument id."""
+
+    snapshot: MarketSnapshot
+    strategy: StrategyParameters
+    limits: Limits
+    overrides: dict[str, float] = {}
+    exposure_before: float | None = None
+
+
+class EstimateDone(Record, frozen=True, tag=True):
+    """Answer to `EstimateJob`."""
+
+    estimates: Estimates
+
+
+class ProposeDone(Record, frozen=True, tag=True):
+    """Answer to `ProposeJob`; the estimates it rests on come along."""
+
+    proposal: Proposal
+    estimates: Estimates
+
+
+class JobFailed(Record, frozen=True, tag=True):
+    """The job was refused or crashed; `kind` is the error class, `text` is for a person."""
+
+    kind: str
+    text: str
+
+
+Job = AppendHistory | AskHistory | EstimateJob | ProposeJob
+JobResult = HistoryReach | EstimateDone | ProposeDone | JobFailed
+
+
+class JobRequest(Record, frozen=True):
+    """One job with its number."""
+
+    number: int
+    job: Job
+
+
+class JobReply(Record, frozen=True):
+    """The answer to the job of the same number; `seconds` is the worker's wall time."""
+
+    number: int
+    result: JobResult
+    seconds: float
+
+
+encode = msgspec.msgpack.Encoder(decimal_format="string").encode
+decode_request = msgspec.msgpack.Decoder(JobRequest).decode
+decode_reply = msgspec.msgpack.Decoder(JobReply).decode

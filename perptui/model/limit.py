@@ -1,0 +1,104 @@
+"""The desk's limits, and the result of checking one. Fractions, never percent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from perptui.model.record import Record
+
+
+class Limits(Record, frozen=True):
+    """Every limit of the desk; none has a default, so an absent one is an error.
+
+    Book limits (all as multiples or fractions of equity E unless said):
+
+    Attributes
+    ----------
+    gross_max : float
+        sum|w|.
+    net_min, net_max : float
+        Bounds on sum w.
+    coin_net_max, coin_gross_max : float
+        Bounds on |sum w| and sum|w| over the contracts of one coin, all venues together.
+    venue_gross_max : float
+        sum|x| at one venue over that venue's equity.
+    margin_ratio_max : float
+        Maintenance margin over equity of each margin account; 1 is liquidation.
+    liquidation_distance_min : float
+        Smallest common price move (either way) that would liquidate an account.
+    turnover_max : float
+        ½ sum|z|, one-way turnover of a proposal.
+    volatility_max : float
+        Annualised volatility of the book.
+    participation_max : float
+        Trade notional over the contract's average daily volume.
+    drawdown_max : float
+        1 - equity/peak at which only reducing is allowed.
+
+    Order limits:
+
+    order_notional_max_usd, ticket_notional_max_usd, day_notional_max_usd : Decimal
+        Largest leg, ticket, and sum over a UTC day.
+    ticket_legs_max : int
+        Most legs of one ticket.
+    collar_bps : float
+        Distance of a limit price from the mark, basis points.
+    collar_reducing_max_bps : float
+        Widest collar of a reducing leg, basis points.
+    daily_loss_max : float
+        Loss of the UTC day, fraction of equity at its start, at which sending stops.
+    messages_per_second, messages_per_minute : int
+        Throttle on messages to one venue; cancels have their own reserve.
+    restricted : tuple[str, ...]
+        Instrument ids that may not be traded.
+    """
+
+    gross_max: float
+    net_min: float
+    net_max: float
+    coin_net_max: float
+    coin_gross_max: float
+    venue_gross_max: float
+    margin_ratio_max: float
+    liquidation_distance_min: float
+    turnover_max: float
+    volatility_max: float
+    participation_max: float
+    drawdown_max: float
+    order_notional_max_usd: Decimal
+    ticket_notional_max_usd: Decimal
+    day_notional_max_usd: Decimal
+    ticket_legs_max: int
+    collar_bps: float
+    collar_reducing_max_bps: float
+    daily_loss_max: float
+    messages_per_second: int
+    messages_per_minute: int
+    restricted: tuple[str, ...]
+
+
+class LimitCheck(Record, frozen=True):
+    """One limit held against one book.
+
+    Attributes
+    ----------
+    name : str
+        Stable name: ``gross``, ``net_min``, ``net_max``, ``coin_net:BTC``, ``coin_gross:BTC``,
+        ``venue_gross:<account>``, ``margin_ratio:<account>``, ``liquidation:<account>``,
+        ``turnover``, ``volatility``, ``participation:<id>``, ``drawdown``.
+    value, limit : float
+        In the units of the limit.
+    ok : bool
+        True when the value keeps to the limit exactly (no tolerance).
+    at_least : bool
+        True when the limit is a floor (``net_min``, ``liquidation:*``), else a ceiling.
+    binding : bool
+        True when the value stands at the limit within 1e-6 of its scale before rounding.
+    """
+
+    name: str
+    value: float
+    limit: float
+    ok: bool
+    at_least: bool = False
+    binding: bool = False

@@ -1,0 +1,152 @@
+"""Orders, tickets and fills: the only words in which anything is ever sent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from perptui.model.record import Record
+
+
+class Side(StrEnum):
+    """Direction of an order."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Effect(StrEnum):
+    """What an order does to the position it meets."""
+
+    ADD = "ADD"
+    REDUCE = "REDUCE"
+    FLIP = "FLIP"
+
+
+class LegState(StrEnum):
+    """Life of a leg (safety.md, Journal)."""
+
+    PROPOSED = "PROPOSED"
+    CONFIRMED = "CONFIRMED"
+    SENDING = "SENDING"
+    ACKED = "ACKED"
+    REJECTED = "REJECTED"
+    NOT_SENT = "NOT_SENT"
+    UNKNOWN = "UNKNOWN"
+    OPEN = "OPEN"
+    PARTIAL = "PARTIAL"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    NEVER_ACCEPTED = "NEVER_ACCEPTED"
+
+
+TERMINAL_STATES = frozenset(
+    {
+        LegState.REJECTED,
+        LegState.NOT_SENT,
+        LegState.FILLED,
+        LegState.CANCELED,
+        LegState.EXPIRED,
+        LegState.NEVER_ACCEPTED,
+    }
+)
+
+
+class OrderIntent(Record, frozen=True):
+    """One order as proposed: LIMIT, immediate or cancel, at the collar.
+
+    Attributes
+    ----------
+    contracts : Decimal
+        Unsigned quantity, a multiple of the instrument's step.
+    notional_usd : Decimal
+        contracts x contract size x mark.
+    mark_price : Decimal
+        The mark the intent was made from.
+    fee_usd, slippage_usd : Decimal
+        Expected cost, positive.
+    before, after : Decimal
+        Signed position in contracts around the order.
+    """
+
+    id: str
+    side: Side
+    effect: Effect
+    contracts: Decimal
+    notional_usd: Decimal
+    limit_price: Decimal
+    mark_price: Decimal
+    reduce_only: bool
+    before: Decimal
+    after: Decimal
+    fee_usd: Decimal = Decimal(0)
+    slippage_usd: Decimal = Decimal(0)
+
+
+class Leg(Record, frozen=True):
+    """An intent inside a ticket, with the client id it keeps for ever."""
+
+    index: int
+    client_id: str
+    intent: OrderIntent
+
+
+class Ticket(Record, frozen=True):
+    """What one confirmation covers. `token` is the SHA-256 of everything that was shown.
+
+    `purpose` is "send" or "export"; `text` the canonical 80-column screen, line by line.
+    """
+
+    id: str
+    purpose: str
+    desk: str
+    account: str
+    trader: str
+    created_ms: int
+    expires_mono: float
+    proposal_digest: str
+    settings_digest: str
+    model_version: str
+    legs: tuple[Leg, ...]
+    text: tuple[str, ...]
+    token: str
+
+
+class OrderReport(Record, frozen=True):
+    """What a venue says of one order. Quantities in contracts, unsigned."""
+
+    id: str
+    client_id: str
+    venue_order_id: str
+    state: LegState
+    side: Side
+    contracts: Decimal
+    filled: Decimal
+    average_price: Decimal | None
+    ts_ms: int
+
+
+class Fill(Record, frozen=True):
+    """One execution. `fee_usd` positive is paid."""
+
+    id: str
+    trade_id: str
+    venue_order_id: str
+    side: Side
+    contracts: Decimal
+    price: Decimal
+    fee_usd: Decimal
+    ts_ms: int
+    client_id: str = ""
+    maker: bool = False
+
+
+class Outcome(Record, frozen=True):
+    """How one attempt to send ended: ACKED, REJECTED, NOT_SENT or UNKNOWN, and why."""
+
+    state: LegState
+    code: str = ""
+    text: str = ""
+    report: OrderReport | None = None
+    until_ms: int | None = None

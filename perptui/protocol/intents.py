@@ -1,0 +1,116 @@
+"""What a terminal asks of the desk. An intent is a wish: the desk answers each with a `Reply`."""
+
+from __future__ import annotations
+
+from perptui.model.record import Record
+
+
+class Solve(Record, frozen=True, tag=True):
+    """Make a new proposal; `strategy` "" keeps the present one. Drops the what-if's edits."""
+
+    strategy: str = ""
+
+
+class Reestimate(Record, frozen=True, tag=True):
+    """Estimate again from the newest bars and snapshot."""
+
+
+class EditTarget(Record, frozen=True, tag=True):
+    """Ask what would be if the weight of `id` were fixed at `weight` (fraction of equity)."""
+
+    id: str
+    weight: float
+
+
+class ResetTargets(Record, frozen=True, tag=True):
+    """Drop the edit of `id`, or all edits when it is ""."""
+
+    id: str = ""
+
+
+class Undo(Record, frozen=True, tag=True):
+    """Step back to the previous what-if."""
+
+
+class Redo(Record, frozen=True, tag=True):
+    """Step forward again."""
+
+
+class OpenTicket(Record, frozen=True, tag=True):
+    """Turn the fresh proposal `digest` into a ticket to be confirmed; `purpose`: send or export.
+
+    `columns`, `rows` is the terminal's size: refused below 80x24.
+    """
+
+    digest: str
+    purpose: str
+    columns: int
+    rows: int
+
+
+class ConfirmTicket(Record, frozen=True, tag=True):
+    """The typed confirmation: last four characters of the token.
+
+    `seen_end`: the last leg was scrolled into view. `key_gaps_ms`: time between the typed keys.
+    """
+
+    id: str
+    typed: str
+    seen_end: bool
+    key_gaps_ms: tuple[float, ...]
+    columns: int
+    rows: int
+
+
+class RejectTicket(Record, frozen=True, tag=True):
+    """Close the ticket without sending; it is journalled."""
+
+    id: str
+    reason: str = ""
+
+
+class CloseTicket(Record, frozen=True, tag=True):
+    """Leave the progress screen; the ticket itself goes on."""
+
+    id: str
+
+
+class ExportOrders(Record, frozen=True, tag=True):
+    """Write the fresh proposal's orders to CSV and JSON instead of sending them."""
+
+    digest: str
+
+
+class CancelWorking(Record, frozen=True, tag=True):
+    """Cancel all our working orders."""
+
+
+class Kill(Record, frozen=True, tag=True):
+    """Go to HALTED (or `state` "REDUCING"); journalled with the reason."""
+
+    reason: str
+    state: str = "HALTED"
+
+
+class Quit(Record, frozen=True, tag=True):
+    """Leave with this terminal; `leave_desk` asks a private desk to go on without it."""
+
+    leave_desk: bool = False
+
+
+Intent = (
+    Solve
+    | Reestimate
+    | EditTarget
+    | ResetTargets
+    | Undo
+    | Redo
+    | OpenTicket
+    | ConfirmTicket
+    | RejectTicket
+    | CloseTicket
+    | ExportOrders
+    | CancelWorking
+    | Kill
+    | Quit
+)

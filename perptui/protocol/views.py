@@ -1,0 +1,357 @@
+"""What the desk shows: one record a panel, replaced whole, each with its sequence number.
+
+A terminal derives no risk or money figure from these: it sorts, scales and formats. Instants
+named ``*_mono`` are monotonic seconds of the machine, so a terminal shows ages without asking.
+``waiting`` is a line in words while a panel has nothing to show; it is None when the figures
+stand.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from perptui.model.record import Record
+
+
+class Feed(Record, frozen=True):
+    """Age of one venue's worst poll: stale when older than three of its intervals."""
+
+    venue: str
+    observed_mono: float | None
+    stale: bool
+    text: str = ""
+    """Why it is stale, in words ("bad response", "rate limited until 12:04")."""
+
+
+class EventLine(Record, frozen=True):
+    """One line of news, already safe to show. `level`: info, warn or alarm."""
+
+    ts_ms: int
+    level: str
+    text: str
+
+
+class StatusView(Record, frozen=True):
+    """The status lines that are always there.
+
+    `mode` in words: PAPER, EXPORT, LIVE, VIEW. `market`: "SIMULATED MARKET", "REPLAY", or "".
+    `today_*` since 00:00 UTC or the desk's start, whichever is later; price + funding + fees is
+    the total (fees negative). `liquidation_*` of the worst account, fractions with their sign.
+    `venue_ms` was read at `venue_mono` and runs at `speed`.
+    """
+
+    mode: str
+    desk: str
+    account: str
+    market: str
+    venue_ms: int
+    venue_mono: float
+    speed: float
+    feeds: tuple[Feed, ...] = ()
+    quant: str = "starting"
+    equity_usd: Decimal | None = None
+    today_usd: Decimal | None = None
+    today_price_usd: Decimal | None = None
+    today_funding_usd: Decimal | None = None
+    today_fees_usd: Decimal | None = None
+    drawdown: float | None = None
+    drawdown_max: float | None = None
+    gross: float | None = None
+    gross_max: float | None = None
+    worst_account: str = ""
+    margin_ratio: float | None = None
+    liquidation_down: float | None = None
+    liquidation_up: float | None = None
+    free_usd: tuple[tuple[str, Decimal], ...] = ()
+    regime: str = ""
+    regime_probability: float | None = None
+    regime_since_ms: int | None = None
+    exposure: float | None = None
+    breaches: tuple[str, ...] = ()
+    """Names of breached limits of the present book."""
+    proposal: str = ""
+    """First four characters of the fresh proposal's digest, "" when there is none."""
+    proposal_mends: bool = False
+    next_funding_ms: int | None = None
+    carry_usd_day: Decimal | None = None
+    carry_usd_day_after: Decimal | None = None
+    unknown_legs: int = 0
+    working_orders: int = 0
+    kill_state: str = "ACTIVE"
+    sends_locked: str = ""
+    """Why nothing may be sent, in words; "" when sending is possible."""
+    news: tuple[EventLine, ...] = ()
+
+
+class PositionRow(Record, frozen=True):
+    """One position; `contracts` signed.
+
+    `liquidation_distance` is the name's own move with the others frozen, a signed fraction of the
+    mark (None: cannot be liquidated alone).
+    """
+
+    id: str
+    coin: str
+    venue: str
+    contracts: Decimal
+    notional_usd: Decimal
+    entry_price: Decimal
+    mark_price: Decimal
+    unrealised_usd: Decimal
+    weight: float
+    observed_mono: float
+    stale: bool = False
+    funding_rate: float | None = None
+    funding_interval_h: float | None = None
+    carry_usd_day: Decimal | None = None
+    weight_target: float | None = None
+    liquidation_distance: float | None = None
+    venue_liquidation_price: Decimal | None = None
+    funding_today_usd: Decimal | None = None
+
+
+class PositionsView(Record, frozen=True):
+    """Positions and their totals; notional signed in the rows' side, `gross_usd` unsigned."""
+
+    rows: tuple[PositionRow, ...] = ()
+    gross_usd: Decimal | None = None
+    net_usd: Decimal | None = None
+    unrealised_usd: Decimal | None = None
+    carry_usd_day: Decimal | None = None
+    gross: float | None = None
+    gross_target: float | None = None
+    observed_mono: float | None = None
+    waiting: str | None = "waiting for positions and marks"
+
+
+class FundingRow(Record, frozen=True):
+    """Funding of one contract, held or watched; rates per `interval_h` as fractions."""
+
+    id: str
+    coin: str
+    venue: str
+    rate: float
+    interval_h: float
+    next_ms: int
+    apr: float
+    observed_mono: float
+    stale: bool = False
+    mean_7d: float | None = None
+    mean_30d: float | None = None
+    apr_sd: float | None = None
+    z: float | None = None
+    trend: tuple[float, ...] = ()
+    carry_usd_day: Decimal | None = None
+    carry_usd_day_after: Decimal | None = None
+    best_venue: str = ""
+
+
+class FundingView(Record, frozen=True):
+    """Funding carry of the book: now, and after the fresh proposal."""
+
+    rows: tuple[FundingRow, ...] = ()
+    next_ms: int | None = None
+    carry_usd_day: Decimal | None = None
+    carry_usd_day_after: Decimal | None = None
+    observed_mono: float | None = None
+    waiting: str | None = "waiting for funding rates"
+
+
+class ModelRow(Record, frozen=True):
+    """A variance model: its weight in the combination and its mean QLIKE (None: too few)."""
+
+    name: str
+    weight: float
+    qlike: float | None
+
+
+class RegimeView(Record, frozen=True):
+    """Volatility and regime; volatilities annualised fractions; probabilities calm..crisis."""
+
+    label: str = ""
+    probabilities: tuple[float, ...] = ()
+    since_ms: int | None = None
+    exposure: float | None = None
+    exposure_before: float | None = None
+    evidence: tuple[str, ...] = ()
+    forecast_volatility: float | None = None
+    realised_7d: float | None = None
+    ratio_7d: float | None = None
+    track_ms: tuple[int, ...] = ()
+    track_forecast: tuple[float, ...] = ()
+    track_realised: tuple[float, ...] = ()
+    models: tuple[ModelRow, ...] = ()
+    bar_ms: int | None = None
+    observed_mono: float | None = None
+    waiting: str | None = "waiting for market history"
+
+
+class RebalanceRow(Record, frozen=True):
+    """One line of the proposal. `carry_usd_day` is the change the trade makes."""
+
+    id: str
+    coin: str
+    venue: str
+    weight_now: float
+    weight_target: float
+    weight_rounded: float
+    trade_usd: Decimal
+    cost_usd: Decimal
+    carry_usd_day: Decimal
+    why: str
+    side: str = ""
+    effect: str = ""
+    contracts: Decimal | None = None
+    limit_price: Decimal | None = None
+    edited: bool = False
+
+
+class Comparison(Record, frozen=True):
+    """One figure of the book now and after; `unit`: x, fraction, usd_day, annual."""
+
+    name: str
+    unit: str
+    now: float | None
+    after: float | None
+
+
+class RebalanceView(Record, frozen=True):
+    """The proposal, or the what-if, that stands. `state`: none, solving, ready, failed."""
+
+    state: str = "none"
+    strategy: str = ""
+    status: str = ""
+    digest: str = ""
+    solve_ms: float | None = None
+    regime: str = ""
+    exposure: float | None = None
+    rows: tuple[RebalanceRow, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    turnover: float | None = None
+    cost_usd: Decimal | None = None
+    exportable: bool = False
+    reasons: tuple[str, ...] = ()
+    what_if: bool = False
+    edits: int = 0
+    can_undo: bool = False
+    can_redo: bool = False
+    observed_mono: float | None = None
+    expires_mono: float | None = None
+    """When the proposal grows too old to be confirmed."""
+    waiting: str | None = "r solves: waiting for estimates"
+
+
+class LimitRow(Record, frozen=True):
+    """One limit now and after the proposal. States: ok, WARN, BREACH, BINDS; words, not colours.
+
+    `unit`: x (multiple of equity), fraction, usd. `at_least`: the limit is a floor.
+    """
+
+    name: str
+    unit: str
+    limit: float
+    now: float | None
+    state: str
+    after: float | None = None
+    state_after: str = ""
+    at_least: bool = False
+    price_usd_day: float | None = None
+    """$ a day that one more percentage point would be worth; 0 when not binding."""
+
+
+class LimitsView(Record, frozen=True):
+    """Every limit of the desk."""
+
+    rows: tuple[LimitRow, ...] = ()
+    observed_mono: float | None = None
+    waiting: str | None = "waiting for positions and marks"
+
+
+class TicketRow(Record, frozen=True):
+    """A ticket in the journal view."""
+
+    id: str
+    created_ms: int
+    purpose: str
+    trader: str
+    legs: int
+    filled: int
+    state: str
+    digest: str
+
+
+class JournalRow(Record, frozen=True):
+    """An event of the journal, newest last."""
+
+    seq: int
+    ts_ms: int
+    actor: str
+    kind: str
+    text: str
+
+
+class JournalView(Record, frozen=True):
+    """The journal's tail and whether its chain verified."""
+
+    tickets: tuple[TicketRow, ...] = ()
+    events: tuple[JournalRow, ...] = ()
+    verified: str = ""
+    """"chain verified to 123" or what is wrong."""
+    path: str = ""
+
+
+class LegProgress(Record, frozen=True):
+    """Where one leg stands; `state` is a LegState in words."""
+
+    index: int
+    label: str
+    side: str
+    contracts: Decimal
+    filled: Decimal
+    average_price: Decimal | None
+    state: str
+    note: str = ""
+
+
+class TicketView(Record, frozen=True):
+    """The open confirmation, or the progress of a ticket being sent.
+
+    `phase`: "none", "confirm", "sending", "done", "void", "exported". `text` is the canonical
+    ticket, 80 columns a line, drawn as it is. Input is dead until `opens_mono`.
+    """
+
+    phase: str = "none"
+    id: str = ""
+    purpose: str = ""
+    token: str = ""
+    text: tuple[str, ...] = ()
+    opens_mono: float = 0.0
+    expires_mono: float = 0.0
+    legs: tuple[LegProgress, ...] = ()
+    reason: str = ""
+    """Why it is void, or where the export was written, in words."""
+
+
+Panel = (
+    StatusView
+    | PositionsView
+    | FundingView
+    | RegimeView
+    | RebalanceView
+    | LimitsView
+    | JournalView
+    | TicketView
+)
+
+
+class DeskView(Record, frozen=True):
+    """Everything, sent on attach and never again; per-panel replacements follow."""
+
+    status: StatusView
+    positions: PositionsView
+    funding: FundingView
+    regime: RegimeView
+    rebalance: RebalanceView
+    limits: LimitsView
+    journal: JournalView
+    ticket: TicketView
