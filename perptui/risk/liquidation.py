@@ -1,0 +1,218 @@
+"""Where positions and accounts are liquidated (method §11).
+
+Standard library only, and generic: floats in give floats, Decimals in give Decimals; the two must
+not be mixed in one call. A cross-margin account is liquidated when its equity is no more than the
+sum of its maintenance margins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from perptui.risk.margin import Number, Tier, maintenance
+
+HALVINGS = 96
+DOUBLINGS = 64
+
+
+@dataclass(frozen=True)
+class Exposure(Generic[Number]):
+    """One leg of a margin account.
+
+    Attributes
+    ----------
+    name : str
+        Instrument id.
+    notional : number
+        Signed, USD, at the mark (inverse: contracts x USD per contract).
+    tiers : sequence of Tier
+        Maintenance schedule in USD.
+    beta : number
+        Move of this contract's price per common move; 1 where nothing better is known.
+    linear : bool
+        False for an inverse contract, whose USD notional does not move with its price.
+    """
+
+    name: str
+    notional: Number
+    tiers: Sequence[Tier[Number]]
+    beta: Number | int = 1
+    linear: bool = True
+
+
+@dataclass(frozen=True)
+class AccountShock(Generic[Number]):
+    """The common moves at which an account is liquidated: ``down < 0 < up``.
+
+    None: no move that way does it (prices stop at zero). Both 0: it is liquidated already.
+    `down_leg` and `up_leg` name the leg with the largest share of the loss there.
+    """
+
+    down: Number | None
+    up: Number | None
+    down_leg: str
+    up_leg: str
+
+
+def account_maintenance(exposures: Sequence[Exposure[Number]], move: Number) -> Number:
+    """Return the sum of maintenance margins after a common move (fraction), USD."""
+    total = move - move
+    for leg in exposures:
+        scale = 1 + leg.beta * move if leg.linear else 1
+        total = total + maintenance(leg.notional * scale, leg.tiers)
+    return total
+
+
+def account_excess(
+    equity: Number,
+    exposures: Sequence[Exposure[Number]],
+    move: Number,
+    collateral_beta: Number | int = 0,
+) -> Number:
+    """Return equity less maintenance margins after a common move, USD.
+
+    E·(1 + b_c·x) + sum s_i·N_i·b_i·x - sum MM_i(N_i(1 + b_i·x)), concave in x. `collateral_beta`
+    b_c is 0 for a stablecoin and 1 where the collateral is the coin itself (inverse contracts:
+    the equity, kept in coin, moves with the price too).
+    """
+    profit = equity * collateral_beta * move
+    for leg in exposures:
+        profit = profit + leg.notional * leg.beta * move
+    return equity + profit - account_maintenance(exposures, move)
+
+
+def account_shock(
+    equity: Number,
+    exposures: Sequence[Exposure[Number]],
+    collateral_beta: Number | int = 0,
+) -> AccountShock[Number]:
+    """Return the common price moves that liquidate an account, both ways, by bisection.
+
+    Parameters
+    ----------
+    equity : number
+        Wallet plus unrealised P&L of the account, USD.
+    exposures : sequence of Exposure
+        All legs of the account: leaving legs out gives a distance that is simply wrong.
+    collateral_beta : number
+        See `account_excess`.
+    """
+
+    def excess(move: Number) -> Number:
+        return account_excess(equity, exposures, move, collateral_beta)
+
+    zero = equity - equity
+    if not exposures:
+        return AccountShock(None, None, "", "")
+    if excess(zero) <= 0:
+        worst = max(exposures, key=lambda leg: abs(leg.notional)).name
+        return AccountShock(zero, zero, worst, worst)
+    betas = [leg.beta for leg in exposures]
+    down = _root(excess, zero, -1, _first_zero_price(zero, [-beta for beta in betas]))
+    up = _root(excess, zero, 1, _first_zero_price(zero, betas))
+    return AccountShock(
+        down,
+        up,
+        "" if down is None else _largest_loss(exposures, down),
+        "" if up is None else _largest_loss(exposures, up),
+    )
+
+
+def _first_zero_price(zero: Number, betas: Sequence[Number | int]) -> Number | None:
+    """Return the size of the move at which a first price reaches zero, None when none does."""
+    steepest = min(betas)
+    return (zero + 1) / -steepest if steepest < 0 else None
+
+
+def _root(
+    excess: Callable[[Number], Number], zero: Number, sign: int, limit: Number | None
+) -> Number | None:
+    inside, outside = zero, zero + sign
+    if limit is not None:
+        outside = sign * limit
+        if excess(outside) > 0:
+            return None
+    for _ in range(DOUBLINGS):
+        if excess(outside) <= 0:
+            break
+        inside, outside = outside, outside * 2
+    else:
+        return None
+    for _ in range(HALVINGS):
+        middle = (inside + outside) / 2
+        if middle in (inside, outside):
+            break
+        if excess(middle) > 0:
+            inside = middle
+        else:
+            outside = middle
+    return outside
+
+
+def _largest_loss(exposures: Sequence[Exposure[Number]], move: Number) -> str:
+    return min(exposures, key=lambda leg: leg.notional * leg.beta * move).name
+
+
+def liquidation_price(
+    quantity: Number,
+    entry_price: Number,
+    wallet: Number,
+    tiers: Sequence[Tier[Number]],
+    others_unrealised: Number | int = 0,
+    others_maintenance: Number | int = 0,
+) -> Number | None:
+    """Return the price at which one linear leg liquidates a cross account, the others frozen.
+
+    LP = (WB + UPNL_oth - TMM_oth + c_k - s·q·EP) / (q·(r_k - s)), with the tier at LP, not at
+    entry: equity less margin is monotone in the price, so exactly one tier agrees with itself.
+
+    Parameters
+    ----------
+    quantity : number
+        Signed base quantity (contracts x contract size), not 0.
+    wallet : number
+        Collateral without unrealised P&L, USD.
+    others_unrealised, others_maintenance : number
+        Of the account's other legs, USD; the first is signed.
+
+    Returns
+    -------
+    number or None
+        USD; None when no positive price does it.
+    """
+    sign = 1 if quantity > 0 else -1
+    size = abs(quantity)
+    free = wallet + others_unrealised - others_maintenance - quantity * entry_price
+    for index, tier in enumerate(tiers):
+        price = (free + tier.deduction_usd) / (size * (tier.rate - sign))
+        last = index + 1 == len(tiers)
+        if tier.floor_usd <= size * price and (last or size * price < tiers[index + 1].floor_usd):
+            return price if price > 0 else None
+    return None
+
+
+def inverse_liquidation_price(
+    contracts: Number,
+    contract_usd: Number,
+    entry_price: Number,
+    wallet_coin: Number,
+    tiers: Sequence[Tier[Number]],
+) -> Number | None:
+    """Return the price at which one inverse leg liquidates its coin-margined account.
+
+    W + s·N·(1/EP - 1/P) = MM(N)/P, N = contracts·contract_usd fixed in USD, W in coin, so that
+    P = (s·N + MM) / (W + s·N/EP).
+
+    Returns
+    -------
+    number or None
+        USD per coin; None when no positive price does it (a short no larger than its collateral).
+    """
+    notional = contracts * contract_usd
+    coin = wallet_coin + notional / entry_price
+    if coin == 0:
+        return None
+    price = (notional + maintenance(notional, tiers)) / coin
+    return price if price > 0 else None
