@@ -1,0 +1,311 @@
+"""The desk's limits held against a book: one function for proposals, the gate and rounding.
+
+Standard library only, and generic: a book of floats is checked in floats, a book of Decimals in
+Decimals; the two must not be mixed in one book. Every comparison is exact, without a tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from perptui.model.limit import LimitCheck, Limits
+from perptui.risk.liquidation import Exposure, account_excess, account_maintenance, account_shock
+from perptui.risk.margin import Number, Tier
+
+DAYS_A_YEAR = 365
+BINDING = 1e-6
+"""Share of a limit within which a value counts as standing at it."""
+LIQUIDATED = 1e9
+"""Margin ratio written for an account with positions and no equity left."""
+FARTHEST = 1.0
+"""Liquidation distance written where no common move up to 100 % liquidates."""
+
+
+@dataclass(frozen=True)
+class Holding(Generic[Number]):
+    """One contract of a book.
+
+    Attributes
+    ----------
+    account : str
+        Key of the margin account that carries it (`Account.key`).
+    notional, before : number
+        Signed, USD, at one and the same mark: in the book, and before its trade.
+    tiers : sequence of Tier
+        Maintenance schedule; may be empty only while `notional` is 0.
+    volume_usd_day : number or None
+        Average daily volume; None: participation cannot be judged and is not.
+    """
+
+    id: str
+    coin: str
+    account: str
+    notional: Number
+    before: Number
+    tiers: Sequence[Tier[Number]]
+    volume_usd_day: Number | None = None
+    linear: bool = True
+
+
+@dataclass(frozen=True)
+class Book(Generic[Number]):
+    """All contracts and all margin accounts of a desk.
+
+    Attributes
+    ----------
+    equity : mapping of str to number
+        Equity of each margin account, USD; the sum must be positive.
+    volatility : float or None
+        Annualised, fraction of equity (`book_volatility`); None: not judged.
+    peak_equity : number or None
+        Highest equity so far, USD; None: no drawdown.
+    """
+
+    holdings: tuple[Holding[Number], ...]
+    equity: Mapping[str, Number]
+    volatility: float | None = None
+    peak_equity: Number | None = None
+
+
+def book_volatility(
+    weights: Sequence[float], covariance: Sequence[Sequence[float]], horizon_days: float
+) -> float:
+    """Return sqrt(w'Sigma w · 365/H), annualised, of weights and a covariance over H days."""
+    variance = math.fsum(
+        left * entry * right
+        for left, row in zip(weights, covariance, strict=True)
+        for right, entry in zip(weights, row, strict=True)
+    )
+    return math.sqrt(max(variance, 0.0) * DAYS_A_YEAR / horizon_days)
+
+
+def check_limits(book: Book[Number], limits: Limits) -> tuple[LimitCheck, ...]:
+    """Hold every book limit against `book`; names and units as `LimitCheck` says.
+
+    Participation is checked of traded contracts, coins and accounts of all contracts named.
+
+    Raises
+    ------
+    ValueError
+        When total equity is not positive, or a holding's account has no equity entry.
+    """
+    total = _total_equity(book)
+    zero: Number = total - total
+    weights: list[Number] = [holding.notional / total for holding in book.holdings]
+    net: Number = sum(weights, zero)
+    checks = [
+        _ceiling("gross", sum((abs(weight) for weight in weights), zero), limits.gross_max),
+        _floor("net_min", net, limits.net_min),
+        _ceiling("net_max", net, limits.net_max),
+        *_coin_checks(book, weights, zero, limits),
+        *_account_checks(book, limits),
+        _ceiling("turnover", turnover(book), limits.turnover_max),
+    ]
+    if book.volatility is not None:
+        checks.append(_ceiling("volatility", book.volatility, limits.volatility_max))
+    checks.extend(
+        _ceiling(
+            f"participation:{holding.id}",
+            abs(holding.notional - holding.before) / holding.volume_usd_day,
+            limits.participation_max,
+        )
+        for holding in book.holdings
+        if holding.volume_usd_day and holding.notional != holding.before
+    )
+    checks.append(_ceiling("drawdown", drawdown(book), limits.drawdown_max))
+    return tuple(checks)
+
+
+def check_stress(book: Book[Number], move: float, cushion: float) -> tuple[LimitCheck, ...]:
+    """Hold each account's stressed margin (method §6) against its equity, as share of it.
+
+    The worse of the common moves ±`move`: loss plus (1 + `cushion`) times the maintenance margin
+    of the moved book, over equity; the limit is 1. Named ``margin_stress:<account>``.
+    """
+    checks = []
+    for account, equity in book.equity.items():
+        legs = exposures_of(book, account)
+        shock = _like(equity, move)
+        extra = _like(equity, cushion)
+        worst = max(
+            equity - account_excess(equity, legs, x) + extra * account_maintenance(legs, x)
+            for x in (shock, -shock)
+        )
+        checks.append(_ceiling(f"margin_stress:{account}", _share(worst, equity), 1.0))
+    return tuple(checks)
+
+
+def check_clusters(
+    book: Book[Number], clusters: Iterable[Sequence[str]], gross_max: float
+) -> tuple[LimitCheck, ...]:
+    """Hold sum|w| inside each cluster of instrument ids against `gross_max`.
+
+    Named ``cluster:`` and the coins in it, joined by "+".
+    """
+    total = _total_equity(book)
+    zero = total - total
+    checks = []
+    for members in clusters:
+        inside = [holding for holding in book.holdings if holding.id in members]
+        gross = sum((abs(holding.notional) for holding in inside), zero) / total
+        coins = "+".join(sorted({holding.coin for holding in inside}))
+        checks.append(_ceiling(f"cluster:{coins}", gross, gross_max))
+    return tuple(checks)
+
+
+def turnover(book: Book[Number]) -> Number:
+    """Return one-way turnover ½ sum|z| of the book against what was before, over equity."""
+    total = _total_equity(book)
+    traded = sum((abs(h.notional - h.before) for h in book.holdings), total - total)
+    return traded / (total + total)
+
+
+def drawdown(book: Book[Number]) -> Number:
+    """Return 1 - equity/peak, 0 at a new peak or without one."""
+    total = _total_equity(book)
+    zero = total - total
+    if book.peak_equity is None or book.peak_equity <= total:
+        return zero
+    return 1 - total / book.peak_equity
+
+
+def only_reduces(book: Book[Number]) -> bool:
+    """Return True when every trade keeps its side and makes its position smaller, or leaves it."""
+    return all(
+        abs(holding.notional) <= abs(holding.before) and holding.notional * holding.before >= 0
+        for holding in book.holdings
+    )
+
+
+def blocking(
+    after: Iterable[LimitCheck], now: Iterable[LimitCheck], *, reducing: bool
+) -> tuple[LimitCheck, ...]:
+    """Return the checks that forbid a trade.
+
+    Every limit that fails after it; but a trade that `only_reduces` is not stopped by the
+    drawdown it is meant for, nor by a limit that failed before and fails by no more now.
+    """
+    failed = [check for check in after if not check.ok]
+    if not reducing:
+        return tuple(failed)
+    before = {check.name: _excess(check) for check in now if not check.ok}
+    return tuple(
+        check
+        for check in failed
+        if check.name != "drawdown" and _excess(check) > before.get(check.name, -1.0)
+    )
+
+
+def exposures_of(book: Book[Number], account: str) -> tuple[Exposure[Number], ...]:
+    """Return the open legs of one margin account."""
+    return tuple(
+        Exposure(holding.id, holding.notional, holding.tiers, linear=holding.linear)
+        for holding in book.holdings
+        if holding.account == account and holding.notional != 0
+    )
+
+
+def _coin_checks(
+    book: Book[Number], weights: Sequence[Number], zero: Number, limits: Limits
+) -> list[LimitCheck]:
+    net: list[LimitCheck] = []
+    gross: list[LimitCheck] = []
+    for coin in sorted({holding.coin for holding in book.holdings}):
+        of_coin: list[Number] = [
+            weight
+            for holding, weight in zip(book.holdings, weights, strict=True)
+            if holding.coin == coin
+        ]
+        size: Number = sum((abs(weight) for weight in of_coin), zero)
+        signed: Number = sum(of_coin, zero)
+        net.append(_ceiling(f"coin_net:{coin}", max(signed, -signed), limits.coin_net_max))
+        gross.append(_ceiling(f"coin_gross:{coin}", size, limits.coin_gross_max))
+    return [*net, *gross]
+
+
+def _account_checks(book: Book[Number], limits: Limits) -> list[LimitCheck]:
+    venue_gross: list[LimitCheck] = []
+    margin: list[LimitCheck] = []
+    liquidation: list[LimitCheck] = []
+    for account, equity in book.equity.items():
+        legs = exposures_of(book, account)
+        zero = equity - equity
+        gross = sum((abs(leg.notional) for leg in legs), zero)
+        needed = account_maintenance(legs, zero)
+        venue_gross.append(
+            _ceiling(f"venue_gross:{account}", _share(gross, equity), limits.venue_gross_max)
+        )
+        margin.append(
+            _ceiling(f"margin_ratio:{account}", _share(needed, equity), limits.margin_ratio_max)
+        )
+        distance = liquidation_distance(equity, legs)
+        liquidation.append(
+            _floor(f"liquidation:{account}", distance, limits.liquidation_distance_min)
+        )
+    return [*venue_gross, *margin, *liquidation]
+
+
+def liquidation_distance(equity: Number, legs: Sequence[Exposure[Number]]) -> Number | float:
+    """Return the smaller of the two common moves that liquidate an account, at most 1."""
+    shock = account_shock(equity, legs)
+    moves = [abs(move) for move in (shock.down, shock.up) if move is not None]
+    nearest = min(moves, default=None)
+    return FARTHEST if nearest is None or nearest > 1 else nearest
+
+
+def _share(amount: Number, equity: Number) -> Number | float:
+    if equity > 0:
+        return amount / equity
+    return 0.0 if amount == 0 else LIQUIDATED
+
+
+def _total_equity(book: Book[Number]) -> Number:
+    accounts = list(book.equity.values())
+    homeless = sorted({h.account for h in book.holdings} - set(book.equity))
+    if homeless:
+        raise ValueError(
+            f"expected the equity of every account, was none for {homeless[0]}; read it first"
+        )
+    total = sum(accounts[1:], accounts[0]) if accounts else None
+    if total is None or total <= 0:
+        raise ValueError(f"expected a positive equity, was {total}; nothing can be held on it")
+    return total
+
+
+def _like(number: Number, value: float) -> Number:
+    return type(number)(repr(value))
+
+
+def _held(
+    name: str,
+    value: Number | float,
+    limit: float,
+    keeps: Callable[[Any, Any], bool],
+    *,
+    at_least: bool,
+) -> LimitCheck:
+    bound = type(value)(repr(limit))
+    shown = float(value)
+    return LimitCheck(
+        name=name,
+        value=shown,
+        limit=limit,
+        ok=keeps(value, bound),
+        at_least=at_least,
+        binding=abs(shown - limit) <= BINDING * max(abs(limit), BINDING),
+    )
+
+
+def _ceiling(name: str, value: Number | float, limit: float) -> LimitCheck:
+    return _held(name, value, limit, lambda v, bound: v <= bound, at_least=False)
+
+
+def _floor(name: str, value: Number | float, limit: float) -> LimitCheck:
+    return _held(name, value, limit, lambda v, bound: v >= bound, at_least=True)
+
+
+def _excess(check: LimitCheck) -> float:
+    return check.limit - check.value if check.at_least else check.value - check.limit
