@@ -130,24 +130,28 @@ def _read_private(file: Path, owners: tuple[int, ...]) -> str:
             f"expected a readable regular file {file}, was not ({error.strerror}); "
             "put the keys into the file itself, no link"
         ) from None
-    with open(descriptor, "rb") as stream:
-        found = os.fstat(descriptor)
-        mode = stat.S_IMODE(found.st_mode)
-        if not stat.S_ISREG(found.st_mode):
-            raise ConfigError(f"expected a regular file {file}, was not; write one")
-        if found.st_uid not in owners:
-            raise ConfigError(
-                f"expected {file} to belong to uid {owners[0]}, was uid {found.st_uid}; chown it"
-            )
-        if mode & 0o077:
-            raise ConfigError(
-                f"expected {file} to be closed to others, was mode {mode:04o}; chmod 600 {file}, "
-                "and change the keys if others use this machine"
-            )
-        try:
-            return stream.read(LARGEST_FILE_BYTES).decode()
-        except UnicodeDecodeError:
-            raise ConfigError(f"expected UTF-8 text in {file}, was not; write it again") from None
+    try:
+        _refuse_unsafe(file, os.fstat(descriptor), owners)
+        return os.read(descriptor, LARGEST_FILE_BYTES).decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"expected UTF-8 text in {file}, was not; write it again") from None
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_unsafe(file: Path, found: os.stat_result, owners: tuple[int, ...]) -> None:
+    mode = stat.S_IMODE(found.st_mode)
+    if not stat.S_ISREG(found.st_mode):
+        raise ConfigError(f"expected a regular file {file}, was not; write one")
+    if found.st_uid not in owners:
+        raise ConfigError(
+            f"expected {file} to belong to uid {owners[0]}, was uid {found.st_uid}; chown it"
+        )
+    if mode & 0o077:
+        raise ConfigError(
+            f"expected {file} to be closed to others, was mode {mode:04o}; chmod 600 {file}, "
+            "and change the keys if others use this machine"
+        )
 
 
 def _from_environment(

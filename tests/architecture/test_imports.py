@@ -1,0 +1,119 @@
+"""The floors of the architecture, as written in the source and as seen at run time."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from importlinter import cli
+
+from tests.architecture.tree import (
+    PACKAGE,
+    ROOT,
+    imported_modules,
+    loaded_by,
+    modules_of,
+    parsed,
+    python_files,
+    roots,
+    short,
+)
+
+NUMERICAL = {"numpy", "pandas", "pyarrow", "scipy", "cvxpy", "arch", "clarabel", "piqp"}
+ASYNCHRONOUS = {"venues", "simulator", "desk", "client", "tui"}
+# msgspec itself loads typing_extensions where it is installed.
+RECORDS = {"perptui", "msgspec", "typing_extensions"}
+STDLIB_GENERIC = ("margin", "liquidation", "limits")
+
+
+def test_the_import_contracts_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    code = cli.lint_imports(no_cache=True)
+    assert code == cli.EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("package", ["model", "protocol"])
+def test_records_load_msgspec_and_the_standard_library_only(package: str) -> None:
+    assert roots(loaded_by(modules_of(f"perptui.{package}"))) <= RECORDS
+
+
+def test_settings_add_only_tomli_and_platformdirs() -> None:
+    loaded = roots(loaded_by(modules_of("perptui.settings")))
+    # A compiled tomli carries its runtime as a module of its own, named after a hash.
+    loaded = {name for name in loaded if not name.endswith("__mypyc")}
+    assert loaded <= RECORDS | {"tomli", "platformdirs"}
+
+
+@pytest.mark.parametrize("package", ["tui", "client"])
+def test_the_terminal_loads_no_numerical_or_venue_library(package: str) -> None:
+    loaded = loaded_by(modules_of(f"perptui.{package}"))
+    assert not roots(loaded) & (NUMERICAL | {"ccxt", "aiohttp"})
+    assert "sqlite3" not in loaded
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", ["desk", "journal", "venues"])
+def test_the_desk_loads_no_numerical_library(package: str) -> None:
+    assert not roots(loaded_by(modules_of(f"perptui.{package}"))) & NUMERICAL
+
+
+def test_the_desk_process_starts_without_ccxt() -> None:
+    modules = [name for name in modules_of("perptui.desk") if name != "perptui.desk.__main__"]
+    assert "ccxt" not in roots(loaded_by(modules))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "package", ["history", "estimation", "risk", "optimization", "backtest", "quant"]
+)
+def test_quantitative_floors_load_no_screen_venue_settings_or_journal(package: str) -> None:
+    loaded = loaded_by(modules_of(f"perptui.{package}"))
+    assert not roots(loaded) & {"textual", "ccxt", "aiohttp"}
+    assert not {"perptui.settings", "perptui.journal"} & loaded
+
+
+@pytest.mark.parametrize("module", STDLIB_GENERIC)
+def test_the_rules_of_margin_load_the_standard_library_and_records_only(module: str) -> None:
+    assert roots(loaded_by([f"perptui.risk.{module}"])) <= RECORDS
+
+
+def test_only_ccxt_adapters_import_ccxt() -> None:
+    importers = {
+        file
+        for file in python_files("perptui")
+        if any(name.partition(".")[0] == "ccxt" for name in imported_modules(parsed(file)))
+    }
+    strangers = {
+        short(file)
+        for file in importers
+        if file.parent != PACKAGE / "venues" or not file.name.startswith("ccxt_")
+    }
+    assert importers, "the adapter itself imports ccxt: the search found nothing"
+    assert not strangers
+
+
+def _is_asynchronous(file: Path) -> bool:
+    kinds = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    return any(isinstance(node, kinds) for node in ast.walk(parsed(file)))
+
+
+def test_coroutines_live_on_their_floors_only() -> None:
+    strangers = {
+        short(file)
+        for file in python_files("perptui")
+        if _is_asynchronous(file) and file.relative_to(PACKAGE).parts[0] not in ASYNCHRONOUS
+    }
+    assert not strangers
+
+
+def test_no_mocks() -> None:
+    mocked = {
+        short(file)
+        for file in python_files("perptui", "tests", "benchmarks")
+        if any(
+            name.startswith(("unittest.mock", "mock", "pytest_mock"))
+            for name in imported_modules(parsed(file))
+        )
+    }
+    assert not mocked

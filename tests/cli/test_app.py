@@ -1,0 +1,124 @@
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from perptui.cli import app
+
+HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "cvxpy", "arch", "ccxt", "clarabel", "piqp"}
+
+
+def run_in_process(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "perptui", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_lists_every_command(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run([flag]) == 0
+    out = capsys.readouterr().out
+    listed = {line.split()[0] for line in out.splitlines() if line.startswith("  ")}
+    assert listed == set(app.COMMANDS)
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_version(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run([flag]) == 0
+    assert capsys.readouterr().out == f"perptui {version('perptui')}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dmo"], "perptui: expected a command, was 'dmo'; did you mean `perptui demo`?\n"),
+        (["xyzzy"], "perptui: expected a command, was 'xyzzy'; see `perptui --help`\n"),
+        (["schema"], "the following arguments are required: NAME; see `perptui schema --help`"),
+        (["schema", "orders"], "see `perptui schema --help`"),
+        (["config", "show", "--sett", "a=1"], "unrecognized arguments: --sett a=1"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.run(arguments) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_a_commands_help_is_exit_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["schema", "--help"]) == 0
+    assert "usage: perptui schema" in capsys.readouterr().out
+
+
+def test_every_command_that_is_listed_can_be_asked_for_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for command in app.COMMANDS:
+        assert app.run([command, "--help"]) == 0
+        assert f"usage: perptui {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["open", "--help"]])
+def test_the_way_to_the_first_picture_loads_no_numerical_or_venue_library(
+    arguments: list[str],
+) -> None:
+    program = (
+        "import sys; from perptui.cli.app import run; "
+        f"code = run({arguments!r}); "
+        "sys.stderr.write(' '.join(name.partition('.')[0] for name in sys.modules)); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stderr.split())
+    assert "perptui" in loaded
+    assert not loaded & HEAVY
+
+
+def test_the_overview_needs_no_terminal_library_either() -> None:
+    program = (
+        "import sys; from perptui.cli.app import run; run(['--help']); "
+        "sys.stderr.write(' '.join(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not {"textual", "rich", "asyncio"} & set(done.stderr.split())
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "perptui", "schema", "propose"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+
+
+def test_the_process_writes_files_for_its_owner_alone_and_no_core(tmp_path: Path) -> None:
+    program = (
+        "import os, resource, sys; sys.argv = ['perptui', '--version']; "
+        "from perptui.__main__ import main; main(); "
+        "mask = os.umask(0); print(oct(mask), resource.getrlimit(resource.RLIMIT_CORE)[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0o77 0"
+
+
+def test_the_module_runs_as_a_program() -> None:
+    done = run_in_process("dmo", cwd=Path(os.sep))
+    assert done.returncode == 2
+    assert done.stderr.endswith("did you mean `perptui demo`?\n")
