@@ -1,0 +1,167 @@
+"""The audit trail for people: export as canonical lines, show what was confirmed, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from perptui.journal.chain import read
+from perptui.journal.database import Database
+from perptui.journal.events import (
+    Alarm,
+    Baseline,
+    Body,
+    CancelOutcome,
+    CancelSending,
+    Event,
+    External,
+    FillSeen,
+    GateSaidNo,
+    Genesis,
+    KillChanged,
+    LegMoved,
+    LegOutcome,
+    LegSending,
+    Reconciled,
+    Started,
+    TicketConfirmed,
+    TicketEnded,
+    TicketProposed,
+)
+from perptui.journal.verify import SQLITE_MAGIC, read_lines
+from perptui.model.errors import JournalError
+from perptui.model.money import plain
+from perptui.model.order import Ticket
+
+
+def events_of(path: Path) -> Iterator[Event]:
+    """Yield the events of a journal database or of an exported file.
+
+    Raises
+    ------
+    JournalError
+        When it cannot be read, or an event is malformed.
+    """
+    try:
+        with path.open("rb") as stream:
+            is_database = stream.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+    except OSError as error:
+        raise JournalError(
+            f"expected a readable file at {path}, was not ({error.strerror})"
+        ) from None
+    if not is_database:
+        yield from read_lines(path)
+        return
+    database = Database.reader(path)
+    try:
+        yield from read(database.connection)
+    finally:
+        database.close()
+
+
+def export_lines(path: Path) -> Iterator[bytes]:
+    """Yield every event as one canonical JSON line, with its line end."""
+    for event in events_of(path):
+        yield event.line + b"\n"
+
+
+def confirmed_text(path: Path, seq: int) -> str:
+    """Return the screen that event `seq` is about, byte for byte as the desk rendered it.
+
+    Raises
+    ------
+    JournalError
+        When there is no such event, or it is not about a ticket.
+    """
+    shown: dict[str, Ticket] = {}
+    for event in events_of(path):
+        if event.seq > seq:
+            break
+        body = event.record()
+        if isinstance(body, TicketProposed):
+            shown[body.ticket.id] = body.ticket
+        if event.seq == seq:
+            ticket = shown.get(_ticket_of(body))
+            if ticket is None:
+                raise JournalError(
+                    f"expected an event about a ticket at {seq}, was {event.kind}; "
+                    "name a PROPOSED, CONFIRMED, ENDED or REFUSED event"
+                )
+            return "\n".join(ticket.text) + "\n"
+    raise JournalError(f"expected an event {seq}, was none; see `perptui audit export`")
+
+
+def _ticket_of(body: Body) -> str:
+    if isinstance(body, TicketProposed):
+        return body.ticket.id
+    if isinstance(body, TicketConfirmed | TicketEnded | GateSaidNo):
+        return body.ticket
+    return ""
+
+
+def describe(event: Event) -> str:
+    """Return the event in one line of words, for the journal view."""
+    body = event.record()
+    for words in (_about_ticket, _about_leg, _about_desk):
+        text = words(body)
+        if text:
+            return text
+    return event.kind.lower()
+
+
+def _about_ticket(body: Body) -> str:
+    match body:
+        case TicketProposed():
+            return f"ticket {body.ticket.id} shown, {len(body.ticket.legs)} legs"
+        case TicketConfirmed():
+            return f"ticket {body.ticket} confirmed"
+        case TicketEnded():
+            reason = f": {body.reason}" if body.reason else ""
+            return f"ticket {body.ticket} {body.state}{reason}"
+        case GateSaidNo():
+            return f"refused: {body.text}"
+        case _:
+            return ""
+
+
+def _about_leg(body: Body) -> str:
+    match body:
+        case LegSending():
+            return f"leg {_short(body.client_id)} sending, {plain(body.notional_usd)} USD"
+        case LegOutcome():
+            said = f"{body.state.value} {body.code} {body.text}".rstrip()
+            return f"leg {_short(body.client_id)} {said}"
+        case LegMoved():
+            return f"leg {_short(body.client_id)} {body.state.value}, filled {plain(body.filled)}"
+        case CancelSending():
+            return f"leg {_short(body.client_id)} cancel sending"
+        case CancelOutcome():
+            return f"leg {_short(body.client_id)} cancel {body.state.value} {body.text}".rstrip()
+        case FillSeen():
+            fill = body.fill
+            size = f"{fill.side.value} {plain(fill.contracts)}"
+            return f"fill {size} {fill.id} at {plain(fill.price)}"
+        case _:
+            return ""
+
+
+def _about_desk(body: Body) -> str:
+    match body:
+        case Genesis():
+            return f"journal of desk {body.desk}, account {body.account}"
+        case Started():
+            return f"desk started, version {body.version}, lease {body.fence}"
+        case Reconciled():
+            return "reconciled, clean" if body.clean else f"not clean: {'; '.join(body.reasons)}"
+        case External() | Alarm():
+            return body.text
+        case KillChanged():
+            return f"{body.state}" + (f": {body.reason}" if body.reason else "")
+        case Baseline():
+            return f"first sight of {body.venue}: {len(body.positions)} positions"
+        case _:
+            return ""
+
+
+def _short(client_id: str) -> str:
+    return client_id[:8]

@@ -1,0 +1,233 @@
+"""The journal as the desk uses it: open, append, ask."""
+
+from __future__ import annotations
+
+import os
+import socket
+from decimal import Decimal
+from pathlib import Path
+
+from perptui.journal import queries
+from perptui.journal.chain import append, head, read
+from perptui.journal.database import Database
+from perptui.journal.events import Actor, Body, Event, Genesis, Started, TicketProposed
+from perptui.journal.queries import FillRow, KillRow, LegRow, TicketHead
+from perptui.journal.verify import Verdict, verify_database
+from perptui.model.clock import Clock
+from perptui.model.errors import JournalError
+from perptui.model.order import LegState, Ticket
+
+
+class Journal:
+    """One desk's journal, open for sending.
+
+    Attributes
+    ----------
+    verified : Verdict
+        Of the chain as it was found; everything appended since is chained to it.
+    """
+
+    def __init__(self, database: Database, clock: Clock, actor: Actor, verified: Verdict) -> None:
+        self._database = database
+        self._clock = clock
+        self._actor = actor
+        self._host = socket.gethostname()
+        self.verified = verified
+
+    @classmethod
+    def open(
+        cls, path: Path, *, desk: str, account: str, clock: Clock, actor: Actor, version: str
+    ) -> Journal:
+        """Open or create the journal of a desk and journal that this process has started.
+
+        Raises
+        ------
+        JournalError
+            When it cannot be trusted: see `Database.sender`; a chain that does not verify; a
+            journal of another desk or account.
+        """
+        database = Database.sender(path)
+        try:
+            opened = cls._opened(database, desk, account, clock, actor, version)
+        except BaseException:
+            database.close()
+            raise
+        return opened
+
+    @classmethod
+    def _opened(
+        cls, database: Database, desk: str, account: str, clock: Clock, actor: Actor, version: str
+    ) -> Journal:
+        bodies: list[Body] = [Started(version, os.getpid(), database.fence)]
+        verdict = Verdict(0, "")
+        if head(database.connection)[0] == 0:
+            bodies.insert(0, Genesis(desk, account, version))
+        else:
+            verdict = verify_database(database.connection)
+            _require_whole(database.path, verdict)
+            _require_owner(database, desk, account)
+        journal = cls(database, clock, actor, verdict)
+        journal.append(*bodies)
+        return journal
+
+    def close(self) -> None:
+        """Close the file and let another desk be the sender."""
+        self._database.close()
+
+    @property
+    def path(self) -> Path:
+        """The journal's file."""
+        return self._database.path
+
+    @property
+    def fault(self) -> str:
+        """Why nothing can be written any more, "" while all is well."""
+        return self._database.fault
+
+    @property
+    def fence(self) -> int:
+        """Number of this sender's lease."""
+        return self._database.fence
+
+    @property
+    def worst_commit_s(self) -> float:
+        """The slowest commit since the journal was opened, seconds."""
+        return self._database.worst_commit_s
+
+    def append(self, *bodies: Body, actor: Actor | None = None) -> tuple[Event, ...]:
+        """Append events in one transaction, all or none; they are durable on return.
+
+        Parameters
+        ----------
+        bodies : Body
+            In this order.
+        actor : Actor, optional
+            Who did it; the desk itself when left out.
+
+        Raises
+        ------
+        JournalError
+            When one of them is impossible, or nothing can be written.
+        """
+        with self._database.transaction() as connection:
+            return tuple(
+                append(
+                    connection,
+                    body,
+                    ts_ms=self._clock.utc_ms(),
+                    host=self._host,
+                    actor=actor or self._actor,
+                )
+                for body in bodies
+            )
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the last event."""
+        return head(self._database.connection)
+
+    def events(self, since: int) -> list[Event]:
+        """Return the events from number `since` on."""
+        return list(read(self._database.connection, since))
+
+    def next_ticket(self) -> str:
+        """Return the id of the ticket to be made next."""
+        return queries.next_ticket(self._database.connection)
+
+    def tickets(self, count: int) -> list[TicketHead]:
+        """Return the last `count` tickets, newest last."""
+        return queries.tickets(self._database.connection, count)
+
+    def ticket(self, identifier: str) -> Ticket:
+        """Return a ticket as it was proposed.
+
+        Raises
+        ------
+        JournalError
+            When there is none of that id.
+        """
+        row = self._database.connection.execute(
+            "SELECT seq FROM ticket WHERE id = ?", (identifier,)
+        ).fetchone()
+        if row is None:
+            raise JournalError(f"expected a ticket of this journal, was {identifier!r}")
+        body = next(read(self._database.connection, row[0])).record()
+        if not isinstance(body, TicketProposed):
+            raise JournalError(f"expected a PROPOSED event at {row[0]}; verify the journal")
+        return body.ticket
+
+    def legs(self, ticket: str) -> list[LegRow]:
+        """Return the legs of a ticket in their order."""
+        return queries.legs(self._database.connection, "ticket = ?", (ticket,))
+
+    def leg(self, client_id: str) -> LegRow | None:
+        """Return the leg of a client id, None when the journal has none."""
+        found = queries.legs(self._database.connection, "client_id = ?", (client_id,))
+        return found[0] if found else None
+
+    def leg_of_order(self, venue: str, venue_order_id: str) -> LegRow | None:
+        """Return the leg whose order has this id at the venue."""
+        found = queries.legs(
+            self._database.connection,
+            "venue = ? AND venue_order_id = ?",
+            (venue, venue_order_id),
+        )
+        return found[0] if found and venue_order_id else None
+
+    def sent_since(self, utc_ms: int) -> list[LegRow]:
+        """Return the legs sent at venue time `utc_ms` or later."""
+        return queries.legs(self._database.connection, "sent_ms >= ?", (utc_ms,))
+
+    def live_legs(self) -> list[LegRow]:
+        """Return the legs that are in no terminal state."""
+        return queries.live_legs(self._database.connection)
+
+    def unsettled_legs(self, venue: str) -> list[LegRow]:
+        """Return the legs sent to `venue` of which something is still to be learned."""
+        return queries.unsettled_legs(self._database.connection, venue)
+
+    def unknown_legs(self) -> list[LegRow]:
+        """Return the legs of which it is not known whether the venue has them."""
+        states = (LegState.SENDING.value, LegState.UNKNOWN.value)
+        return queries.legs(self._database.connection, "state IN (?, ?)", states)
+
+    def positions(self) -> dict[str, Decimal]:
+        """Return signed positions: baseline, own fills, external changes."""
+        return queries.positions(self._database.connection)
+
+    def day_notional_usd(self, trader: str | None = None) -> Decimal:
+        """Return what was sent today, by `trader` or by all, USD."""
+        return queries.day_notional_usd(self._database.connection, self._clock.utc_ms(), trader)
+
+    def fill(self, instrument: str, trade_id: str) -> FillRow | None:
+        """Return the fill of a trade, None when it is not here."""
+        return queries.fill(self._database.connection, instrument, trade_id)
+
+    def kill_state(self) -> KillRow:
+        """Return where the kill switch stands."""
+        return queries.kill_state(self._database.connection)
+
+    def has_notice(self, key: str) -> bool:
+        """Return True when an alarm or external change of that key was journalled."""
+        return queries.has_notice(self._database.connection, key)
+
+    def has_baseline(self, venue: str) -> bool:
+        """Return True when the venue's account was seen before."""
+        return queries.has_baseline(self._database.connection, venue)
+
+
+def _require_whole(path: Path, verdict: Verdict) -> None:
+    if not verdict.ok:
+        raise JournalError(
+            f"expected a journal that verifies, was bad at event {verdict.bad_seq}: "
+            f"{verdict.reason}; move {path} away and keep it for a person to look at"
+        )
+
+
+def _require_owner(database: Database, desk: str, account: str) -> None:
+    genesis = next(read(database.connection)).record()
+    if not isinstance(genesis, Genesis) or (genesis.desk, genesis.account) != (desk, account):
+        raise JournalError(
+            f"expected the journal of desk {desk!r}, account {account!r}, was another's; "
+            "give the desk another name"
+        )

@@ -1,0 +1,196 @@
+"""What the projections say, as records. Reading only."""
+
+from __future__ import annotations
+
+import sqlite3
+from decimal import Decimal
+from typing import Any
+
+from perptui.model.clock import DAY_MS
+from perptui.model.order import TERMINAL_STATES, LegState, Side
+from perptui.model.record import Record
+
+LIVE_STATES = tuple(state for state in LegState if state not in TERMINAL_STATES)
+
+
+class LegRow(Record, frozen=True):
+    """One leg as the journal knows it. `executed` is the sum of its fills, in contracts."""
+
+    client_id: str
+    ticket: str
+    number: int
+    instrument: str
+    venue: str
+    side: Side
+    contracts: Decimal
+    state: LegState
+    filled: Decimal
+    average_price: Decimal | None
+    venue_order_id: str
+    code: str
+    note: str
+    sent_ms: int | None
+    executed: Decimal
+
+    @property
+    def settled(self) -> bool:
+        """True when nothing more is to be learned: terminal, and its fills are all here."""
+        return self.state in TERMINAL_STATES and self.executed >= self.filled
+
+
+class TicketHead(Record, frozen=True):
+    """One ticket as the journal knows it; `seq` is the event that proposed it."""
+
+    id: str
+    seq: int
+    purpose: str
+    trader: str
+    created_ms: int
+    digest: str
+    token: str
+    state: str
+    reason: str
+
+
+class KillRow(Record, frozen=True):
+    """The kill state, why, and the uid that set it (-1: never set)."""
+
+    state: str
+    reason: str
+    uid: int
+
+
+class FillRow(Record, frozen=True):
+    """A fill as it was journalled."""
+
+    instrument: str
+    trade_id: str
+    client_id: str
+    side: Side
+    contracts: Decimal
+    price: Decimal
+    fee_usd: Decimal
+    ts_ms: int
+
+
+_LEG = (
+    "SELECT client_id, ticket, number, instrument, venue, side, contracts, state, filled, "
+    "average_price, venue_order_id, code, note, sent_ms FROM leg"
+)
+
+
+def legs(connection: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[LegRow]:
+    """Return the legs that fit an SQL condition on the table, in the order they were made."""
+    rows = connection.execute(f"{_LEG} WHERE {where} ORDER BY rowid", values).fetchall()
+    return [_leg(connection, row) for row in rows]
+
+
+def _leg(connection: sqlite3.Connection, row: tuple[Any, ...]) -> LegRow:
+    identifier = row[0]
+    executed = sum(
+        (
+            Decimal(contracts)
+            for (contracts,) in connection.execute(
+                "SELECT contracts FROM fill WHERE client_id = ?", (identifier,)
+            )
+        ),
+        Decimal(0),
+    )
+    return LegRow(
+        client_id=identifier,
+        ticket=row[1],
+        number=row[2],
+        instrument=row[3],
+        venue=row[4],
+        side=Side(row[5]),
+        contracts=Decimal(row[6]),
+        state=LegState(row[7]),
+        filled=Decimal(row[8]),
+        average_price=Decimal(row[9]) if row[9] is not None else None,
+        venue_order_id=row[10],
+        code=row[11],
+        note=row[12],
+        sent_ms=row[13],
+        executed=executed,
+    )
+
+
+def unsettled_legs(connection: sqlite3.Connection, venue: str) -> list[LegRow]:
+    """Return the legs sent to `venue` of which something is still to be learned."""
+    sent = legs(connection, "venue = ? AND sent_ms IS NOT NULL", (venue,))
+    return [leg for leg in sent if not leg.settled]
+
+
+def live_legs(connection: sqlite3.Connection) -> list[LegRow]:
+    """Return the legs, sent or not, that are in no terminal state."""
+    marks = ", ".join("?" * len(LIVE_STATES))
+    return legs(connection, f"state IN ({marks})", tuple(state.value for state in LIVE_STATES))
+
+
+def tickets(connection: sqlite3.Connection, count: int) -> list[TicketHead]:
+    """Return the last `count` tickets, newest last."""
+    rows = connection.execute(
+        "SELECT id, seq, purpose, trader, created_ms, digest, token, state, reason FROM ticket "
+        "ORDER BY seq DESC LIMIT ?",
+        (count,),
+    ).fetchall()
+    return [TicketHead(*row) for row in reversed(rows)]
+
+
+def next_ticket(connection: sqlite3.Connection) -> str:
+    """Return the id of the ticket to be made next: T1, T2, ..."""
+    (count,) = connection.execute("SELECT count(*) FROM ticket").fetchone()
+    return f"T{count + 1}"
+
+
+def positions(connection: sqlite3.Connection) -> dict[str, Decimal]:
+    """Return the signed position that baseline, own fills and external changes add up to."""
+    rows = connection.execute("SELECT instrument, contracts FROM position").fetchall()
+    return {instrument: Decimal(contracts) for instrument, contracts in rows}
+
+
+def day_notional_usd(
+    connection: sqlite3.Connection, utc_ms: int, trader: str | None = None
+) -> Decimal:
+    """Return what was sent on the UTC day of `utc_ms`, by `trader` or by all, USD."""
+    rows = connection.execute(
+        "SELECT trader, notional_usd FROM counter WHERE day = ?", (utc_ms // DAY_MS,)
+    ).fetchall()
+    return sum((Decimal(notional) for name, notional in rows if trader in {None, name}), Decimal(0))
+
+
+def fill(connection: sqlite3.Connection, instrument: str, trade_id: str) -> FillRow | None:
+    """Return the fill of that trade, None when it is not here."""
+    row = connection.execute(
+        "SELECT * FROM fill WHERE instrument = ? AND trade_id = ?", (instrument, trade_id)
+    ).fetchone()
+    if row is None:
+        return None
+    return FillRow(
+        instrument=row[0],
+        trade_id=row[1],
+        client_id=row[2],
+        side=Side(row[3]),
+        contracts=Decimal(row[4]),
+        price=Decimal(row[5]),
+        fee_usd=Decimal(row[6]),
+        ts_ms=row[7],
+    )
+
+
+def kill_state(connection: sqlite3.Connection) -> KillRow:
+    """Return where the kill switch stands."""
+    return KillRow(*connection.execute("SELECT state, reason, uid FROM kill").fetchone())
+
+
+def has_notice(connection: sqlite3.Connection, key: str) -> bool:
+    """Return True when the alarm or external change of that key was journalled before."""
+    return connection.execute("SELECT 1 FROM notice WHERE key = ?", (key,)).fetchone() is not None
+
+
+def has_baseline(connection: sqlite3.Connection, venue: str) -> bool:
+    """Return True when the venue's account was seen before."""
+    return (
+        connection.execute("SELECT 1 FROM baseline WHERE venue = ?", (venue,)).fetchone()
+        is not None
+    )
