@@ -1,0 +1,130 @@
+"""What is wrong in a series, row by row, said in words; nothing is filled.
+
+Each rule looks at one row, or at rows of one stamp, so that a series cut at a time is cleaned as
+the whole one is: cleaning never looks ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perptui.model.clock import HOUR_MS, iso
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Table = dict[str, FloatArray]
+"""Columns of a series by name, without its stamps."""
+
+SPIKE_FACTOR = 3.0
+"""A close this many times off both of its neighbours is a bad print, not a price."""
+
+
+class Dropped(NamedTuple):
+    """A row that was left out, and why."""
+
+    ts_ms: int
+    reason: str
+
+
+class Cleaned(NamedTuple):
+    """Rising, unique, finite rows and what was left out of them."""
+
+    ts_ms: IntArray
+    table: Table
+    dropped: tuple[Dropped, ...]
+
+
+def clean(ts_ms: IntArray, table: Mapping[str, FloatArray], width_ms: int) -> Cleaned:
+    """Return the rows that can be used, rising in time.
+
+    Parameters
+    ----------
+    ts_ms : (T,) array
+        Stamps as found; a bar's is its opening, UTC ms.
+    table : mapping of str to (T,) array
+        Columns as found.
+    width_ms : int
+        Width of a bar, which its stamp is a multiple of; 0 for series that are stamped at will.
+    """
+    reasons: list[tuple[str, BoolArray]] = [("a value that is not a number", _not_finite(table))]
+    if width_ms:
+        reasons.append(("a stamp between two bars", ts_ms % width_ms != 0))
+    reasons.extend(_impossible(table))
+    bad = np.zeros(len(ts_ms), dtype=bool)
+    dropped: list[Dropped] = []
+    for reason, rows in reasons:
+        dropped += [Dropped(int(stamp), reason) for stamp in ts_ms[rows & ~bad]]
+        bad |= rows
+    good = np.flatnonzero(~bad)
+    order = good[np.argsort(ts_ms[good], kind="stable")]
+    again = np.zeros(len(order), dtype=bool)
+    again[1:] = np.diff(ts_ms[order]) == 0
+    dropped += [
+        Dropped(int(stamp), "a stamp that is there already") for stamp in ts_ms[order[again]]
+    ]
+    keep = order[~again]
+    return Cleaned(ts_ms[keep], {n: column[keep] for n, column in table.items()}, tuple(dropped))
+
+
+def _not_finite(table: Mapping[str, FloatArray]) -> BoolArray:
+    wrong: BoolArray = np.logical_or.reduce([~np.isfinite(column) for column in table.values()])
+    return wrong
+
+
+def _impossible(table: Mapping[str, FloatArray]) -> list[tuple[str, BoolArray]]:
+    prices = [table[n] for n in ("open", "high", "low", "close", "mark_price") if n in table]
+    found: list[tuple[str, BoolArray]] = []
+    if prices:
+        worthless = np.logical_or.reduce([price <= 0 for price in prices])
+        found.append(("a price that is not positive", worthless))
+    if "high" in table:
+        low, high = table["low"], table["high"]
+        ends = [table["open"], table["close"]]
+        outside = np.logical_or.reduce([(end > high) | (end < low) for end in ends])
+        found.append(("open or close outside of low and high", outside))
+    if "interval_hours" in table:
+        hours = table["interval_hours"]
+        found.append(("an interval that is no whole hour", (hours < 1) | (hours % 1 != 0)))
+    return found
+
+
+def summary(series: str, dropped: tuple[Dropped, ...], end_ms: int) -> tuple[str, ...]:
+    """Return one line for each reason why rows up to `end_ms` were left out of `series`."""
+    by_reason: dict[str, list[int]] = {}
+    for row in dropped:
+        if row.ts_ms <= end_ms:
+            by_reason.setdefault(row.reason, []).append(row.ts_ms)
+    return tuple(
+        f"{series}: {len(stamps)} row(s) left out for {reason}, first {iso(min(stamps))}"
+        for reason, stamps in sorted(by_reason.items())
+    )
+
+
+def spikes(close: FloatArray) -> BoolArray:
+    """Return which closes are bad prints: off both neighbours, the same way, by `SPIKE_FACTOR`.
+
+    The first and the last close have one neighbour and are never judged, so a series cut at a
+    time is judged as it was known then.
+    """
+    found = np.zeros(len(close), dtype=bool)
+    if len(close) < 3:
+        return found
+    step = np.diff(np.log(close))
+    far = float(np.log(SPIKE_FACTOR))
+    up = (step[:-1] > far) & (step[1:] < -far)
+    down = (step[:-1] < -far) & (step[1:] > far)
+    found[1:-1] = up | down
+    return found
+
+
+def missing_hours(ts_ms: IntArray, width_ms: int, since_ms: int, end_ms: int) -> int:
+    """Return how many hours of closed bars between `since_ms` and `end_ms` are not there."""
+    first = max(since_ms, int(ts_ms[0])) if len(ts_ms) else since_ms
+    expected = (end_ms - first) // width_ms
+    have = int(np.count_nonzero((ts_ms >= first) & (ts_ms + width_ms <= end_ms)))
+    return max(0, expected - have) * width_ms // HOUR_MS
