@@ -12,7 +12,6 @@ refusal, with one line on standard error that names the cure, 130 interrupted by
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
@@ -108,6 +107,8 @@ def _command_and_rest(argv: list[str]) -> tuple[str, list[str]]:
     name, *rest = argv
     if name in COMMANDS:
         return name, rest
+    import difflib
+
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     cure = f"did you mean `perptui {near[0]}`?" if near else "see `perptui --help`"
     raise InputError(f"expected a command, was {name!r}; {cure}")
