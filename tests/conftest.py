@@ -2,12 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_textual_snapshot
 from syrupy.location import PyTestLocation
+
+from tests.canary import CANARY
 
 ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOTS = ROOT / "snapshots"
@@ -25,6 +27,16 @@ class SnapshotExtension(pytest_textual_snapshot.SVGImageExtension):
         """Return `snapshots/<package>/<module>` for a test in `tests/<package>/<module>.py`."""
         module = Path(test_location.filepath).resolve().relative_to(ROOT / "tests")
         return str(SNAPSHOTS / module.with_suffix(""))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test whose output or log holds the canary key."""
+    report = yield
+    if report.passed and any(CANARY in text for _title, text in report.sections):
+        report.outcome = "failed"
+        report.longrepr = "expected no secret in output or log, was the canary key; redact it"
+    return report
 
 
 @pytest.fixture(autouse=True)

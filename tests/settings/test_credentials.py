@@ -10,8 +10,8 @@ from perptui.model.errors import ConfigError
 from perptui.settings import credentials
 from perptui.settings.credentials import Secret, find
 from perptui.settings.paths import credentials_dir
+from tests.canary import CANARY
 
-CANARY = "canary-5f2b9c"
 PAIR = f'api_key = "{CANARY}-key"\nsecret = "{CANARY}-secret"\n'
 
 
