@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_textual_snapshot
 from syrupy.location import PyTestLocation
@@ -27,6 +28,11 @@ class SnapshotExtension(pytest_textual_snapshot.SVGImageExtension):
         """Return `snapshots/<package>/<module>` for a test in `tests/<package>/<module>.py`."""
         module = Path(test_location.filepath).resolve().relative_to(ROOT / "tests")
         return str(SNAPSHOTS / module.with_suffix(""))
+
+
+# Two cores shared by test workers make any deadline a coin toss; CI must fail the same way twice.
+hypothesis.settings.register_profile("perptui", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("perptui")
 
 
 @pytest.hookimpl(wrapper=True)
