@@ -1,0 +1,139 @@
+"""Compose the proposal: rows, orders, exact checks, and every reason it may not be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from perptui.model.forecast import Estimates
+from perptui.model.limit import LimitCheck
+from perptui.model.money import ZERO
+from perptui.model.order import OrderIntent
+from perptui.model.proposal import Proposal, SolverReport, TargetRow
+from perptui.model.snapshot import MarketSnapshot
+from perptui.model.strategy import StrategyParameters
+from perptui.optimization.checks import (
+    CENT,
+    KEPT_DECIMALS,
+    carry_usd_day,
+    checks_of,
+    continuous_book,
+    exact_book,
+    risk_of,
+    with_binding,
+)
+from perptui.optimization.infeasible import explain
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.orders import orders_of, positions_after
+from perptui.optimization.program import SOLVER
+from perptui.optimization.reasons import reasons_of
+from perptui.optimization.rebalance import Rebalance
+from perptui.risk.limits import blocking, only_reduces, turnover
+
+
+def compose(
+    inputs: ProgramInputs,
+    answer: Rebalance,
+    snapshot: MarketSnapshot,
+    estimates: Estimates,
+    strategy: StrategyParameters,
+    snapshot_digest: str,
+) -> Proposal:
+    """Return the proposal of an answer, without its digest and the solver's seconds."""
+    after = positions_after(inputs, answer.steps)
+    book = exact_book(inputs, after)
+    book_now = exact_book(inputs, [contract.position for contract in inputs.contracts])
+    limits_now = checks_of(inputs, book_now)
+    limits = checks_of(inputs, book)
+    orders = orders_of(inputs, answer.steps, inputs.in_force.limits.collar_bps)
+    blocked = blocking(limits, limits_now, reducing=only_reduces(book))
+    status = _status(answer, orders)
+    rows = _rows(inputs, answer, after, orders)
+    optimum = checks_of(inputs, continuous_book(inputs, answer.target))
+    return Proposal(
+        status=status,
+        strategy=strategy.name,
+        model_version=strategy.model_version,
+        as_of_ms=snapshot.as_of_ms,
+        horizon_days=strategy.horizon_days,
+        equity_usd=inputs.equity,
+        snapshot_digest=snapshot_digest,
+        rows=rows,
+        orders=orders,
+        limits_now=limits_now,
+        limits=with_binding(limits, optimum),
+        risk_now=risk_of(inputs, book_now, limits_now),
+        risk=risk_of(inputs, book, limits),
+        turnover=float(turnover(book)),
+        cost_usd=sum((row.cost_usd for row in rows), ZERO),
+        regime=estimates.regime.label,
+        exposure=inputs.in_force.exposure,
+        solver=SolverReport(
+            answer.solution.status, SOLVER, 0.0, answer.solution.residual, answer.solution.detail
+        ),
+        exportable=status == "ok" and not blocked,
+        reasons=(*_why_not(answer, inputs, blocked, status), *inputs.notes),
+        overrides=dict(inputs.edited),
+    )
+
+
+def _status(answer: Rebalance, orders: Sequence[OrderIntent]) -> str:
+    if answer.solution.status != "optimal":
+        return answer.solution.status
+    return "ok" if orders else "no_trade"
+
+
+def _why_not(
+    answer: Rebalance, inputs: ProgramInputs, blocked: Sequence[LimitCheck], status: str
+) -> tuple[str, ...]:
+    if status == "infeasible":
+        return explain(inputs)
+    if status == "failed":
+        return (f"the solver gave no answer to trust: {answer.solution.detail}; nothing is sent",)
+    texts = [
+        f"{check.name} would be {check.value:.6g} against its limit {check.limit:g} after rounding"
+        for check in blocked
+    ]
+    if status == "no_trade":
+        texts.append("no trade gains more than it costs within the limits")
+    return tuple(texts)
+
+
+def _rows(
+    inputs: ProgramInputs,
+    answer: Rebalance,
+    after: Sequence[Decimal],
+    orders: Sequence[OrderIntent],
+) -> tuple[TargetRow, ...]:
+    words = reasons_of(inputs, np.where(answer.steps == 0, inputs.before, answer.rounded))
+    costs: dict[str, Decimal] = {}
+    for order in orders:
+        spent = order.fee_usd + order.slippage_usd
+        costs[order.id] = costs.get(order.id, ZERO) + spent
+    volatility = np.sqrt(np.diag(inputs.covariance) * 365.0 / inputs.horizon_days)
+    rows = []
+    for index, contract in enumerate(inputs.contracts):
+        notional = after[index] * contract.usd_per_contract
+        forecast = contract.forecast
+        rows.append(
+            TargetRow(
+                id=contract.id,
+                weight_now=float(contract.notional / inputs.equity),
+                weight_target=float(answer.target[index]),
+                weight_rounded=float(notional / inputs.equity),
+                expected_return=round(float(inputs.expected_return[index]), KEPT_DECIMALS),
+                carry_apr=-forecast.funding.apr if forecast else 0.0,
+                volatility_annual=round(float(volatility[index]), KEPT_DECIMALS),
+                contracts_now=contract.position,
+                contracts_after=after[index],
+                trade_usd=(notional - contract.notional).quantize(CENT),
+                cost_usd=costs.get(contract.id, ZERO),
+                carry_usd_day_now=carry_usd_day(inputs, index, contract.notional),
+                carry_usd_day_after=carry_usd_day(inputs, index, notional),
+                why=words[index],
+                edited=contract.id in inputs.edited,
+            )
+        )
+    return tuple(rows)

@@ -1,0 +1,167 @@
+"""From weights to whole lots that keep every limit (method §6, Lots).
+
+A position is truncated toward zero, which keeps every limit that is monotone in |w|. What is not
+monotone (net, coin net, hedged volatility, stressed margin, turnover across zero) is mended by
+single steps, each the best of its round; the last word has the exact check in Decimal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program import DECIMALS
+from perptui.risk.arrays import worst_excess
+
+IntArray = npt.NDArray[np.int64]
+
+HEADROOM = 1e-12
+"""Room kept below each limit, weight units: float sums and exact sums then agree on it."""
+SNAP_STEPS = 1e-6
+"""A target this close to a lot, in steps, is that lot."""
+GAIN_MIN = 1e-9
+"""Least gain of the objective, fraction of equity, that is worth a step."""
+NOTIONAL_HEADROOM = 1.02
+"""Smallest order over the venue's minimum: its limit price lies below the mark when selling."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lots:
+    """The grid of trades that the venue takes.
+
+    Attributes
+    ----------
+    unit : (N,) array
+        Weight of one step.
+    smallest : (N,) array
+        Smallest order that opens, adds or reduces, as weight; a full close may be smaller.
+    """
+
+    unit: FloatArray
+    smallest: FloatArray
+
+    @classmethod
+    def of(cls, inputs: ProgramInputs) -> Lots:
+        """Return the grid of the program's contracts."""
+        unit, smallest = [], []
+        for contract in inputs.contracts:
+            rules, value = contract.instrument, contract.usd_per_contract
+            unit.append(float(rules.step * value / inputs.equity))
+            least = max(
+                float(rules.min_contracts * value),
+                float(rules.min_notional_usd) * NOTIONAL_HEADROOM,
+            )
+            smallest.append(least / float(inputs.equity))
+        return cls(np.array(unit), np.array(smallest))
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """A book in lots.
+
+    Attributes
+    ----------
+    steps : (N,) integer array
+        Trade of each contract in steps, signed.
+    weights : (N,) array
+        The book after it.
+    excess : float
+        Largest limit excess, weight units; positive: the book breaks a limit.
+    """
+
+    steps: IntArray
+    weights: FloatArray
+    excess: float
+
+
+def round_to_lots(target: FloatArray, inputs: ProgramInputs) -> Rounded:
+    """Return a book in lots near `target`, as good as single steps make it.
+
+    At most 2N steps. Deterministic: ties go to the first.
+    """
+    lots = Lots.of(inputs)
+    steps = _truncated(target, inputs, lots)
+    for _ in range(2 * len(steps)):
+        moved = _best_step(steps, inputs, lots)
+        if moved is None:
+            break
+        steps = moved
+    weights = inputs.before + steps * lots.unit
+    return Rounded(steps, weights, float(_excess(weights[None, :], inputs)[0]))
+
+
+def too_small(target: FloatArray, inputs: ProgramInputs) -> npt.NDArray[np.bool_]:
+    """Return which trades to `target` are smaller than the venue takes, and not simply none."""
+    lots = Lots.of(inputs)
+    size = np.abs(target - inputs.before)
+    closing = np.abs(target) < lots.unit
+    return np.asarray((size > 0) & (size < lots.smallest) & ~(closing & (inputs.before != 0)))
+
+
+def _excess(weights: FloatArray, inputs: ProgramInputs) -> FloatArray:
+    return worst_excess(weights, inputs.before, inputs.limits) + HEADROOM
+
+
+def _truncated(target: FloatArray, inputs: ProgramInputs, lots: Lots) -> IntArray:
+    """Return the trade in steps to the lot next to `target` toward zero, or none."""
+    distance = (target - inputs.before) / lots.unit
+    snap = np.clip(2.0 * 10.0**-DECIMALS / lots.unit, SNAP_STEPS, 0.01)
+    whole = np.where(target >= 0, np.floor(distance + snap), np.ceil(distance - snap))
+    steps = whole.astype(np.int64)
+    steps[~_allowed(steps[None, :], inputs, lots)[0]] = 0
+    return steps
+
+
+def _allowed(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> npt.NDArray[np.bool_]:
+    """Return which trades (M, N), in steps, the venue and the bounds let through."""
+    before, unit = inputs.before, lots.unit
+    after = before + steps * unit
+    size = np.abs(steps) * unit
+    closed = np.abs(after) < 0.5 * unit
+    flipped = (after * before < 0) & ~closed
+    opening = np.where(flipped, np.abs(after), size)
+    large_enough = (opening >= lots.smallest * (1 - 1e-12)) | (closed & (before != 0))
+    slack = unit * 1e-6
+    edited = np.array([identifier in inputs.edited for identifier in inputs.ids])
+    within = (after >= inputs.lower - slack) & (after <= inputs.upper + slack)
+    return np.asarray((steps == 0) | (large_enough & (within | edited)))
+
+
+def _best_step(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> IntArray | None:
+    """Return the steps after the best single move, or None when no move is for the better.
+
+    While a limit is broken the best move is the one that breaks limits least; after that, the one
+    that gains most among those that keep them all.
+    """
+    here = (inputs.before + steps * lots.unit)[None, :]
+    broken = float(_excess(here, inputs)[0])
+    kept = np.array(
+        [one in inputs.fixed and not (one in inputs.edited and broken > 0) for one in inputs.ids]
+    )
+    moves = _neighbours(steps, kept, inputs, lots)
+    if not len(moves):
+        return None
+    books = inputs.before + moves * lots.unit
+    excess = _excess(books, inputs)
+    if broken > 0:
+        best = int(np.lexsort((-inputs.objective(books), excess))[0])
+        return moves[best] if excess[best] < broken else None
+    gain = np.where(excess <= 0, inputs.objective(books) - inputs.objective(here), -np.inf)
+    best = int(gain.argmax())
+    return moves[best] if gain[best] > GAIN_MIN else None
+
+
+def _neighbours(
+    steps: IntArray, kept: npt.NDArray[np.bool_], inputs: ProgramInputs, lots: Lots
+) -> IntArray:
+    """Return the trades one step away, (M, N), and those that drop one contract's trade."""
+    count = len(steps)
+    one = np.eye(count, dtype=np.int64)
+    moves = np.concatenate([steps + one, steps - one, steps * (1 - one)])
+    changed = np.tile(np.arange(count), 3)
+    allowed = _allowed(moves, inputs, lots)[np.arange(len(moves)), changed]
+    fresh = moves[np.arange(len(moves)), changed] != steps[changed]
+    return np.asarray(moves[allowed & fresh & ~kept[changed]])

@@ -1,0 +1,174 @@
+"""The convex program (method §6), compiled once per shape and solved again with new data.
+
+maximise  mu'w - rho'|w| - lam_c·[(half-spread + fee)'|z| + impact'|z|^{3/2}] - ½ gamma w'Sigma w
+
+subject to the limits of `constraints`. |w| and |z| are epigraph variables; both only ever help
+when they are as small as they can be, so each limit holds for the true absolute values.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cvxpy as cp
+import numpy as np
+
+from perptui.model.errors import OptimizationError
+from perptui.optimization.constraints import Structure, Terms, hard_rows, limit_rows, relaxed
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.risk.arrays import limit_excess
+
+SOLVER = "CLARABEL"
+TOLERANCES = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}
+SCALES = (1e4, 1e2)
+"""Objective units tried in turn: basis points first, then percent."""
+RESIDUAL_MAX = 1e-6
+DECIMALS = 9
+"""Weights are kept to this many decimals, so that the last bits of a solve decide nothing."""
+KEPT_SHAPES = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Answer of the program.
+
+    Attributes
+    ----------
+    status : str
+        "optimal", "infeasible" or "failed"; only "optimal" carries weights to use.
+    weights : (N,) array
+        Rounded to 1e-9; the weights before the trade where there is no answer.
+    residual : float
+        Largest limit violation, weight units.
+    """
+
+    status: str
+    weights: FloatArray
+    residual: float = 0.0
+    detail: str = ""
+
+
+class Program:
+    """One compiled shape: data go in as parameters, answers come out.
+
+    Parameters
+    ----------
+    structure : Structure
+        What is fixed at compilation.
+    """
+
+    def __init__(self, structure: Structure) -> None:
+        self._terms = Terms(structure)
+        terms, data = self._terms, self._terms.data
+        count = structure.contracts
+        self._mu = cp.Parameter(count)
+        self._rho = cp.Parameter(count, nonneg=True)
+        self._cost = cp.Parameter(count, nonneg=True)
+        self._impact = cp.Parameter(count, nonneg=True)
+        self._risk = cp.Parameter(nonneg=True)
+        objective = (
+            self._mu @ terms.w
+            - self._rho @ terms.size
+            - self._cost @ terms.trade
+            - self._impact @ cp.power(terms.trade, 1.5)
+            - self._risk * cp.sum_squares(terms.spread)
+        )
+        limits = [left <= right for left, right in limit_rows(terms, data).values()]
+        self._problem = cp.Problem(cp.Maximize(objective), hard_rows(terms, data) + limits)
+        if not self._problem.is_dpp():
+            raise OptimizationError("expected a DPP program, was one cvxpy would compile anew")
+
+    def solve(self, inputs: ProgramInputs) -> Solution:
+        """Return the optimum; only the solver's `optimal` with limits that hold is one.
+
+        Raises
+        ------
+        OptimizationError
+            When an input is not finite: an infinite bound would vanish without a word.
+        """
+        self._terms.fill(inputs)
+        status = "failed"
+        for scale in SCALES:
+            self._fill_objective(inputs, scale)
+            status = run(self._problem)
+            if status == "optimal":
+                return self._accepted(inputs)
+            if status == "infeasible":
+                return Solution("infeasible", inputs.before)
+        return Solution("failed", inputs.before, detail=f"{SOLVER} ended with {status}")
+
+    def _fill_objective(self, inputs: ProgramInputs, scale: float) -> None:
+        self._mu.value = scale * inputs.expected_return
+        self._rho.value = scale * inputs.uncertainty
+        self._cost.value = scale * inputs.cost_aversion * inputs.linear_cost
+        self._impact.value = scale * inputs.cost_aversion * inputs.impact
+        self._risk.value = 0.5 * scale * inputs.risk_aversion
+
+    def _accepted(self, inputs: ProgramInputs) -> Solution:
+        found = np.clip(np.array(self._terms.w.value), inputs.lower, inputs.upper)
+        weights = np.round(found, DECIMALS) + 0.0
+        residual = largest_excess(weights, inputs)
+        if residual > RESIDUAL_MAX:
+            return Solution(
+                "failed", inputs.before, residual, f"a limit is exceeded by {residual:.2g}"
+            )
+        return Solution("optimal", weights, residual)
+
+
+class Relaxation:
+    """Phase 1: the least sum of violations, each limit in units of its own scale."""
+
+    def __init__(self, structure: Structure) -> None:
+        self._terms = Terms(structure)
+        rows = limit_rows(self._terms, self._terms.data)
+        self._slacks, limits, penalty = relaxed(rows)
+        # A trace of trading cost decides between relaxations that are equally small.
+        objective = penalty + 1e-4 * cp.sum(self._terms.trade)
+        self._problem = cp.Problem(
+            cp.Minimize(objective), hard_rows(self._terms, self._terms.data) + limits
+        )
+
+    def solve(self, inputs: ProgramInputs) -> dict[str, FloatArray]:
+        """Return the slack each limit needs, by name as in `limit_excess`; empty: no answer."""
+        self._terms.fill(inputs)
+        if run(self._problem) != "optimal":
+            return {}
+        return {name: np.atleast_1d(slack.value) for name, slack in self._slacks.items()}
+
+
+def run(problem: cp.Problem) -> str:
+    """Solve with the kept workspace's tolerances and return the status in one word."""
+    try:
+        with warnings.catch_warnings():
+            # An inaccurate answer is refused by its status; the warning would only repeat it.
+            warnings.simplefilter("ignore", UserWarning)
+            problem.solve(solver=SOLVER, warm_start=False, **TOLERANCES)
+    except cp.error.SolverError:
+        return "failed"
+    return str(problem.status)
+
+
+def largest_excess(weights: FloatArray, inputs: ProgramInputs) -> float:
+    """Return by how much the worst limit is exceeded, weight units, at least 0."""
+    parts: Mapping[str, FloatArray] = limit_excess(weights[None, :], inputs.before, inputs.limits)
+    return max(0.0, *(float(part.max(initial=0.0)) for part in parts.values()))
+
+
+@lru_cache(maxsize=KEPT_SHAPES)
+def compiled(structure: Structure) -> Program:
+    """Return the program of a shape, compiled at its first use and kept."""
+    return Program(structure)
+
+
+@lru_cache(maxsize=KEPT_SHAPES)
+def compiled_relaxation(structure: Structure) -> Relaxation:
+    """Return the phase-1 program of a shape, compiled at its first use and kept."""
+    return Relaxation(structure)
+
+
+def solve(inputs: ProgramInputs) -> Solution:
+    """Solve the program of `inputs`."""
+    return compiled(Structure.of(inputs)).solve(inputs)

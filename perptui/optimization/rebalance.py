@@ -1,0 +1,85 @@
+"""Solve, drop what is too small to trade, round to lots: from inputs to a book."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.lots import IntArray, Lots, Rounded, round_to_lots, too_small
+from perptui.optimization.program import Solution, solve
+
+
+@dataclass(frozen=True, eq=False)
+class Rebalance:
+    """Answer of the optimiser for one set of inputs.
+
+    Attributes
+    ----------
+    solution : Solution
+        The continuous optimum and its status.
+    target : (N,) array
+        Its weights; those before the trade where there is no optimum.
+    steps : (N,) integer array
+        Trade of each contract in steps of its lot, signed.
+    rounded : (N,) array
+        Weights after that trade.
+    """
+
+    solution: Solution
+    target: FloatArray
+    steps: IntArray
+    rounded: FloatArray
+
+
+def rebalance(inputs: ProgramInputs) -> Rebalance:
+    """Return the optimal book in lots.
+
+    Trades too small for the venue are fixed at none and the rest is solved again. Where steps
+    cannot mend what truncation broke, the program is solved once more with room for it.
+    """
+    solution = solve(inputs)
+    if solution.status != "optimal":
+        nothing = np.zeros(len(inputs.contracts), dtype=np.int64)
+        return Rebalance(solution, inputs.before, nothing, inputs.before)
+    solution = _without_small_trades(solution, inputs)
+    rounded = round_to_lots(solution.weights, inputs)
+    if rounded.excess > 0:
+        rounded = _with_room(rounded, inputs)
+    return Rebalance(solution, solution.weights, rounded.steps, rounded.weights)
+
+
+def _without_small_trades(solution: Solution, inputs: ProgramInputs) -> Solution:
+    small = too_small(solution.weights, inputs)
+    small &= np.array([identifier not in inputs.edited for identifier in inputs.ids])
+    if not small.any():
+        return solution
+    lower = np.where(small, inputs.before, inputs.lower)
+    upper = np.where(small, inputs.before, inputs.upper)
+    again = solve(replace(inputs, lower=lower, upper=upper))
+    return again if again.status == "optimal" else solution
+
+
+def _with_room(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
+    """Round a more careful optimum: limits that truncation can break are tightened by its reach."""
+    unit = Lots.of(inputs).unit
+    reach = float(unit.sum())
+    limits = inputs.limits
+    if limits.net_max - limits.net_min <= 2.0 * reach:
+        return rounded
+    swing = float(unit @ np.sqrt(np.diag(inputs.covariance)))
+    careful = replace(
+        limits,
+        net_min=limits.net_min + reach,
+        net_max=limits.net_max - reach,
+        coin_net_max=max(limits.coin_net_max - float(unit.max()), 0.0),
+        turnover_max=max(limits.turnover_max - 0.5 * reach, 0.0),
+        volatility_max=max(limits.volatility_max - swing, 0.0),
+        cushion=limits.cushion + reach,
+    )
+    solution = solve(replace(inputs, limits=careful))
+    if solution.status != "optimal":
+        return rounded
+    again = round_to_lots(solution.weights, inputs)
+    return again if again.excess < rounded.excess else rounded
