@@ -45,6 +45,10 @@ def test_settings_add_only_tomli_and_platformdirs() -> None:
     assert loaded <= RECORDS | {"tomli", "platformdirs"}
 
 
+def test_commands_load_heavy_libraries_only_when_they_run() -> None:
+    assert not roots(loaded_by(modules_of("perptui.cli"))) & (NUMERICAL | {"ccxt", "aiohttp"})
+
+
 @pytest.mark.parametrize("package", ["tui", "client"])
 def test_the_terminal_loads_no_numerical_or_venue_library(package: str) -> None:
     loaded = loaded_by(modules_of(f"perptui.{package}"))
