@@ -1,0 +1,40 @@
+"""Opening the terminal on a way to a desk: what `perptui` and `perptui demo` share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from perptui.client.launch import Launcher
+from perptui.model.clock import SystemClock
+from perptui.settings.load import load
+from perptui.settings.paths import state_dir, themes_dirs
+
+
+def open_terminal(way: Launcher, args: argparse.Namespace, config: Path | None = None) -> int:
+    """Run the terminal until it is left; return its exit code.
+
+    Parameters
+    ----------
+    config : Path, optional
+        Where appearance and keys come from; the shipped defaults without one.
+
+    Raises
+    ------
+    ConfigError
+        When the configuration does not stand or there is no such theme.
+    """
+    settings = load(config).settings
+    from perptui.tui.app import run_terminal
+
+    return run_terminal(
+        way.connect,
+        clock=SystemClock(),
+        theme_folders=themes_dirs(),
+        relaunch=way.relaunch,
+        theme=args.theme or settings.ui.theme,
+        low_bandwidth=args.low_bandwidth or settings.ui.low_bandwidth,
+        glyphs=settings.ui.glyphs,
+        keymap=settings.keymap,
+        crash_dir=state_dir(way.desk),
+    )

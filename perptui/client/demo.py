@@ -1,0 +1,92 @@
+"""The demo: a desk named ``demo`` on a simulated venue, all of it children of one terminal.
+
+Nothing in the desk knows of it: it is the shipped configuration with the venue's socket set.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from perptui.client.launch import Launcher, Market, place_of
+from perptui.model.clock import Clock, iso, parse_iso
+from perptui.model.errors import InputError
+from perptui.settings import paths
+from perptui.settings.schema import SimulatorSettings
+
+DESK = "demo"
+VENUE = "binanceusdm"
+COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "ADA", "DOGE", "AVAX", "LINK", "LTC")
+JOURNAL_PARTS = ("", "-wal", "-shm")
+
+
+def launcher(
+    market: SimulatorSettings, clock: Clock, assignments: tuple[str, ...] = ()
+) -> Launcher:
+    """Return the way to the demo desk: the running one, else one of our own to start.
+
+    Raises
+    ------
+    InputError
+        When the market's directory or start is none.
+    ConfigError
+        When the demo's directories cannot be used.
+    """
+    coins = coins_of(market)
+    venue_socket = paths.socket_file(DESK, name="venue")
+    symbols = json.dumps([f"{coin}/USDT:USDT" for coin in coins])
+    settings = (
+        f'desk.name="{DESK}"',
+        'desk.mode="paper"',
+        f"venues.{VENUE}.socket={json.dumps(str(venue_socket))}",
+        f"venues.{VENUE}.symbols={symbols}",
+    )
+    command = ["--config", str(paths.resource("config.toml"))]
+    for assignment in settings:
+        command += ["--set", assignment]
+    simulated = Market(venue_socket, paths.log_file(DESK, "simulator"), market)
+    return Launcher(place_of(DESK), clock, command, simulated)
+
+
+def coins_of(market: SimulatorSettings) -> tuple[str, ...]:
+    """Return the demo's coins: those that the replayed directory has hourly bars of, else all.
+
+    Raises
+    ------
+    InputError
+        When the directory has none of them, or the start is no instant.
+    """
+    if market.start:
+        try:
+            parse_iso(market.start)
+        except ValueError:
+            raise InputError(
+                f"expected an ISO 8601 instant, was {market.start!r}; "
+                "write it like 2024-08-04T12:00Z"
+            ) from None
+    if not market.data:
+        return COINS
+    folder = Path(market.data) / "binance"
+    found = tuple(coin for coin in COINS if (folder / f"{coin}USDT-1h.parquet").is_file())
+    if not found:
+        raise InputError(
+            f"expected hourly bars like {folder}/BTCUSDT-1h.parquet, was none; "
+            "point --data at a directory of market history"
+        )
+    return found
+
+
+def put_aside(clock: Clock) -> None:
+    """Make room for a new demo: keep the earlier journal under its time, forget its market."""
+    state = paths.state_dir(DESK)
+    journal = paths.journal_file(DESK)
+    if journal.exists():
+        stamp = iso(clock.utc_ms() // 1000 * 1000).replace("-", "").replace(":", "")
+        kept = journal.with_name(f"journal-{stamp}.db")
+        for part in JOURNAL_PARTS:
+            old = Path(f"{journal}{part}")
+            if old.exists():
+                old.rename(f"{kept}{part}")
+    shutil.rmtree(state / "history", ignore_errors=True)
+    (state / "KILL").unlink(missing_ok=True)

@@ -1,0 +1,289 @@
+"""The desk process: the socket first, then the quant process, then the venues; ends in order.
+
+Everything slow starts after the socket listens, so a terminal attaches at once and sees what each
+panel waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from perptui.desk.backfill import Backfill
+from perptui.desk.lifecycle import LEFT, DeskPaths, SimulatedVenue, forget_history, listens
+from perptui.desk.painter import Painter
+from perptui.desk.poller import VenuePoller
+from perptui.desk.proposer import Proposer
+from perptui.desk.server import Peer, Server
+from perptui.desk.state import DeskState
+from perptui.desk.worker import QuantWorker
+from perptui.model.clock import Clock, VenueClock
+from perptui.model.errors import InputError, PerptuiError, WorkerError
+from perptui.model.instrument import instrument_id
+from perptui.model.snapshot import MarketSnapshot
+from perptui.protocol.intents import (
+    EditTarget,
+    Intent,
+    Quit,
+    Redo,
+    Reestimate,
+    ResetTargets,
+    Solve,
+    Undo,
+)
+from perptui.settings.schema import Settings
+from perptui.venues.base import Venue
+
+PROPOSAL_MAX_AGE_S = 60.0
+LOOK_S = 0.02
+
+_log = logging.getLogger(__name__)
+
+
+class DeskApp:
+    """One desk.
+
+    Parameters
+    ----------
+    base : Clock
+        The machine's clock.
+    private_fd : int, optional
+        One end of a socketpair whose other end the terminal holds: the desk ends at its EOF.
+    seed : int
+        Of the polls' jitter.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        paths: DeskPaths,
+        base: Clock,
+        private_fd: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._base = base
+        self._private_fd = private_fd
+        self._seed = seed
+        self._ending = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        self._clock = VenueClock(base, base.utc_ms())
+        self._painter: Painter | None = None
+        self._observed = asyncio.Event()
+        self._state = DeskState(self._wanted(), settings.polling, self._clock, self._changed)
+        self._worker = QuantWorker(paths.history, paths.quant_log, base, changed=self._hurry)
+        self._proposer = Proposer(
+            self._worker,
+            settings.strategy,
+            settings.limits,
+            settings.desk.strategy,
+            base,
+            self._snapshot,
+            PROPOSAL_MAX_AGE_S,
+            proposes=settings.desk.mode != "view",
+            changed=self._hurry,
+        )
+
+    async def run(self) -> int:
+        """Run until told to end; return the exit code."""
+        self._watch_signals()
+        self._painter = Painter(
+            self._settings, self._clock, self._state, self._proposer, self._worker
+        )
+        async with AsyncExitStack() as stack:
+            server = Server(
+                self._paths.socket,
+                self._settings.desk.name,
+                self._answer,
+                self._painter.first(),
+                shared=bool(self._settings.desk.socket_dir),
+                private=self._private_fd is not None,
+            )
+            stack.push_async_callback(server.close)
+            await server.open()
+            self._worker.start()
+            stack.push_async_callback(self._worker.close)
+            self._watch_parent()
+            self._start(self._painter.run(server), "painter")
+            self._start(self._operate(stack), "desk")
+            await self._ending.wait()
+            await self._cancel_tasks()
+        if self._failure is not None:
+            return 1
+        _log.info("the desk ended in order")
+        return 0
+
+    def end(self) -> None:
+        """End in order: nothing new begins, sends in flight are journalled, children end."""
+        self._ending.set()
+
+    async def _operate(self, stack: AsyncExitStack) -> None:
+        socket = await self._simulated_socket(stack)
+        venues = await self._open_venues(socket)
+        for venue in venues:
+            stack.push_async_callback(venue.close)
+        pollers = [
+            VenuePoller(
+                venue,
+                self._state,
+                self._settings.polling,
+                self._clock,
+                self._base,
+                self._seed,
+                anchors=index == 0,
+            )
+            for index, venue in enumerate(venues)
+        ]
+        await asyncio.gather(*(poller.prepare() for poller in pollers))
+        await self._name_market(venues[0])
+        for poller in pollers:
+            self._start(poller.run(), "poller")
+        await self._follow_history(venues)
+
+    async def _follow_history(self, venues: list[Venue]) -> None:
+        backfill = Backfill(
+            venues,
+            self._state,
+            self._worker,
+            self._clock,
+            self._settings.polling.bars_delay_s,
+            self._estimate,
+        )
+        await backfill.run()
+
+    async def _estimate(self) -> None:
+        """Solve anew from new bars; what fails is shown by the panels."""
+        while self._state.why_no_snapshot():
+            self._observed.clear()
+            await self._observed.wait()
+        try:
+            await self._proposer.renew()
+        except WorkerError as error:
+            _log.warning("estimating: %s", error)
+
+    async def _simulated_socket(self, stack: AsyncExitStack) -> Path | None:
+        """Return the simulated venue's socket; where config names none, a child's of our own."""
+        simulated = [row for row in self._settings.venues.values() if row.endpoint == "simulated"]
+        if not simulated:
+            return None
+        if simulated[0].socket:
+            return await self._listening(Path(simulated[0].socket), None)
+        forget_history(self._paths.history)
+        child = SimulatedVenue(self._paths.simulator_socket, self._paths.simulator_log)
+        child.spawn(self._settings.simulator)
+        stack.callback(child.end)
+        return await self._listening(child.path, child)
+
+    async def _listening(self, path: Path, child: SimulatedVenue | None) -> Path:
+        while not listens(path):
+            if child is not None and child.failure:
+                raise InputError(child.failure)
+            await asyncio.sleep(LOOK_S)
+        return path
+
+    async def _open_venues(self, socket: Path | None) -> list[Venue]:
+        # Its imports take a second of CPU: the socket answers meanwhile.
+        module = await asyncio.to_thread(importlib.import_module, "perptui.desk.venues")
+        venues: list[Venue] = module.open_venues(self._settings, self._clock, socket)
+        return venues
+
+    async def _name_market(self, venue: Venue) -> None:
+        if self._painter is None or venue.control is None:
+            return
+        simulated = await venue.control.state()
+        generated = simulated.market == "generated"
+        self._painter.market = "SIMULATED MARKET" if generated else "REPLAY"
+
+    async def _answer(self, intent: Intent, peer: Peer) -> str:
+        if isinstance(intent, Solve):
+            await self._proposer.solve(intent.strategy)
+        elif isinstance(intent, Reestimate):
+            await self._proposer.renew()
+        elif isinstance(intent, EditTarget):
+            await self._proposer.edit(intent.id, intent.weight)
+        elif isinstance(intent, ResetTargets):
+            await self._proposer.reset(intent.id)
+        elif isinstance(intent, Undo):
+            await self._proposer.undo()
+        elif isinstance(intent, Redo):
+            await self._proposer.redo()
+        elif isinstance(intent, Quit):
+            return self._terminal_leaves(intent)
+        else:
+            raise InputError(f"expected an intent of uid {peer.uid} known here; update perptui")
+        return ""
+
+    def _terminal_leaves(self, intent: Quit) -> str:
+        if intent.leave_desk and self._private_fd is not None:
+            asyncio.get_running_loop().remove_reader(self._private_fd)
+            os.write(self._private_fd, LEFT)
+            os.close(self._private_fd)
+            self._private_fd = None
+            return "the desk goes on; `perptui` attaches to it"
+        return ""
+
+    def _snapshot(self) -> MarketSnapshot | str:
+        return self._state.snapshot() or self._state.why_no_snapshot()
+
+    def _wanted(self) -> dict[str, tuple[str, ...]]:
+        return {
+            name: tuple(instrument_id(name, symbol) for symbol in venue.symbols)
+            for name, venue in self._settings.venues.items()
+        }
+
+    def _changed(self) -> None:
+        self._observed.set()
+        if self._painter is not None:
+            self._painter.touch()
+
+    def _hurry(self) -> None:
+        if self._painter is not None:
+            self._painter.hurry()
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End the desk when a part of it fails: better than half a desk."""
+        self._tasks.discard(task)
+        if task.cancelled() or task.exception() is None:
+            return
+        self._failure = task.exception()
+        _log.critical("%s failed", task.get_name(), exc_info=self._failure)
+        if isinstance(self._failure, PerptuiError):
+            self._state.tell("alarm", str(self._failure))
+        self.end()
+
+    async def _cancel_tasks(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _watch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.end)
+
+    def _watch_parent(self) -> None:
+        if self._private_fd is None:
+            return
+        os.set_blocking(self._private_fd, False)
+        asyncio.get_running_loop().add_reader(self._private_fd, self._parent_spoke)
+
+    def _parent_spoke(self) -> None:
+        if self._private_fd is not None and not os.read(self._private_fd, 4096):
+            _log.info("the terminal is gone: the private desk ends")
+            asyncio.get_running_loop().remove_reader(self._private_fd)
+            self.end()

@@ -1,0 +1,216 @@
+"""The book at the newest marks: notionals, carry, margin and distances to liquidation.
+
+Signs as everywhere: x = contracts·size·mark (short negative), f > 0 means long pays, so the carry
+of a position is -x·f·24/h dollars a day, positive when received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
+from perptui.desk.state import Picture, VenuePicture
+from perptui.model.account import Account, Position
+from perptui.model.instrument import Instrument
+from perptui.model.market import FundingQuote
+from perptui.risk.liquidation import AccountShock, Exposure, account_shock, liquidation_price
+from perptui.risk.margin import float_tiers, maintenance, margin_ratio
+
+ZERO = Decimal(0)
+HOURS_A_DAY = 24
+
+
+class Holding(msgspec.Struct, frozen=True):
+    """A position at the newest mark. Dollars are signed in the position's own side."""
+
+    position: Position
+    instrument: Instrument
+    mark: Decimal
+    notional_usd: Decimal
+    unrealised_usd: Decimal
+    maintenance_usd: Decimal
+    observed_mono: float
+    funding: FundingQuote | None = None
+
+    @property
+    def carry_usd_day(self) -> Decimal | None:
+        """Funding a day, None while the rate is unknown."""
+        return None if self.funding is None else carry_usd_day(self.notional_usd, self.funding)
+
+
+class AccountBook(msgspec.Struct, frozen=True):
+    """One margin account at the newest marks; the shocks are fractions with their sign."""
+
+    account: Account
+    holdings: tuple[Holding, ...]
+    maintenance_usd: Decimal
+    margin_ratio: float | None
+    shock: AccountShock[float]
+
+    @property
+    def free_usd(self) -> Decimal:
+        """Collateral that may still be used, as the venue says, else equity less maintenance."""
+        available = self.account.available_usd
+        return self.account.equity_usd - self.maintenance_usd if available is None else available
+
+    @property
+    def nearest(self) -> float | None:
+        """Size of the smallest common move that liquidates, None when no move does."""
+        moves = [abs(move) for move in (self.shock.down, self.shock.up) if move is not None]
+        return min(moves, default=None)
+
+
+class Book(msgspec.Struct, frozen=True):
+    """All accounts. `missing` says in words what keeps the book from being whole."""
+
+    accounts: tuple[AccountBook, ...] = ()
+    equity_usd: Decimal | None = None
+    missing: str = ""
+
+    @property
+    def holdings(self) -> tuple[Holding, ...]:
+        """All positions."""
+        return tuple(row for account in self.accounts for row in account.holdings)
+
+    @property
+    def gross_usd(self) -> Decimal:
+        """Sum of |notional|."""
+        return sum((abs(row.notional_usd) for row in self.holdings), ZERO)
+
+    @property
+    def net_usd(self) -> Decimal:
+        """Sum of signed notionals."""
+        return sum((row.notional_usd for row in self.holdings), ZERO)
+
+    @property
+    def unrealised_usd(self) -> Decimal:
+        """Sum of unrealised profit at the newest marks."""
+        return sum((row.unrealised_usd for row in self.holdings), ZERO)
+
+    @property
+    def carry_usd_day(self) -> Decimal | None:
+        """Sum of carry; None while a rate is unknown."""
+        parts = [row.carry_usd_day for row in self.holdings]
+        known = [part for part in parts if part is not None]
+        return sum(known, ZERO) if len(known) == len(parts) else None
+
+    @property
+    def worst(self) -> AccountBook | None:
+        """The account that the smallest common move liquidates, else the fullest one."""
+        if not self.accounts:
+            return None
+        return min(
+            self.accounts,
+            key=lambda row: (
+                float("inf") if row.nearest is None else row.nearest,
+                -(row.margin_ratio or 0.0),
+            ),
+        )
+
+    def multiple(self, usd: Decimal) -> float | None:
+        """Return `usd` as a multiple of equity, None without positive equity."""
+        if self.equity_usd is None or self.equity_usd <= 0:
+            return None
+        return float(usd / self.equity_usd)
+
+
+def carry_usd_day(notional_usd: Decimal, funding: FundingQuote) -> Decimal:
+    """Return -x·f·24/h: dollars a day that a position of signed notional x receives."""
+    return -notional_usd * funding.rate * HOURS_A_DAY / Decimal(str(funding.interval_h))
+
+
+def book_of(picture: Picture) -> Book:
+    """Return the book at the newest marks; what is not known yet is named in `missing`."""
+    accounts = []
+    for venue in picture.venues:
+        if venue.account is None:
+            return Book(missing=f"waiting for {venue.name} positions")
+        found = _holdings(venue, venue.account)
+        if isinstance(found, str):
+            return Book(missing=found)
+        accounts.append(_account_book(venue.account, found))
+    return Book(accounts=tuple(accounts), equity_usd=picture.equity_usd)
+
+
+def _holdings(venue: VenuePicture, account: Account) -> tuple[Holding, ...] | str:
+    instruments = {row.id: row for row in venue.instruments}
+    quotes = {row.id: row for row in venue.quotes}
+    rates = {row.id: row for row in venue.funding}
+    account_mono = venue.observed_mono("account") or 0.0
+    quotes_mono = venue.observed_mono("quotes")
+    found = []
+    for position in account.positions:
+        instrument = instruments.get(position.id)
+        quote = quotes.get(position.id)
+        mark = quote.mark if quote is not None else position.mark_price
+        if instrument is None or not instrument.tiers:
+            return f"waiting for the contract of {position.id}"
+        if mark is None:
+            return f"waiting for the mark of {position.id}"
+        seen = account_mono if quote is None or quotes_mono is None else quotes_mono
+        found.append(
+            _holding(position, instrument, mark, min(account_mono, seen), rates.get(position.id))
+        )
+    return tuple(found)
+
+
+def _holding(
+    position: Position,
+    instrument: Instrument,
+    mark: Decimal,
+    observed_mono: float,
+    funding: FundingQuote | None,
+) -> Holding:
+    base = position.contracts * instrument.contract_size
+    notional = base * mark
+    return Holding(
+        position=position,
+        instrument=instrument,
+        mark=mark,
+        notional_usd=notional,
+        unrealised_usd=base * (mark - position.entry_price),
+        maintenance_usd=maintenance(notional, instrument.tiers),
+        observed_mono=observed_mono,
+        funding=funding,
+    )
+
+
+def _account_book(account: Account, holdings: tuple[Holding, ...]) -> AccountBook:
+    exposures = [
+        Exposure(row.instrument.id, float(row.notional_usd), float_tiers(row.instrument.tiers))
+        for row in holdings
+    ]
+    total = sum((row.maintenance_usd for row in holdings), ZERO)
+    ratio = margin_ratio(account.equity_usd, total)
+    return AccountBook(
+        account=account,
+        holdings=holdings,
+        maintenance_usd=total,
+        margin_ratio=float(ratio) if ratio.is_finite() else None,
+        shock=account_shock(float(account.equity_usd), exposures),
+    )
+
+
+def own_distance(row: Holding, account: AccountBook) -> float | None:
+    """Return the move of this contract alone, as a signed fraction of its mark, that liquidates.
+
+    None when no positive price does it while the account's other legs stay where they are.
+    """
+    others = [other for other in account.holdings if other is not row]
+    price = liquidation_price(
+        row.position.contracts * row.instrument.contract_size,
+        row.position.entry_price,
+        account.account.wallet_usd,
+        row.instrument.tiers,
+        sum((other.unrealised_usd for other in others), ZERO),
+        sum((other.maintenance_usd for other in others), ZERO),
+    )
+    return None if price is None else float(price / row.mark - 1)
+
+
+def stale_ids(venues: Iterable[VenuePicture], stale: Iterable[str]) -> frozenset[str]:
+    """Return the contracts of the venues named in `stale`."""
+    names = set(stale)
+    return frozenset(row.id for venue in venues if venue.name in names for row in venue.instruments)

@@ -1,0 +1,189 @@
+"""Where a desk lives, that it lives once, and the simulated venue it may have as a child."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from perptui.model.errors import ConfigError
+from perptui.settings import paths
+from perptui.settings.schema import Settings, SimulatorSettings
+
+LEFT = b"left"
+"""What a private desk writes to its terminal's line when it is asked to go on without it."""
+PATIENCE_S = 3.0
+"""How long a child may take to end by itself after EOF."""
+
+
+class DeskPaths(msgspec.Struct, frozen=True):
+    """Files of one desk. `history` is the quant process's own; `exports` is the base folder."""
+
+    socket: Path
+    lock: Path
+    state: Path
+    journal: Path
+    history: Path
+    log: Path
+    quant_log: Path
+    simulator_log: Path
+    simulator_socket: Path
+    exports: Path
+    kill_file: Path
+
+
+def desk_paths(settings: Settings) -> DeskPaths:
+    """Return where the desk's files are; directories are made 0700.
+
+    A simulated market's history is kept apart from real history, in the state directory.
+
+    Raises
+    ------
+    ConfigError
+        When a directory cannot be used, or a socket's path is too long.
+    """
+    name = settings.desk.name
+    state = paths.state_dir(name)
+    simulated = any(venue.endpoint == "simulated" for venue in settings.venues.values())
+    history = state / "history" if simulated else paths.history_dir()
+    return DeskPaths(
+        socket=paths.socket_file(name, settings.desk.socket_dir),
+        lock=state / "desk.lock",
+        state=state,
+        journal=paths.journal_file(name),
+        history=paths.private_directory(history),
+        log=paths.log_file(name, "desk"),
+        quant_log=paths.log_file(name, "quant"),
+        simulator_log=paths.log_file(name, "simulator"),
+        simulator_socket=paths.socket_file(name, name="venue"),
+        exports=paths.export_dir(settings.desk.export_dir),
+        kill_file=state / "kill",
+    )
+
+
+class Lock:
+    """An advisory lock that its holder's end releases, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    def take(self) -> bool:
+        """Return True when the lock is ours now; False while another process has it."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return False
+        self._fd = fd
+        return True
+
+    def give_back(self) -> None:
+        """Release the lock."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def refuse_second(path: Path, desk: str) -> Lock:
+    """Return the desk's lock.
+
+    Raises
+    ------
+    ConfigError
+        When a desk of this name runs already.
+    """
+    lock = Lock(path)
+    if not lock.take():
+        raise ConfigError(
+            f"expected no other desk named {desk}, was one running; attach to it with `perptui`, "
+            "or give this one another name"
+        )
+    return lock
+
+
+def forget_history(history: Path) -> None:
+    """Remove the history of a simulated market, which a new market does not continue."""
+    shutil.rmtree(history, ignore_errors=True)
+    paths.private_directory(history)
+
+
+def listens(path: Path) -> bool:
+    """Return True when something accepts connections at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+class SimulatedVenue:
+    """A simulated venue as a child: it ends when every holder of `leash` is gone.
+
+    Parameters
+    ----------
+    path : Path
+        Socket it listens on.
+    log : Path
+        Its output.
+    """
+
+    def __init__(self, path: Path, log: Path) -> None:
+        self.path = path
+        self._log = log
+        self.leash: socket.socket | None = None
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def spawn(self, market: SimulatorSettings, extra: tuple[str, ...] = ()) -> None:
+        """Start it; it listens when `path` accepts connections."""
+        with suppress(FileNotFoundError):
+            self.path.unlink()
+        ours, theirs = socket.socketpair()
+        arguments = [
+            *("--socket", str(self.path), "--parent-fd", str(theirs.fileno())),
+            *("--seed", str(market.seed), "--speed", repr(market.speed)),
+            *(("--data", market.data) if market.data else ()),
+            *(("--start", market.start) if market.start else ()),
+            *extra,
+        ]
+        with theirs, self._log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 (our own module, arguments made here)
+                [sys.executable, "-m", "perptui", "simulate", *arguments],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.leash = ours
+
+    @property
+    def failure(self) -> str:
+        """Why it ended, in words; "" while it runs."""
+        if self.process is None or self.process.poll() is None:
+            return ""
+        return f"the simulated venue ended with code {self.process.returncode}; see {self._log}"
+
+    def end(self) -> None:
+        """Let go of the leash and wait for its end; kill it when it does not come."""
+        if self.leash is not None:
+            self.leash.close()
+            self.leash = None
+        if self.process is None:
+            return
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        with suppress(FileNotFoundError):
+            self.path.unlink()

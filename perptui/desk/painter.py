@@ -1,0 +1,120 @@
+"""Paints the views: at most so often, only when something changed, and once a second for ages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from perptui.desk.proposer import Proposer
+from perptui.desk.server import Server
+from perptui.desk.state import DeskState
+from perptui.desk.views import Scene, first_view, panels
+from perptui.desk.views_status import Identity, Standing, VenueTime
+from perptui.desk.worker import QuantWorker
+from perptui.model.clock import VenueClock
+from perptui.protocol.views import DeskView, JournalView, TicketView
+from perptui.settings.schema import Settings
+
+CALM_S = 0.5
+HURRIED_S = 0.25
+TICK_S = 1.0
+DRIFT_MS = 50
+"""Venue time is sent anew when the terminal's own extrapolation is further off than this."""
+
+Told = Callable[[], tuple[Standing, JournalView, TicketView]]
+
+
+def nothing_told() -> tuple[Standing, JournalView, TicketView]:
+    """Return what the trading side says before its journal is open."""
+    return Standing(sends_locked="the journal is not open yet"), JournalView(), TicketView()
+
+
+class Painter:
+    """Turns the desk's records into panels and publishes them.
+
+    Attributes
+    ----------
+    told : callable
+        What the trading side of the desk shows.
+    market : str
+        What kind of market the venue is, once known.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: VenueClock,
+        state: DeskState,
+        proposer: Proposer,
+        worker: QuantWorker,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._state = state
+        self._proposer = proposer
+        self._worker = worker
+        self._dirty = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._time = self._now()
+        self.told: Told = nothing_told
+        self.market = ""
+
+    def touch(self) -> None:
+        """Paint soon."""
+        self._dirty.set()
+
+    def hurry(self) -> None:
+        """Paint sooner: a person waits for it."""
+        self._dirty.set()
+        self._urgent.set()
+
+    def first(self) -> DeskView:
+        """Return the view before anything was read."""
+        return first_view(self._who(), self._time)
+
+    def scene(self) -> Scene:
+        """Return what the views are made from, now."""
+        standing, journal, ticket = self.told()
+        return Scene(
+            who=self._who(),
+            time=self._venue_time(),
+            picture=self._state.picture,
+            proposed=self._proposer.picture,
+            limits=self._settings.limits,
+            standing=standing,
+            journal=journal,
+            ticket=ticket,
+            quant=self._worker.status,
+            now_mono=self._clock.monotonic(),
+            waits=self._state.why_no_snapshot(),
+            is_stale=self._state.is_stale,
+            age_limit_s=self._state.stale_after_s,
+        )
+
+    async def run(self, server: Server) -> None:
+        """Publish for ever."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._dirty.wait(), TICK_S)
+            self._dirty.clear()
+            self._urgent.clear()
+            server.publish(panels(self.scene()))
+            await asyncio.sleep(HURRIED_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._urgent.wait(), CALM_S - HURRIED_S)
+
+    def _who(self) -> Identity:
+        desk = self._settings.desk
+        return Identity(desk.mode.upper(), desk.name, desk.account, self.market)
+
+    def _now(self) -> VenueTime:
+        return VenueTime(self._clock.utc_ms(), self._clock.monotonic(), self._clock.speed)
+
+    def _venue_time(self) -> VenueTime:
+        now = self._now()
+        sent = self._time
+        expected_ms = sent.venue_ms + (now.mono - sent.mono) * sent.speed * 1000
+        if sent.speed != now.speed or abs(expected_ms - now.venue_ms) > DRIFT_MS * now.speed:
+            self._time = now
+        return self._time

@@ -1,0 +1,281 @@
+"""The desk's socket: terminals attach, get everything, then only what changed.
+
+Who a terminal is says the kernel (SO_PEERCRED), never the terminal. A slow one keeps no more than
+the newest of each panel waiting; the desk never waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from perptui.model.errors import ConfigError, PerptuiError, ProtocolError
+from perptui.protocol.frames import (
+    MAX_FRAME,
+    PANELS,
+    PROTOCOL,
+    Hello,
+    Replace,
+    Reply,
+    ToTerminal,
+    Whole,
+    decode_to_desk,
+    encode,
+    frame,
+)
+from perptui.protocol.intents import Intent
+from perptui.protocol.views import DeskView, Panel
+from perptui.settings.paths import checked_socket
+
+PRIVATE_MODE = 0o600
+SHARED_MODE = 0o660
+MAX_REPLIES = 64
+"""Answers that may wait for a slow terminal; beyond it the terminal is cut off."""
+
+_LENGTH = struct.Struct(">I")
+_CREDENTIALS = struct.Struct("3i")
+_NAMES = {kind: name for name, kind in PANELS.items()}
+_log = logging.getLogger(__name__)
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """A process at the other end of a socket, as the kernel says."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+Answer = Callable[[Intent, Peer], Awaitable[str]]
+"""Carries out an intent; returns a line for the trader, raises PerptuiError with why not."""
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """Return who is at the other end of a UNIX socket."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return Peer(*_CREDENTIALS.unpack(raw))
+
+
+class Terminal:
+    """One attached terminal: what still has to be sent to it."""
+
+    def __init__(self, peer: Peer, writer: asyncio.StreamWriter) -> None:
+        self.peer = peer
+        self._writer = writer
+        self._panels: dict[str, Panel] = {}
+        self._first: list[ToTerminal] = []
+        self._replies: list[Reply] = []
+        self._wake = asyncio.Event()
+        self._seq = 0
+
+    def greet(self, hello: Hello, view: DeskView) -> None:
+        """Send who the desk is, then everything."""
+        self._first = [hello, Whole(seq=0, view=view)]
+        self._wake.set()
+
+    def replace(self, panel: str, view: Panel) -> None:
+        """Send a panel anew; one that still waits is overtaken."""
+        self._panels[panel] = view
+        self._wake.set()
+
+    def reply(self, reply: Reply) -> None:
+        """Send an answer.
+
+        Raises
+        ------
+        ProtocolError
+            When too many wait: the terminal does not read.
+        """
+        if len(self._replies) >= MAX_REPLIES:
+            raise ProtocolError("expected a terminal that reads, was one that does not; cut off")
+        self._replies.append(reply)
+        self._wake.set()
+
+    async def send_for_ever(self) -> None:
+        """Write what waits, as fast as the terminal takes it."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for message in self._take():
+                self._writer.write(frame(encode(message)))
+            await self._writer.drain()
+
+    def _take(self) -> list[ToTerminal]:
+        messages: list[ToTerminal] = [*self._first, *self._replies]
+        self._first, self._replies = [], []
+        panels, self._panels = self._panels, {}
+        for view in panels.values():
+            self._seq += 1
+            messages.append(Replace.of(self._seq, view))
+        return messages
+
+
+class Server:
+    """The UNIX socket of one desk.
+
+    Parameters
+    ----------
+    path : Path
+        At most 107 bytes.
+    shared : bool
+        True: the group may attach (0660); else only the owner (0600).
+    hello : callable
+        Builds the greeting for a uid.
+    answer : Answer
+        Carries out intents.
+    """
+
+    def __init__(
+        self, path: Path, desk: str, answer: Answer, view: DeskView, *, shared: bool, private: bool
+    ) -> None:
+        self._path = checked_socket(path)
+        self._desk = desk
+        self._answer = answer
+        self._shared = shared
+        self._private = private
+        self._view = view
+        self._terminals: set[Terminal] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.attached = asyncio.Event()
+
+    @property
+    def view(self) -> DeskView:
+        """What terminals see."""
+        return self._view
+
+    @property
+    def terminals(self) -> int:
+        """How many are attached."""
+        return len(self._terminals)
+
+    async def open(self) -> None:
+        """Listen; the socket has its mode before anyone can connect.
+
+        Raises
+        ------
+        ConfigError
+            When the path cannot be bound.
+        """
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(str(self._path))
+            self._path.chmod(SHARED_MODE if self._shared else PRIVATE_MODE)
+            self._server = await asyncio.start_unix_server(self._serve, sock=listener)
+        except OSError as error:
+            listener.close()
+            raise ConfigError(
+                f"expected to listen at {self._path}, was refused ({error.strerror}); "
+                "check the directory's owner and mode"
+            ) from error
+
+    def publish(self, panels: dict[str, Panel]) -> None:
+        """Keep these panels and send those that differ from what terminals have."""
+        changed = {
+            name: panel for name, panel in panels.items() if getattr(self._view, name) != panel
+        }
+        if not changed:
+            return
+        self._view = msgspec.structs.replace(self._view, **changed)
+        for terminal in self._terminals:
+            for name, panel in changed.items():
+                terminal.replace(name, panel)
+
+    async def close(self) -> None:
+        """Stop listening, drop the terminals, remove the socket."""
+        if self._server is None:
+            return
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        terminal = Terminal(peer_of(writer.get_extra_info("socket")), writer)
+        try:
+            await self._attend(terminal, reader)
+        except (OSError, EOFError):
+            _log.info("terminal %d left", terminal.peer.pid)
+        except ProtocolError as error:
+            _log.warning("terminal %d: %s", terminal.peer.pid, error)
+        except asyncio.CancelledError:
+            # Only `close` cancels; letting it out would make asyncio log a lost exception.
+            _log.info("terminal %d dropped: the desk ends", terminal.peer.pid)
+        finally:
+            self._terminals.discard(terminal)
+            writer.close()
+
+    async def _attend(self, terminal: Terminal, reader: asyncio.StreamReader) -> None:
+        hello = Hello(
+            protocol=PROTOCOL,
+            version=version("perptui"),
+            desk=self._desk,
+            pid=os.getpid(),
+            uid=terminal.peer.uid,
+            private=self._private,
+        )
+        terminal.greet(hello, self._view)
+        self._terminals.add(terminal)
+        self.attached.set()
+        sender = asyncio.create_task(terminal.send_for_ever())
+        asking: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                ask = decode_to_desk(await _read_frame(reader, sender))
+                task = asyncio.create_task(self._carry_out(terminal, ask.number, ask.intent))
+                asking.add(task)
+                task.add_done_callback(asking.discard)
+        finally:
+            sender.cancel()
+            # Intents go on without their terminal: a send that began is journalled to its end.
+            self._tasks |= asking
+            for task in asking:
+                task.add_done_callback(self._tasks.discard)
+            await asyncio.gather(sender, return_exceptions=True)
+
+    async def _carry_out(self, terminal: Terminal, number: int, intent: Intent) -> None:
+        try:
+            text = await self._answer(intent, terminal.peer)
+            reply = Reply(number=number, ok=True, text=text)
+        except PerptuiError as error:
+            reply = Reply(number=number, ok=False, text=str(error))
+        if terminal in self._terminals:
+            with suppress(ProtocolError):
+                terminal.reply(reply)
+
+
+async def _read_frame(reader: asyncio.StreamReader, sender: asyncio.Task[None]) -> bytes:
+    """Return the next payload; the end of the sender is the end of the terminal too."""
+    reading = asyncio.create_task(_read_payload(reader))
+    try:
+        await asyncio.wait({reading, sender}, return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            sender.result()
+        return await reading
+    finally:
+        reading.cancel()
+
+
+async def _read_payload(reader: asyncio.StreamReader) -> bytes:
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    if length > MAX_FRAME:
+        raise ProtocolError(f"expected a frame up to {MAX_FRAME} bytes, was {length}; reconnect")
+    return await reader.readexactly(length)

@@ -1,0 +1,107 @@
+"""Everything a terminal shows, from the desk's records: pure, figures only, no formatting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from perptui.desk.book import book_of
+from perptui.desk.proposer import ProposalPicture
+from perptui.desk.state import Picture, VenuePicture
+from perptui.desk.views_book import funding_view, oldest, positions_view
+from perptui.desk.views_limits import checks_now, limits_view
+from perptui.desk.views_proposal import rebalance_view, regime_view
+from perptui.desk.views_status import Identity, Standing, VenueTime, feeds, status_view
+from perptui.model.limit import Limits
+from perptui.protocol.views import (
+    DeskView,
+    FundingView,
+    JournalView,
+    LimitsView,
+    Panel,
+    PositionsView,
+    RebalanceView,
+    RegimeView,
+    StatusView,
+    TicketView,
+)
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """What the views are made from.
+
+    Attributes
+    ----------
+    waits : str
+        Why there is no snapshot, "" when there is one.
+    is_stale, age_limit_s : callable
+        Of one venue's call, as `DeskState` says.
+    """
+
+    who: Identity
+    time: VenueTime
+    picture: Picture
+    proposed: ProposalPicture
+    limits: Limits
+    standing: Standing
+    journal: JournalView
+    ticket: TicketView
+    quant: str
+    now_mono: float
+    waits: str
+    is_stale: Callable[[VenuePicture, str], bool]
+    age_limit_s: Callable[[str], float]
+
+
+def panels(scene: Scene) -> dict[str, Panel]:
+    """Return every panel by its field of `DeskView`."""
+    picture, proposed = scene.picture, scene.proposed
+    book = book_of(picture)
+    checks = checks_now(picture, book, scene.limits, proposed.estimates)
+    observed = oldest(picture, ("account", "quotes"))
+    return {
+        "status": status_view(
+            scene.who,
+            scene.time,
+            picture,
+            book,
+            proposed,
+            checks,
+            scene.limits,
+            scene.standing,
+            feeds(picture, scene.age_limit_s, scene.is_stale),
+            scene.quant,
+            scene.now_mono,
+        ),
+        "positions": positions_view(picture, book, proposed.proposal, scene.is_stale),
+        "funding": funding_view(picture, book, proposed, scene.is_stale),
+        "regime": regime_view(picture, proposed),
+        "rebalance": rebalance_view(proposed, scene.waits or picture.history),
+        "limits": limits_view(checks, proposed.proposal, book, observed),
+        "journal": scene.journal,
+        "ticket": scene.ticket,
+    }
+
+
+def first_view(who: Identity, time: VenueTime) -> DeskView:
+    """Return what a terminal sees before anything was read: each panel says what it waits for."""
+    status = StatusView(
+        mode=who.mode,
+        desk=who.desk,
+        account=who.account,
+        market=who.market,
+        venue_ms=time.venue_ms,
+        venue_mono=time.mono,
+        speed=time.speed,
+    )
+    return DeskView(
+        status=status,
+        positions=PositionsView(),
+        funding=FundingView(),
+        regime=RegimeView(),
+        rebalance=RebalanceView(),
+        limits=LimitsView(),
+        journal=JournalView(),
+        ticket=TicketView(),
+    )
