@@ -26,10 +26,10 @@ def _shown(character: str) -> str:
 
 
 def safe_text(text: object, limit: int = MAX_LENGTH) -> str:
-    """Return `text` on one line with every invisible character written as an escape.
+    r"""Return `text` on one line with every invisible character written as an escape.
 
     C0 and C1 controls, DEL, bidirectional and zero-width signs, combining marks, surrogates,
-    private and unassigned code points become ``\\xNN``, ``\\uNNNN`` or ``\\UNNNNNNNN``; what is
+    private and unassigned code points become ``\xNN``, ``\uNNNN`` or ``\UNNNNNNNN``; what is
     longer than `limit` is cut and ends in "…". Markup is left as it is: widgets are given
     Content or Text objects, never strings to parse.
     """

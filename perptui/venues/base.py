@@ -64,6 +64,10 @@ class SimulatedControl(Protocol):
         """Run the simulated clock at `speed` venue seconds per second from now on."""
         ...
 
+    async def close(self) -> None:
+        """Close the connection."""
+        ...
+
 
 class Venue(Protocol):
     """One margin account at one venue.

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from perptui.model.errors import BadResponse
 from perptui.model.money import decimal_of
 from perptui.model.text import safe_text
 
-LARGEST = Decimal(10) ** 18
+LARGEST = Decimal(10) ** 20
 FINEST_EXPONENT = -24
 EARLIEST_MS = 1_230_768_000_000
 """2009-01-01: no venue had a clock before it."""
 
 LATEST_MS = 7_258_118_400_000
 """2200-01-01."""
+
+_NUMERAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 
 def bad(what: str, value: object, cure: str = "refuse the payload") -> BadResponse:
@@ -28,8 +31,10 @@ def number(text: object, name: str) -> Decimal:
     Raises
     ------
     BadResponse
-        When it is missing, not a number, not finite, or out of 1e-24 .. 1e18.
+        When it is missing, not a number, not finite, or out of 1e-24 .. 1e20.
     """
+    if isinstance(text, str) and not _NUMERAL.fullmatch(text):
+        raise bad(f"a number for {name}", text)
     try:
         value = decimal_of(text, name)
     except ValueError:

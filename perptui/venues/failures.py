@@ -1,0 +1,101 @@
+"""A failed read as one of our errors: by what came over the wire, redacted, without its cause."""
+
+from __future__ import annotations
+
+import re
+
+from perptui.model.errors import (
+    BadResponse,
+    ClockSkew,
+    RateLimited,
+    VenueError,
+    VenueRejected,
+    VenueUnavailable,
+)
+from perptui.model.text import safe_text
+from perptui.venues.classify import (
+    CLOCK_CODE,
+    ErrorBody,
+    VenueTable,
+    error_body,
+    silence_until_ms,
+)
+from perptui.venues.transport import Exchange
+
+LONGEST_TEXT = 200
+_SENSITIVE = re.compile(
+    r"(?i)\b(signature|listenkey|apikey|x-mbx-apikey|authorization)(\"?\s*[=:]\s*\"?)([^\s&\"',}]+)"
+)
+
+
+class Redactor:
+    """Takes keys, secrets and signatures out of text.
+
+    Parameters
+    ----------
+    secrets : str
+        Exact texts that must never show; empty ones are passed over.
+    """
+
+    def __init__(self, *secrets: str) -> None:
+        self._secrets = tuple(secret for secret in secrets if secret)
+
+    def __repr__(self) -> str:
+        return "Redactor(***)"
+
+    def __call__(self, text: str) -> str:
+        """Return `text` on one line, cut, with everything secret shown as ``***``."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return safe_text(_SENSITIVE.sub(r"\1\2***", text), LONGEST_TEXT)
+
+
+def failure(
+    call: str, exchange: Exchange | None, reason: str, table: VenueTable, redact: Redactor
+) -> VenueError:
+    """Return the error that a failed read is raised as.
+
+    Parameters
+    ----------
+    call : str
+        Venue and call, first in the message.
+    exchange : Exchange | None
+        The captured request; None when the library refused before it made one.
+    reason : str
+        What the library said; shown only where the wire says nothing.
+    """
+    if exchange is None:
+        return VenueRejected(
+            redact(f"{call}: expected a request, was refused here: {reason}"), "LOCAL"
+        )
+    if exchange.status is None:
+        wait = f"{call}: expected an answer, was {exchange.failure or 'none'}; try again later"
+        return VenueUnavailable(redact(wait), "NO_ANSWER")
+    if 200 <= exchange.status < 300:
+        return BadResponse(
+            redact(f"{call}: expected a usable payload, was {reason}; trust nothing of it"),
+            "BAD_RESPONSE",
+        )
+    return _refusal(call, exchange, table, redact)
+
+
+def _refusal(call: str, exchange: Exchange, table: VenueTable, redact: Redactor) -> VenueError:
+    body = error_body(exchange)
+    code = str(body.code) if body else str(exchange.status)
+    text = redact(f"{call}: expected an answer, was {_said(exchange, body)}")
+    if exchange.status in table.throttled_statuses or code in table.throttled_codes:
+        return RateLimited(text, code, silence_until_ms(exchange, table))
+    if code == CLOCK_CODE:
+        return ClockSkew(text, code)
+    status = exchange.status or 0
+    if status >= 500 or status in {403, 408} or code in table.unsure:
+        return VenueUnavailable(text, code)
+    if body is None:
+        return BadResponse(text, code)
+    return VenueRejected(text, code)
+
+
+def _said(exchange: Exchange, body: ErrorBody | None) -> str:
+    if body is None:
+        return f"HTTP {exchange.status}"
+    return f"{body.code} {body.msg} (HTTP {exchange.status})"

@@ -1,0 +1,62 @@
+"""Paging by time over answers that are cut at a number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import TypeVar
+
+from perptui.model.clock import DAY_MS
+from perptui.model.errors import BadResponse
+
+Row = TypeVar("Row")
+
+PAGE_ROWS = 1000
+WINDOW_MS = 7 * DAY_MS
+"""Binance answers at most seven days at a time, from the start asked for."""
+
+MOST_PAGES = 200
+
+
+async def by_time(
+    fetch: Callable[[int, int], Awaitable[Sequence[Row]]],
+    since_ms: int,
+    now_ms: int,
+    stamp_of: Callable[[Row], int],
+    key_of: Callable[[Row], Hashable],
+) -> tuple[Row, ...]:
+    """Return every row since `since_ms` once, rising in time.
+
+    Parameters
+    ----------
+    fetch : callable
+        Takes a start and an end in ms, gives at most `PAGE_ROWS` rows rising in time.
+    stamp_of, key_of : callable
+        A row's time and its identity.
+
+    Raises
+    ------
+    BadResponse
+        When a page does not move forward, or there are more than `MOST_PAGES`.
+    """
+    found: dict[Hashable, Row] = {}
+    start = since_ms
+    for _ in range(MOST_PAGES):
+        end = min(start + WINDOW_MS - 1, max(now_ms, start))
+        rows = await fetch(start, end)
+        for row in rows:
+            found.setdefault(key_of(row), row)
+        if len(rows) < PAGE_ROWS:
+            if end >= now_ms:
+                return tuple(sorted(found.values(), key=stamp_of))
+            start = end + 1
+            continue
+        last = max(stamp_of(row) for row in rows)
+        if last <= start:
+            raise BadResponse(
+                f"expected a full page to reach past {start}, was {last}; ask from another time",
+                "BAD_RESPONSE",
+            )
+        start = last
+    raise BadResponse(
+        f"expected at most {MOST_PAGES} pages, was more; ask from a later time", "BAD_RESPONSE"
+    )
