@@ -1,0 +1,388 @@
+"""The terminal's application: one attachment to a desk, one screen, painted at most twice a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from perptui.client.attach import Attachment, Connect
+from perptui.client.messages import Attached, DeskLost, FromDesk, PanelReplaced, PictureTaken
+from perptui.model.clock import Clock
+from perptui.model.errors import ConfigError
+from perptui.protocol.intents import Intent, Quit
+from perptui.protocol.views import DeskView
+from perptui.tui import theme as themes
+from perptui.tui.keymap import KEYS, unknown_ids
+from perptui.tui.screens.desk import DeskScreen
+from perptui.tui.showing import Showing
+from perptui.tui.whatif import EditQueue
+
+if TYPE_CHECKING:
+    from perptui.protocol.frames import Reply
+
+PAINT_S = 0.5
+"""Least time between two paints of the desk's own changes; keys paint at once."""
+
+TICK_S = 1.0
+"""How often ages and countdowns are written anew."""
+
+
+class DeskApp(App[int]):
+    """The terminal.
+
+    Parameters
+    ----------
+    connect : Connect | None
+        Opens a connection to the desk; None shows `view` alone.
+    relaunch : Connect | None
+        Joins or starts another desk after one was lost.
+    clock : Clock
+        Monotonic time for ages.
+    theme_folders : tuple[Path, ...]
+        Folders of themes; a later one wins.
+    crash_dir : Path | None
+        Where the report of a crash goes; None for the temporary directory.
+    pictures_dir : Path | None
+        Where F8 saves; None for the working directory.
+    """
+
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+    TITLE = "perptui"
+
+    def __init__(
+        self,
+        connect: Connect | None,
+        *,
+        clock: Clock,
+        theme_folders: tuple[Path, ...],
+        relaunch: Connect | None = None,
+        theme: str = "dark",
+        glyphs: str = "braille",
+        keymap: dict[str, str] | None = None,
+        view: DeskView | None = None,
+        crash_dir: Path | None = None,
+        pictures_dir: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self.keymap = dict(keymap or {})
+        self.showing = Showing(clock, glyphs)
+        if view is not None:
+            self.showing.take_whole(view)
+        self._folders = theme_folders
+        self._palette = themes.find(theme, theme_folders)
+        self.register_theme(self._palette.textual())
+        self.theme = self._palette.textual().name
+        self._crash_dir = crash_dir
+        self._pictures_dir = pictures_dir
+        self.crash_report: Path | None = None
+        self.expects_ticket = False
+        self._attachment = (
+            Attachment(connect, self._deliver, relaunch=relaunch) if connect else None
+        )
+        self._edits = EditQueue(self.answer)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._dirty: set[str] = set()
+        self._painted_at = -1e9
+        self._paint_due = False
+
+    def palette_now(self) -> themes.Palette:
+        """Return the theme of the moment."""
+        return self._palette
+
+    def get_default_screen(self) -> Screen[Any]:
+        """Return the desk."""
+        return DeskScreen(self)
+
+    @property
+    def desk_screen(self) -> DeskScreen:
+        """The desk, under whatever stands on it."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, DeskScreen)  # noqa: S101
+        return screen
+
+    def on_mount(self) -> None:
+        """Attach, watch signals, keep ages true."""
+        if self.keymap:
+            self.set_keymap(self.keymap)
+        wrong = unknown_ids(self.keymap)
+        if wrong:
+            self.showing.notice(f"[keymap] names no binding {wrong[0]}: see ? for the ids", "warn")
+        self.set_interval(TICK_S, self.tick)
+        if self._attachment is not None:
+            self._start(self._attachment.run())
+        if not self.is_headless:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self.exit, 128 + number)
+
+    async def on_unmount(self) -> None:
+        """Close the line to the desk."""
+        for task in self._tasks:
+            task.cancel()
+        if self._attachment is not None:
+            await self._attachment.close()
+
+    def _start(self, work: Any) -> asyncio.Task[Any]:
+        """Run a coroutine; an error in it ends the app as any other would."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._handle_exception(error)
+
+    # ---------------------------------------------------------------- from the desk
+
+    def _deliver(self, message: FromDesk) -> None:
+        showing = self.showing
+        if isinstance(message, PanelReplaced):
+            showing.take(message.panel, message.view)
+            self._mark(message.panel)
+            if message.panel == "ticket":
+                self._ticket_came()
+        elif isinstance(message, PictureTaken):
+            showing.take_whole(message.view)
+            self.paint_all()
+        elif isinstance(message, Attached):
+            showing.private = message.private
+        elif isinstance(message, DeskLost):
+            showing.lose(message.why)
+            self.paint_all()
+
+    def _mark(self, panel: str) -> None:
+        """Note a change and paint it now, or as soon as half a second is over."""
+        self._dirty.add(panel)
+        if self._paint_due:
+            return
+        wait_s = PAINT_S - (time.monotonic() - self._painted_at)
+        if wait_s <= 0:
+            self._paint()
+        else:
+            self._paint_due = True
+            self.set_timer(wait_s, self._paint)
+
+    def _paint(self) -> None:
+        self._paint_due = False
+        self._painted_at = time.monotonic()
+        dirty, self._dirty = self._dirty, set()
+        if self.screen is self.desk_screen:
+            for panel in dirty:
+                self.desk_screen.repaint_panel(panel)
+        if "ticket" in dirty and hasattr(self.screen, "repaint_ticket"):
+            self.screen.repaint_ticket()
+
+    def paint_all(self) -> None:
+        """Repaint what changed anywhere, now."""
+        self._painted_at = time.monotonic()
+        self._dirty.clear()
+        self.tick()
+
+    def tick(self) -> None:
+        """Repaint what changed with time alone."""
+        repaint = getattr(self.screen, "repaint_all", None)
+        if repaint is not None:
+            repaint()
+
+    # ---------------------------------------------------------------- to the desk
+
+    async def answer(self, intent: Intent) -> Reply:
+        """Send an intent and return the desk's answer."""
+        if self._attachment is None:
+            from perptui.protocol.frames import Reply
+
+            return Reply(number=0, ok=False, text="no desk: nothing was asked")
+        return await self._attachment.ask(intent)
+
+    def ask(self, intent: Intent) -> None:
+        """Send an intent; its answer goes to the news line."""
+        self._start(self._asked(intent))
+
+    async def _asked(self, intent: Intent) -> None:
+        self._report(await self.answer(intent))
+
+    def _report(self, reply: Reply | None) -> None:
+        if reply is None:
+            return
+        if not reply.ok:
+            self.expects_ticket = False
+        if reply.text or not reply.ok:
+            self.showing.notice(reply.text or "the desk said no", "info" if reply.ok else "warn")
+            self.tick()
+
+    def edit_target(self, identifier: str, weight: float) -> None:
+        """Ask for a target; while one is being solved only the latest of each waits."""
+        if self._edits.put(identifier, weight):
+            self._start(self._edit())
+
+    async def _edit(self) -> None:
+        reply = await self._edits.drain()
+        if reply is not None and not reply.ok:
+            self.desk_screen.rebalance_panel().wanted.clear()
+        self._report(reply)
+
+    # ---------------------------------------------------------------- tickets
+
+    def _ticket_came(self) -> None:
+        ticket = self.showing.live.ticket
+        if self.expects_ticket and ticket.phase == "confirm":
+            self.expects_ticket = False
+            self.open_ticket()
+
+    def open_ticket(self) -> None:
+        """Show the ticket: its confirmation, or its progress."""
+        from perptui.tui.screens.confirm import ConfirmScreen
+
+        if not isinstance(self.screen, ConfirmScreen):
+            self.push_screen(ConfirmScreen(self))
+
+    def pending(self) -> str:
+        """Return what would be left behind, in words; "" when nothing would."""
+        live = self.showing.live
+        found = []
+        if live.ticket.phase in {"confirm", "sending"}:
+            found.append("a plan is pending")
+        if live.status.unknown_legs:
+            found.append(f"{live.status.unknown_legs} UNKNOWN")
+        if live.status.working_orders:
+            found.append(f"{live.status.working_orders} working")
+        return ", ".join(found)
+
+    def leave(self, *, leave_desk: bool) -> None:
+        """Tell the desk and exit."""
+        self._start(self._leave(leave_desk=leave_desk))
+
+    async def _leave(self, *, leave_desk: bool) -> None:
+        if self._attachment is not None and self._attachment.attached:
+            try:
+                await asyncio.wait_for(self.answer(Quit(leave_desk=leave_desk)), 0.5)
+            except TimeoutError:
+                self.exit(0)
+        self.exit(0)
+
+    # ---------------------------------------------------------------- appearance
+
+    def choose_theme(self, name: str) -> None:
+        """Switch to a theme; to the next one when `name` is empty."""
+        known = sorted(themes.available(self._folders))
+        if not name:
+            here = known.index(self._palette.name) if self._palette.name in known else -1
+            name = known[(here + 1) % len(known)]
+        try:
+            self._palette = themes.find(name, self._folders)
+        except ConfigError as error:
+            self.showing.notice(str(error), "warn")
+            self.tick()
+            return
+        chosen = self._palette.textual()
+        self.register_theme(chosen)
+        self.theme = chosen.name
+        for picture in self.desk_screen.pictures():
+            picture.recolour()
+        self.showing.notice(f"theme {name}")
+        self.tick()
+
+    def save_picture(self) -> None:
+        """Save the screen as SVG."""
+        folder = self._pictures_dir or Path.cwd()
+        moment = self.showing.venue_ms() // 1000
+        path = folder / f"perptui-{moment}.svg"
+        try:
+            path.write_text(self.export_screenshot(), encoding="utf-8")
+        except OSError as error:
+            self.showing.notice(f"no picture: {error.strerror}: {folder}", "warn")
+        else:
+            self.showing.notice(f"picture saved: {path}")
+        self.tick()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Yield the palette's commands: every key but those that move, confirm, cancel or kill."""
+        hidden = {"confirm", "kill", "cancel_working", "palette", "command"}
+        for key in KEYS:
+            if key.group == "move" or key.id in hidden:
+                continue
+            yield SystemCommand(key.words, f"key {key.keys}", self._runner(key.action or key.id))
+
+    def _runner(self, action: str) -> Callable[[], Any]:
+        async def run() -> None:
+            await self.run_action(action, self.desk_screen)
+
+        return run
+
+    # ---------------------------------------------------------------- the end
+
+    def _fatal_error(self) -> None:
+        """Restore the screen and name a report; no variable of the program is ever written out."""
+        from perptui.tui.crash import write_report
+
+        error = self._exception
+        path = write_report(error, self._crash_dir) if error is not None else None
+        self.crash_report = path
+        where = f"; the report is {path}" if path else ""
+        name = type(error).__name__ if error is not None else "an error"
+        self.exit(1, message=f"perptui stopped on {name}{where}. The desk goes on.")
+
+
+def run_terminal(
+    connect: Connect,
+    *,
+    clock: Clock,
+    theme_folders: tuple[Path, ...],
+    relaunch: Connect | None = None,
+    theme: str = "dark",
+    low_bandwidth: bool = False,
+    glyphs: str = "braille",
+    keymap: dict[str, str] | None = None,
+    crash_dir: Path | None = None,
+    pictures_dir: Path | None = None,
+) -> int:
+    """Run the terminal until it is left; return the exit code.
+
+    Parameters
+    ----------
+    connect : Connect
+        Coroutine function that opens (reader, writer) to the desk, on the terminal's event loop.
+    clock : Clock
+        Monotonic time for ages.
+    theme_folders : tuple[Path, ...]
+        `perptui.settings.paths.themes_dirs()`.
+    relaunch : Connect | None
+        Joins or starts another desk after one was lost; None only tries `connect` again.
+    theme, low_bandwidth, glyphs, keymap
+        `[ui]` and `[keymap]` of the settings. NO_COLOR and `low_bandwidth` choose the ansi theme.
+    crash_dir, pictures_dir : Path | None
+        Where a crash's report and F8's pictures go.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such theme, or its file is wrong.
+    """
+    if low_bandwidth or os.environ.get("NO_COLOR"):
+        theme = "ansi"
+    app = DeskApp(
+        connect,
+        clock=clock,
+        theme_folders=theme_folders,
+        relaunch=relaunch,
+        theme=theme,
+        glyphs=glyphs,
+        keymap=keymap,
+        crash_dir=crash_dir,
+        pictures_dir=pictures_dir,
+    )
+    return app.run() or 0

@@ -1,0 +1,177 @@
+"""Figures as a trader reads them: signs, thousands, percents, ages. Unknown is "·", never a zero."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from math import floor, log10
+
+UNKNOWN = "·"
+MINUS = "−"
+UP = "▲"
+DOWN = "▼"
+
+Number = Decimal | float | int
+
+VENUE_NAMES = {"binanceusdm": "binance", "binance": "binance"}
+
+
+def _signless_zero(text: str) -> str:
+    """Return `text` without a sign when all its digits are zero: there is no −0."""
+    return text.lstrip("+-") if not any(c in "123456789" for c in text) else text
+
+
+def number(value: Number | None, digits: int = 0, *, sign: bool = False) -> str:
+    """Return `value` with thousands and `digits` decimals; `sign` writes + before a gain."""
+    if value is None:
+        return UNKNOWN
+    text = _signless_zero(f"{value:{'+' if sign else ''},.{digits}f}")
+    return text.replace("-", MINUS)
+
+
+def signed(value: Number | None, digits: int = 0) -> str:
+    """Return `value` with its sign, always."""
+    return number(value, digits, sign=True)
+
+
+def arrow(value: Number | None) -> str:
+    """Return ▲ for a gain, ▼ for a loss, a space for nothing."""
+    if value is None or value == 0:
+        return " "
+    return UP if value > 0 else DOWN
+
+
+def bare(text: str) -> str:
+    """Return `text` without the zero before its decimal point: "+0.620" is "+.620"."""
+    for sign in ("+", MINUS, ""):
+        if text.startswith(f"{sign}0."):
+            return sign + text[len(sign) + 1 :]
+    return text
+
+
+def short_money(value: Number | None, *, sign: bool = False) -> str:
+    """Return dollars in at most seven characters: 404.3k, 1.204M."""
+    if value is None:
+        return UNKNOWN
+    size = abs(float(value))
+    if size >= 999_950:
+        return number(float(value) / 1e6, 3 if size < 99e6 else 1, sign=sign) + "M"
+    if size >= 999.95:
+        return number(float(value) / 1e3, 1, sign=sign) + "k"
+    return number(value, 0, sign=sign)
+
+
+def price(value: Number | None) -> str:
+    """Return a price with about six significant digits."""
+    if value is None:
+        return UNKNOWN
+    if value == 0:
+        return "0"
+    digits = 5 - floor(log10(abs(value)))
+    return number(value, min(max(digits, 1), 10))
+
+
+def percent(value: Number | None, digits: int = 1, *, sign: bool = False) -> str:
+    """Return the fraction `value` in percent without its mark: 0.021 is "2.1"."""
+    if value is None:
+        return UNKNOWN
+    return number(value * 100, digits, sign=sign)
+
+
+def rate(value: Number | None) -> str:
+    """Return a funding rate, a fraction of notional, in percent: "+0.0100%"."""
+    return UNKNOWN if value is None else percent(value, 4, sign=True) + "%"
+
+
+def multiple(value: Number | None, digits: int = 2) -> str:
+    """Return a multiple of equity: "3.02x"."""
+    return UNKNOWN if value is None else bare(number(value, digits)) + "x"
+
+
+def weight(value: Number | None, digits: int = 3) -> str:
+    """Return a signed weight, a fraction of equity: "−.446"."""
+    return bare(signed(value, digits))
+
+
+def probability(value: float | None) -> str:
+    """Return a probability as ".86"."""
+    return bare(number(value, 2))
+
+
+def basis_points(value: Number | None, digits: int = 1) -> str:
+    """Return the fraction `value` in basis points: 0.0012 is "12.0 bp"."""
+    return UNKNOWN if value is None else number(value * 10_000, digits) + " bp"
+
+
+def age(seconds: float | None) -> str:
+    """Return an age in its largest unit: "2 s", "3 min", "5 h", "4 d"."""
+    if seconds is None:
+        return UNKNOWN
+    whole = max(int(seconds), 0)
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if whole >= (size if size > 60 else 120):
+            return f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def short_age(seconds: float | None) -> str:
+    """Return an age without its space: "2s", "3m"."""
+    return age(seconds).replace(" ", "").replace("min", "m")
+
+
+def countdown(milliseconds: int | None) -> str:
+    """Return the time left as M:SS, H:MM:SS or days; "now" when it has passed."""
+    if milliseconds is None:
+        return UNKNOWN
+    seconds = milliseconds // 1000
+    if seconds < 0:
+        return "now"
+    if seconds >= 2 * 86_400:
+        return f"{seconds // 86_400} d"
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
+
+
+def _moment(utc_ms: int) -> datetime:
+    return datetime.fromtimestamp(utc_ms / 1000, tz=UTC)
+
+
+def clock_time(utc_ms: int | None, spec: str = "%H:%M:%S") -> str:
+    """Return a venue time of day, UTC."""
+    return UNKNOWN if utc_ms is None else _moment(utc_ms).strftime(spec)
+
+
+def since(utc_ms: int | None, now_ms: int) -> str:
+    """Return a venue time as HH:MM, with the day before it when that is not today's."""
+    if utc_ms is None:
+        return UNKNOWN
+    same_day = utc_ms // 86_400_000 == now_ms // 86_400_000
+    return clock_time(utc_ms, "%H:%M" if same_day else "%d %b %H:%M")
+
+
+def venue(name: str, *, short: bool = False) -> str:
+    """Return a venue's name on screen; `short` is three letters."""
+    shown = VENUE_NAMES.get(name, name)
+    return shown[:3] if short else shown
+
+
+def side(contracts: Number) -> str:
+    """Return LONG, SHORT or FLAT."""
+    if contracts > 0:
+        return "LONG"
+    return "SHORT" if contracts < 0 else "FLAT"
+
+
+def in_unit(value: float | None, unit: str, *, sign: bool = False) -> str:
+    """Return a limit's or comparison's figure in its unit.
+
+    `unit`: x (multiple of equity), fraction (percent), annual (percent a year), usd, usd_day.
+    """
+    if value is None:
+        return UNKNOWN
+    if unit == "x":
+        return bare(number(value, 2, sign=sign)) + "x"
+    if unit in {"fraction", "annual"}:
+        return percent(value, 1, sign=sign) + "%"
+    return number(value, 0 if unit == "usd" else 1, sign=sign or unit == "usd_day")

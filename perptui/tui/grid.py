@@ -1,0 +1,369 @@
+"""A table by lines: header, cursor, zebra, sort, filter, fixed columns, right-aligned figures.
+
+The grid only lays out text; `perptui.tui.picture` repaints the cells that differ. Rows are formatted
+once and again only when they change, and only those in sight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from rich.cells import cell_len
+
+from perptui.tui.format import UNKNOWN
+from perptui.tui.picture import Line, Span, fit, left, on_ground, right
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Text of one cell; `lead` stands at the left of a right-aligned figure (▲, ▼)."""
+
+    text: str
+    role: str = "text"
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """A column.
+
+    Attributes
+    ----------
+    cell : Callable[[Row, float], Cell]
+        The cell of a row at monotonic time `now`.
+    key : Callable[[Row], Any] | None
+        What the column sorts by; a row whose key is None comes last either way.
+    priority : int
+        Columns with the smallest number are kept in sight when the width is short; the others
+        come after them and are reached by scrolling.
+    live : bool
+        The cell changes with time alone (an age) and is formatted at each paint.
+    stretch : bool
+        Takes the width that is left over.
+    optional : bool
+        Left out while no row in sight has a figure for it.
+    """
+
+    name: str
+    cell: Callable[[Row, float], Cell]
+    key: Callable[[Row], Any] | None = None
+    align_left: bool = False
+    priority: int = 1
+    live: bool = False
+    stretch: bool = False
+    least: int = 0
+    optional: bool = False
+
+
+class Grid(Generic[Row]):
+    """Rows under a header, with a cursor that stays on its row when the order changes.
+
+    Parameters
+    ----------
+    columns : Sequence[Column]
+        The first `fixed` of them stay when the others scroll.
+    identity : Callable[[Row], str]
+        What makes a row the same row after an update.
+    mark : Callable[[Row], str]
+        Role that overrides all cells of a row ("" for none): ``dim`` for a stale one.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column[Row]],
+        identity: Callable[[Row], str],
+        *,
+        sort: str = "",
+        descending: bool = True,
+        fixed: int = 1,
+        mark: Callable[[Row], str] | None = None,
+    ) -> None:
+        self.columns = tuple(columns)
+        self.sort = sort
+        self.descending = descending
+        self.filter = ""
+        self._identity = identity
+        self._fixed = fixed
+        self._mark = mark
+        self._rows: tuple[Row, ...] = ()
+        self._shown: list[Row] = []
+        self._cursor = ""
+        self._top = 0
+        self._skip = 0
+        self._page = 1
+        self._cache: dict[str, tuple[Row, tuple[Cell, ...]]] = {}
+        self._widths: dict[str, int] = {}
+        self._width = 0
+
+    # ---------------------------------------------------------------- rows
+
+    @property
+    def shown(self) -> Sequence[Row]:
+        """The rows that pass the filter, in order."""
+        return self._shown
+
+    @property
+    def total(self) -> int:
+        """How many rows there are, filtered or not."""
+        return len(self._rows)
+
+    @property
+    def selected(self) -> Row | None:
+        """The row under the cursor."""
+        index = self._index()
+        return self._shown[index] if index is not None else None
+
+    def set_columns(self, columns: Sequence[Column[Row]]) -> None:
+        """Change the columns; the sort is kept where its column still is."""
+        old = [(column.name, column.priority) for column in self.columns]
+        if [(column.name, column.priority) for column in columns] == old:
+            return
+        self.columns = tuple(columns)
+        self._cache.clear()
+        self._widths.clear()
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """Take new rows; what is equal to before is not formatted again."""
+        self._rows = tuple(rows)
+        if len(self._cache) > 2 * len(self._rows) + 16:
+            alive = {self._identity(row) for row in self._rows}
+            self._cache = {k: v for k, v in self._cache.items() if k in alive}
+        self._arrange()
+
+    def _arrange(self) -> None:
+        rows: list[Row] = list(self._rows)
+        words = self.filter.lower().split()
+        if words:
+            rows = [row for row in rows if self._matches(row, words)]
+        column = next((c for c in self.columns if c.name == self.sort and c.key), None)
+        if column is not None and column.key is not None:
+            key = column.key
+            known = [row for row in rows if key(row) is not None]
+            unknown = [row for row in rows if key(row) is None]
+            rows = sorted(known, key=key, reverse=self.descending) + unknown
+        self._shown = rows
+        if rows and self._index() is None:
+            self._cursor = self._identity(rows[min(self._top, len(rows) - 1)])
+
+    def _matches(self, row: Row, words: list[str]) -> bool:
+        text = " ".join(cell.text for cell in self._cells(row, 0.0)).lower()
+        return all(word in text for word in words)
+
+    def _index(self) -> int | None:
+        for index, row in enumerate(self._shown):
+            if self._identity(row) == self._cursor:
+                return index
+        return None
+
+    def _cells(self, row: Row, now: float) -> tuple[Cell, ...]:
+        name = self._identity(row)
+        cached = self._cache.get(name)
+        if cached is None or cached[0] != row:
+            cells = tuple(column.cell(row, now) for column in self.columns)
+            self._cache[name] = (row, cells)
+            return cells
+        if not any(column.live for column in self.columns):
+            return cached[1]
+        return tuple(
+            column.cell(row, now) if column.live else kept
+            for column, kept in zip(self.columns, cached[1], strict=True)
+        )
+
+    # ---------------------------------------------------------------- moving
+
+    def move(self, by: int) -> None:
+        """Move the cursor `by` rows, held at the ends."""
+        self.go((self._index() or 0) + by)
+
+    def go(self, index: int) -> None:
+        """Put the cursor on row `index`, held at the ends."""
+        if self._shown:
+            index = min(max(index, 0), len(self._shown) - 1)
+            self._cursor = self._identity(self._shown[index])
+
+    def first(self) -> None:
+        """Put the cursor on the first row."""
+        self.go(0)
+
+    def last(self) -> None:
+        """Put the cursor on the last row."""
+        self.go(len(self._shown) - 1)
+
+    @property
+    def page(self) -> int:
+        """Rows in sight at the last layout."""
+        return self._page
+
+    def select(self, name: str) -> None:
+        """Put the cursor on the row with this identity, where it is shown."""
+        if any(self._identity(row) == name for row in self._shown):
+            self._cursor = name
+
+    def scroll(self, by: int) -> None:
+        """Scroll the columns that are not fixed by `by` columns."""
+        movable = max(len(self.columns) - self._fixed - 1, 0)
+        self._skip = min(max(self._skip + by, 0), movable)
+
+    def sort_next(self) -> None:
+        """Sort by the next column that can be sorted by; figures from the largest."""
+        names = [column.name for column in self.columns if column.key]
+        if not names:
+            return
+        index = names.index(self.sort) + 1 if self.sort in names else 0
+        self.sort = names[index % len(names)]
+        chosen = next(column for column in self.columns if column.name == self.sort)
+        self.descending = not chosen.align_left
+        self._arrange()
+
+    def reverse(self) -> None:
+        """Turn the order round."""
+        self.descending = not self.descending
+        self._arrange()
+
+    def set_filter(self, text: str) -> None:
+        """Show only rows that hold every word of `text`."""
+        self.filter = text
+        self._arrange()
+
+    # ---------------------------------------------------------------- layout
+
+    def lines(
+        self,
+        width: int,
+        height: int,
+        *,
+        now: float,
+        focused: bool,
+        editing: Callable[[Row, str], Span | None] | None = None,
+    ) -> list[Line]:
+        """Return the header and the rows in sight, in `width` x `height` cells.
+
+        `editing` may replace a cell, given its row and column name, while it is typed into.
+        """
+        self._page = max(height - 1, 1)
+        self._keep_in_sight()
+        visible = self._shown[self._top : self._top + self._page]
+        matrix = [self._cells(row, now) for row in visible]
+        order, widths, gap = self._fit(width, matrix)
+        lines = [self._header(order, widths, gap, width)]
+        cursor = self._index()
+        for y, (row, found) in enumerate(zip(visible, matrix, strict=True)):
+            at_cursor = focused and self._top + y == cursor
+            line = self._line(row, found, order, widths, gap, editing)
+            marked: Line = (("▸" if at_cursor else " ", "focus"), *line)
+            ground = "cursor" if at_cursor else "zebra" if (self._top + y) % 2 else ""
+            lines.append(on_ground(_padded(marked, width), ground) if ground else marked)
+        return lines
+
+    def _keep_in_sight(self) -> None:
+        index = self._index() or 0
+        self._top = min(self._top, max(len(self._shown) - self._page, 0))
+        if index < self._top:
+            self._top = index
+        elif index >= self._top + self._page:
+            self._top = index - self._page + 1
+
+    def _fit(
+        self, width: int, matrix: Sequence[Sequence[Cell]]
+    ) -> tuple[list[int], dict[int, int], int]:
+        """Return the columns in order of display, the width of each, and the gap between."""
+        if width != self._width:
+            self._widths.clear()
+            self._width = width
+        widths = {
+            index: self._column_width(index, matrix)
+            for index, column in enumerate(self.columns)
+            if not column.optional or any(row[index].text != UNKNOWN for row in matrix)
+        }
+        room = width - 2
+        gap = 2 if sum(widths.values()) + 2 * (len(widths) - 1) <= room else 1
+        by_priority = sorted(widths, key=lambda i: (i >= self._fixed, self.columns[i].priority))
+        kept: set[int] = set()
+        used = -gap
+        for index in by_priority:
+            if used + gap + widths[index] > room:
+                continue
+            kept.add(index)
+            used += gap + widths[index]
+        order = sorted(kept) + [i for i in widths if i not in kept]
+        fixed, movable = order[: self._fixed], order[self._fixed :]
+        order = _whole(
+            fixed + movable[min(self._skip, max(len(movable) - 1, 0)) :], widths, gap, room
+        )
+        if len(kept) == len(widths) and not self._skip:
+            gap = self._share(widths, room - used, gap)
+        return order, widths, gap
+
+    def _share(self, widths: dict[int, int], spare: int, gap: int) -> int:
+        """Give width left over to the column that stretches, else to the gaps; return the gap."""
+        for index, column in enumerate(self.columns):
+            if column.stretch:
+                widths[index] += max(spare, 0)
+                return gap
+        return gap + min(max(spare, 0) // max(len(widths) - 1, 1), 2)
+
+    def _column_width(self, index: int, matrix: Sequence[Sequence[Cell]]) -> int:
+        """Return the column's width: it grows with its figures and never shrinks, so it is calm."""
+        column = self.columns[index]
+        longest = max(
+            (cell_len(row[index].text) + len(row[index].lead) for row in matrix), default=0
+        )
+        longest = max(
+            longest, cell_len(column.name), column.least, self._widths.get(column.name, 0)
+        )
+        self._widths[column.name] = longest
+        return longest
+
+    def _header(self, order: Sequence[int], widths: dict[int, int], gap: int, width: int) -> Line:
+        spans: list[Span] = [(" ", "header")]
+        for index in order:
+            column = self.columns[index]
+            align = left if column.align_left else right
+            role = "title" if column.name == self.sort else "header"
+            spans.append((align(column.name, widths[index]) + " " * gap, role))
+        if len(order) == len(widths):
+            return tuple(spans)
+        return (*fit(tuple(spans), width - 1), ("›", "dim"))
+
+    def _line(
+        self,
+        row: Row,
+        found: Sequence[Cell],
+        order: Sequence[int],
+        widths: dict[int, int],
+        gap: int,
+        editing: Callable[[Row, str], Span | None] | None,
+    ) -> Line:
+        spans: list[Span] = []
+        mark = self._mark(row) if self._mark else ""
+        for index in order:
+            column, cell, width = self.columns[index], found[index], widths[index]
+            typed = editing(row, column.name) if editing else None
+            if typed is not None:
+                spans.append((right(typed[0], width) + " " * gap, typed[1]))
+                continue
+            if column.align_left:
+                text = left(cell.text, width)
+            else:
+                text = cell.lead + right(cell.text, width - len(cell.lead))
+            spans.append((text + " " * gap, mark or cell.role))
+        return tuple(spans)
+
+
+def _whole(order: list[int], widths: dict[int, int], gap: int, room: int) -> list[int]:
+    """Return the columns of `order` up to the first that does not stand whole in `room`."""
+    used = -gap
+    for place, index in enumerate(order):
+        used += gap + widths[index]
+        if used > room:
+            return order[:place]
+    return order
+
+
+def _padded(line: Line, width: int) -> Line:
+    used = sum(cell_len(text) for text, _ in line)
+    return (*line, (" " * max(width - used, 0), "text"))

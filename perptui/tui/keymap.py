@@ -1,0 +1,141 @@
+"""All keys, by binding id: `[keymap]` in config.toml changes any of them.
+
+Nothing stands on ctrl+s, q, z, a, b, j, o (terminals and multiplexers keep those); what sends or
+destroys is a capital, a function key twice, or a typed command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A binding: its id (also its action), its standard keys, what it does, its group in the help."""
+
+    id: str
+    keys: str
+    words: str
+    group: str = "move"
+    action: str = ""
+
+
+KEYS: tuple[Key, ...] = (
+    Key("down", "j,down", "down a row"),
+    Key("up", "k,up", "up a row"),
+    Key("left", "h,left", "columns to the left"),
+    Key("right", "l,right", "columns to the right"),
+    Key("first", "g,home", "first row"),
+    Key("last", "G,end", "last row"),
+    Key("page_down", "pagedown,space", "a page down"),
+    Key("page_up", "pageup", "a page up"),
+    Key("next_panel", "tab", "next panel"),
+    Key("previous_panel", "shift+tab", "panel before"),
+    Key("drill", "enter", "all of this row"),
+    Key("back", "escape", "back; clears the filter"),
+    Key("view_1", "1", "the desk", "views", "view('1')"),
+    Key("view_2", "2", "positions", "views", "view('2')"),
+    Key("view_3", "3", "funding", "views", "view('3')"),
+    Key("view_4", "4", "volatility and regime", "views", "view('4')"),
+    Key("view_5", "5", "rebalance", "views", "view('5')"),
+    Key("view_6", "6", "risk limits", "views", "view('6')"),
+    Key("view_7", "7", "backtest and stress", "views", "view('7')"),
+    Key("view_8", "8", "journal", "views", "view('8')"),
+    Key("maximise", "z", "this panel alone, and back", "views"),
+    Key("filter", "slash", "show rows that hold some words", "table"),
+    Key("sort", "s", "sort by the next column", "table"),
+    Key("reverse", "S", "turn the order round", "table"),
+    Key("copy_row", "y", "copy the row (OSC 52)", "table"),
+    Key("copy_table", "Y", "copy the table (OSC 52)", "table"),
+    Key("freeze", "f", "freeze this terminal's picture; the desk goes on", "table"),
+    Key("solve", "r", "new proposal, without edits", "rebalance"),
+    Key("reestimate", "R", "estimate again from the newest bars", "rebalance"),
+    Key("strategy", "m", "the other strategy: balanced, tactical", "rebalance"),
+    Key("edit", "e", "type this row's target", "rebalance"),
+    Key("nudge_up", "right_square_bracket", "target up by .01 of equity", "rebalance"),
+    Key("nudge_down", "left_square_bracket", "target down by .01 of equity", "rebalance"),
+    Key("reset", "0", "drop this row's edit", "rebalance"),
+    Key("undo", "u", "the what-if before", "rebalance"),
+    Key("redo", "ctrl+r", "forward again", "rebalance"),
+    Key("confirm", "c", "plan and confirm", "orders"),
+    Key("export", "x", "write the orders to CSV and JSON", "orders"),
+    Key("cancel_working", "C", "cancel all working orders", "orders"),
+    Key("kill", "f10", "twice: HALT, cancel and send nothing", "orders"),
+    Key("command", "colon", "type a command: kill, cancel, theme NAME, quit", "orders"),
+    Key("theme", "T", "next theme", "terminal"),
+    Key("picture", "f8", "save a picture of the screen (SVG)", "terminal"),
+    Key("palette", "ctrl+p", "search the commands", "terminal"),
+    Key("help", "question_mark", "this help", "terminal"),
+    Key("quit", "q", "leave", "terminal"),
+)
+
+BY_ID = {key.id: key for key in KEYS}
+
+_SHOWN = {
+    "slash": "/",
+    "question_mark": "?",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "colon": ":",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "space": "space",
+    "enter": "enter",
+}
+
+
+def bindings() -> list[Binding]:
+    """Return Textual's bindings of the desk screen."""
+    return [
+        Binding(key.keys, key.action or key.id, key.words, show=False, id=key.id) for key in KEYS
+    ]
+
+
+def shown(key: str) -> str:
+    """Return a key as it is written on screen: "^r", "?", "F10"."""
+    if key.startswith("ctrl+"):
+        return "^" + key[5:]
+    if len(key) > 1 and key[0] == "f" and key[1:].isdigit():
+        return key.upper()
+    return _SHOWN.get(key, key)
+
+
+def keys_of(binding_id: str, keymap: dict[str, str]) -> str:
+    """Return the keys of a binding as they are now, for help and footer."""
+    keys = keymap.get(binding_id) or BY_ID[binding_id].keys
+    return " ".join(shown(key.strip()) for key in keys.split(","))
+
+
+def unknown_ids(keymap: dict[str, str]) -> list[str]:
+    """Return the ids in a `[keymap]` that no binding has."""
+    return sorted(set(keymap) - set(BY_ID))
+
+
+FOOTER = (
+    ("help", "help"),
+    ("palette", "palette"),
+    ("filter", "filter"),
+    ("sort", "sort"),
+    ("maximise", "maximise"),
+    ("edit", "edit"),
+    ("solve", "solve"),
+    ("confirm", "confirm"),
+    ("export", "export"),
+    ("quit", "quit"),
+)
+
+
+def footer(keymap: dict[str, str], width: int) -> tuple[tuple[str, str], ...]:
+    """Return the footer's spans within `width` cells: first key of each binding and its word."""
+    spans: list[tuple[str, str]] = [(" ", "dim")]
+    used = 1
+    for binding_id, word in FOOTER:
+        key = keys_of(binding_id, keymap).split()[0]
+        if used + len(key) + len(word) + 3 > width:
+            break
+        spans += [(key, "key"), (f" {word}  ", "dim")]
+        used += len(key) + len(word) + 3
+    return tuple(spans)

@@ -1,0 +1,216 @@
+"""What all panels share: the frame, the title with its age, the grid's keys, the card of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from perptui.tui import format as figures
+from perptui.tui.grid import Cell, Grid
+from perptui.tui.picture import Line, Picture, beside, crop, fit, width_of
+from perptui.tui.showing import Showing
+from perptui.tui.theme import Palette
+
+STALE_ROLE = "warn"
+
+
+def gain_role(value: figures.Number | None) -> str:
+    """Return the role of a gain or a loss; the sign stands beside the colour."""
+    if value is None or value == 0:
+        return "dim"
+    return "gain" if value > 0 else "loss"
+
+
+def contract(coin: str, venue: str) -> str:
+    """Return a contract's name in a table: "BTC  binance"."""
+    return f"{coin:<4} {figures.venue(venue)}"
+
+
+def wrapped(text: str, width: int, first: str = "", role: str = "text") -> list[Line]:
+    """Return `text` on as many lines of `width` cells as it needs, `first` before the first."""
+    lines: list[Line] = []
+    lead, current = first, ""
+    for word in text.split():
+        tried = f"{current} {word}".strip()
+        if current and len(lead) + len(tried) > width:
+            lines.append(((lead, "dim"), (current, role)))
+            lead, current = " " * len(first), word
+        else:
+            current = tried
+    lines.append(((lead, "dim"), (crop(current, max(width - len(lead), 1)), role)))
+    return lines
+
+
+class PanelWidget(Picture, can_focus=True):
+    """A framed panel.
+
+    Attributes
+    ----------
+    panel : str
+        The field of `DeskView` it draws.
+    title : str
+        Its name in the frame.
+    keys : tuple[tuple[str, str], ...]
+        Binding ids and words for the help of this panel.
+    """
+
+    panel = ""
+    title = ""
+    keys: tuple[tuple[str, str], ...] = ()
+
+    def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
+        super().__init__(palette, ascii_only=showing.glyphs == "ascii", id=self.panel)
+        self.showing = showing
+        self.grid: Grid[Any] | None = None
+        self.detail = False
+
+    # ---------------------------------------------------------------- what a panel says
+
+    @property
+    def view(self) -> Any:
+        """The panel's record in the picture."""
+        return getattr(self.showing.view, self.panel)
+
+    def observed_mono(self) -> float | None:
+        """Return when the panel's figures were observed."""
+        found: float | None = self.view.observed_mono
+        return found
+
+    def is_stale(self) -> bool:
+        """Return whether the figures may no longer be true."""
+        return self.showing.lost
+
+    def heading(self) -> str:
+        """Return the frame's title."""
+        return self.title
+
+    def corner(self) -> Line:
+        """Return what stands before the age at the right of the frame's top."""
+        return ()
+
+    def body(self, width: int, height: int) -> list[Line]:
+        """Return the lines inside the frame."""
+        raise NotImplementedError
+
+    def card(self) -> Sequence[tuple[str, str]]:
+        """Return the names and figures of the row under the cursor, for `enter`."""
+        return ()
+
+    def before_lines(self) -> None:
+        """Hand the newest rows to the grid."""
+
+    # ---------------------------------------------------------------- drawing
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """Return the framed panel."""
+        border = "focus" if self.has_focus else "border"
+        inner = max(width - 2, 0)
+        self.before_lines()
+        waiting = self.view.waiting if hasattr(self.view, "waiting") else None
+        if waiting is not None:
+            lines = self._waiting(waiting, inner, height - 2)
+        elif self.detail and self.card():
+            lines = self._card_lines(inner)
+        else:
+            lines = self.body(inner, height - 2)
+        lines = [fit(line, inner) for line in lines[: height - 2]]
+        lines += [fit((), inner)] * (height - 2 - len(lines))
+        side = (("│", border),)
+        return [
+            self._top(width, border),
+            *(side + line + side for line in lines),
+            ((f"└{'─' * inner}┘", border),),
+        ]
+
+    def _top(self, width: int, border: str) -> Line:
+        last = self._age_line()
+        corner = self.corner()
+        heading = f" {self.heading()} "
+        room = width - 4 - len(heading)
+        if corner and width_of(corner) + width_of(last) + 2 <= room:
+            last = corner + ((" ", border),) + last if last else corner
+        if last:
+            last = ((" ", border), *last, (" ", border))
+        if width_of(last) > room:
+            last = ()
+        fill = max(width - 2 - len(heading) - width_of(last), 0)
+        title = "focus" if self.has_focus else "title"
+        return (("┌", border), (heading, title), ("─" * fill, border), *last, ("┐", border))
+
+    def _age_line(self) -> Line:
+        seconds = self.showing.age(self.observed_mono())
+        if seconds is None:
+            return ()
+        if self.is_stale():
+            return ((f"STALE {figures.age(seconds)}", STALE_ROLE),)
+        if self.showing.frozen is not None:
+            return ((f"FROZEN {figures.age(seconds)}", "accent"),)
+        return ((figures.age(seconds), "dim"),)
+
+    def _waiting(self, text: str, width: int, height: int) -> list[Line]:
+        lines: list[Line] = [()] * max((height - 1) // 2, 0)
+        shown = crop(text, max(width - 2, 1))
+        return [*lines, ((" " * max((width - len(shown)) // 2, 0), "dim"), (shown, "dim"))]
+
+    def _card_lines(self, width: int) -> list[Line]:
+        rows = self.card()
+        longest = max(len(name) for name, _ in rows)
+        lines: list[Line] = [
+            ((f" {name:<{longest}}  ", "dim"), (text, "text")) for name, text in rows
+        ]
+        return [*lines, (), ((" esc back", "dim"),)]
+
+    def with_card(self, lines: list[Line], width: int, height: int) -> list[Line]:
+        """Return `lines` with the card of the row under the cursor below, where there is room."""
+        rows = self.card()
+        if not rows or height - len(lines) < len(rows) + 3:
+            return lines
+        return [*lines, (), ((" " + "─" * (width - 2), "border"),), *self._card_lines(width)[:-2]]
+
+    def grid_lines(self, width: int, height: int, **extra: Any) -> list[Line]:
+        """Return the grid's lines in this panel."""
+        if self.grid is None or height < 2:
+            return []
+        lines = self.grid.lines(
+            width, height, now=self.showing.now(), focused=self.has_focus, **extra
+        )
+        if self.grid.filter and not self.grid.shown:
+            lines.append(((f" no row holds “{self.grid.filter}”: esc clears the filter", "dim"),))
+        return lines
+
+    def sort_words(self) -> Line:
+        """Return how the grid is sorted and filtered, for the corner."""
+        grid = self.grid
+        if grid is None:
+            return ()
+        if grid.filter:
+            return ((f"/{grid.filter} {len(grid.shown)} of {grid.total}", "accent"),)
+        order = "▼" if grid.descending else "▲"
+        words = f"sort {grid.sort} {order}" if grid.sort else "s sorts"
+        return ((f"{words}  / filter ", "dim"),)
+
+
+def note_line(first: str, last: str, width: int) -> Line:
+    """Return a dim line with something at both ends."""
+    return beside(((first, "dim"),), ((last, "dim"),), width)
+
+
+def unknown_cell() -> Cell:
+    """Return the cell of a figure that nobody knows."""
+    return Cell(figures.UNKNOWN, "dim")
+
+
+def figure(
+    value: figures.Number | None, write: Callable[[figures.Number], str], role: str = "text"
+) -> Cell:
+    """Return `value` as written by `write`, or the dim sign of the unknown."""
+    return unknown_cell() if value is None else Cell(write(value), role)
+
+
+def gain(value: figures.Number | None, digits: int = 0, *, arrowed: bool = False) -> Cell:
+    """Return a gain or loss: signed, or with ▲▼ before its size."""
+    if value is None:
+        return unknown_cell()
+    if not arrowed:
+        return Cell(figures.signed(value, digits), gain_role(value))
+    return Cell(figures.number(abs(value), digits), gain_role(value), figures.arrow(value))

@@ -1,0 +1,147 @@
+"""Funding carry: the rate now, its next stamp, its mean, what it is worth a day to our position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from perptui.protocol.views import FundingRow, FundingView
+from perptui.tui import format as figures
+from perptui.tui.grid import Cell, Column, Grid
+from perptui.tui.panels.base import PanelWidget, contract, figure, gain, gain_role
+from perptui.tui.picture import Line, Span
+from perptui.tui.plot import spark
+from perptui.tui.showing import Showing
+from perptui.tui.theme import Palette
+
+TREND = 8
+"""Settlements in the trend."""
+
+
+def _apr(row: FundingRow, _now: float) -> Cell:
+    sd = "" if row.apr_sd is None else f" ± {figures.percent(row.apr_sd, 1)}"
+    return Cell(figures.percent(row.apr, 1, sign=True) + sd)
+
+
+def _after(row: FundingRow, _now: float) -> Cell:
+    return gain(row.carry_usd_day_after, 1)
+
+
+class FundingPanel(PanelWidget):
+    """The funding table of held and watched contracts."""
+
+    panel = "funding"
+    title = "Funding carry"
+    keys = (("sort", "sort by the next column"), ("filter", "show rows that hold some words"))
+
+    def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
+        super().__init__(showing, palette)
+        self.grid: Grid[FundingRow] = Grid(
+            self._columns(),
+            lambda row: row.id,
+            sort="APR %",
+            mark=lambda row: "dim" if row.stale else "",
+        )
+
+    def _columns(self) -> list[Column[FundingRow]]:
+        f = figures
+        return [
+            Column(
+                "contract",
+                lambda r, _: Cell(contract(r.coin, r.venue)),
+                lambda r: (r.coin, r.venue),
+                align_left=True,
+                priority=0,
+            ),
+            Column("now", lambda r, _: Cell(f.rate(r.rate)), lambda r: r.rate),
+            Column("per", lambda r, _: Cell(f"{r.interval_h:g}h", "dim"), priority=3),
+            Column("next in", self._next, lambda r: -r.next_ms, priority=5, live=True),
+            Column("trend", self._trend, align_left=True, priority=2, least=TREND),
+            Column("7 d", lambda r, _: figure(r.mean_7d, f.rate), priority=3),
+            Column("30 d", lambda r, _: figure(r.mean_30d, f.rate), priority=7),
+            Column("APR %", _apr, lambda r: r.apr, priority=1),
+            Column("z", lambda r, _: figure(r.z, lambda v: f.signed(v, 1)), priority=6),
+            Column(
+                "$/day",
+                lambda r, _: gain(r.carry_usd_day, 1),
+                lambda r: r.carry_usd_day,
+                priority=2,
+            ),
+            Column("after", _after, priority=4),
+            Column(
+                "best",
+                lambda r, _: Cell(f.venue(r.best_venue) or f.UNKNOWN, "dim"),
+                align_left=True,
+                priority=8,
+            ),
+            Column("age", self._age, priority=9, live=True),
+        ]
+
+    def _next(self, row: FundingRow, _now: float) -> Cell:
+        return Cell(figures.countdown(row.next_ms - self.showing.venue_ms()), "dim")
+
+    def _trend(self, row: FundingRow, _now: float) -> Cell:
+        return Cell(spark(row.trend, TREND, self.showing.glyphs) or figures.UNKNOWN, "series1")
+
+    def _age(self, row: FundingRow, now: float) -> Cell:
+        seconds = figures.age(max(now - row.observed_mono, 0.0))
+        return Cell(f"STALE {seconds}", "warn") if row.stale else Cell(seconds, "dim")
+
+    @property
+    def _view(self) -> FundingView:
+        return self.showing.view.funding
+
+    def is_stale(self) -> bool:
+        """Return whether any row is stale or the desk is lost."""
+        return self.showing.lost or any(row.stale for row in self._view.rows)
+
+    def corner(self) -> Line:
+        """Return the next stamp, or the filter in force."""
+        if self.grid.filter:
+            return self.sort_words()
+        next_ms = self._view.next_ms
+        if next_ms is None:
+            return ()
+        left = figures.countdown(next_ms - self.showing.venue_ms())
+        return ((f"next stamp {figures.clock_time(next_ms, '%H:%M')} in {left} ", "dim"),)
+
+    def before_lines(self) -> None:
+        """Hand the rows to the grid."""
+        self.grid.set_rows(self._view.rows)
+
+    def body(self, width: int, height: int) -> list[Line]:
+        """Return the table above what the book earns a day."""
+        lines = self.with_card(self.grid_lines(width, height - 2), width, height - 1)
+        lines += [()] * max(height - 1 - len(lines), 0)
+        return [*lines[: height - 1], self._book()]
+
+    def _book(self) -> Line:
+        view = self._view
+        now = figures.signed(view.carry_usd_day, 1)
+        spans: list[Span] = [(" book ", "title"), (f"{now} $/day", gain_role(view.carry_usd_day))]
+        if view.carry_usd_day_after is not None:
+            spans.append((" → ", "dim"))
+            after = figures.signed(view.carry_usd_day_after, 1)
+            spans.append((after, gain_role(view.carry_usd_day_after)))
+            spans.append((" after the proposal", "dim"))
+        return tuple(spans)
+
+    def card(self) -> Sequence[tuple[str, str]]:
+        """Return everything known of the contract under the cursor."""
+        row = self.grid.selected
+        if row is None:
+            return ()
+        f = figures
+        left = f.countdown(row.next_ms - self.showing.venue_ms())
+        return (
+            ("contract", row.id),
+            ("rate now", f"{f.rate(row.rate)} per {row.interval_h:g} h (+: long pays short)"),
+            ("next stamp", f"{f.clock_time(row.next_ms, '%Y-%m-%d %H:%M')} in {left}"),
+            ("mean 7 d, 30 d", f"{f.rate(row.mean_7d)}, {f.rate(row.mean_30d)}"),
+            ("APR", f"{f.percent(row.apr, 2, sign=True)} % ± {f.percent(row.apr_sd, 2)}"),
+            ("z", f.signed(row.z, 2)),
+            ("carry a day", f"{f.signed(row.carry_usd_day, 2)} $"),
+            ("after the proposal", f"{f.signed(row.carry_usd_day_after, 2)} $"),
+            ("best venue", f.venue(row.best_venue) or f.UNKNOWN),
+            ("trend", spark(row.trend, 40, self.showing.glyphs) or f.UNKNOWN),
+            ("observed", f"{f.age(self.showing.age(row.observed_mono))} ago"),
+        )

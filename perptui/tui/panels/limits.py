@@ -1,0 +1,137 @@
+"""Risk limits: value now and after, limit, word, and what one more point would be worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from perptui.protocol.views import LimitRow, LimitsView
+from perptui.tui import format as figures
+from perptui.tui.grid import Cell, Column, Grid
+from perptui.tui.panels.base import PanelWidget, figure, unknown_cell
+from perptui.tui.picture import Line
+from perptui.tui.showing import Showing
+from perptui.tui.theme import Palette
+
+SEVERITY = {"BREACH": 3, "WARN": 2, "BINDS": 1}
+STATE_ROLES = {"BREACH": "alarm", "WARN": "warn", "BINDS": "accent", "ok": "ok"}
+WORDS = {
+    "margin_ratio": "margin",
+    "liquidation": "liq",
+    "venue_gross": "gross",
+    "coin_gross": "coin gross",
+    "coin_net": "coin net",
+    "net_min": "net ≥",
+    "net_max": "net ≤",
+    "cvar_95": "CVaR 95 %",
+}
+
+
+def limit_name(name: str) -> str:
+    """Return a limit's name as a trader reads it: ``margin_ratio:binanceusdm`` is margin binance."""
+    kind, _, of = name.partition(":")
+    return f"{WORDS.get(kind, kind.replace('_', ' '))} {figures.venue(of)}".strip()
+
+
+def state_words(row: LimitRow) -> str:
+    """Return the state, and the state after the proposal where that differs: BREACH→ok."""
+    after = row.state_after
+    return f"{row.state}→{after}" if after and after != row.state else row.state
+
+
+def _state(row: LimitRow, _now: float) -> Cell:
+    return Cell(state_words(row), STATE_ROLES.get(row.state, "text"))
+
+
+def _limit(row: LimitRow, _now: float) -> Cell:
+    return Cell(("≥" if row.at_least else "") + figures.in_unit(row.limit, row.unit))
+
+
+def headroom(row: LimitRow) -> float | None:
+    """Return how far the value is inside its limit, in the limit's unit (negative: outside)."""
+    if row.now is None:
+        return None
+    return row.now - row.limit if row.at_least else row.limit - row.now
+
+
+def _price(row: LimitRow, _now: float) -> Cell:
+    return figure(row.price_usd_day, lambda value: figures.number(value, 1))
+
+
+def _sized(row: LimitRow, value: float | None) -> Cell:
+    return unknown_cell() if value is None else Cell(figures.in_unit(value, row.unit))
+
+
+COLUMNS: list[Column[LimitRow]] = [
+    Column(
+        "limit",
+        lambda r, _: Cell(limit_name(r.name)),
+        lambda r: limit_name(r.name),
+        align_left=True,
+        priority=0,
+    ),
+    Column("now", lambda r, _: _sized(r, r.now)),
+    Column("after", lambda r, _: _sized(r, r.after), priority=2),
+    Column("bound", _limit, priority=1),
+    Column("headroom", lambda r, _: _sized(r, headroom(r)), priority=5),
+    Column("state", _state, lambda r: SEVERITY.get(r.state, 0), align_left=True, priority=1),
+    Column("+1pp $", _price, lambda r: r.price_usd_day, priority=3),
+]
+
+
+class LimitsPanel(PanelWidget):
+    """The limits table, worst first."""
+
+    panel = "limits"
+    title = "Risk limits"
+    keys = (("sort", "sort by the next column"), ("filter", "show rows that hold some words"))
+
+    def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
+        super().__init__(showing, palette)
+        self.grid: Grid[LimitRow] = Grid(COLUMNS, lambda row: row.name, sort="state")
+
+    @property
+    def _view(self) -> LimitsView:
+        return self.showing.view.limits
+
+    def corner(self) -> Line:
+        """Return how many limits are breached, or the filter in force."""
+        if self.grid.filter:
+            return self.sort_words()
+        breached = sum(row.state == "BREACH" for row in self._view.rows)
+        if breached:
+            return ((f"{breached} BREACH ", "alarm"),)
+        if self._view.waiting is None:
+            return ((f"{len(self._view.rows)} ok ", "dim"),)
+        return ()
+
+    def before_lines(self) -> None:
+        """Hand the rows to the grid."""
+        self.grid.set_rows(self._view.rows)
+
+    def body(self, width: int, height: int) -> list[Line]:
+        """Return the table, and a bar of the limit under the cursor where there is room."""
+        lines = self.with_card(self.grid_lines(width, height), width, height)
+        hidden = len(self.grid.shown) - self.grid.page
+        if hidden > 0:
+            lines[-1] = (
+                ((f" … {hidden + 1} more: G or z", "dim"),) if not self.has_focus else lines[-1]
+            )
+        return lines
+
+    def card(self) -> Sequence[tuple[str, str]]:
+        """Return everything known of the limit under the cursor."""
+        row = self.grid.selected
+        if row is None:
+            return ()
+        f = figures
+        bound = f"{'at least' if row.at_least else 'at most'} {f.in_unit(row.limit, row.unit)}"
+        price = f"{f.number(row.price_usd_day, 2)} $ a day for one more percentage point"
+        return (
+            ("limit", f"{limit_name(row.name)} ({row.name})"),
+            ("bound", bound),
+            ("now", f.in_unit(row.now, row.unit)),
+            ("after the proposal", f.in_unit(row.after, row.unit)),
+            ("headroom", f.in_unit(headroom(row), row.unit)),
+            ("state", state_words(row)),
+            ("price", price),
+        )

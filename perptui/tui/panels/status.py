@@ -1,0 +1,320 @@
+"""The status lines: mode in words, profit split, drawdown, worst account, regime, ages, locks.
+
+What does not fit is left out by rank, never cut: each piece stands whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from perptui.protocol.views import StatusView
+from perptui.tui import format as figures
+from perptui.tui.panels.base import gain_role
+from perptui.tui.panels.limits import limit_name
+from perptui.tui.panels.regime import regime_role
+from perptui.tui.picture import Line, Picture, Span, beside, width_of
+from perptui.tui.showing import Showing
+from perptui.tui.theme import Palette
+
+TABS = (
+    ("1", "Desk", "Desk"),
+    ("2", "Pos", "Positions"),
+    ("3", "Fund", "Funding"),
+    ("4", "Vol", "Vol"),
+    ("5", "Reb", "Rebalance"),
+    ("6", "Risk", "Risk"),
+    ("7", "Test", "Test"),
+    ("8", "Jrnl", "Journal"),
+)
+WIDE = 110
+"""From this width on, words are longer and there are three lines at the top."""
+
+MODE_ROLES = {"LIVE": "alarm@alarm", "VIEW": "dim", "EXPORT": "accent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Spans that stand or fall together; the smallest rank goes last."""
+
+    rank: int
+    spans: Line
+
+
+def packed(pieces: Sequence[Piece], width: int) -> Line:
+    """Return the pieces in order, two spaces apart, less those of highest rank that do not fit."""
+    kept = [piece for piece in pieces if piece.spans]
+
+    def needed() -> int:
+        return sum(width_of(piece.spans) + 2 for piece in kept) - 1
+
+    while kept and needed() > width:
+        kept.remove(max(kept, key=lambda piece: piece.rank))
+    spans: list[Span] = [(" ", "text")]
+    for index, piece in enumerate(kept):
+        if index:
+            spans.append(("  ", "text"))
+        spans += piece.spans
+    return tuple(spans)
+
+
+class StatusLines(Picture):
+    """One block of status lines; `which` is top or bottom."""
+
+    def __init__(
+        self, showing: Showing, palette: Callable[[], Palette], id: str, tab: Callable[[], str]
+    ) -> None:
+        super().__init__(palette, ascii_only=showing.glyphs == "ascii", id=id)
+        self.showing = showing
+        self._tab = tab
+
+    @property
+    def status(self) -> StatusView:
+        """The newest status: it is never frozen."""
+        return self.showing.live.status
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """Return the lines of the top block."""
+        lines = [self.book_line(width), self.tab_line(width)]
+        if height >= 3:
+            lines.append(self.state_line(width))
+        return lines
+
+    # ---------------------------------------------------------------- line 1: the book
+
+    def book_line(self, width: int) -> Line:
+        """Return mode, equity, today's split, drawdown and the worst account."""
+        status, f = self.status, figures
+        wide = width >= WIDE
+        moment = f.clock_time(self.showing.venue_ms()) + ("Z" if wide else "")
+        clock: Line = ((moment + " ", "dim"),)
+        pieces = [Piece(0, self._connection())]
+        if status.mode:
+            role = MODE_ROLES.get(status.mode, "title@bar")
+            pieces.append(Piece(1, ((f" {status.mode} {status.desk} ", role),)))
+        money = f.number if wide else f.short_money
+        pieces.append(Piece(2, (("NAV ", "dim"), (money(status.equity_usd), "title"))))
+        pieces.append(Piece(3, self._today()))
+        pieces.append(Piece(6, self._split(width)))
+        pieces.append(Piece(4, self._drawdown()))
+        pieces.append(Piece(7, self._gross()))
+        pieces.append(Piece(5, self._worst(both=wide)))
+        if wide:
+            pieces.append(Piece(8, self._margin()))
+        return beside(packed(pieces, width - width_of(clock)), clock, width)
+
+    def _connection(self) -> Line:
+        showing = self.showing
+        if showing.lost:
+            seconds = figures.age(showing.now() - showing.received_mono)
+            return ((f" DESK LOST · picture {seconds} old · {showing.lost_why} ", "alarm@alarm"),)
+        if not showing.attached:
+            why = f": {showing.lost_why}" if showing.lost_why else ""
+            return ((f"connecting to the desk{why}", "accent"),)
+        if showing.frozen is not None:
+            seconds = figures.age(showing.now() - showing.frozen_mono)
+            return ((f" FROZEN {seconds}: f thaws ", "accent@bar"),)
+        return ()
+
+    def _today(self) -> Line:
+        status = self.status
+        money = figures.signed if self.size.width >= WIDE else _short_signed
+        return (("today ", "dim"), (money(status.today_usd), gain_role(status.today_usd)))
+
+    def _split(self, width: int) -> Line:
+        status = self.status
+        if width < WIDE or status.today_usd is None:
+            return ()
+        parts = (
+            f"price {figures.signed(status.today_price_usd)}",
+            f"fund {figures.signed(status.today_funding_usd)}",
+            f"fees {figures.signed(status.today_fees_usd)}",
+        )
+        return (("= " + " ".join(parts), "dim"),)
+
+    def _drawdown(self) -> Line:
+        status = self.status
+        if status.drawdown is None:
+            return (("dd ·", "dim"),)
+        most = f"/{figures.percent(status.drawdown_max, 0)}" if status.drawdown_max else ""
+        share = status.drawdown / status.drawdown_max if status.drawdown_max else 0.0
+        role = "alarm" if share >= 1 else "warn" if share >= 0.75 else "text"
+        return (("dd ", "dim"), (f"{figures.percent(status.drawdown)}{most}%", role))
+
+    def _gross(self) -> Line:
+        status = self.status
+        if status.gross is None:
+            return ()
+        most = f"/{figures.multiple(status.gross_max)}" if status.gross_max is not None else ""
+        over = status.gross_max is not None and status.gross > status.gross_max
+        return (
+            ("gross ", "dim"),
+            (figures.multiple(status.gross) + most, "alarm" if over else "text"),
+        )
+
+    def _worst(self, *, both: bool) -> Line:
+        status = self.status
+        if not status.worst_account:
+            return ()
+        down, up = status.liquidation_down, status.liquidation_up
+        if both:
+            words = f"{_whole(down)}/{_whole(up)}%"
+        else:
+            nearest = min((v for v in (down, up) if v is not None), key=abs, default=None)
+            words = f"{_whole(nearest)}%"
+        name = figures.venue(status.worst_account)
+        return ((f"{name} liq ", "dim"), (words, "text"))
+
+    def _margin(self) -> Line:
+        ratio = self.status.margin_ratio
+        return (
+            (("margin ", "dim"), (f"{figures.percent(ratio)}%", "text"))
+            if ratio is not None
+            else ()
+        )
+
+    # ---------------------------------------------------------------- line 2: views and ages
+
+    def tab_line(self, width: int) -> Line:
+        """Return the views, the market's label, and how old each venue's word is."""
+        wide = width >= WIDE
+        chosen = self._tab()
+        tabs: list[Span] = []
+        for digit, short, long in TABS:
+            name = long if wide else short
+            role = "focus" if digit == chosen else "dim"
+            if wide:
+                tabs.append((f" {digit} {name} " if digit != chosen else f"[{digit} {name}]", role))
+            else:
+                tabs.append((f"[{digit}{name}]" if digit == chosen else f" {digit}{name}", role))
+        pieces = [Piece(index, spans) for index, spans in enumerate(self._ages(wide=wide))]
+        room = width - width_of(tuple(tabs)) - 1
+        return beside(tuple(tabs), packed(pieces, room) + ((" ", "text"),), width)
+
+    def _ages(self, *, wide: bool) -> list[Line]:
+        status = self.status
+        lines: list[Line] = []
+        if status.market:
+            lines.append(((status.market, "accent"),))
+        for feed in status.feeds:
+            name = figures.venue(feed.venue, short=not wide)
+            write = figures.age if wide else figures.short_age
+            words = f"{name} {write(self.showing.age(feed.observed_mono))}"
+            if feed.stale or self.showing.lost:
+                words += " STALE" + (f": {feed.text}" if feed.text and wide else "")
+                lines.append(((words, "warn"),))
+            else:
+                lines.append(((words, "dim"),))
+        if wide or status.quant not in {"idle", "ready"}:
+            lines.append(((f"quant {status.quant}", "dim"),))
+        return lines
+
+    # ---------------------------------------------------------------- line 3: state
+
+    def state_line(self, width: int) -> Line:
+        """Return what is wrong first, then regime, breaches, the proposal, funding and collateral."""
+        pieces = [*self.alarms(), *self.outlook(), *self.carry(width)]
+        return packed([Piece(index, piece) for index, piece in enumerate(pieces) if piece], width)
+
+    def alarms(self) -> list[Line]:
+        """Return what keeps the desk from sending, and what hangs."""
+        status = self.status
+        found: list[Line] = []
+        if status.kill_state != "ACTIVE":
+            found.append(((f" {status.kill_state} ", "alarm@alarm"),))
+        if status.unknown_legs:
+            found.append(
+                ((f"{status.unknown_legs} UNKNOWN leg{_s(status.unknown_legs)}", "alarm"),)
+            )
+        if status.working_orders:
+            words = f"{status.working_orders} working order{_s(status.working_orders)}"
+            found.append(((words, "accent"),))
+        if status.sends_locked and status.kill_state == "ACTIVE":
+            found.append(((f"sends locked: {status.sends_locked}", "warn"),))
+        return found
+
+    def outlook(self) -> list[Line]:
+        """Return the regime, the breached limits and whether the proposal mends them."""
+        status = self.status
+        found: list[Line] = []
+        if status.regime:
+            words = f"{status.regime.upper()} {figures.probability(status.regime_probability)}"
+            exposure = "" if status.exposure is None else f" ×{figures.number(status.exposure, 2)}"
+            since = (
+                ""
+                if status.regime_since_ms is None
+                else (f" since {figures.since(status.regime_since_ms, self.showing.venue_ms())}")
+            )
+            found.append(((words + exposure, regime_role(status.regime)), (since, "dim")))
+        names = [limit_name(name) for name in status.breaches]
+        if names:
+            more = f" +{len(names) - 2}" if len(names) > 2 else ""
+            found.append(((f"{' and '.join(names[:2])}{more} BREACH", "alarm"),))
+        if status.proposal:
+            mends = " mends" if names and status.proposal_mends else ""
+            found.append(((f"#{status.proposal}{mends}", "text"),))
+        return found
+
+    def carry(self, width: int) -> list[Line]:
+        """Return the next funding stamp, the book's carry and the free collateral."""
+        status, f = self.status, figures
+        found: list[Line] = []
+        if status.next_funding_ms is not None:
+            left = f.countdown(status.next_funding_ms - self.showing.venue_ms())
+            stamp = f.clock_time(status.next_funding_ms, "%H:%M")
+            found.append(((f"funding {stamp} in {left}", "dim"),))
+        if status.carry_usd_day is not None:
+            after = status.carry_usd_day_after
+            words = f"book {f.signed(status.carry_usd_day, 1)}"
+            words += f" → {f.signed(after, 1)} $/day" if after is not None else " $/day"
+            found.append(((words, gain_role(status.carry_usd_day)),))
+        if status.free_usd:
+            free = " ".join(
+                f"{f.venue(name, short=width < WIDE)} {f.short_money(value)}"
+                for name, value in status.free_usd
+            )
+            found.append(((f"free {free}", "dim"),))
+        return found
+
+
+class NewsLines(StatusLines):
+    """The lines under the panels: at 80 columns state and carry, always the news."""
+
+    prompt: Line = ()
+    """A question or a line being typed; it takes the place of the news."""
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """Return the lines of the bottom block, without the footer."""
+        lines: list[Line] = []
+        if height >= 3:
+            first = [Piece(i, p) for i, p in enumerate([*self.alarms(), *self.outlook()])]
+            second = [Piece(i, p) for i, p in enumerate(self.carry(width))]
+            lines = [packed(first, width), packed(second, width)]
+        return [*lines, self.prompt or self.news_line(width)]
+
+    def news_line(self, width: int) -> Line:
+        """Return the desk's answer while it is fresh, else its newest events."""
+        notice = self.showing.current_notice()
+        if notice is not None:
+            return ((f" {notice[0]}", {"alarm": "alarm", "warn": "warn"}.get(notice[1], "accent")),)
+        pieces = []
+        for index, event in enumerate(reversed(self.status.news)):
+            moment = figures.clock_time(event.ts_ms, "%H:%M:%S" if width >= WIDE else "%H:%M")
+            role = {"alarm": "alarm", "warn": "warn"}.get(event.level, "dim")
+            lead = "· " if index else ""
+            pieces.append(Piece(index, ((f"{lead}{moment} {event.text}", role),)))
+        if pieces and width_of(pieces[0].spans) + 3 > width:
+            return ((" ", "text"), *pieces[0].spans)
+        return packed(pieces, width)
+
+
+def _short_signed(value: figures.Number | None) -> str:
+    return figures.short_money(value, sign=True)
+
+
+def _whole(value: float | None) -> str:
+    return figures.percent(value, 0, sign=True)
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"

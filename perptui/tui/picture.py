@@ -1,0 +1,229 @@
+"""Lines of styled text, and a widget that repaints only the cells that changed.
+
+A span is (text, role); a role names a style of the theme, and ``role@ground`` the same on another
+background. Text is drawn as it is: nothing in it is markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.events import Resize
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from perptui.tui.theme import Palette
+
+Span = tuple[str, str]
+Line = tuple[Span, ...]
+
+GAP = 6
+"""Changed cells closer than this are sent as one run: moving the cursor costs as many bytes."""
+
+ASCII = str.maketrans(
+    {
+        "−": "-",
+        "▲": "^",
+        "▼": "v",
+        "·": ".",
+        "×": "x",
+        "→": ">",
+        "±": "~",
+        "▸": ">",
+        "│": "|",
+        "─": "-",
+        "┄": ":",
+        "┌": "+",
+        "┐": "+",
+        "└": "+",
+        "┘": "+",
+        "├": "+",
+        "┤": "|",
+        "≥": ">",
+        "≤": "<",
+        "…": "~",
+        "›": ">",
+        "█": "#",
+        "▏": "_",
+        "σ": "s",
+        "Δ": "d",
+    }
+)
+"""One cell for one cell, so that columns stay where they are."""
+
+
+def drawable(text: str) -> str:
+    """Return `text` with every control, format and unassigned character as one visible cell."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def width_of(line: Line) -> int:
+    """Return the width of `line` in cells."""
+    return sum(cell_len(text) for text, _ in line)
+
+
+def crop(text: str, width: int) -> str:
+    """Return `text` cut to `width` cells, ending in … where something is missing."""
+    if cell_len(text) <= width:
+        return text
+    kept, used = [], 0
+    for character in text:
+        size = cell_len(character)
+        if used + size > width - 1:
+            break
+        kept.append(character)
+        used += size
+    return "".join(kept) + "…" if width > 0 else ""
+
+
+def left(text: str, width: int) -> str:
+    """Return `text` at the left of exactly `width` cells."""
+    text = crop(text, width)
+    return text + " " * (width - cell_len(text))
+
+
+def right(text: str, width: int) -> str:
+    """Return `text` at the right of exactly `width` cells."""
+    text = crop(text, width)
+    return " " * (width - cell_len(text)) + text
+
+
+def fit(line: Line, width: int, role: str = "text") -> Line:
+    """Return `line` in exactly `width` cells, drawable."""
+    spans: list[Span] = []
+    room = width
+    for text, kind in line:
+        shown = crop(drawable(text), room)
+        if shown:
+            spans.append((shown, kind))
+        room -= cell_len(shown)
+        if room <= 0:
+            break
+    if room > 0:
+        spans.append((" " * room, role))
+    return tuple(spans)
+
+
+def beside(first: Line, last: Line, width: int) -> Line:
+    """Return `first` at the left and `last` at the right end of `width` cells."""
+    room = max(width - width_of(last), 0)
+    return fit(first, room) + fit(last, width - room)
+
+
+def on_ground(line: Line, ground: str) -> Line:
+    """Return `line` on another background."""
+    return tuple((text, f"{role.partition('@')[0]}@{ground}") for text, role in line)
+
+
+def cells(line: Line) -> list[tuple[str, str]]:
+    """Return one (characters, role) a cell; the second cell of a wide character is empty."""
+    found: list[tuple[str, str]] = []
+    for text, role in line:
+        for character in text:
+            size = 1 if character.isascii() else cell_len(character)
+            if size == 0 and found:
+                found[-1] = (found[-1][0] + character, found[-1][1])
+                continue
+            found.append((character, role))
+            found.extend(("", role) for _ in range(size - 1))
+    return found
+
+
+def changed_runs(old: Line, new: Line) -> Iterator[tuple[int, int]]:
+    """Yield (column, cells) of each run in which two lines of equal width differ."""
+    if old == new:
+        return
+    start = end = -1
+    for x, (before, after) in enumerate(zip(cells(old), cells(new), strict=True)):
+        if before == after:
+            continue
+        if start < 0:
+            start = x
+        elif x - end > GAP:
+            yield start, end - start
+            start = x
+        end = x + 1
+    if start >= 0:
+        yield start, end - start
+
+
+def differences(old: Sequence[Line], new: Sequence[Line]) -> list[Region]:
+    """Return the regions in which two pictures of equal size differ."""
+    return [
+        Region(x, y, width, 1)
+        for y, (before, after) in enumerate(zip(old, new, strict=True))
+        for x, width in changed_runs(before, after)
+    ]
+
+
+class Picture(Widget):
+    """A widget drawn by lines.
+
+    Parameters
+    ----------
+    palette : Callable[[], Palette]
+        Where the theme of the moment comes from.
+    ascii_only : bool
+        Draw nothing but ASCII.
+    """
+
+    DEFAULT_CSS = ""
+
+    def __init__(
+        self, palette: Callable[[], Palette], *, ascii_only: bool = False, id: str | None = None
+    ) -> None:
+        super().__init__(id=id)
+        self._palette = palette
+        self._ascii = ascii_only
+        self._lines: list[Line] = []
+        self._drawn = (-1, -1)
+
+    def draw(self, width: int, height: int) -> Sequence[Line]:
+        """Return the lines of the picture; they are fitted to the size after."""
+        raise NotImplementedError
+
+    def _compose_lines(self) -> list[Line]:
+        width, height = self.size
+        lines = [fit(line, width) for line in self.draw(width, height)[:height]]
+        lines += [((" " * width, "text"),)] * (height - len(lines))
+        if self._ascii:
+            lines = [tuple((t.translate(ASCII), r) for t, r in line) for line in lines]
+        self._drawn = (width, height)
+        return lines
+
+    def repaint(self) -> int:
+        """Draw anew and refresh what changed; return how many regions that were."""
+        if not self.size.area or self._drawn != tuple(self.size):
+            return 0
+        lines = self._compose_lines()
+        regions = differences(self._lines, lines)
+        self._lines = lines
+        if regions:
+            self.refresh(*regions)
+        return len(regions)
+
+    def recolour(self) -> None:
+        """Draw every cell again, in the theme of the moment."""
+        self._drawn = (-1, -1)
+        self.refresh()
+
+    def _on_resize(self, event: Resize) -> None:
+        self._drawn = (-1, -1)
+
+    def render_line(self, y: int) -> Strip:
+        """Return line `y` as a strip of the theme's styles."""
+        if self._drawn != tuple(self.size):
+            self._lines = self._compose_lines()
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width)
+        style = self._palette().style
+        return Strip([Segment(text, style(role)) for text, role in self._lines[y]], self.size.width)
+
+    def plain(self) -> list[str]:
+        """Return the picture's lines as they stand, without styles."""
+        return ["".join(text for text, _ in line) for line in self._lines]

@@ -1,0 +1,336 @@
+"""The desk: status lines, five panels and the journal, in as many columns as there is room for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.events import Key, MouseScrollDown, MouseScrollUp, Paste, Resize
+from textual.layout import Layout
+
+from perptui.protocol.intents import Intent
+from perptui.tui.actions import DeskActions
+from perptui.tui.arrange import BOTTOM, DESK_PANELS, TOP, DeskLayout, columns_of, regions
+from perptui.tui.editor import LineEditor
+from perptui.tui.keymap import bindings
+from perptui.tui.panels.base import PanelWidget
+from perptui.tui.panels.funding import FundingPanel
+from perptui.tui.panels.journal import JournalPanel
+from perptui.tui.panels.limits import LimitsPanel
+from perptui.tui.panels.positions import PositionsPanel
+from perptui.tui.panels.rebalance import RebalancePanel
+from perptui.tui.panels.regime import RegimePanel
+from perptui.tui.panels.status import NewsLines, StatusLines
+from perptui.tui.picture import Picture
+from perptui.tui.screens.small import Footer, TooSmall
+
+if TYPE_CHECKING:
+    from perptui.tui.app import DeskApp
+
+VIEWS = {
+    "2": "positions",
+    "3": "funding",
+    "4": "regime",
+    "5": "rebalance",
+    "6": "limits",
+    "8": "journal",
+}
+DIGITS = {panel: digit for digit, panel in VIEWS.items()}
+
+
+class DeskScreen(DeskActions):
+    """The one screen that is always there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
+    AUTO_FOCUS = None
+
+    def __init__(self, desk_app: DeskApp) -> None:
+        super().__init__()
+        self.desk_app = desk_app
+        self.showing = desk_app.showing
+        self.alone = ""
+        self.line: LineEditor | None = None
+        self.line_kind = ""
+        self._asking_to_quit = False
+        self._plan = DeskLayout()
+        palette = desk_app.palette_now
+        showing = self.showing
+        self.panels: dict[str, PanelWidget] = {
+            kind.panel: kind(showing, palette)
+            for kind in (
+                PositionsPanel,
+                FundingPanel,
+                RegimePanel,
+                RebalancePanel,
+                LimitsPanel,
+                JournalPanel,
+            )
+        }
+        self.top = StatusLines(showing, palette, TOP, self.digit)
+        self.news = NewsLines(showing, palette, BOTTOM, self.digit)
+        self.footer = Footer(showing, palette, desk_app.keymap)
+        self.too_small = TooSmall(showing, palette)
+
+    def compose(self) -> ComposeResult:
+        """Yield every widget; the layout says which are in sight."""
+        yield self.top
+        yield from self.panels.values()
+        yield self.news
+        yield self.footer
+        yield self.too_small
+
+    def on_mount(self) -> None:
+        """Focus the first panel."""
+        self.styles.overflow_x = self.styles.overflow_y = "hidden"
+        self.set_focus(self.panels[DESK_PANELS[0]], scroll_visible=False)
+
+    @property
+    def layout(self) -> Layout:
+        """The layout by `regions`; Textual's styles only know layouts by name."""
+        return self._plan
+
+    # ---------------------------------------------------------------- which panels are in sight
+
+    def digit(self) -> str:
+        """Return the digit of the view in sight."""
+        if self.alone:
+            return DIGITS[self.alone]
+        return "1" if columns_of(*self.app.size) != 1 else DIGITS[self.active().panel]
+
+    def visible_panels(self) -> list[PanelWidget]:
+        """Return the panels in sight, in order of tab."""
+        places = regions(*self.app.size, self._plan.alone)
+        return [panel for name, panel in self.panels.items() if name in places]
+
+    def active(self) -> PanelWidget:
+        """Return the focused panel."""
+        focused = self.focused
+        return focused if isinstance(focused, PanelWidget) else self.panels[DESK_PANELS[0]]
+
+    def rebalance_panel(self) -> RebalancePanel:
+        """Return the rebalance panel."""
+        panel = self.panels["rebalance"]
+        assert isinstance(panel, RebalancePanel)  # noqa: S101
+        return panel
+
+    def show_view(self, digit: str) -> None:
+        """Show one panel alone, or the whole desk."""
+        self.alone = VIEWS.get(digit, "")
+        self._place(self.panels[self.alone] if self.alone else self.active())
+
+    def _place(self, panel: PanelWidget) -> None:
+        """Lay out with `panel` focused; on a small terminal it is the only one."""
+        single = columns_of(*self.app.size) == 1
+        if not self.alone and panel.panel not in DESK_PANELS:
+            panel = self.panels[DESK_PANELS[0]]
+        alone = panel.panel if single or self.alone else ""
+        changed = alone != self._plan.alone
+        self._plan.alone = alone
+        self.set_focus(panel, scroll_visible=False)
+        if changed:
+            self.refresh(layout=True)
+        self.repaint_all()
+
+    def on_resize(self, event: Resize) -> None:
+        """Follow the terminal's size."""
+        self._plan.alone = self.alone or (
+            self.active().panel if columns_of(*event.size) == 1 else ""
+        )
+
+    def action_maximise(self) -> None:
+        """Give the focused panel the whole desk, or give it back."""
+        if self.alone:
+            self.show_view("1")
+        else:
+            self.show_view(DIGITS[self.active().panel])
+
+    def action_next_panel(self) -> None:
+        """Focus the next panel."""
+        self._step(1)
+
+    def action_previous_panel(self) -> None:
+        """Focus the panel before."""
+        self._step(-1)
+
+    def _step(self, by: int) -> None:
+        names = list(DESK_PANELS)
+        here = self.active().panel
+        index = (names.index(here) + by) if here in names else 0
+        chosen = names[index % len(names)]
+        if self.alone:
+            self.alone = chosen
+        self._place(self.panels[chosen])
+
+    # ---------------------------------------------------------------- painting
+
+    def pictures(self) -> list[Picture]:
+        """Return all pictures of this screen."""
+        return [self.top, *self.panels.values(), self.news, self.footer, self.too_small]
+
+    def repaint_all(self) -> None:
+        """Repaint what changed anywhere; pictures out of sight cost nothing."""
+        for picture in self.pictures():
+            if picture.region.area:
+                picture.repaint()
+
+    def repaint_panel(self, name: str) -> None:
+        """Repaint what changed in one panel."""
+        picture = self.top if name == "status" else self.panels.get(name)
+        if picture is not None:
+            picture.repaint()
+        if name == "status":
+            self.news.repaint()
+
+    # ---------------------------------------------------------------- typing
+
+    def open_line(self, kind: str, text: str = "") -> None:
+        """Open the line editor at the bottom: "/" filters, ":" commands."""
+        self.line = LineEditor(text)
+        self.line_kind = kind
+        self._show_line()
+
+    def _show_line(self) -> None:
+        if self.line is None:
+            self.news.prompt = ()
+        else:
+            words = "Enter keeps, esc drops" if self.line_kind == "/" else "Enter runs, esc leaves"
+            self.news.prompt = (
+                (f" {self.line_kind}{self.line.shown()}", "title"),
+                (f"   {words}", "dim"),
+            )
+        self.news.repaint()
+
+    async def on_key(self, event: Key) -> None:
+        """Hand keys to what is being typed, before any binding sees them."""
+        if self._asking_to_quit:
+            taken = self._answer_quit(event)
+        elif self.line is not None:
+            taken = self._type_line(self.line, event)
+        elif self.rebalance_panel().editor is not None:
+            taken = self._type_target(event)
+        else:
+            return
+        if taken:
+            event.stop()
+            event.prevent_default()
+
+    def on_paste(self, event: Paste) -> None:
+        """Paste into a filter or command; a target is typed."""
+        if self.line is not None:
+            self.line.insert(event.text.split("\n", 1)[0])
+            self._show_line()
+        event.stop()
+
+    def _type_line(self, line: LineEditor, event: Key) -> bool:
+        panel = self.active()
+        if event.key in {"escape", "enter"}:
+            self.line = None
+            self._show_line()
+            if self.line_kind == ":" and event.key == "enter":
+                self.run_command(line.text)
+            elif self.line_kind == "/" and event.key == "escape" and panel.grid:
+                panel.grid.set_filter("")
+        else:
+            line.key(event.key, event.character)
+            self._show_line()
+            if self.line_kind == "/" and panel.grid:
+                panel.grid.set_filter(line.text)
+        panel.repaint()
+        return True
+
+    def _type_target(self, event: Key) -> bool:
+        panel = self.rebalance_panel()
+        assert panel.editor is not None  # noqa: S101
+        if event.key == "escape":
+            panel.stop_editing()
+        elif event.key == "enter":
+            weight = panel.typed_target()
+            if weight is None:
+                self.say("expected a weight such as -.25; type it again", "warn")
+            else:
+                identifier = panel.editing
+                panel.stop_editing()
+                self.edit_target(identifier, weight)
+        else:
+            panel.editor.key(event.key, event.character)
+        panel.repaint()
+        return True
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        """Wheel down: cursor down."""
+        self.action_down()
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        """Wheel up: cursor up."""
+        self.action_up()
+
+    # ---------------------------------------------------------------- the app behind
+
+    def say(self, text: str, level: str = "info") -> None:
+        """Put a line on the news line."""
+        self.showing.notice(text, level)
+        self.repaint_all()
+
+    def ask(self, intent: Intent, done: str = "") -> None:
+        """Send an intent; the answer, or `done` until it comes, goes to the news line."""
+        if done:
+            self.say(done)
+        self.desk_app.ask(intent)
+
+    def edit_target(self, identifier: str, weight: float) -> None:
+        """Ask for a target, the latest first."""
+        self.rebalance_panel().wanted[identifier] = weight
+        self.desk_app.edit_target(identifier, weight)
+
+    def expect_ticket(self) -> None:
+        """Note that this terminal asked for a ticket."""
+        self.desk_app.expects_ticket = True
+
+    def open_ticket(self) -> None:
+        """Show the ticket that is there."""
+        self.desk_app.open_ticket()
+
+    def choose_theme(self, name: str) -> None:
+        """Switch theme."""
+        self.desk_app.choose_theme(name)
+
+    def action_palette(self) -> None:
+        """Search the commands."""
+        self.app.action_command_palette()
+
+    def action_picture(self) -> None:
+        """Save a picture of the screen."""
+        self.desk_app.save_picture()
+
+    def action_help(self) -> None:
+        """Show the keys, those of the focused panel first."""
+        from perptui.tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self.desk_app, self.active()))
+
+    # ---------------------------------------------------------------- leaving
+
+    def action_quit(self) -> None:
+        """Leave; ask first when something is pending."""
+        pending = self.desk_app.pending()
+        if not pending or self.showing.lost:
+            self.desk_app.leave(leave_desk=False)
+            return
+        self._asking_to_quit = True
+        private = self.showing.private
+        choice = "d leave the desk running · q quit and end it" if private else "q quit"
+        self.news.prompt = ((f" {pending}: {choice} · esc stay", "warn"),)
+        self.news.repaint()
+
+    def _answer_quit(self, event: Key) -> bool:
+        if event.key == "q":
+            self.desk_app.leave(leave_desk=False)
+        elif event.key == "d" and self.showing.private:
+            self.desk_app.leave(leave_desk=True)
+        elif event.key != "escape":
+            return True
+        self._asking_to_quit = False
+        self.news.prompt = ()
+        self.news.repaint()
+        return True

@@ -1,0 +1,54 @@
+"""What stands on a terminal smaller than 80x24, and the footer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from perptui.tui.arrange import FOOTER, LEAST, TOO_SMALL
+from perptui.tui.keymap import footer
+from perptui.tui.picture import Line, Picture
+from perptui.tui.showing import Showing
+from perptui.tui.theme import Palette
+
+
+def too_small_lines(width: int, height: int, showing: Showing) -> list[Line]:
+    """Return "need 80x24, have WxH" in the middle; what must not be missed above it."""
+    words = f"need {LEAST[0]}x{LEAST[1]}, have {width}x{height}"
+    status = showing.live.status
+    warning = ""
+    if showing.lost:
+        warning = "DESK LOST"
+    elif status.kill_state != "ACTIVE":
+        warning = status.kill_state
+    elif status.unknown_legs:
+        warning = f"{status.unknown_legs} UNKNOWN"
+    lines: list[Line] = [()] * max((height - 1) // 2, 0)
+    if warning and lines:
+        lines[-1] = ((warning.center(width), "alarm"),)
+    return [*lines, ((words.center(width), "title"),)]
+
+
+class TooSmall(Picture):
+    """Covers the screen while it is too small for figures to be read in full."""
+
+    def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
+        super().__init__(palette, ascii_only=showing.glyphs == "ascii", id=TOO_SMALL)
+        self.showing = showing
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """Return the words."""
+        return too_small_lines(width, height, self.showing)
+
+
+class Footer(Picture):
+    """The keys that matter most, as they are bound now."""
+
+    def __init__(
+        self, showing: Showing, palette: Callable[[], Palette], keymap: dict[str, str]
+    ) -> None:
+        super().__init__(palette, ascii_only=showing.glyphs == "ascii", id=FOOTER)
+        self._keymap = keymap
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """Return one line."""
+        return [footer(self._keymap, width)]
