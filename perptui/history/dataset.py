@@ -181,11 +181,15 @@ class History:
                 last[f"{venue}/{symbol}-{kind}"] = int(stamps[-1])
         return last
 
-    def notes(self, end_ms: int = FAR_FUTURE_MS) -> tuple[str, ...]:
-        """Return what cleaning left out of the series read so far, up to `end_ms`, in words."""
+    def notes(self, venue: str, symbol: str, kind: str, end_ms: int) -> tuple[str, ...]:
+        """Return what cleaning left out of one series up to `end_ms`, in words."""
+        return summary(f"{venue}/{symbol}-{kind}", self._load(venue, symbol, kind).dropped, end_ms)
+
+    def all_notes(self) -> tuple[str, ...]:
+        """Return what cleaning left out of the series read so far, in words."""
         lines: list[str] = []
         for file, series in sorted(self._series.items()):
-            lines += summary(f"{file.parent.name}/{file.stem}", series.dropped, end_ms)
+            lines += summary(f"{file.parent.name}/{file.stem}", series.dropped, FAR_FUTURE_MS)
         return tuple(lines)
 
     def append(self, series: BarSeries | FundingSeries) -> tuple[str, ...]:

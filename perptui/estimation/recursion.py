@@ -1,0 +1,75 @@
+"""Series with holes: division, and exponentially weighted means of whole series at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+_BLOCK = 64
+
+
+def divided(
+    above: NDArray[Any], below: NDArray[Any], where: BoolArray, otherwise: float = np.nan
+) -> FloatArray:
+    """Return above/below where `where` holds, else `otherwise`: no warning, no infinity."""
+    out = np.full(np.broadcast_shapes(above.shape, below.shape), otherwise)
+    np.divide(above, below, out=out, where=where)
+    return out
+
+
+def decay(halflife: float) -> float:
+    """Return b = 2^(-1/halflife), the weight lost in one step.
+
+    Raises
+    ------
+    ValueError
+        When `halflife` is not positive.
+    """
+    if not halflife > 0:
+        raise ValueError(f"expected a positive half-life, was {halflife}; mend the strategy")
+    return float(2.0 ** (-1.0 / halflife))
+
+
+def decayed_sum(x: FloatArray, b: float) -> FloatArray:
+    """Return y with y_t = b·y_{t-1} + x_t along the first axis, y_{-1} = 0.
+
+    The recursion runs in blocks of 64 steps, each a product with a triangular matrix: no step is a
+    Python call, and a block's result depends on earlier blocks through its first row alone.
+    """
+    rows, width = len(x), int(np.prod(x.shape[1:], dtype=np.int64))
+    blocks = -(-rows // _BLOCK)
+    padded = np.zeros((blocks * _BLOCK, width))
+    padded[:rows] = x.reshape(rows, width)
+    lags = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+    within = np.where(lags >= 0, b ** np.maximum(lags, 0), 0.0)
+    y = within @ padded.reshape(blocks, _BLOCK, width)
+    fading = (b ** np.arange(1, _BLOCK + 1))[:, None]
+    for k in range(1, blocks):
+        y[k] += fading * y[k - 1, -1]
+    result: FloatArray = y.reshape(blocks * _BLOCK, width)[:rows].reshape(x.shape)
+    return result
+
+
+def ewma(x: FloatArray, halflife: float) -> FloatArray:
+    """Return the exponentially weighted mean of `x` up to and including each row, (T, ...).
+
+    It is s_t = s_{t-1} + (1-b)(x_t - s_{t-1})/(1-b^{t+1}) (method §2), whose weights sum to one
+    from the first row on. A NaN is a hole: it has no weight, but time passes. Rows before the
+    first observation of a column are NaN.
+    """
+    b = decay(halflife)
+    seen = np.isfinite(x)
+    total = decayed_sum(np.where(seen, x, 0.0), b)
+    weight = decayed_sum(seen.astype(np.float64), b)
+    return divided(total, weight, weight > 0)
+
+
+def lagged(x: FloatArray) -> FloatArray:
+    """Return `x` one row later: what was known before each row; the first row is NaN."""
+    y = np.full(x.shape, np.nan)
+    y[1:] = x[:-1]
+    return y

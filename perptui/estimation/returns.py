@@ -1,0 +1,181 @@
+"""Expected price drift by lookbacks of 1, 7 and 30 days, shrunk, blended, and judged.
+
+Drifts are arithmetic: m_L = ln(P_t/P_{t-L})/L + ½ sigma². A drift of zero is then a price that
+expects nothing, whatever its volatility; in logs, zero would promise ½ sigma² a day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+LOOKBACKS = (1, 7, 30)
+"""Days."""
+DEFAULT_BLEND = (0.2, 0.3, 0.5)
+LARGEST_INFORMATION = 0.25
+"""|D| is capped at this many standard deviations of the horizon's return."""
+EVIDENCE_DAYS = 365
+LEAST_FORECASTS = 60
+"""Days with a forecast and its outcome, below which there is no evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Drift per day of C coins.
+
+    Attributes
+    ----------
+    by_lookback : (3, C) array
+        k_L·m_L for each of `LOOKBACKS`.
+    blend : (C,) array
+        Their weighted sum, capped; zero when the walk-forward evidence is against it.
+    posterior_variance : (C,) array
+        tau²·(1-k) = k·sigma²/L_eff, of the daily drift; zero where the drift is left out (k = 0):
+        what is then unknown is risk, and stands in the covariance.
+    r_squared : float
+        Walk-forward, against a forecast of zero; NaN when there are too few forecasts.
+    forecasts : int
+        Days that were judged.
+    tau : float
+        Prior standard deviation of a daily drift.
+    """
+
+    by_lookback: FloatArray
+    blend: FloatArray
+    posterior_variance: FloatArray
+    r_squared: float
+    forecasts: int
+    tau: float
+
+    @property
+    def has_evidence(self) -> bool:
+        """Whether past forecasts beat a forecast of zero."""
+        return bool(self.r_squared > 0.0)
+
+
+def effective_lookback(blend: tuple[float, ...] = DEFAULT_BLEND) -> float:
+    """Return L_eff, days, with Var(sum of omega_L m_L) = sigma²/L_eff.
+
+    The windows are nested: Cov(m_L, m_L') = sigma²/max(L, L').
+    """
+    longest = np.maximum.outer(LOOKBACKS, LOOKBACKS)
+    return float(1.0 / (np.outer(blend, blend) / longest).sum())
+
+
+def lookback_drifts(log_price: FloatArray, variance: FloatArray) -> FloatArray:
+    """Return m_L by day, (3, D, C), from log prices (D + 1, C) and daily variances (D, C)."""
+    days = len(log_price) - 1
+    drifts = np.full((len(LOOKBACKS), days, log_price.shape[1]), np.nan)
+    for row, lookback in enumerate(LOOKBACKS):
+        if days >= lookback:
+            moved = (log_price[lookback:] - log_price[:-lookback]) / lookback
+            drifts[row, lookback - 1 :] = moved + 0.5 * variance[lookback - 1 :]
+    return drifts
+
+
+def prior_variance(
+    drifts: FloatArray, variance: FloatArray, mean_correlation: FloatArray
+) -> FloatArray:
+    """Return tau² by day, (D,): the prior variance of a daily drift, by the method of moments.
+
+    Each day Var_cs(m_L) - (1-rho)·mean(sigma²)/L over coins estimates it; days so far are
+    averaged, and lookbacks with weights proportional to L, which is the precision of that average
+    (each term's variance goes with 1/L², the number of separate windows with 1/L). Zero with
+    fewer than two coins.
+
+    Parameters
+    ----------
+    drifts : (3, D, C) array
+    variance : (D, C) array
+        Of daily returns.
+    mean_correlation : (D,) array
+        rho, mean over pairs.
+    """
+    days, coins = variance.shape
+    if coins < 2:
+        return np.zeros(days)
+    total, weight = np.zeros(days), np.zeros(days)
+    noise = (1.0 - mean_correlation) * variance.mean(axis=1)
+    for lookback, drift in zip(LOOKBACKS, drifts, strict=True):
+        excess = drift.var(axis=1, ddof=1) - noise / lookback
+        known = np.isfinite(excess)
+        total += lookback * np.cumsum(np.where(known, excess, 0.0))
+        weight += lookback * np.cumsum(known)
+    mean = np.divide(total, weight, out=np.zeros(days), where=weight > 0)
+    return np.maximum(mean, 0.0)
+
+
+def shrinkage(tau2: FloatArray, variance: FloatArray, lookback: float) -> FloatArray:
+    """Return k = tau²/(tau² + sigma²/L), (D, C); 0 where nothing is known of drifts."""
+    prior = tau2[:, None]
+    return prior / (prior + variance / lookback)
+
+
+def forecast_drift(
+    log_price: FloatArray, variance: FloatArray, mean_correlation: FloatArray, horizon_days: float
+) -> Drift:
+    """Return the drift at the last day, and how such forecasts did on the days before.
+
+    Parameters
+    ----------
+    log_price : (D + 1, C) array
+        Coins' log prices at days' ends.
+    variance : (D, C) array
+        Forecast of the daily variance made on each day.
+    mean_correlation : (D,) array
+        Mean over pairs, known on each day.
+    horizon_days : float
+        H; the evidence is about the next round(H) days, at least one.
+    """
+    drifts = lookback_drifts(log_price, variance)
+    tau2 = prior_variance(drifts, variance, mean_correlation)
+    shrunk = np.stack(
+        [
+            shrinkage(tau2, variance, lookback) * drift
+            for lookback, drift in zip(LOOKBACKS, drifts, strict=True)
+        ]
+    )
+    blends = np.einsum("l,ldc->dc", DEFAULT_BLEND, shrunk)
+    r_squared, forecasts = walk_forward(blends, log_price, variance, max(1, round(horizon_days)))
+    last = np.where(np.isfinite(shrunk[:, -1]), shrunk[:, -1], 0.0)
+    blend = np.where(np.isfinite(blends[-1]), blends[-1], 0.0)
+    cap = LARGEST_INFORMATION * np.sqrt(variance[-1] / horizon_days)
+    k = shrinkage(tau2[-1:], variance[-1:], effective_lookback())[0]
+    posterior = tau2[-1] * (1.0 - k)
+    if not r_squared > 0.0:
+        blend, posterior = np.zeros(len(blend)), np.zeros(len(blend))
+    return Drift(
+        last,
+        np.clip(blend, -cap, cap),
+        posterior,
+        r_squared,
+        forecasts,
+        float(np.sqrt(tau2[-1])),
+    )
+
+
+def walk_forward(
+    blends: FloatArray, log_price: FloatArray, variance: FloatArray, horizon: int
+) -> tuple[float, int]:
+    """Return the out-of-sample R² of past blends against zero, and the number of days judged.
+
+    The outcome of day t is the arithmetic drift over the `horizon` days after it; squared errors
+    are divided by each coin's variance, so that no coin speaks alone. Each blend used only days
+    up to its own. NaN with fewer than `LEAST_FORECASTS` days.
+    """
+    made = blends[:-horizon][-EVIDENCE_DAYS:]
+    outcome = (log_price[1 + horizon :] - log_price[1:-horizon]) / horizon + 0.5 * variance[
+        :-horizon
+    ]
+    came, scale = outcome[-EVIDENCE_DAYS:], variance[:-horizon][-EVIDENCE_DAYS:]
+    judged = np.isfinite(made) & np.isfinite(came)
+    forecasts = int(np.count_nonzero(judged.any(axis=1)))
+    if forecasts < LEAST_FORECASTS:
+        return float("nan"), forecasts
+    missed = ((came - made) ** 2 / scale)[judged].sum()
+    nothing = (came**2 / scale)[judged].sum()
+    return float(1.0 - missed / nothing), forecasts

@@ -1,0 +1,197 @@
+"""From kept history to what the estimators take: closes, funding and volume of each contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perptui.estimation.funding import FEWEST_SETTLEMENTS, Settled
+from perptui.estimation.panel import Closes, check_closes
+from perptui.history.clean import SPIKE_FACTOR, missing_hours, spikes
+from perptui.history.dataset import Bars, History
+from perptui.model.clock import DAY_MS, HOUR_MS
+from perptui.model.errors import EstimationError, HistoryError
+from perptui.model.instrument import Instrument
+
+LOOKBACK_DAYS = 400
+"""Days of history that estimates rest on; older ones have no weight to speak of."""
+LEAST_DAYS = 30
+FULL_DAYS = 180
+"""Shorter histories are flagged: the regime's level wants 180 days."""
+RECENT_DAYS = 30
+STALE_H = 24
+MOST_MISSING_H = RECENT_DAYS * 24 // 5
+JUMP_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """One contract's history up to the time asked, what is weak about it, and what was cleaned."""
+
+    instrument: Instrument
+    closes: Closes
+    settled: Settled
+    volume_usd_day: float
+    flags: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def days(self) -> int:
+        """Whole days of closes."""
+        return int(self.closes.close_ms[-1] - self.closes.close_ms[0]) // DAY_MS
+
+
+def gather_all(
+    instruments: tuple[Instrument, ...], history: History, as_of_ms: int
+) -> tuple[tuple[Gathered, ...], tuple[str, ...]]:
+    """Return what can be estimated, by id, and what cannot with its reason.
+
+    Raises
+    ------
+    EstimationError
+        When nothing can be estimated.
+    """
+    found, left_out = [], []
+    for instrument in sorted(instruments, key=lambda one: one.id):
+        try:
+            found.append(gather(instrument, history, as_of_ms))
+        except (HistoryError, EstimationError) as error:
+            left_out.append(f"{instrument.id}: {error}")
+    if not found:
+        reasons = "; ".join(left_out) or "no instrument was asked for"
+        raise EstimationError(f"expected history of at least one contract, was none ({reasons})")
+    return tuple(found), tuple(left_out)
+
+
+def gather(instrument: Instrument, history: History, as_of_ms: int) -> Gathered:
+    """Return one contract's history as known at `as_of_ms`.
+
+    Raises
+    ------
+    HistoryError
+        When a series is missing or unreadable.
+    EstimationError
+        When it is shorter than 30 days, a day old, mostly missing, constant or malformed.
+    """
+    venue, symbol = instrument.venue, instrument.venue_symbol
+    kind = "1h" if history.has(venue, symbol, "1h") else "8h"
+    traded = _recent(history.bars(venue, symbol, kind, as_of_ms), as_of_ms)
+    _check_length(traded, as_of_ms)
+    priced, priced_kind = _priced(history, instrument, traded, as_of_ms)
+    closes, flags = _closes(instrument, priced)
+    check_closes(closes)
+    notes = [history.notes(venue, symbol, name, as_of_ms) for name in {kind, priced_kind}]
+    return Gathered(
+        instrument,
+        closes,
+        _settled(history, instrument, as_of_ms),
+        _volume(traded, as_of_ms),
+        (*_length_flags(traded, as_of_ms), *flags),
+        tuple(sorted(line for lines in notes for line in lines)),
+    )
+
+
+def _recent(bars: Bars, as_of_ms: int) -> Bars:
+    oldest = as_of_ms - (LOOKBACK_DAYS + 1) * DAY_MS
+    return _from(bars, int(np.searchsorted(bars.ts_ms, oldest)))
+
+
+def _check_length(bars: Bars, as_of_ms: int) -> None:
+    if not len(bars.ts_ms):
+        raise EstimationError("expected bars, was none by then; fetch history")
+    days = (int(bars.close_ms[-1]) - int(bars.ts_ms[0])) / DAY_MS
+    if days < LEAST_DAYS:
+        raise EstimationError(
+            f"expected at least {LEAST_DAYS} days of history, was {days:.1f}; wait or fetch more"
+        )
+    age_h = (as_of_ms - int(bars.close_ms[-1])) / HOUR_MS
+    if age_h > STALE_H:
+        raise EstimationError(
+            f"expected bars up to {STALE_H} h ago, was {age_h:.0f} h; fetch history"
+        )
+    missing = _missing(bars, as_of_ms)
+    if missing > MOST_MISSING_H:
+        raise EstimationError(
+            f"expected at most {MOST_MISSING_H} h of bars missing in {RECENT_DAYS} days, "
+            f"was {missing}; fetch them"
+        )
+
+
+def _missing(bars: Bars, as_of_ms: int) -> int:
+    end = as_of_ms // bars.width_ms * bars.width_ms
+    return missing_hours(bars.ts_ms, bars.width_ms, end - RECENT_DAYS * DAY_MS, end)
+
+
+def _priced(
+    history: History, instrument: Instrument, traded: Bars, as_of_ms: int
+) -> tuple[Bars, str]:
+    """Return mark closes where they reach as far as traded ones, else the traded bars."""
+    venue, symbol = instrument.venue, instrument.venue_symbol
+    if history.has(venue, symbol, "mark-1h"):
+        marks = _recent(history.bars(venue, symbol, "mark-1h", as_of_ms), as_of_ms)
+        # Marks may begin before the contract traded: they are the index then.
+        begun = int(np.searchsorted(marks.ts_ms, traded.ts_ms[0]))
+        reaches = len(marks.ts_ms) > begun and marks.close_ms[-1] >= traded.close_ms[-1]
+        if reaches and len(marks.ts_ms) - begun >= len(traded.ts_ms) * traded.width_ms // HOUR_MS:
+            return _from(marks, begun), "mark-1h"
+    return traded, "1h" if traded.width_ms == HOUR_MS else "8h"
+
+
+def _from(bars: Bars, first: int) -> Bars:
+    return Bars(
+        bars.ts_ms[first:],
+        bars.open[first:],
+        bars.high[first:],
+        bars.low[first:],
+        bars.close[first:],
+        bars.volume[first:],
+        bars.width_ms,
+    )
+
+
+def _closes(instrument: Instrument, bars: Bars) -> tuple[Closes, tuple[str, ...]]:
+    flags = []
+    bad = spikes(bars.close)
+    if bad.any():
+        flags.append(f"{int(bad.sum())} bad print(s) left out")
+    close_ms, price = bars.close_ms[~bad], bars.close[~bad]
+    steps = np.diff(np.log(price))
+    if len(steps) and abs(steps[-1]) > np.log(SPIKE_FACTOR):
+        flags.append(f"last bar moved by a factor of {np.exp(abs(steps[-1])):.1f}, not confirmed")
+    squares = steps[-RECENT_DAYS * DAY_MS // bars.width_ms :] ** 2
+    if squares.sum() > 0 and squares.max() > JUMP_SHARE * squares.sum():
+        flags.append(f"one bar holds {squares.max() / squares.sum():.0%} of the last variance")
+    closes = Closes(instrument.id, instrument.coin, close_ms, price, bars.width_ms)
+    return closes, tuple(flags)
+
+
+def _length_flags(bars: Bars, as_of_ms: int) -> tuple[str, ...]:
+    flags = []
+    days = (int(bars.close_ms[-1]) - int(bars.ts_ms[0])) // DAY_MS
+    if days < FULL_DAYS:
+        flags.append(f"{days} days of history")
+    if bars.width_ms > HOUR_MS:
+        flags.append(f"realised variance from {DAY_MS // bars.width_ms} bars a day")
+    if missing := _missing(bars, as_of_ms):
+        flags.append(f"{missing} h of bars missing in {RECENT_DAYS} days")
+    age_h = (as_of_ms - int(bars.close_ms[-1])) / HOUR_MS
+    if age_h >= 2 * bars.width_ms / HOUR_MS:
+        flags.append(f"last bar closed {age_h:.0f} h ago")
+    return tuple(flags)
+
+
+def _settled(history: History, instrument: Instrument, as_of_ms: int) -> Settled:
+    funding = history.funding(instrument.venue, instrument.venue_symbol, as_of_ms)
+    if len(funding.ts_ms) < FEWEST_SETTLEMENTS:
+        raise EstimationError(
+            f"expected at least {FEWEST_SETTLEMENTS} funding settlements, "
+            f"was {len(funding.ts_ms)}; fetch funding history"
+        )
+    return Settled(funding.ts_ms, funding.rate, funding.interval_h)
+
+
+def _volume(bars: Bars, as_of_ms: int) -> float:
+    recent = bars.ts_ms >= as_of_ms - RECENT_DAYS * DAY_MS
+    days = np.count_nonzero(recent) * bars.width_ms / DAY_MS
+    return float((bars.volume[recent] * bars.close[recent]).sum() / days)

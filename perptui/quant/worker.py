@@ -1,0 +1,85 @@
+"""What the quant process does with a job, whatever the job does."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+
+from perptui.history.dataset import History
+from perptui.model.errors import PerptuiError
+from perptui.model.jobs import (
+    AppendHistory,
+    AskHistory,
+    EstimateDone,
+    EstimateJob,
+    HistoryReach,
+    Job,
+    JobFailed,
+    JobResult,
+    ProposeDone,
+    ProposeJob,
+)
+from perptui.quant.estimate import Estimator
+
+MOST_NOTES = 20
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Answers jobs over one history; keeps estimates between them.
+
+    Parameters
+    ----------
+    history : History
+        Read, and appended to by `AppendHistory` alone.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._estimator = Estimator(history)
+
+    def warm_up(self) -> None:
+        """Import and run once what the first proposal would otherwise wait for."""
+        importlib.import_module("perptui.quant.propose")
+        cvxpy = importlib.import_module("cvxpy")
+        x = cvxpy.Variable()
+        cvxpy.Problem(cvxpy.Minimize(cvxpy.square(x)), [x >= 1]).solve(solver="CLARABEL")
+
+    def answer(self, job: Job) -> JobResult:
+        """Return the job's answer; a refusal or a crash in it is a `JobFailed`."""
+        try:
+            return self._answer(job)
+        except PerptuiError as error:
+            _log.warning("%s refused: %s", type(job).__name__, error)
+            return JobFailed(type(error).__name__, _one_line(error))
+        except Exception as error:  # noqa: BLE001 (the worker's edge: a job never ends the process)
+            _log.exception("%s crashed", type(job).__name__)
+            text = f"{type(error).__name__}: {_one_line(error)}; see the quant log"
+            return JobFailed(type(error).__name__, text)
+
+    def _answer(self, job: Job) -> JobResult:
+        match job:
+            case AppendHistory():
+                return self._append(job)
+            case AskHistory():
+                return HistoryReach(self._history.reach(), self._history.all_notes()[:MOST_NOTES])
+            case EstimateJob():
+                return EstimateDone(self._estimator.estimate(job))
+            case ProposeJob():
+                return self._propose(job)
+
+    def _append(self, job: AppendHistory) -> HistoryReach:
+        notes = [line for series in job.series for line in self._history.append(series)]
+        return HistoryReach(self._history.reach(), tuple(notes[:MOST_NOTES]))
+
+    def _propose(self, job: ProposeJob) -> ProposeDone:
+        # Imported here: a process that only estimates never waits for cvxpy.
+        from perptui.quant.propose import propose
+
+        asked = EstimateJob(job.snapshot, job.strategy, job.exposure_before)
+        proposal, estimates = propose(job, self._history, self._estimator.estimate(asked))
+        return ProposeDone(proposal, estimates)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or "no reason given"
