@@ -23,8 +23,13 @@ from perptui.risk.arrays import limit_excess
 
 SOLVER = "CLARABEL"
 TOLERANCES = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}
-SCALES = (1e4, 1e2)
-"""Objective units tried in turn: basis points first, then percent."""
+ATTEMPTS: tuple[tuple[float, Mapping[str, bool]], ...] = (
+    (1e4, {}),
+    (1e4, {"equilibrate_enable": False}),
+    (1e3, {}),
+    (1e2, {}),
+)
+"""Objective units (basis points first) and solver settings, tried in turn until one is optimal."""
 RESIDUAL_MAX = 1e-6
 DECIMALS = 9
 """Weights are kept to this many decimals, so that the last bits of a solve decide nothing."""
@@ -73,7 +78,8 @@ class Program:
             self._mu @ terms.w
             - self._rho @ terms.size
             - self._cost @ terms.trade
-            - self._impact @ cp.power(terms.trade, 1.5)
+            # The power cone, not its second-order form: that one stalls at the cone's apex, z = 0.
+            - self._impact @ cp.power(terms.trade, 1.5, approx=False)
             - self._risk * cp.sum_squares(terms.spread)
         )
         limits = [left <= right for left, right in limit_rows(terms, data).values()]
@@ -91,9 +97,9 @@ class Program:
         """
         self._terms.fill(inputs)
         status = "failed"
-        for scale in SCALES:
+        for scale, settings in ATTEMPTS:
             self._fill_objective(inputs, scale)
-            status = run(self._problem)
+            status = run(self._problem, settings)
             if status == "optimal":
                 return self._accepted(inputs)
             if status == "infeasible":
@@ -134,18 +140,21 @@ class Relaxation:
     def solve(self, inputs: ProgramInputs) -> dict[str, FloatArray]:
         """Return the slack each limit needs, by name as in `limit_excess`; empty: no answer."""
         self._terms.fill(inputs)
-        if run(self._problem) != "optimal":
+        if not any(run(self._problem, settings) == "optimal" for _, settings in ATTEMPTS[:2]):
             return {}
         return {name: np.atleast_1d(slack.value) for name, slack in self._slacks.items()}
 
 
-def run(problem: cp.Problem) -> str:
-    """Solve with the kept workspace's tolerances and return the status in one word."""
+def run(problem: cp.Problem, settings: Mapping[str, bool]) -> str:
+    """Solve and return the status in one word.
+
+    Never from a warm workspace: the answer must not depend on what was solved before.
+    """
     try:
         with warnings.catch_warnings():
             # An inaccurate answer is refused by its status; the warning would only repeat it.
             warnings.simplefilter("ignore", UserWarning)
-            problem.solve(solver=SOLVER, warm_start=False, **TOLERANCES)
+            problem.solve(solver=SOLVER, warm_start=False, **TOLERANCES, **settings)
     except cp.error.SolverError:
         return "failed"
     return str(problem.status)

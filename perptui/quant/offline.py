@@ -1,0 +1,186 @@
+"""A snapshot from market history alone: what a desk could have known at one past instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from perptui.history.dataset import History
+from perptui.model.account import Account, Position
+from perptui.model.clock import HOUR_MS, iso
+from perptui.model.errors import InputError
+from perptui.model.instrument import VENUE_ALIASES, Instrument
+from perptui.model.market import FundingQuote, Quote
+from perptui.model.money import ZERO, decimal_of
+from perptui.model.snapshot import MarketSnapshot
+from perptui.quant.venue_tables import venue_table
+
+STALE_MS = 6 * HOUR_MS
+"""An hourly bar that closed longer ago than this speaks for a contract no more."""
+COLLATERAL = "USDT"
+EQUITY_STEP = Decimal("0.00000001")
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A position as a person states it: signed contracts and entry price."""
+
+    id: str
+    contracts: Decimal
+    entry_price: Decimal
+
+
+def snapshot_at(
+    history: History,
+    at_ms: int,
+    venues: Sequence[str],
+    equity_usd: Decimal,
+    positions: Sequence[Held] = (),
+) -> MarketSnapshot:
+    """Return the market and a book as they stood at `at_ms`; nothing younger is touched.
+
+    A contract is in it when the project's table knows it and its hourly bars and funding reach to
+    `at_ms`. The mark is that of the bar that closed last, else its last price; the funding rate
+    quoted is the last that settled. Equity is split equally over the venues.
+
+    Parameters
+    ----------
+    venues : sequence of str
+        ccxt ids, or their aliases.
+    equity_usd : Decimal
+        Of all accounts together, unrealised P&L included.
+
+    Raises
+    ------
+    InputError
+        When a venue is not in the table, no contract has data at that time, a position's contract
+        has none, or equity is not positive.
+    """
+    names = _known_venues(venues)
+    if equity_usd <= 0:
+        raise InputError(f"expected a positive equity, was {equity_usd}; give --equity in USD")
+    rows = [
+        (instrument, quote, funding)
+        for instrument in venue_table().instruments
+        if instrument.venue in names
+        and (quote := _quote(history, instrument, at_ms)) is not None
+        and (funding := _funding(history, instrument, at_ms)) is not None
+    ]
+    if not rows:
+        raise InputError(
+            f"expected hourly bars and funding of {', '.join(names)} up to {iso(at_ms)}, "
+            "found none; choose another --at or --data"
+        )
+    marks = {quote.id: quote.mark for _, quote, _ in rows}
+    return MarketSnapshot(
+        as_of_ms=at_ms,
+        instruments=tuple(instrument for instrument, _, _ in rows),
+        quotes=tuple(quote for _, quote, _ in rows),
+        funding=tuple(funding for _, _, funding in rows),
+        accounts=_accounts(names, at_ms, equity_usd, positions, marks),
+    )
+
+
+def _known_venues(venues: Sequence[str]) -> tuple[str, ...]:
+    known = venue_table().venues
+    names = sorted({VENUE_ALIASES.get(venue, venue) for venue in venues})
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        aliases = {name: alias for alias, name in VENUE_ALIASES.items()}
+        offered = ", ".join(aliases.get(name, name) for name in known)
+        raise InputError(
+            f"expected venues among {offered}, was {', '.join(unknown) or 'none'}; mend --venues"
+        )
+    return tuple(names)
+
+
+def _quote(history: History, instrument: Instrument, at_ms: int) -> Quote | None:
+    venue, symbol = instrument.venue, instrument.venue_symbol
+    if not history.has(venue, symbol, "1h"):
+        return None
+    bars = history.bars(venue, symbol, "1h", at_ms)
+    if not len(bars.ts_ms) or at_ms - int(bars.close_ms[-1]) > STALE_MS:
+        return None
+    last, stamp = float(bars.close[-1]), int(bars.close_ms[-1])
+    mark = last
+    if history.has(venue, symbol, "mark-1h"):
+        marks = history.bars(venue, symbol, "mark-1h", at_ms)
+        if len(marks.ts_ms) and int(marks.close_ms[-1]) >= stamp:
+            mark, stamp = float(marks.close[-1]), int(marks.close_ms[-1])
+    return Quote(
+        id=instrument.id,
+        ts_ms=stamp,
+        mark=decimal_of(mark, "mark"),
+        last=decimal_of(last, "last price"),
+    )
+
+
+def _funding(history: History, instrument: Instrument, at_ms: int) -> FundingQuote | None:
+    """Return the last settled rate as the quote of the interval that is open now."""
+    venue, symbol = instrument.venue, instrument.venue_symbol
+    if not history.has(venue, symbol, "funding"):
+        return None
+    settled = history.funding(venue, symbol, at_ms)
+    if not len(settled.ts_ms):
+        return None
+    interval_h = float(settled.interval_h[-1])
+    width_ms = round(interval_h * HOUR_MS)
+    stamp = int(settled.ts_ms[-1])
+    if at_ms - stamp > width_ms + STALE_MS:
+        return None
+    return FundingQuote(
+        id=instrument.id,
+        ts_ms=stamp,
+        rate=decimal_of(float(settled.rate[-1]), "funding rate"),
+        next_ms=stamp + width_ms * ((at_ms - stamp) // width_ms + 1),
+        interval_h=interval_h,
+    )
+
+
+def _accounts(
+    venues: Sequence[str],
+    at_ms: int,
+    equity_usd: Decimal,
+    positions: Sequence[Held],
+    marks: Mapping[str, Decimal],
+) -> tuple[Account, ...]:
+    """Return one account a venue; the first takes the cents that do not divide."""
+    strangers = sorted({held.id for held in positions} - set(marks))
+    if strangers:
+        raise InputError(
+            f"expected contracts with data at that time, was {strangers[0]}; "
+            f"mend the positions (there are {', '.join(sorted(marks))})"
+        )
+    share = (equity_usd / len(venues)).quantize(EQUITY_STEP)
+    shares = [equity_usd - share * (len(venues) - 1), *[share] * (len(venues) - 1)]
+    accounts = []
+    for venue, equity in zip(venues, shares, strict=True):
+        held = tuple(
+            _position(one, marks[one.id])
+            for one in sorted(positions, key=lambda one: one.id)
+            if one.id.partition(":")[0] == venue
+        )
+        unrealised = sum((one.unrealised_usd or ZERO for one in held), ZERO)
+        accounts.append(
+            Account(
+                venue=venue,
+                name="main",
+                collateral=COLLATERAL,
+                ts_ms=at_ms,
+                wallet_usd=equity - unrealised,
+                equity_usd=equity,
+                positions=held,
+            )
+        )
+    return tuple(accounts)
+
+
+def _position(held: Held, mark: Decimal) -> Position:
+    return Position(
+        id=held.id,
+        contracts=held.contracts,
+        entry_price=held.entry_price,
+        mark_price=mark,
+        unrealised_usd=held.contracts * (mark - held.entry_price),
+    )
