@@ -1,0 +1,74 @@
+"""``perptui simulate``: the simulated venue alone, for a desk or for any other client."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from perptui.model.errors import InputError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--socket", required=True, help="UNIX socket to listen on (made 0600)")
+    parser.add_argument("--port", type=int, help="listen on this port of 127.0.0.1 as well")
+    parser.add_argument(
+        "--wire", default="binanceusdm", help="protocol to speak, by ccxt's id (binanceusdm)"
+    )
+    parser.add_argument("--data", default="", help="directory of Parquet history to replay")
+    parser.add_argument("--start", default="", help="ISO 8601 instant at which the market begins")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the generated market")
+    parser.add_argument("--speed", type=float, default=1.0, help="venue seconds per second")
+    parser.add_argument("--equity", default="404310", help="opening equity, USD")
+    parser.add_argument(
+        "--book", default="demo", help="demo, none, or a file of [{id, contracts, entry_price}]"
+    )
+    parser.add_argument(
+        "--parent-fd", type=int, help="end when this file descriptor reaches its end"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGTERM, the keyboard, or the end of the parent.
+
+    Raises
+    ------
+    InputError
+        When an option is wrong.
+    """
+    from perptui.model.clock import SystemClock
+    from perptui.simulator.server import VenueServer, run_until_stopped
+    from perptui.simulator.venue import SimulatedVenue, VenueOptions
+
+    options = VenueOptions(
+        wire=args.wire,
+        data=args.data,
+        start=args.start,
+        seed=args.seed,
+        speed=args.speed,
+        equity=_equity(args.equity),
+        book=args.book,
+    )
+    venue = SimulatedVenue(options, SystemClock())
+    gc.freeze()
+
+    def ready() -> None:
+        sys.stdout.write(f"ready {args.socket}\n")
+        sys.stdout.flush()
+
+    server = VenueServer(venue, Path(args.socket), args.port)
+    run_until_stopped(server, ready, args.parent_fd)
+    return 0
+
+
+def _equity(text: str) -> Decimal:
+    try:
+        equity = Decimal(text)
+    except InvalidOperation:
+        equity = Decimal(0)
+    if not equity.is_finite() or equity <= 0:
+        raise InputError(f"expected dollars above 0 for --equity, was {text!r}; give a number")
+    return equity

@@ -1,0 +1,419 @@
+"""The simulated exchange: one account, one market, virtual time. Pure and deterministic.
+
+Time moves only in `advance`, on a grid of 250 ms. At a funding stamp the funding is settled with
+the mark at the stamp; then liquidation is checked; then resting orders meet the book. Stretches
+in which no order can be touched and the account cannot be liquidated are skipped by looking at the
+path's extremes, which gives the same history as walking them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from decimal import Decimal
+
+from perptui.model.clock import HOUR_MS
+from perptui.model.money import ZERO
+from perptui.model.order import Side
+from perptui.risk.margin import float_tiers, initial_margin, maintenance
+from perptui.simulator.accounts import MarginAccount, booked
+from perptui.simulator.book import Books, within
+from perptui.simulator.contracts import ContractRules
+from perptui.simulator.funding import settle
+from perptui.simulator.liquidation import Liquidator
+from perptui.simulator.market import Market
+from perptui.simulator.orders import (
+    OPEN,
+    Order,
+    OrderRequest,
+    OrderType,
+    Reason,
+    Refused,
+    Status,
+    TimeInForce,
+    Trade,
+)
+from perptui.simulator.path import GRID_MS
+from perptui.simulator.screen import first_event
+from perptui.simulator.validation import (
+    check_filters,
+    check_leverage,
+    check_leverage_change,
+    reducible,
+    worst_quantity,
+)
+
+MARK_UNIT = Decimal("1e-8")
+ORDERS_KEPT = 20_000
+TRADES_KEPT = 50_000
+OPEN_ORDERS_MAX = 200
+FIRST_ID = 8_389_765_000
+NO_LIMIT = Decimal("1e12")
+
+
+class Exchange:
+    """One venue with one margin account.
+
+    Parameters
+    ----------
+    market : Market
+        Prices and funding.
+    rules : dict of str to ContractRules
+        One per symbol of the market.
+    equity : Decimal
+        The opening wallet, USD.
+    start_ms : int
+        Venue time at which the exchange opens.
+    """
+
+    def __init__(
+        self, market: Market, rules: dict[str, ContractRules], equity: Decimal, start_ms: int
+    ) -> None:
+        self.market = market
+        self.rules = rules
+        self.books = Books(market, rules)
+        self.now_ms = start_ms // GRID_MS * GRID_MS
+        self.account = MarginAccount(ZERO)
+        self.account.book(self.now_ms, "TRANSFER", "", equity)
+        self.liquidator = Liquidator(rules)
+        self.float_tiers = {symbol: float_tiers(r.tiers) for symbol, r in rules.items()}
+        self.resting: dict[int, Order] = {}
+        self.orders: OrderedDict[int, Order] = OrderedDict()
+        self.trades: OrderedDict[int, Trade] = OrderedDict()
+        self.countdowns: dict[str, int] = {}
+        self._next_id = FIRST_ID
+
+    # ------------------------------------------------------------------ prices and margin
+
+    def mark(self, symbol: str) -> Decimal:
+        """Return the mark of `symbol` now, USD, to 1e-8."""
+        return Decimal(repr(self.market.mark(symbol, self.now_ms))).quantize(MARK_UNIT)
+
+    def marks(self, symbols: Iterable[str]) -> dict[str, Decimal]:
+        """Return the marks of `symbols` now."""
+        return {symbol: self.mark(symbol) for symbol in symbols}
+
+    def equity(self) -> Decimal:
+        """Return wallet plus unrealised P&L now, USD."""
+        return self.account.equity(self.marks(self.account.open_holdings()))
+
+    def maintenance_of(self, symbol: str) -> Decimal:
+        """Return the maintenance margin of one position now, USD."""
+        quantity = self.account.quantity(symbol)
+        if not quantity:
+            return ZERO
+        return maintenance(quantity * self.mark(symbol), self.rules[symbol].tiers)
+
+    def initial_of(self, symbol: str, extra: Order | None = None) -> Decimal:
+        """Return the initial margin of a position with its open orders, USD."""
+        resting = self.resting_in(symbol)
+        if extra is not None:
+            resting.append(extra)
+        quantity = worst_quantity(self.account.quantity(symbol), resting)
+        return initial_margin(quantity * self.mark(symbol), self.account.leverage_of(symbol))
+
+    def maintenance(self) -> Decimal:
+        """Return the account's maintenance margin now, USD."""
+        return sum((self.maintenance_of(s) for s in self.account.open_holdings()), ZERO)
+
+    def initial(self) -> Decimal:
+        """Return the account's initial margin with open orders now, USD."""
+        symbols = {o.request.symbol for o in self.resting.values()}
+        symbols |= set(self.account.open_holdings())
+        return sum((self.initial_of(symbol) for symbol in symbols), ZERO)
+
+    def resting_in(self, symbol: str) -> list[Order]:
+        """Return the open orders in `symbol`, oldest first."""
+        return [o for o in self.resting.values() if o.request.symbol == symbol]
+
+    # ------------------------------------------------------------------ time
+
+    def advance(self, to_ms: int) -> None:
+        """Let venue time run to the last grid point at or before `to_ms`."""
+        target = to_ms // GRID_MS * GRID_MS
+        while self.now_ms < target:
+            edge = min(target, (self.now_ms // HOUR_MS + 1) * HOUR_MS)
+            self._walk(edge)
+            if edge % HOUR_MS == 0:
+                self._settle(self.now_ms, edge)
+            self.now_ms = edge
+            self._event()
+
+    def _walk(self, edge_ms: int) -> None:
+        """Handle the grid points strictly before `edge_ms`, all of them in one hour."""
+        last = edge_ms - GRID_MS
+        while self.now_ms < last:
+            due = min((at for at in self.countdowns.values()), default=last)
+            point = first_event(self, self.now_ms + GRID_MS, last)
+            if point is None and due >= last:
+                return
+            due = max(due, self.now_ms + GRID_MS)
+            self.now_ms = min(last, -(-due // GRID_MS) * GRID_MS, point or last)
+            self._event()
+
+    def _settle(self, begin_ms: int, end_ms: int) -> None:
+        self.now_ms = end_ms
+        held = tuple(self.account.open_holdings())
+        for settlement in self.market.settlements(begin_ms, end_ms, held):
+            settle(self.account, settlement, self.mark(settlement.symbol))
+
+    def _event(self) -> None:
+        for symbol, at_ms in list(self.countdowns.items()):
+            if at_ms <= self.now_ms:
+                del self.countdowns[symbol]
+                self.cancel_all(symbol)
+        if self.account.open_holdings() and self.equity() <= self.maintenance():
+            self.liquidator.liquidate(self)
+        for order in list(self.resting.values()):
+            self._match_resting(order)
+
+    # ------------------------------------------------------------------ orders
+
+    def place(self, request: OrderRequest) -> Order:
+        """Check an order, match it, and let the rest of it rest or expire.
+
+        Raises
+        ------
+        Refused
+            When the venue takes no such order; nothing has changed then.
+        """
+        rules = self._rules_of(request.symbol)
+        mark = self.mark(request.symbol)
+        check_filters(request, rules, mark)
+        if request.client_id and self.open_by_client_id(request.client_id):
+            raise Refused(Reason.DUPLICATE_ID)
+        if len(self.resting) >= OPEN_ORDERS_MAX:
+            raise Refused(Reason.OPEN_ORDERS)
+        request = self._reduced(request)
+        order = Order(0, request, request.client_id, self.now_ms, self.now_ms)
+        self._check_margin(order, rules, mark)
+        self._check_immediate(order, rules, mark)
+        self._register(order)
+        self._match_taking(order)
+        return order
+
+    def _rules_of(self, symbol: str) -> ContractRules:
+        if symbol not in self.market.listed(self.now_ms):
+            raise Refused(Reason.SYMBOL, symbol)
+        return self.rules[symbol]
+
+    def _reduced(self, request: OrderRequest) -> OrderRequest:
+        """Cut a reduce-only order to what there is to reduce, as the venue does."""
+        if not request.reduce_only:
+            return request
+        room = reducible(self.account, self.resting_in(request.symbol), request)
+        if room <= 0:
+            raise Refused(Reason.REDUCE_ONLY)
+        if room >= request.quantity:
+            return request
+        return OrderRequest(
+            request.symbol,
+            request.side,
+            request.kind,
+            room,
+            request.price,
+            request.time_in_force,
+            True,
+            request.client_id,
+        )
+
+    def _check_margin(self, order: Order, rules: ContractRules, mark: Decimal) -> None:
+        symbol = order.request.symbol
+        before = worst_quantity(self.account.quantity(symbol), self.resting_in(symbol))
+        after = worst_quantity(self.account.quantity(symbol), [*self.resting_in(symbol), order])
+        if order.request.reduce_only or after <= before:
+            return
+        check_leverage(after, mark, self.account.leverage_of(symbol), rules)
+        added = self.initial_of(symbol, order) - self.initial_of(symbol)
+        if self.equity() - self.initial() < added + self._open_loss(order, mark):
+            raise Refused(Reason.MARGIN)
+
+    def _open_loss(self, order: Order, mark: Decimal) -> Decimal:
+        price = order.request.price
+        if price is None:
+            price = self.books.touch(order.request.symbol, order.request.side, self.now_ms)
+        return max(ZERO, (price - mark) * order.signed_remaining)
+
+    def _check_immediate(self, order: Order, rules: ContractRules, mark: Decimal) -> None:
+        request = order.request
+        touch = self.books.touch(request.symbol, request.side, self.now_ms)
+        if request.kind is OrderType.MARKET:
+            if not mark * (1 - rules.band) <= touch <= mark * (1 + rules.band):
+                raise Refused(Reason.PERCENT_PRICE)
+            return
+        limit = self._limit(order)
+        if request.time_in_force is TimeInForce.GTX and within(request.side, touch, limit):
+            raise Refused(Reason.POST_ONLY)
+        if request.time_in_force is TimeInForce.FOK:
+            there = self.books.available(request.symbol, request.side, limit, self.now_ms)
+            if there < request.quantity:
+                raise Refused(Reason.FILL_OR_KILL)
+
+    def _register(self, order: Order) -> None:
+        order.id = self._take_id()
+        order.client_id = order.client_id or f"auto{order.id}"
+        self.orders[order.id] = order
+        while len(self.orders) > ORDERS_KEPT:
+            oldest = next(iter(self.orders))
+            if self.orders[oldest].status in OPEN:
+                self.orders.move_to_end(oldest)
+            else:
+                del self.orders[oldest]
+
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id
+
+    def _limit(self, order: Order) -> Decimal:
+        if order.request.price is not None:
+            return order.request.price
+        rules = self.rules[order.request.symbol]
+        away = rules.band if order.request.side is Side.BUY else -rules.band
+        return self.mark(order.request.symbol) * (1 + away)
+
+    def _match_taking(self, order: Order) -> None:
+        request, limit = order.request, self._limit(order)
+        fills = []
+        left = order.remaining
+        for price, there in self.books.levels(request.symbol, request.side, self.now_ms):
+            if left <= 0 or not within(request.side, price, limit):
+                break
+            fills.append((price, min(left, there)))
+            left -= fills[-1][1]
+        for price, quantity in fills:
+            self._fill(order, quantity, price, maker=False)
+        if order.status is Status.FILLED:
+            return
+        if request.kind is OrderType.LIMIT and request.time_in_force in {
+            TimeInForce.GTC,
+            TimeInForce.GTX,
+        }:
+            self.resting[order.id] = order
+        else:
+            order.status = Status.EXPIRED
+
+    def _match_resting(self, order: Order) -> None:
+        if order.id not in self.resting:
+            return
+        request, limit = order.request, self._limit(order)
+        there = self.books.available(request.symbol, request.side, limit, self.now_ms)
+        quantity = min(order.remaining, there)
+        if request.reduce_only:
+            held = self.account.quantity(request.symbol)
+            against = -held if request.side is Side.BUY else held
+            if against <= 0:
+                self._close(order, Status.EXPIRED)
+                return
+            quantity = min(quantity, against)
+        if quantity > 0:
+            self._fill(order, quantity, limit, maker=True)
+
+    def _fill(self, order: Order, quantity: Decimal, price: Decimal, maker: bool) -> None:
+        request = order.request
+        rules = self.rules[request.symbol]
+        self.books.take(request.symbol, request.side, quantity, self.now_ms)
+        rate = rules.maker_fee if maker else rules.taker_fee
+        self.execute(order, quantity, price, booked(quantity * price * rate), maker)
+
+    def execute(
+        self, order: Order, quantity: Decimal, price: Decimal, fee: Decimal, maker: bool
+    ) -> None:
+        """Book an execution of `order`: trade, holding, wallet and the order's own state."""
+        request = order.request
+        trade_id = self._take_id()
+        signed = quantity if request.side is Side.BUY else -quantity
+        realised = self.account.trade(request.symbol, signed, price, fee, self.now_ms, trade_id)
+        self.trades[trade_id] = Trade(
+            trade_id,
+            order.id,
+            order.client_id,
+            request.symbol,
+            request.side,
+            quantity,
+            price,
+            fee,
+            realised,
+            maker,
+            self.now_ms,
+        )
+        if len(self.trades) > TRADES_KEPT:
+            self.trades.popitem(last=False)
+        order.filled += quantity
+        order.turnover += quantity * price
+        order.updated_ms = self.now_ms
+        order.status = Status.PARTIALLY_FILLED if order.remaining else Status.FILLED
+        if order.status is Status.FILLED:
+            self.resting.pop(order.id, None)
+
+    # ------------------------------------------------------------------ queries and cancels
+
+    def open_by_client_id(self, client_id: str) -> Order | None:
+        """Return the open order with that client id: ids are unique among open orders only."""
+        return next((o for o in self.resting.values() if o.client_id == client_id), None)
+
+    def find(self, symbol: str, order_id: int | None, client_id: str | None) -> Order:
+        """Return the latest order with that id, or with that client id.
+
+        Raises
+        ------
+        Refused
+            UNKNOWN_ORDER.
+        """
+        if order_id is not None:
+            order = self.orders.get(order_id)
+            if order is not None and order.request.symbol == symbol:
+                return order
+            raise Refused(Reason.UNKNOWN_ORDER)
+        for order in reversed(self.orders.values()):
+            if order.client_id == client_id and order.request.symbol == symbol:
+                return order
+        raise Refused(Reason.UNKNOWN_ORDER)
+
+    def cancel(self, symbol: str, order_id: int | None, client_id: str | None) -> Order:
+        """Cancel an open order and return it.
+
+        Raises
+        ------
+        Refused
+            UNKNOWN_CANCEL, also when the order is not open any more.
+        """
+        for order in self.resting_in(symbol):
+            if order.id == order_id or (order_id is None and order.client_id == client_id):
+                self._close(order, Status.CANCELED)
+                return order
+        raise Refused(Reason.UNKNOWN_CANCEL)
+
+    def cancel_all(self, symbol: str | None = None) -> list[Order]:
+        """Cancel the open orders in `symbol`, or all of them, and return them."""
+        found = list(self.resting.values()) if symbol is None else self.resting_in(symbol)
+        for order in found:
+            self._close(order, Status.CANCELED)
+        return found
+
+    def _close(self, order: Order, status: Status) -> None:
+        order.status = status
+        order.updated_ms = self.now_ms
+        del self.resting[order.id]
+
+    def set_leverage(self, symbol: str, leverage: Decimal) -> None:
+        """Set the leverage of `symbol`.
+
+        Raises
+        ------
+        Refused
+            When the contract, the position or the account's margin does not allow it.
+        """
+        rules = self._rules_of(symbol)
+        held = self.account.quantity(symbol)
+        check_leverage_change(leverage, held, self.mark(symbol), rules)
+        before = self.account.leverage_of(symbol)
+        self.account.leverage[symbol] = leverage
+        if leverage < before and self.initial() > self.equity():
+            self.account.leverage[symbol] = before
+            raise Refused(Reason.LEVERAGE_MARGIN)
+
+    def new_order(self, request: OrderRequest, client_id: str) -> Order:
+        """Register an order of the venue itself (liquidation), unchecked."""
+        order = Order(0, request, client_id, self.now_ms, self.now_ms)
+        self._register(order)
+        return order

@@ -1,0 +1,157 @@
+"""The simulated venue on a UNIX socket, and on a loopback port when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from perptui.model.errors import InputError
+from perptui.simulator.faults import FaultKind
+from perptui.simulator.venue import CONTROL_HOST, SimulatedVenue
+from perptui.simulator.wire import WireReply, WireRequest, json_reply
+
+TICK_S = 0.1
+SOCKET_PATH_MAX = 107
+
+
+class VenueServer:
+    """Serves one venue until it is told to stop.
+
+    Parameters
+    ----------
+    venue : SimulatedVenue
+        What answers.
+    socket : Path
+        UNIX socket to listen on, made 0600; a stale one is replaced.
+    port : int, optional
+        TCP port on 127.0.0.1 as well.
+    """
+
+    def __init__(self, venue: SimulatedVenue, socket: Path, port: int | None = None) -> None:
+        if len(os.fsencode(socket)) > SOCKET_PATH_MAX:
+            raise InputError(
+                f"expected a socket path of at most {SOCKET_PATH_MAX} bytes, was {socket}; "
+                "choose a shorter directory"
+            )
+        self._venue = venue
+        self._socket = socket
+        self._port = port
+        self._stop: asyncio.Event | None = None
+
+    def stop(self) -> None:
+        """Ask the server to end."""
+        if self._stop is not None:
+            self._stop.set()
+
+    async def serve(self, ready: Callable[[], None], parent_fd: int | None = None) -> None:
+        """Listen, call `ready`, and serve until SIGTERM, SIGINT or the end of `parent_fd`."""
+        self._stop = asyncio.Event()
+        application = web.Application(client_max_size=1 << 20)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        ticker = asyncio.create_task(self._tick())
+        try:
+            await self._listen(runner)
+            if parent_fd is not None:
+                loop.add_reader(parent_fd, self._parent_spoke, parent_fd)
+            ready()
+            await self._stop.wait()
+        finally:
+            ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticker
+            await runner.cleanup()
+            self._socket.unlink(missing_ok=True)
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        self._socket.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            await web.UnixSite(runner, str(self._socket)).start()
+        finally:
+            os.umask(before)
+        if self._port is not None:
+            await web.TCPSite(runner, "127.0.0.1", self._port).start()
+
+    def _parent_spoke(self, descriptor: int) -> None:
+        if not os.read(descriptor, 4096):
+            asyncio.get_running_loop().remove_reader(descriptor)
+            self.stop()
+
+    async def _tick(self) -> None:
+        while True:
+            self._venue.advance()
+            await asyncio.sleep(TICK_S)
+
+    # ------------------------------------------------------------------ requests
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        host = request.headers.get("X-Orig-Host", self._venue.wire.hosts[0])
+        wire_request = WireRequest(
+            request.method,
+            request.path,
+            request.rel_url.raw_query_string,
+            (await request.read()).decode("utf-8", "replace"),
+            {name.lower(): value for name, value in request.headers.items()},
+        )
+        if host == CONTROL_HOST:
+            return _response(self._venue.control(wire_request))
+        if host not in self._venue.wire.hosts:
+            error = {"error": f"expected a host of {self._venue.wire.name}, was {host}"}
+            return _response(json_reply(error, 421))
+        reply, fault = self._venue.answer(wire_request)
+        if fault is None:
+            return _response(reply)
+        if fault.kind in {FaultKind.HANG, FaultKind.DELAY}:
+            await asyncio.sleep(fault.seconds)
+        if fault.kind in {FaultKind.HANG, FaultKind.RESET_BEFORE_ANSWER}:
+            return _reset(request)
+        if fault.kind is FaultKind.RESET_MID_BODY:
+            return await _cut_off(request, reply)
+        return _response(reply)
+
+
+def _response(reply: WireReply) -> web.Response:
+    return web.Response(
+        status=reply.status,
+        body=reply.body,
+        headers=reply.headers,
+        content_type=reply.content_type,
+        charset="utf-8",
+    )
+
+
+def _reset(request: web.Request) -> web.Response:
+    """Drop the connection without an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _cut_off(request: web.Request, reply: WireReply) -> web.StreamResponse:
+    """Promise the whole body, send half of it, drop the connection."""
+    response = web.StreamResponse(status=reply.status, headers=reply.headers)
+    response.content_type = reply.content_type
+    response.content_length = len(reply.body)
+    await response.prepare(request)
+    await response.write(reply.body[: len(reply.body) // 2])
+    if request.transport is not None:
+        request.transport.abort()
+    return response
+
+
+def run_until_stopped(
+    server: VenueServer, ready: Callable[[], None], parent_fd: int | None = None
+) -> None:
+    """Serve in an event loop of its own until the server ends."""
+    asyncio.run(server.serve(ready, parent_fd))

@@ -1,0 +1,182 @@
+"""A simulated venue put together: market, exchange, clock, wire, faults and true history."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from perptui.model.clock import Clock, parse_iso
+from perptui.model.errors import InputError
+from perptui.model.instrument import HISTORY_FOLDERS
+from perptui.simulator.clock import MarketClock
+from perptui.simulator.contracts import load_contracts, rules_for
+from perptui.simulator.exchange import Exchange
+from perptui.simulator.faults import INSTEAD, Fault, FaultScript, damaged, replaced
+from perptui.simulator.market import Market, Source
+from perptui.simulator.market_generated import GeneratedMarket
+from perptui.simulator.market_replay import ReplayMarket
+from perptui.simulator.opening import Opening, open_book
+from perptui.simulator.recorder import Recorder
+from perptui.simulator.wire import Wire, WireReply, WireRequest, json_reply
+from perptui.simulator.wire_binance import BinanceWire
+from perptui.simulator.wire_binance_params import Credentials
+
+CONTROL_HOST = "control.perptui"
+DEFAULT_EQUITY = Decimal(404_310)
+WIRES = ("binanceusdm",)
+
+
+class VenueOptions(msgspec.Struct, frozen=True):
+    """What a simulated venue is made from.
+
+    Attributes
+    ----------
+    wire : str
+        Protocol, by ccxt's id.
+    data : str
+        Directory of Parquet history; empty for a generated market.
+    start : str
+        ISO 8601 instant; empty: now for a generated market, the first usable day of a history.
+    seed : int
+        Of the generated market.
+    speed : float
+        Venue seconds per second.
+    equity : Decimal
+        Opening equity, USD.
+    book : str
+        ``demo``, ``none``, or a file of ``[{id, contracts, entry_price}]``.
+    """
+
+    wire: str = "binanceusdm"
+    data: str = ""
+    start: str = ""
+    seed: int = 1
+    speed: float = 1.0
+    equity: Decimal = DEFAULT_EQUITY
+    book: str = "demo"
+
+
+def build_source(options: VenueOptions, clock: Clock) -> Source:
+    """Return the market that `options` ask for.
+
+    Raises
+    ------
+    InputError
+        When the start, the wire or the data directory is wrong.
+    """
+    if options.wire not in WIRES:
+        raise InputError(f"expected a wire of {', '.join(WIRES)}, was {options.wire!r}")
+    try:
+        start_ms = parse_iso(options.start) if options.start else None
+    except ValueError:
+        raise InputError(
+            f"expected an ISO 8601 start, was {options.start!r}; write it like 2024-08-04T12:00Z"
+        ) from None
+    if not options.data:
+        if start_ms is None:
+            start_ms = clock.utc_ms()
+        return GeneratedMarket(options.seed, start_ms)
+    folder = HISTORY_FOLDERS.get(options.wire, options.wire)
+    return ReplayMarket(Path(options.data) / folder, tuple(load_contracts()), start_ms)
+
+
+class SimulatedVenue:
+    """One venue: requests in, replies out, venue time from a clock.
+
+    Parameters
+    ----------
+    options : VenueOptions
+        What to simulate.
+    clock : Clock
+        The machine's, or a manual one in tests.
+    faults : FaultScript, optional
+        Faults from the first call on.
+    """
+
+    def __init__(
+        self, options: VenueOptions, clock: Clock, faults: FaultScript | None = None
+    ) -> None:
+        source = build_source(options, clock)
+        market = Market(source)
+        self.options = options
+        self.source = source
+        self.clock = MarketClock(clock, source.start_ms, options.speed, source.end_ms)
+        self.exchange = Exchange(market, rules_for(market.symbols), options.equity, source.start_ms)
+        opening = Opening.of(options.book, options.wire)
+        open_book(self.exchange, opening, options.equity)
+        self.wire: Wire = BinanceWire(self.exchange, clock, Credentials())
+        self.faults = faults or FaultScript()
+        self.recorder = Recorder()
+        self.set_speed(options.speed)
+
+    def advance(self) -> None:
+        """Bring the exchange to the clock's present."""
+        self.exchange.advance(self.clock.utc_ms())
+
+    def set_speed(self, speed: float) -> None:
+        """Run venue time at `speed` from now on.
+
+        Raises
+        ------
+        InputError
+            When `speed` is not between 0 and 100,000.
+        """
+        if not 0 <= speed <= 100_000:
+            raise InputError(f"expected a speed between 0 and 100000, was {speed}; choose one")
+        self.clock.set_speed(speed)
+        self.wire.speed = speed
+
+    def answer(self, request: WireRequest) -> tuple[WireReply, Fault | None]:
+        """Answer one request of a client; the second value is the fault that struck it."""
+        self.advance()
+        fault = self.faults.strike(f"{request.method} {request.path}")
+        now = self.exchange.now_ms
+        if fault is not None and fault.kind in INSTEAD:
+            self.recorder.keep(now, request, None, fault.kind)
+            return replaced(fault.kind, now), fault
+        reply = self.wire.handle(request)
+        self.recorder.keep(now, request, reply, fault.kind if fault else "")
+        return (damaged(fault.kind, reply) if fault else reply), fault
+
+    # ------------------------------------------------------------------ control plane
+
+    def state(self) -> dict[str, Any]:
+        """Return what the venue says of itself."""
+        self.advance()
+        return {
+            "market": self.source.label,
+            "kind": self.source.kind,
+            "detail": self.source.detail,
+            "seed": self.source.seed,
+            "speed": self.clock.speed,
+            "now_ms": self.clock.utc_ms(),
+            "start_ms": self.source.start_ms,
+            "end_ms": self.source.end_ms,
+            "wire": self.wire.name,
+            "liquidations": len(self.exchange.liquidator.events),
+        }
+
+    def control(self, request: WireRequest) -> WireReply:
+        """Answer the control plane: state, speed, history, faults."""
+        try:
+            return self._control(request)
+        except (InputError, msgspec.MsgspecError) as error:
+            return json_reply({"error": " ".join(str(error).split())}, 400)
+
+    def _control(self, request: WireRequest) -> WireReply:
+        endpoint = f"{request.method} {request.path}"
+        if endpoint == "GET /state":
+            return json_reply(self.state())
+        if endpoint == "POST /speed":
+            self.advance()
+            self.set_speed(msgspec.json.decode(request.body, type=dict[str, float])["speed"])
+            return json_reply(self.state())
+        if endpoint == "GET /history":
+            return json_reply(self.recorder.all())
+        if endpoint == "POST /faults":
+            self.faults = FaultScript(msgspec.json.decode(request.body, type=tuple[Fault, ...]))
+            return json_reply({"faults": len(self.faults.faults)})
+        return json_reply({"error": f"expected a control endpoint, was {endpoint}"}, 404)
