@@ -75,6 +75,11 @@ class Journal:
         self._database.close()
 
     @property
+    def actor(self) -> Actor:
+        """The desk itself."""
+        return self._actor
+
+    @property
     def path(self) -> Path:
         """The journal's file."""
         return self._database.path
@@ -138,6 +143,10 @@ class Journal:
         """Return the last `count` tickets, newest last."""
         return queries.tickets(self._database.connection, count)
 
+    def open_tickets(self, state: str) -> list[TicketHead]:
+        """Return the tickets in `state`, oldest first."""
+        return queries.tickets_in(self._database.connection, state)
+
     def ticket(self, identifier: str) -> Ticket:
         """Return a ticket as it was proposed.
 
@@ -177,6 +186,10 @@ class Journal:
     def sent_since(self, utc_ms: int) -> list[LegRow]:
         """Return the legs sent at venue time `utc_ms` or later."""
         return queries.legs(self._database.connection, "sent_ms >= ?", (utc_ms,))
+
+    def legs_short_of_fills(self) -> list[LegRow]:
+        """Return the legs reported to be filled further than their fills here add up to."""
+        return queries.legs_short_of_fills(self._database.connection)
 
     def live_legs(self) -> list[LegRow]:
         """Return the legs that are in no terminal state."""

@@ -14,7 +14,11 @@ LIVE_STATES = tuple(state for state in LegState if state not in TERMINAL_STATES)
 
 
 class LegRow(Record, frozen=True):
-    """One leg as the journal knows it. `executed` is the sum of its fills, in contracts."""
+    """One leg as the journal knows it.
+
+    `executed` is the sum of its fills, in contracts; `settled` is True when nothing more is to be
+    learned: the state is terminal and its fills are all here.
+    """
 
     client_id: str
     ticket: str
@@ -31,11 +35,7 @@ class LegRow(Record, frozen=True):
     note: str
     sent_ms: int | None
     executed: Decimal
-
-    @property
-    def settled(self) -> bool:
-        """True when nothing more is to be learned: terminal, and its fills are all here."""
-        return self.state in TERMINAL_STATES and self.executed >= self.filled
+    settled: bool
 
 
 class TicketHead(Record, frozen=True):
@@ -75,29 +75,22 @@ class FillRow(Record, frozen=True):
 
 _LEG = (
     "SELECT client_id, ticket, number, instrument, venue, side, contracts, state, filled, "
-    "average_price, venue_order_id, code, note, sent_ms FROM leg"
+    "average_price, venue_order_id, code, note, sent_ms, executed, settled FROM leg"
 )
+
+
+_TICKET = "SELECT id, seq, purpose, trader, created_ms, digest, token, state, reason FROM ticket"
 
 
 def legs(connection: sqlite3.Connection, where: str, values: tuple[object, ...]) -> list[LegRow]:
     """Return the legs that fit an SQL condition on the table, in the order they were made."""
     rows = connection.execute(f"{_LEG} WHERE {where} ORDER BY rowid", values).fetchall()
-    return [_leg(connection, row) for row in rows]
+    return [_leg(row) for row in rows]
 
 
-def _leg(connection: sqlite3.Connection, row: tuple[Any, ...]) -> LegRow:
-    identifier = row[0]
-    executed = sum(
-        (
-            Decimal(contracts)
-            for (contracts,) in connection.execute(
-                "SELECT contracts FROM fill WHERE client_id = ?", (identifier,)
-            )
-        ),
-        Decimal(0),
-    )
+def _leg(row: tuple[Any, ...]) -> LegRow:
     return LegRow(
-        client_id=identifier,
+        client_id=row[0],
         ticket=row[1],
         number=row[2],
         instrument=row[3],
@@ -111,14 +104,14 @@ def _leg(connection: sqlite3.Connection, row: tuple[Any, ...]) -> LegRow:
         code=row[11],
         note=row[12],
         sent_ms=row[13],
-        executed=executed,
+        executed=Decimal(row[14]),
+        settled=bool(row[15]),
     )
 
 
 def unsettled_legs(connection: sqlite3.Connection, venue: str) -> list[LegRow]:
     """Return the legs sent to `venue` of which something is still to be learned."""
-    sent = legs(connection, "venue = ? AND sent_ms IS NOT NULL", (venue,))
-    return [leg for leg in sent if not leg.settled]
+    return legs(connection, "settled = 0 AND sent_ms IS NOT NULL AND venue = ?", (venue,))
 
 
 def live_legs(connection: sqlite3.Connection) -> list[LegRow]:
@@ -127,14 +120,22 @@ def live_legs(connection: sqlite3.Connection) -> list[LegRow]:
     return legs(connection, f"state IN ({marks})", tuple(state.value for state in LIVE_STATES))
 
 
+def legs_short_of_fills(connection: sqlite3.Connection) -> list[LegRow]:
+    """Return the legs that are reported to be filled further than their fills here add up to."""
+    sent = legs(connection, "settled = 0 AND sent_ms IS NOT NULL", ())
+    return [leg for leg in sent if leg.executed < leg.filled]
+
+
 def tickets(connection: sqlite3.Connection, count: int) -> list[TicketHead]:
     """Return the last `count` tickets, newest last."""
-    rows = connection.execute(
-        "SELECT id, seq, purpose, trader, created_ms, digest, token, state, reason FROM ticket "
-        "ORDER BY seq DESC LIMIT ?",
-        (count,),
-    ).fetchall()
+    rows = connection.execute(f"{_TICKET} ORDER BY seq DESC LIMIT ?", (count,)).fetchall()
     return [TicketHead(*row) for row in reversed(rows)]
+
+
+def tickets_in(connection: sqlite3.Connection, state: str) -> list[TicketHead]:
+    """Return the tickets in `state`, oldest first."""
+    rows = connection.execute(f"{_TICKET} WHERE state = ? ORDER BY seq", (state,)).fetchall()
+    return [TicketHead(*row) for row in rows]
 
 
 def next_ticket(connection: sqlite3.Connection) -> str:

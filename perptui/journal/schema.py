@@ -66,8 +66,12 @@ CREATE TABLE leg (
   note TEXT NOT NULL,
   sent_ms INTEGER,
   fence INTEGER,
+  executed TEXT NOT NULL,
+  settled INTEGER NOT NULL,
   UNIQUE (ticket, number)
 ) STRICT;
+CREATE INDEX leg_settled ON leg (settled);
+CREATE INDEX leg_sent ON leg (sent_ms);
 CREATE INDEX leg_state ON leg (state);
 CREATE INDEX leg_order ON leg (venue, venue_order_id);
 CREATE TABLE fill (

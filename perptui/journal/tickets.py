@@ -30,8 +30,8 @@ from perptui.model.clock import DAY_MS
 from perptui.model.errors import JournalError
 from perptui.model.instrument import split_id
 from perptui.model.money import plain
+from perptui.model.order import TERMINAL_STATES, Side
 from perptui.model.order import LegState as L
-from perptui.model.order import Side
 
 _SETTLING = frozenset({L.OPEN, L.PARTIAL, L.FILLED, L.CANCELED, L.EXPIRED})
 
@@ -65,6 +65,10 @@ def project(connection: sqlite3.Connection, event: Event) -> None:
     apply = _PROJECTORS.get(type(body))
     if apply is not None:
         apply(connection, event, body)
+    if isinstance(body, LegOutcome | LegMoved):
+        _settle(connection, body.client_id)
+    elif isinstance(body, FillSeen):
+        _settle(connection, body.fill.client_id)
 
 
 def _proposed(connection: sqlite3.Connection, event: Event, body: TicketProposed) -> None:
@@ -85,7 +89,7 @@ def _proposed(connection: sqlite3.Connection, event: Event, body: TicketProposed
         intent = leg.intent
         connection.execute(
             "INSERT INTO leg VALUES (?, ?, ?, ?, ?, ?, ?, 'PROPOSED', '0', NULL, '', '', '', "
-            "NULL, NULL)",
+            "NULL, NULL, '0', 0)",
             (
                 leg.client_id,
                 ticket.id,
@@ -119,6 +123,7 @@ def _ended(connection: sqlite3.Connection, _: Event, body: TicketEnded) -> None:
         "SELECT client_id FROM leg WHERE ticket = ?", (body.ticket,)
     ).fetchall():
         _change_leg(connection, identifier, L.NOT_SENT)
+        _settle(connection, identifier)
 
 
 def _change_ticket(
@@ -208,8 +213,24 @@ def _fill(connection: sqlite3.Connection, _: Event, body: FillSeen) -> None:
             f"expected a new fill of a leg of this journal, was {fill.trade_id} on {fill.id}; "
             "reconcile"
         ) from None
+    (executed,) = connection.execute(
+        "SELECT executed FROM leg WHERE client_id = ?", (fill.client_id,)
+    ).fetchone()
+    connection.execute(
+        "UPDATE leg SET executed = ? WHERE client_id = ?",
+        (plain(Decimal(executed) + fill.contracts), fill.client_id),
+    )
     signed = fill.contracts if fill.side is Side.BUY else -fill.contracts
     _set_position(connection, fill.id, _position(connection, fill.id) + signed)
+
+
+def _settle(connection: sqlite3.Connection, identifier: str) -> None:
+    """Mark a leg of which nothing more is to be learned: terminal, and all its fills are here."""
+    state, filled, executed = connection.execute(
+        "SELECT state, filled, executed FROM leg WHERE client_id = ?", (identifier,)
+    ).fetchone()
+    settled = L(state) in TERMINAL_STATES and Decimal(executed) >= Decimal(filled)
+    connection.execute("UPDATE leg SET settled = ? WHERE client_id = ?", (int(settled), identifier))
 
 
 def _position(connection: sqlite3.Connection, instrument: str) -> Decimal:

@@ -1,0 +1,396 @@
+"""The gate: one pure function, run when a ticket is opened, confirmed, and before each send.
+
+It knows nothing but its input, decides nothing but yes or the reasons why not, and never loosens a
+limit. Reason codes are stable; the texts are for people.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from perptui.model.account import Account
+from perptui.model.clock import MINUTE_MS
+from perptui.model.instrument import Instrument
+from perptui.model.limit import Limits
+from perptui.model.order import Effect, OrderIntent, Side
+from perptui.model.record import Record
+from perptui.model.snapshot import MarketSnapshot
+from perptui.risk.limits import Book, Holding, blocking, check_limits, only_reduces
+
+RECEIVE_WINDOW_MS = 5_000
+"""How old a signed request may be at the venue."""
+DUPLICATE_MS = MINUTE_MS
+SIGMAS = 3.0
+COLLAR_SECONDS = 30.0
+YEAR_SECONDS = 365 * 24 * 3600
+BPS = Decimal(10_000)
+CENT = Decimal("0.01")
+
+
+class Refusal(Record, frozen=True):
+    """Why not: a stable code and a line for a person."""
+
+    reason: str
+    text: str
+
+
+class SentOrder(Record, frozen=True):
+    """An order that was sent lately and may live, for the duplicate check."""
+
+    id: str
+    side: Side
+    contracts: Decimal
+    sent_ms: int
+
+
+class GateInput(Record, frozen=True):
+    """Everything the gate looks at.
+
+    Attributes
+    ----------
+    now_ms, now_mono : int, float
+        Venue time and monotonic time.
+    legs : tuple[OrderIntent, ...]
+        The legs still to be sent, in order; the book is judged after all of them.
+    ticket_legs, ticket_notional_usd : int, Decimal
+        Of the whole ticket.
+    snapshot : MarketSnapshot | None
+        The picture now: prices, rules, tiers, equity.
+    positions : dict[str, Decimal]
+        Signed contracts now, own fills in.
+    stand : str
+        Why the token does not stand ("" while it does): used, expired, void, drifted.
+    kill_state : str
+        ACTIVE, REDUCING or HALTED.
+    unclean : str
+        Why the last reconcile was not clean, "" when it was.
+    stale : str
+        Which input is stale, "" when none is.
+    clock_offset_ms : dict[str, int]
+        Offset of each venue's clock; a venue that is absent is not known.
+    volume_usd_day, volatility_annual : dict[str, float]
+        By instrument, as estimated; an absent volume refuses.
+    day_notional_usd : Decimal
+        Sent today already.
+    sent_mono : dict[str, tuple[float, ...]]
+        When messages went to each venue, monotonic seconds.
+    recent : tuple[SentOrder, ...]
+        Orders of other tickets.
+    unknown : tuple[str, ...]
+        Instruments with a leg of which the outcome is not known.
+    daily_loss : float
+        Loss of the UTC day as a fraction of equity at its start; a profit is negative.
+    """
+
+    now_ms: int
+    now_mono: float
+    legs: tuple[OrderIntent, ...]
+    ticket_legs: int
+    ticket_notional_usd: Decimal
+    snapshot: MarketSnapshot | None
+    positions: dict[str, Decimal]
+    limits: Limits
+    stand: str
+    kill_state: str
+    unclean: str
+    stale: str
+    clock_offset_ms: dict[str, int]
+    volume_usd_day: dict[str, float]
+    volatility_annual: dict[str, float]
+    day_notional_usd: Decimal
+    sent_mono: dict[str, tuple[float, ...]]
+    recent: tuple[SentOrder, ...]
+    unknown: tuple[str, ...]
+    daily_loss: float
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """Venues that the legs go to, sorted."""
+        return tuple(sorted({leg.id.partition(":")[0] for leg in self.legs}))
+
+    @property
+    def notional_usd(self) -> Decimal:
+        """Notional of the legs still to be sent, USD."""
+        return sum((leg.notional_usd for leg in self.legs), Decimal(0))
+
+
+def gate(given: GateInput) -> tuple[Refusal, ...]:
+    """Return every reason why the legs may not be sent, in safety's order; none means they may."""
+    return tuple(Refusal(reason, text) for check in _CHECKS for reason, text in check(given))
+
+
+Reasons = Iterator[tuple[str, str]]
+
+
+def _schema(given: GateInput) -> Reasons:
+    if not given.legs:
+        yield "schema", "expected orders, was none; solve again"
+    for leg in given.legs:
+        signed = leg.contracts if leg.side is Side.BUY else -leg.contracts
+        if leg.contracts <= 0 or leg.limit_price <= 0 or leg.mark_price <= 0:
+            yield "schema", f"expected positive contracts and prices of {leg.id}, was not"
+        elif leg.before + signed != leg.after:
+            yield "schema", f"expected before, order and after of {leg.id} to add up, was not"
+        elif leg.effect is not _effect(leg):
+            yield "schema", f"expected {_effect(leg)} of {leg.id}, was {leg.effect}"
+        elif leg.reduce_only and leg.effect is not Effect.REDUCE:
+            yield "schema", f"expected reduce-only to reduce {leg.id}, was {leg.effect}"
+        elif given.positions.get(leg.id, Decimal(0)) != leg.before:
+            yield (
+                "position",
+                f"expected {leg.before} contracts of {leg.id} before its order, "
+                f"was {given.positions.get(leg.id, Decimal(0))}; solve again",
+            )
+
+
+def _effect(leg: OrderIntent) -> Effect:
+    if leg.before * leg.after < 0:
+        return Effect.FLIP
+    return Effect.REDUCE if abs(leg.after) < abs(leg.before) else Effect.ADD
+
+
+def _kill(given: GateInput) -> Reasons:
+    if given.kill_state == "HALTED":
+        yield "kill", "the desk is HALTED: nothing is sent"
+    elif given.kill_state != "ACTIVE":
+        for leg in given.legs:
+            if not leg.reduce_only:
+                yield "kill", f"the desk is {given.kill_state}: {leg.id} is not reduce-only"
+
+
+def _clean(given: GateInput) -> Reasons:
+    if given.unclean:
+        yield "reconcile", f"journal and venue were not reconciled: {given.unclean}"
+
+
+def _fresh(given: GateInput) -> Reasons:
+    if given.stale or given.snapshot is None:
+        yield "stale", f"an input is stale: {given.stale or 'no market picture'}"
+    for venue in given.venues:
+        offset = given.clock_offset_ms.get(venue)
+        if offset is None:
+            yield "clock", f"the clock offset of {venue} is not known"
+        elif 2 * abs(offset) >= RECEIVE_WINDOW_MS:
+            yield "clock", f"the clock of {venue} is {offset} ms off: resynchronise"
+
+
+def _token(given: GateInput) -> Reasons:
+    if given.stand:
+        yield "token", f"the confirmation does not stand: {given.stand}"
+
+
+def _instruments(given: GateInput) -> Reasons:
+    known = _by_id(given)
+    for leg in given.legs:
+        found = known.get(leg.id)
+        if found is None:
+            yield "instrument", f"{leg.id} is not a contract with a price"
+        elif not found.active:
+            yield "instrument", f"{leg.id} is not trading"
+        else:
+            yield from _filters(leg, found)
+
+
+def _filters(leg: OrderIntent, found: Instrument) -> Reasons:
+    if leg.limit_price % found.tick:
+        yield "tick", f"{leg.limit_price} of {leg.id} is no multiple of the tick {found.tick}"
+    if leg.contracts % found.step:
+        yield "step", f"{leg.contracts} of {leg.id} is no multiple of the step {found.step}"
+    most = found.max_contracts
+    if leg.contracts < found.min_contracts or (most is not None and leg.contracts > most):
+        yield "size", f"{leg.contracts} contracts of {leg.id} are outside the venue's bounds"
+    worth = leg.contracts * found.contract_size * (leg.mark_price if found.linear else 1)
+    if abs(worth - leg.notional_usd) > max(CENT, worth / 1_000_000):
+        yield (
+            "notional",
+            f"{leg.id}: {leg.notional_usd} USD is not its worth, {worth}",
+        )
+    # Venues exempt orders that only reduce, so that a small remainder can be closed.
+    if not leg.reduce_only and leg.notional_usd < found.min_notional_usd:
+        yield "min_notional", f"{leg.id}: {leg.notional_usd} USD is under {found.min_notional_usd}"
+
+
+def collar_bps(given: GateInput, leg: OrderIntent) -> float:
+    """Return how far a limit price may be from its mark, basis points.
+
+    Reducing legs: max(collar, 3 sigma of 30 s) up to their own bound; in crisis hours a fixed
+    collar would void every confirmation that matters. Others: the collar.
+    """
+    narrow = given.limits.collar_bps
+    annual = given.volatility_annual.get(leg.id)
+    if leg.effect is not Effect.REDUCE or annual is None:
+        return narrow
+    wide = SIGMAS * annual * math.sqrt(COLLAR_SECONDS / YEAR_SECONDS) * 10_000
+    return max(narrow, min(wide, given.limits.collar_reducing_max_bps))
+
+
+def _collar(given: GateInput) -> Reasons:
+    marks = {} if given.snapshot is None else {q.id: q.mark for q in given.snapshot.quotes}
+    for leg in given.legs:
+        allowed = leg.mark_price * Decimal(repr(collar_bps(given, leg))) / BPS
+        if abs(leg.limit_price - leg.mark_price) > allowed:
+            yield "collar", f"the limit price of {leg.id} is too far from its mark"
+        mark = marks.get(leg.id)
+        if mark is not None and abs(mark - leg.mark_price) > allowed:
+            yield "collar", f"the price of {leg.id} left its collar: solve again"
+
+
+def _order_size(given: GateInput) -> Reasons:
+    most = given.limits.order_notional_max_usd
+    for leg in given.legs:
+        if leg.notional_usd > most:
+            yield "order_notional", f"{leg.id}: {leg.notional_usd} USD is above {most}"
+        volume = given.volume_usd_day.get(leg.id)
+        if volume is None or volume <= 0:
+            yield "participation", f"the daily volume of {leg.id} is not known"
+        elif float(leg.notional_usd) / volume > given.limits.participation_max:
+            yield "participation", f"{leg.id} is above its share of the daily volume"
+
+
+def _ticket_size(given: GateInput) -> Reasons:
+    limits = given.limits
+    if given.ticket_legs > limits.ticket_legs_max:
+        yield "ticket_legs", f"{given.ticket_legs} orders are above {limits.ticket_legs_max}"
+    if given.ticket_notional_usd > limits.ticket_notional_max_usd:
+        yield (
+            "ticket_notional",
+            f"{given.ticket_notional_usd} USD is above {limits.ticket_notional_max_usd}",
+        )
+
+
+def _day(given: GateInput) -> Reasons:
+    total = given.day_notional_usd + given.notional_usd
+    if total > given.limits.day_notional_max_usd:
+        yield "day_notional", f"{total} USD today is above {given.limits.day_notional_max_usd}"
+
+
+def _book(given: GateInput) -> Reasons:
+    if given.snapshot is None:
+        return
+    try:
+        after = _held(given, given.snapshot, after=True)
+        now = check_limits(_held(given, given.snapshot, after=False), given.limits)
+        blocked = blocking(check_limits(after, given.limits), now, reducing=only_reduces(after))
+    except ValueError as error:
+        yield "book", f"the book cannot be judged: {error}"
+        return
+    for check in blocked:
+        yield f"limit:{check.name}", f"{check.name} {check.value:.6g} breaks its {check.limit:.6g}"
+
+
+def _held(given: GateInput, snapshot: MarketSnapshot, *, after: bool) -> Book[Decimal]:
+    """Return the book now, or after all legs, at the marks of now.
+
+    Raises
+    ------
+    ValueError
+        When a contract that is held or traded has no price or no account.
+    """
+    changes = {leg.id: leg.after - leg.before for leg in given.legs}
+    marks = {quote.id: quote.mark for quote in snapshot.quotes}
+    accounts = {account.venue: account for account in snapshot.accounts}
+    known = _by_id(given)
+    holdings = []
+    for identifier in sorted({key for key, held in given.positions.items() if held} | set(changes)):
+        found, mark = known.get(identifier), marks.get(identifier)
+        if found is None or mark is None or found.venue not in accounts:
+            raise ValueError(f"expected rules, price and account of {identifier}, was not known")
+        before = given.positions.get(identifier, Decimal(0))
+        target = before + (changes.get(identifier, Decimal(0)) if after else Decimal(0))
+        worth = found.contract_size * (mark if found.linear else 1)
+        holdings.append(_holding(found, accounts[found.venue], target * worth, before * worth))
+    return Book(
+        tuple(holdings),
+        {account.key: account.equity_usd for account in snapshot.accounts},
+        peak_equity=snapshot.peak_equity_usd,
+    )
+
+
+def _holding(
+    found: Instrument, account: Account, notional: Decimal, before: Decimal
+) -> Holding[Decimal]:
+    return Holding(
+        id=found.id,
+        coin=found.coin,
+        account=account.key,
+        notional=notional,
+        before=before,
+        tiers=found.tiers,
+        linear=found.linear,
+    )
+
+
+def _throttle(given: GateInput) -> Reasons:
+    for venue in given.venues:
+        if throttle_wait(given.sent_mono.get(venue, ()), given.now_mono, given.limits) > 0:
+            yield "throttle", f"too many messages to {venue}"
+
+
+def throttle_wait(sent_mono: tuple[float, ...], now: float, limits: Limits) -> float:
+    """Return the seconds until one more message is allowed; 0 when it is allowed now."""
+    wait = 0.0
+    for span, most in ((1.0, limits.messages_per_second), (60.0, limits.messages_per_minute)):
+        inside = sorted(instant for instant in sent_mono if now - instant < span)
+        if len(inside) >= most:
+            wait = max(wait, inside[-most] + span - now)
+    return wait
+
+
+def _duplicate(given: GateInput) -> Reasons:
+    for leg in given.legs:
+        for sent in given.recent:
+            same = (sent.id, sent.side, sent.contracts) == (leg.id, leg.side, leg.contracts)
+            if same and given.now_ms - sent.sent_ms < DUPLICATE_MS:
+                yield "duplicate", f"the same order of {leg.id} was sent less than a minute ago"
+                break
+
+
+def _unknown(given: GateInput) -> Reasons:
+    for leg in given.legs:
+        if leg.id in given.unknown:
+            yield "unknown", f"an order of {leg.id} is UNKNOWN: the symbol is locked"
+
+
+def _mode(given: GateInput) -> Reasons:
+    accounts = () if given.snapshot is None else given.snapshot.accounts
+    for account in accounts:
+        if account.venue in given.venues and not account.one_way:
+            yield "account_mode", f"account {account.key} is in hedge mode: set it to one-way"
+
+
+def _loss(given: GateInput) -> Reasons:
+    if given.daily_loss >= given.limits.daily_loss_max:
+        yield "daily_loss", f"today's loss of {given.daily_loss:.2%} stops sending"
+
+
+def _restricted(given: GateInput) -> Reasons:
+    for leg in given.legs:
+        if leg.id in given.limits.restricted:
+            yield "restricted", f"{leg.id} is on the restricted list"
+
+
+def _by_id(given: GateInput) -> dict[str, Instrument]:
+    return {} if given.snapshot is None else {one.id: one for one in given.snapshot.instruments}
+
+
+_CHECKS: tuple[Callable[[GateInput], Reasons], ...] = (
+    _schema,
+    _kill,
+    _clean,
+    _fresh,
+    _token,
+    _instruments,
+    _collar,
+    _order_size,
+    _ticket_size,
+    _day,
+    _book,
+    _throttle,
+    _duplicate,
+    _unknown,
+    _mode,
+    _loss,
+    _restricted,
+)

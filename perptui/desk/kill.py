@@ -1,0 +1,89 @@
+"""The kill switch: ACTIVE, REDUCING, HALTED; each change is an event before it is anything else.
+
+Ways in: an intent from a terminal, ``perptui kill``, and a file beside the journal, which works
+when nothing else does. Anybody may tighten; to loosen takes another person than the one who
+tightened.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from perptui.journal.events import Actor, KillChanged
+from perptui.journal.journal import Journal
+from perptui.model.errors import GateRefused, InputError
+from perptui.model.text import safe_text
+
+STATES = ("ACTIVE", "REDUCING", "HALTED")
+"""From loose to tight."""
+FILE = "KILL"
+"""Name of the file beside the journal whose presence halts the desk."""
+FILE_ACTOR = Actor(uid=-1, name="kill file")
+
+
+class KillSwitch:
+    """The kill state of one desk.
+
+    Parameters
+    ----------
+    journal : Journal
+        Where the state lives.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._file = journal.path.with_name(FILE)
+
+    @property
+    def file(self) -> Path:
+        """The file whose presence halts the desk; its first line is the reason."""
+        return self._file
+
+    def state(self) -> str:
+        """Return where the switch stands, having looked for the file."""
+        stands = self._journal.kill_state().state
+        if stands != "HALTED" and self._file.exists():
+            self.tighten("HALTED", self._reason(), FILE_ACTOR)
+            return "HALTED"
+        return stands
+
+    def _reason(self) -> str:
+        try:
+            lines = self._file.read_text(errors="replace")[:200].splitlines()
+        except OSError:
+            lines = []
+        return safe_text(lines[0]) if lines else "kill file"
+
+    def tighten(self, state: str, reason: str, actor: Actor) -> None:
+        """Move to `state`; where the switch already is tighter, it stays.
+
+        Raises
+        ------
+        InputError
+            When there is no such state.
+        """
+        if state not in STATES:
+            raise InputError(f"expected one of {', '.join(STATES)}, was {state!r}; name one")
+        if STATES.index(state) > STATES.index(self._journal.kill_state().state):
+            self._journal.append(KillChanged(state, reason), actor=actor)
+
+    def release(self, reason: str, actor: Actor) -> None:
+        """Go back to ACTIVE.
+
+        Raises
+        ------
+        GateRefused
+            While the file is there, or when the same person tightened it.
+        """
+        stands = self._journal.kill_state()
+        if self._file.exists():
+            raise GateRefused(f"expected no file {self._file}, was there; remove it", "kill_file")
+        if stands.state == "ACTIVE":
+            return
+        if stands.uid == actor.uid:
+            raise GateRefused(
+                f"expected a second person to leave {stands.state}, was the one who set it; "
+                "ask another user of this desk",
+                "second_person",
+            )
+        self._journal.append(KillChanged("ACTIVE", reason), actor=actor)

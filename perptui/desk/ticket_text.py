@@ -1,0 +1,240 @@
+"""The canonical ticket: plain text of at most 80 columns that the desk itself renders.
+
+This text, not a screen's layout, is what a trader confirms and an approver sees, in any size and
+theme. Contracts and limit prices stand in full; dollars are rounded to cents.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from perptui.model.clock import iso
+from perptui.model.instrument import Instrument
+from perptui.model.limit import LimitCheck
+from perptui.model.market import FundingQuote, Quote
+from perptui.model.money import plain
+from perptui.model.order import OrderIntent
+from perptui.model.proposal import Proposal
+from perptui.model.record import Record
+from perptui.model.snapshot import MarketSnapshot
+
+COLUMNS = 80
+CENT = Decimal("0.01")
+
+
+class TicketInputs(Record, frozen=True):
+    """Everything a ticket is made from; what the trader sees is rendered from this alone.
+
+    Attributes
+    ----------
+    ticket : str
+        Id of the ticket.
+    purpose : str
+        "send" or "export".
+    mode : str
+        In words: PAPER, LIVE, EXPORT.
+    desk, account, trader : str
+        Whose it is.
+    created_ms : int
+        Venue time at which it is shown.
+    expiry_s : float
+        How long it stands.
+    legs : tuple[OrderIntent, ...]
+        The proposal's orders as they are to be sent: those that only reduce come first.
+    snapshot : MarketSnapshot
+        The picture at `created_ms`: marks, positions, tiers and funding that the trader sees.
+    settings_digest, limits_digest : str
+        What the desk's settings and limits are then.
+    volume_usd_day : dict[str, float]
+        Average daily volume of each leg's contract.
+    """
+
+    ticket: str
+    purpose: str
+    mode: str
+    desk: str
+    account: str
+    trader: str
+    created_ms: int
+    expiry_s: float
+    proposal: Proposal
+    legs: tuple[OrderIntent, ...]
+    snapshot: MarketSnapshot
+    settings_digest: str
+    limits_digest: str
+    volume_usd_day: dict[str, float] = {}  # noqa: RUF012  msgspec copies an empty default
+
+    def instrument(self, identifier: str) -> Instrument | None:
+        """Return the instrument of that id in the snapshot."""
+        return next((one for one in self.snapshot.instruments if one.id == identifier), None)
+
+    def quote(self, identifier: str) -> Quote | None:
+        """Return the quote of that id in the snapshot."""
+        return next((one for one in self.snapshot.quotes if one.id == identifier), None)
+
+    def funding(self, identifier: str) -> FundingQuote | None:
+        """Return the funding of that id in the snapshot."""
+        return next((one for one in self.snapshot.funding if one.id == identifier), None)
+
+
+def render(inputs: TicketInputs) -> tuple[str, ...]:
+    """Return the ticket's lines, none longer than 80 columns, without trailing spaces."""
+    lines = [
+        *_heading(inputs),
+        "",
+        *_orders(inputs),
+        "",
+        *_book(inputs.proposal),
+        "",
+        *_limits(inputs.proposal),
+        "",
+        *_closing(inputs),
+    ]
+    return tuple(part for line in lines for part in _fitted(line))
+
+
+def _fitted(line: str) -> list[str]:
+    text = line.rstrip()
+    if len(text) <= COLUMNS:
+        return [text]
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    return textwrap.wrap(text, COLUMNS, subsequent_indent=indent)
+
+
+def _heading(inputs: TicketInputs) -> Iterator[str]:
+    proposal = inputs.proposal
+    title = f"CONFIRM plan {proposal.digest[:4]}, ticket {inputs.ticket}"
+    yield f"{title}{inputs.mode:>{COLUMNS - len(title)}}"
+    venues = ", ".join(sorted({leg.id.partition(":")[0] for leg in inputs.legs}))
+    yield f"venue {venues} | account {inputs.account} | desk {inputs.desk}"
+    yield f"trader {inputs.trader} | shown {iso(inputs.created_ms)}"
+    yield (
+        f"strategy {proposal.strategy} | model {proposal.model_version} | "
+        f"regime {proposal.regime} | exposure x{proposal.exposure:.2f}"
+    )
+    age_s = max(inputs.created_ms - inputs.snapshot.as_of_ms, 0) / 1000
+    yield f"solver {proposal.solver.status} ({proposal.solver.name}) | data {age_s:.0f} s old"
+    if inputs.purpose == "export":
+        yield "EXPORT: these orders are written to files; nothing is sent"
+    else:
+        yield f"expires {inputs.expiry_s:.0f} s after it was shown, or as soon as its inputs change"
+
+
+def _orders(inputs: TicketInputs) -> Iterator[str]:
+    yield "ORDERS, each LIMIT immediate-or-cancel, in this order, one attempt each"
+    for number, leg in enumerate(inputs.legs, start=1):
+        yield from _order(inputs, number, leg)
+    total = sum((leg.notional_usd for leg in inputs.legs), Decimal(0))
+    fees = sum((leg.fee_usd for leg in inputs.legs), Decimal(0))
+    slippage = sum((leg.slippage_usd for leg in inputs.legs), Decimal(0))
+    yield f"{len(inputs.legs)} orders, {usd(total)} USD"
+    yield f"fees {usd(fees)} + slippage {usd(slippage)} = {usd(fees + slippage)} USD"
+    yield "a leg that is rejected or unknown stops the rest"
+
+
+def _order(inputs: TicketInputs, number: int, leg: OrderIntent) -> Iterator[str]:
+    venue, _, symbol = leg.id.partition(":")
+    yield (
+        f"{number:>2}  {symbol} {venue}  {leg.effect.value} {leg.side.value} "
+        f"{plain(leg.contracts)} contracts{_base(inputs.instrument(leg.id), leg)}"
+        f" = {usd(leg.notional_usd)} USD"
+    )
+    reducing = "reduce-only" if leg.reduce_only else "may add"
+    yield f"    limit {plain(leg.limit_price)}{_mark(inputs.quote(leg.id))}  {reducing}"
+    yield (
+        f"    fee {usd(leg.fee_usd)}  slippage {usd(leg.slippage_usd)}"
+        f"{_share_of_volume(inputs, leg)}{_funding(inputs.funding(leg.id))}"
+    )
+    moved = f"{_signed(leg.before)} -> {_signed(leg.after)} contracts"
+    yield f"    position {moved}{_weights(inputs, leg)}"
+
+
+def _base(instrument: Instrument | None, leg: OrderIntent) -> str:
+    if instrument is None or not instrument.linear:
+        return ""
+    return f" = {plain(leg.contracts * instrument.contract_size)} {instrument.coin}"
+
+
+def _mark(quote: Quote | None) -> str:
+    return "" if quote is None else f"  mark {plain(quote.mark)} of {iso(quote.ts_ms)}"
+
+
+def _share_of_volume(inputs: TicketInputs, leg: OrderIntent) -> str:
+    volume = inputs.volume_usd_day.get(leg.id)
+    return f"  {float(leg.notional_usd) / volume:.4%} of daily volume" if volume else ""
+
+
+def _funding(funding: FundingQuote | None) -> str:
+    return (
+        "" if funding is None else f"  funding {float(funding.rate):+.4%} at {iso(funding.next_ms)}"
+    )
+
+
+def _weights(inputs: TicketInputs, leg: OrderIntent) -> str:
+    for row in inputs.proposal.rows:
+        if row.id == leg.id:
+            return f"  weight {row.weight_now:+.3f} -> {row.weight_rounded:+.3f}"
+    return ""
+
+
+def _book(proposal: Proposal) -> Iterator[str]:
+    now, after = proposal.risk_now, proposal.risk
+    yield f"{'BOOK':<34}{'now':>14}{'after':>14}"
+    rows = (
+        ("gross", f"{now.gross:.3f}x", f"{after.gross:.3f}x"),
+        ("net", f"{now.net:+.3f}x", f"{after.net:+.3f}x"),
+        ("volatility a year", f"{now.volatility_annual:.2%}", f"{after.volatility_annual:.2%}"),
+        ("margin ratio (1 is liquidation)", f"{now.margin_ratio:.4f}", f"{after.margin_ratio:.4f}"),
+        ("worst account", now.worst_account, after.worst_account),
+        ("liquidation, prices down", _move(now.liquidation_down), _move(after.liquidation_down)),
+        ("liquidation, prices up", _move(now.liquidation_up), _move(after.liquidation_up)),
+        ("carry, USD a day", usd(now.carry_usd_day), usd(after.carry_usd_day)),
+    )
+    for name, left, right in rows:
+        yield f"{name:<34}{left:>14}{right:>14}"
+    yield f"one-way turnover {proposal.turnover:.1%} of equity {usd(proposal.equity_usd)} USD"
+
+
+def _move(move: float | None) -> str:
+    return "none" if move is None else f"{move:+.1%}"
+
+
+def _limits(proposal: Proposal) -> Iterator[str]:
+    now = {check.name: check for check in proposal.limits_now}
+    yield f"{'LIMITS':<30}{'now':>11}{'after':>11}{'limit':>14}{'headroom':>11}"
+    for check in proposal.limits:
+        before = now.get(check.name)
+        name = check.name
+        if len(name) >= 30:
+            yield name
+            name = ""
+        shown = "-" if before is None else f"{before.value:.4f}"
+        bound = f"{'>=' if check.at_least else '<='} {check.limit:.4f}"
+        yield (
+            f"{name:<30}{shown:>11}{check.value:>11.4f}{bound:>14}{headroom(check):>11.4f}"
+            f"{'' if check.ok else '  X'}"
+        )
+
+
+def headroom(check: LimitCheck) -> float:
+    """Return how far the value is inside its limit; negative when it is breached."""
+    return check.value - check.limit if check.at_least else check.limit - check.value
+
+
+def _closing(inputs: TicketInputs) -> Iterator[str]:
+    if inputs.purpose == "export":
+        yield "cannot be undone: files that were read by others."
+    else:
+        yield "cannot be undone: fills."
+
+
+def usd(amount: Decimal) -> str:
+    """Return dollars to the cent with thousands separated: ``-1,234.50``."""
+    cents = amount.quantize(CENT, rounding=ROUND_HALF_EVEN)
+    return f"{cents + 0:,.2f}"
+
+
+def _signed(contracts: Decimal) -> str:
+    return plain(contracts) if contracts <= 0 else f"+{plain(contracts)}"

@@ -1,0 +1,325 @@
+"""The one ticket that is open: shown, confirmed, sent; and the gate asked on its behalf."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from perptui.desk import confirmation
+from perptui.desk.gate import DUPLICATE_MS, GateInput, Refusal, SentOrder, gate
+from perptui.desk.kill import KillSwitch
+from perptui.desk.ticket_text import TicketInputs
+from perptui.desk.trading_picture import TradingPicture
+from perptui.journal.events import (
+    Actor,
+    GateSaidNo,
+    TicketConfirmed,
+    TicketEnded,
+    TicketProposed,
+)
+from perptui.journal.journal import Journal
+from perptui.journal.queries import LegRow
+from perptui.model.canonical import digest_of
+from perptui.model.clock import Clock
+from perptui.model.errors import ConfirmationRefused, GateRefused
+from perptui.model.order import Leg, LegState, OrderIntent, Side, Ticket
+from perptui.model.proposal import Proposal
+from perptui.model.snapshot import MarketSnapshot
+from perptui.protocol.intents import ConfirmTicket
+from perptui.settings.schema import Settings
+
+WITHOUT_ORDER = frozenset({LegState.REJECTED, LegState.NOT_SENT, LegState.NEVER_ACCEPTED})
+
+
+class OpenTicket(msgspec.Struct):
+    """A ticket on the screens. `phase` as `TicketView` names it; monotonic instants."""
+
+    inputs: TicketInputs
+    ticket: Ticket
+    trader: Actor
+    shown_mono: float
+    phase: str = "confirm"
+    reason: str = ""
+    confirmed_mono: float | None = None
+
+
+class Ticketing:
+    """Opens tickets, lets them be confirmed while they stand, and asks the gate.
+
+    Parameters
+    ----------
+    sent_mono : mapping
+        When messages went to each venue; read whenever the gate is asked.
+
+    Attributes
+    ----------
+    open : OpenTicket | None
+        The ticket on the screens.
+    unclean : str
+        Why nothing may be sent until a reconcile is clean; set by the caller.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        settings: Settings,
+        clock: Clock,
+        picture: TradingPicture,
+        kill: KillSwitch,
+        sent_mono: Mapping[str, tuple[float, ...]],
+    ) -> None:
+        self._journal = journal
+        self._settings = settings
+        self._clock = clock
+        self._picture = picture
+        self._kill = kill
+        self._sent_mono = sent_mono
+        self._limits_digest = digest_of(settings.limits)
+        self.open: OpenTicket | None = None
+        self.unclean = "not reconciled yet"
+
+    def show(
+        self, proposal: Proposal, purpose: str, trader: Actor, columns: int, rows: int
+    ) -> OpenTicket:
+        """Make a ticket of a fresh proposal, journal it and show it.
+
+        Raises
+        ------
+        ConfirmationRefused
+            When the terminal is too small, another ticket is open, or the mode forbids it.
+        GateRefused
+            With the gate's first reason; all of them are in the message and the journal.
+        """
+        confirmation.require_size(columns, rows)
+        self._require_room()
+        self._require_mode(purpose)
+        inputs = self.inputs_of(proposal, purpose, trader)
+        if purpose == "send":
+            self._require_gate("", self._gate(inputs, inputs.legs, ""), trader)
+        now = self._clock.monotonic()
+        ticket, shown = confirmation.ticket_of(inputs, now)
+        self._journal.append(TicketProposed(ticket, shown), actor=trader)
+        self.open = OpenTicket(inputs, ticket, trader, now)
+        return self.open
+
+    def inputs_of(self, proposal: Proposal, purpose: str, trader: Actor) -> TicketInputs:
+        """Return what a ticket of `proposal` is made from, now.
+
+        Raises
+        ------
+        ConfirmationRefused
+            When the proposal is not the fresh one, cannot be traded, or there is no picture.
+        """
+        snapshot = self._picture.snapshot()
+        stale = self._picture.stale()
+        if snapshot is None or stale:
+            raise ConfirmationRefused(
+                f"expected fresh inputs, was {stale or 'no picture'}; wait for the venue", "stale"
+            )
+        if self._picture.proposal(proposal.digest) is None:
+            raise ConfirmationRefused(
+                f"expected a fresh proposal, was {proposal.digest[:4]}; solve again", "proposal"
+            )
+        if not proposal.exportable or not proposal.orders:
+            raise ConfirmationRefused(
+                "expected a proposal that keeps every limit and trades, was "
+                f"{'; '.join(proposal.reasons) or proposal.status}; solve again",
+                "not_exportable",
+            )
+        desk = self._settings.desk
+        volumes = self._picture.volume_usd_day()
+        return TicketInputs(
+            ticket=self._journal.next_ticket(),
+            purpose=purpose,
+            mode="EXPORT" if purpose == "export" else desk.mode.upper(),
+            desk=desk.name,
+            account=desk.account,
+            trader=trader.name,
+            created_ms=self._clock.utc_ms(),
+            expiry_s=self._settings.confirmation.expiry_s,
+            proposal=proposal,
+            legs=confirmation.in_sending_order(proposal.orders),
+            snapshot=snapshot,
+            settings_digest=self._picture.settings_digest(),
+            limits_digest=self._limits_digest,
+            volume_usd_day={
+                order.id: volumes[order.id] for order in proposal.orders if order.id in volumes
+            },
+        )
+
+    def _require_room(self) -> None:
+        self.look()
+        if self.open is not None and self.open.phase in {"confirm", "sending"}:
+            raise ConfirmationRefused(
+                f"expected no open ticket, was {self.open.ticket.id}; finish or reject it", "open"
+            )
+
+    def _require_mode(self, purpose: str) -> None:
+        mode = self._settings.desk.mode
+        allowed = {"paper": {"send", "export"}, "live": {"send", "export"}, "export": {"export"}}
+        if purpose not in allowed.get(mode, set()):
+            raise ConfirmationRefused(
+                f"expected a purpose that mode {mode} has, was {purpose!r}; change desk.mode",
+                "mode",
+            )
+
+    def require_confirmable(self, answer: ConfirmTicket, trader: Actor) -> OpenTicket:
+        """Return the open ticket if `answer` confirms it.
+
+        Raises
+        ------
+        ConfirmationRefused
+            When it does not stand or the answer is not its own, typed, in time.
+        GateRefused
+            When the gate refuses it; then it is void.
+        """
+        opened = self.open
+        if opened is None or opened.phase != "confirm" or opened.ticket.id != answer.id:
+            raise ConfirmationRefused(
+                f"expected an open ticket, was {answer.id!r}; solve again", "other_ticket"
+            )
+        if opened.trader.uid != trader.uid:
+            raise ConfirmationRefused(
+                f"expected {opened.trader.name}, who opened it, was {trader.name}", "other_trader"
+            )
+        self.look()
+        if opened.phase != "confirm":
+            raise ConfirmationRefused(f"the ticket is void: {opened.reason}; solve again", "void")
+        now = self._clock.monotonic()
+        confirmation.require_typed(opened.ticket, answer, shown_mono=opened.shown_mono, now=now)
+        if opened.inputs.purpose == "send":
+            refusals = self._gate(opened.inputs, opened.inputs.legs, "")
+            if refusals:
+                self.end("VOID", refusals[0].text)
+            self._require_gate(opened.ticket.id, refusals, trader)
+        return opened
+
+    def confirmed(self, opened: OpenTicket, answer: ConfirmTicket, trader: Actor) -> None:
+        """Journal the confirmation; from here on the ticket's token is used up."""
+        body = TicketConfirmed(opened.ticket.id, opened.ticket.token, answer.columns, answer.rows)
+        self._journal.append(body, actor=trader)
+        opened.confirmed_mono = self._clock.monotonic()
+        opened.phase = "sending"
+
+    def admit(self, opened: OpenTicket, leg: Leg) -> tuple[Refusal, ...]:
+        """Ask the gate about `leg` and the ones after it, with everything as it is now."""
+        left = opened.inputs.legs[leg.index :]
+        return self._gate(opened.inputs, left, self._stand(opened))
+
+    def look(self) -> bool:
+        """Void the open ticket if it expired or drifted; True when it was voided now."""
+        opened = self.open
+        if opened is None or opened.phase != "confirm":
+            return False
+        if self._clock.monotonic() >= opened.ticket.expires_mono:
+            self.end("VOID", "expired")
+            return True
+        snapshot = self._picture.snapshot()
+        positions = {} if snapshot is None else confirmation.positions_of(snapshot)
+        reason = self._drift(opened, snapshot, positions)
+        if reason is not None:
+            self.end("VOID", reason)
+        return reason is not None
+
+    def end(self, state: str, reason: str, actor: Actor | None = None) -> None:
+        """End the open ticket before it was confirmed."""
+        opened = self.open
+        if opened is None or opened.phase != "confirm":
+            return
+        self._journal.append(TicketEnded(opened.ticket.id, state, reason), actor=actor)
+        opened.phase, opened.reason = "void", reason or state.lower()
+
+    def known_positions(self) -> dict[str, Decimal]:
+        """Return signed positions: the journal's, and fills reported that are not there yet."""
+        positions = self._journal.positions()
+        for leg in self._journal.legs_short_of_fills():
+            missing = max(leg.filled - leg.executed, Decimal(0))
+            if missing:
+                held = positions.get(leg.instrument, Decimal(0))
+                positions[leg.instrument] = held + _signed(leg, missing)
+        return {key: held for key, held in positions.items() if held}
+
+    def _stand(self, opened: OpenTicket) -> str:
+        """Return why a confirmed ticket no longer stands; "" while it does."""
+        confirmed = opened.confirmed_mono
+        if confirmed is None:
+            return "not confirmed"
+        if self._clock.monotonic() >= confirmed + opened.inputs.expiry_s:
+            return "expired"
+        positions = self.known_positions()
+        for leg in self._journal.legs(opened.ticket.id):
+            done = max(leg.filled, leg.executed)
+            held = positions.get(leg.instrument, Decimal(0))
+            positions[leg.instrument] = held - _signed(leg, done)
+        return self._drift(opened, self._picture.snapshot(), positions) or ""
+
+    def _drift(
+        self, opened: OpenTicket, snapshot: MarketSnapshot | None, positions: dict[str, Decimal]
+    ) -> str | None:
+        return confirmation.drift(
+            opened.inputs,
+            snapshot,
+            positions=positions,
+            settings_digest=self._picture.settings_digest(),
+            stale=self._picture.stale(),
+        )
+
+    def _gate(
+        self, inputs: TicketInputs, left: tuple[OrderIntent, ...], stand: str
+    ) -> tuple[Refusal, ...]:
+        now_ms = self._clock.utc_ms()
+        return gate(
+            GateInput(
+                now_ms=now_ms,
+                now_mono=self._clock.monotonic(),
+                legs=left,
+                ticket_legs=len(inputs.legs),
+                ticket_notional_usd=sum((leg.notional_usd for leg in inputs.legs), Decimal(0)),
+                snapshot=self._picture.snapshot(),
+                positions=self.known_positions(),
+                limits=self._settings.limits,
+                stand=stand,
+                kill_state=self._kill.state(),
+                unclean=self.unclean or self._journal.fault,
+                stale=self._picture.stale(),
+                clock_offset_ms=self._picture.clock_offset_ms(),
+                volume_usd_day=self._picture.volume_usd_day(),
+                volatility_annual=self._picture.volatility_annual(),
+                day_notional_usd=self._journal.day_notional_usd(),
+                sent_mono=dict(self._sent_mono),
+                recent=self._recent(inputs.ticket, now_ms),
+                unknown=tuple({leg.instrument for leg in self._journal.unknown_legs()}),
+                daily_loss=self._picture.daily_loss(),
+            )
+        )
+
+    def _recent(self, ticket: str, now_ms: int) -> tuple[SentOrder, ...]:
+        return tuple(
+            SentOrder(leg.instrument, leg.side, leg.contracts, leg.sent_ms)
+            for leg in self._journal.sent_since(now_ms - DUPLICATE_MS)
+            if leg.ticket != ticket and leg.state not in WITHOUT_ORDER and leg.sent_ms is not None
+        )
+
+    def _require_gate(self, ticket: str, refusals: tuple[Refusal, ...], trader: Actor) -> None:
+        if not refusals:
+            return
+        text = "; ".join(refusal.text for refusal in refusals)
+        codes = tuple(refusal.reason for refusal in refusals)
+        self._journal.append(GateSaidNo(ticket, "", codes, text), actor=trader)
+        raise GateRefused(f"nothing was sent: {text}", codes[0])
+
+
+def trader_of(uid: int, ssh: str = "") -> Actor:
+    """Return the actor of a uid that the kernel vouched for."""
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = f"uid {uid}"
+    return Actor(uid=uid, name=name, ssh=ssh)
+
+
+def _signed(leg: LegRow, contracts: Decimal) -> Decimal:
+    return contracts if leg.side is Side.BUY else -contracts

@@ -1,0 +1,95 @@
+"""What the trading side shows: the open ticket with its legs, and the journal's tail."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from perptui.journal.audit import describe
+from perptui.journal.journal import Journal
+from perptui.journal.queries import LegRow
+from perptui.model.order import LegState, Ticket
+from perptui.protocol.views import JournalRow, JournalView, LegProgress, TicketRow, TicketView
+
+EVENTS_SHOWN = 200
+TICKETS_SHOWN = 50
+
+
+class JournalTail:
+    """Keeps the last events in words, reading only what is new.
+
+    Parameters
+    ----------
+    journal : Journal
+        Read, never written.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._rows: deque[JournalRow] = deque(maxlen=EVENTS_SHOWN)
+        self._seq = max(journal.head[0] - EVENTS_SHOWN, 0)
+
+    def view(self) -> JournalView:
+        """Return the journal view as of now."""
+        head = self._journal.head[0]
+        if head > self._seq:
+            for event in self._journal.events(self._seq + 1):
+                row = JournalRow(event.seq, event.ts, event.actor.name, event.kind, describe(event))
+                self._rows.append(row)
+            self._seq = head
+        return JournalView(
+            tickets=self._tickets(),
+            events=tuple(self._rows),
+            verified=f"chain verified to {head}",
+            path=str(self._journal.path),
+        )
+
+    def _tickets(self) -> tuple[TicketRow, ...]:
+        rows = []
+        for head in self._journal.tickets(TICKETS_SHOWN):
+            legs = self._journal.legs(head.id)
+            filled = sum(leg.state is LegState.FILLED for leg in legs)
+            rows.append(
+                TicketRow(
+                    id=head.id,
+                    created_ms=head.created_ms,
+                    purpose=head.purpose,
+                    trader=head.trader,
+                    legs=len(legs),
+                    filled=filled,
+                    state=head.state,
+                    digest=head.digest,
+                )
+            )
+        return tuple(rows)
+
+
+def ticket_view(
+    ticket: Ticket, legs: Sequence[LegRow], *, phase: str, opens_mono: float, reason: str
+) -> TicketView:
+    """Return the view of an open or sent ticket."""
+    return TicketView(
+        phase=phase,
+        id=ticket.id,
+        purpose=ticket.purpose,
+        token=ticket.token,
+        text=ticket.text,
+        opens_mono=opens_mono,
+        expires_mono=ticket.expires_mono,
+        legs=tuple(_progress(leg) for leg in legs),
+        reason=reason,
+    )
+
+
+def _progress(leg: LegRow) -> LegProgress:
+    symbol = leg.instrument.partition(":")[2]
+    return LegProgress(
+        index=leg.number,
+        label=f"{symbol.partition('/')[0]} {leg.venue}",
+        side=leg.side.value,
+        contracts=leg.contracts,
+        filled=leg.filled,
+        average_price=leg.average_price,
+        state=leg.state.value,
+        note=leg.note or leg.code,
+    )
