@@ -11,13 +11,13 @@ import msgspec
 from perptui.model.clock import Clock, parse_iso
 from perptui.model.errors import InputError
 from perptui.model.instrument import HISTORY_FOLDERS
+from perptui.model.money import ZERO
 from perptui.simulator.clock import MarketClock
 from perptui.simulator.contracts import load_contracts, rules_for
 from perptui.simulator.exchange import Exchange
 from perptui.simulator.faults import INSTEAD, Fault, FaultScript, damaged, replaced
 from perptui.simulator.market import Market, Source
 from perptui.simulator.market_generated import GeneratedMarket
-from perptui.simulator.market_replay import ReplayMarket
 from perptui.simulator.opening import Opening, open_book
 from perptui.simulator.recorder import Recorder
 from perptui.simulator.wire import Wire, WireReply, WireRequest, json_reply
@@ -79,6 +79,9 @@ def build_source(options: VenueOptions, clock: Clock) -> Source:
         if start_ms is None:
             start_ms = clock.utc_ms()
         return GeneratedMarket(options.seed, start_ms)
+    # Parquet is read only where there is some: importing it is a third of the start.
+    from perptui.simulator.market_replay import ReplayMarket
+
     folder = HISTORY_FOLDERS.get(options.wire, options.wire)
     return ReplayMarket(Path(options.data) / folder, tuple(load_contracts()), start_ms)
 
@@ -147,12 +150,12 @@ class SimulatedVenue:
         """Return what the venue says of itself."""
         self.advance()
         return {
-            "market": self.source.label,
-            "kind": self.source.kind,
+            "label": self.source.label,
+            "market": self.source.kind,
             "detail": self.source.detail,
             "seed": self.source.seed,
             "speed": self.clock.speed,
-            "now_ms": self.clock.utc_ms(),
+            "utc_ms": self.clock.utc_ms(),
             "start_ms": self.source.start_ms,
             "end_ms": self.source.end_ms,
             "wire": self.wire.name,
