@@ -89,6 +89,15 @@ def round_to_lots(target: FloatArray, inputs: ProgramInputs) -> Rounded:
         if moved is None:
             break
         steps = moved
+    return _rounded(steps, inputs, lots)
+
+
+def hold_lots(inputs: ProgramInputs) -> Rounded:
+    """Return the book as it is."""
+    return _rounded(np.zeros(len(inputs.contracts), dtype=np.int64), inputs, Lots.of(inputs))
+
+
+def _rounded(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> Rounded:
     weights = inputs.before + steps * lots.unit
     return Rounded(steps, weights, float(_excess(weights[None, :], inputs)[0]))
 

@@ -22,14 +22,27 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.risk.arrays import limit_excess
 
 SOLVER = "CLARABEL"
-TOLERANCES = {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}
-ATTEMPTS: tuple[tuple[float, Mapping[str, bool]], ...] = (
-    (1e4, {}),
-    (1e4, {"equilibrate_enable": False}),
-    (1e3, {}),
-    (1e2, {}),
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to ask the solver: objective units per unit of equity, tolerance, equilibration."""
+
+    scale: float
+    tolerance: float = 1e-9
+    equilibrate: bool = True
+
+
+ATTEMPTS = (
+    Attempt(1e4),
+    Attempt(1e4, equilibrate=False),
+    Attempt(1e3),
+    Attempt(1e2),
+    Attempt(1e4, tolerance=1e-8),
 )
-"""Objective units (basis points first) and solver settings, tried in turn until one is optimal."""
+"""Tried in turn until one is optimal; basis points of equity first, 1e-8 of one is still 1e-12."""
+PHASE_1 = (Attempt(1.0), Attempt(1.0, equilibrate=False), Attempt(1.0, 1e-7), Attempt(1.0, 1e-6))
+"""Phase 1 is for words: four digits are enough."""
 RESIDUAL_MAX = 1e-6
 DECIMALS = 9
 """Weights are kept to this many decimals, so that the last bits of a solve decide nothing."""
@@ -97,9 +110,9 @@ class Program:
         """
         self._terms.fill(inputs)
         status = "failed"
-        for scale, settings in ATTEMPTS:
-            self._fill_objective(inputs, scale)
-            status = run(self._problem, settings)
+        for attempt in ATTEMPTS:
+            self._fill_objective(inputs, attempt.scale)
+            status = run(self._problem, attempt)
             if status == "optimal":
                 return self._accepted(inputs)
             if status == "infeasible":
@@ -140,21 +153,29 @@ class Relaxation:
     def solve(self, inputs: ProgramInputs) -> dict[str, FloatArray]:
         """Return the slack each limit needs, by name as in `limit_excess`; empty: no answer."""
         self._terms.fill(inputs)
-        if not any(run(self._problem, settings) == "optimal" for _, settings in ATTEMPTS[:2]):
+        if not any(run(self._problem, attempt) == "optimal" for attempt in PHASE_1):
             return {}
         return {name: np.atleast_1d(slack.value) for name, slack in self._slacks.items()}
 
 
-def run(problem: cp.Problem, settings: Mapping[str, bool]) -> str:
+def run(problem: cp.Problem, attempt: Attempt) -> str:
     """Solve and return the status in one word.
 
     Never from a warm workspace: the answer must not depend on what was solved before.
     """
+    tolerances = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), attempt.tolerance)
     try:
         with warnings.catch_warnings():
-            # An inaccurate answer is refused by its status; the warning would only repeat it.
+            # An inaccurate answer is refused by its status, and the objective that cvxpy works out
+            # at |z| = -1e-12 is not used: both warnings would only repeat that.
             warnings.simplefilter("ignore", UserWarning)
-            problem.solve(solver=SOLVER, warm_start=False, **TOLERANCES, **settings)
+            warnings.simplefilter("ignore", RuntimeWarning)
+            problem.solve(
+                solver=SOLVER,
+                warm_start=False,
+                equilibrate_enable=attempt.equilibrate,
+                **tolerances,
+            )
     except cp.error.SolverError:
         return "failed"
     return str(problem.status)
@@ -179,5 +200,11 @@ def compiled_relaxation(structure: Structure) -> Relaxation:
 
 
 def solve(inputs: ProgramInputs) -> Solution:
-    """Solve the program of `inputs`."""
-    return compiled(Structure.of(inputs)).solve(inputs)
+    """Solve the program of `inputs`; what fails numerically is infeasible when phase 1 says so."""
+    structure = Structure.of(inputs)
+    solution = compiled(structure).solve(inputs)
+    if solution.status == "failed":
+        slacks = compiled_relaxation(structure).solve(inputs).values()
+        if max((float(slack.max(initial=0.0)) for slack in slacks), default=0.0) > RESIDUAL_MAX:
+            return Solution("infeasible", inputs.before, detail="phase 1 needs slack")
+    return solution

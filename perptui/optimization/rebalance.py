@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.lots import IntArray, Lots, Rounded, round_to_lots, too_small
+from perptui.optimization.lots import IntArray, Lots, Rounded, hold_lots, round_to_lots, too_small
 from perptui.optimization.program import Solution, solve
 
 
@@ -37,7 +37,8 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
     """Return the optimal book in lots.
 
     Trades too small for the venue are fixed at none and the rest is solved again. Where steps
-    cannot mend what truncation broke, the program is solved once more with room for it.
+    cannot mend what truncation broke, the program is solved once more with room for it; and where
+    lots are too coarse even so, a book that keeps every limit is rather held than broken.
     """
     solution = solve(inputs)
     if solution.status != "optimal":
@@ -47,6 +48,8 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
     rounded = round_to_lots(solution.weights, inputs)
     if rounded.excess > 0:
         rounded = _with_room(rounded, inputs)
+    if rounded.excess > 0:
+        rounded = _held(rounded, inputs)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights)
 
 
@@ -83,3 +86,8 @@ def _with_room(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
         return rounded
     again = round_to_lots(solution.weights, inputs)
     return again if again.excess < rounded.excess else rounded
+
+
+def _held(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
+    hold = hold_lots(inputs)
+    return hold if hold.excess <= 0 and not inputs.edited else rounded
