@@ -200,7 +200,7 @@ def exposure_scale(
 
 
 def forecast_regime(
-    book: FloatArray,
+    path: RegimePath,
     end_ms: int,
     volatility: float,
     strategy: StrategyParameters,
@@ -210,17 +210,13 @@ def forecast_regime(
 
     Parameters
     ----------
-    book : (T,) array
-        Hourly returns of the equal-weight book, the last ending at `end_ms`.
+    path : RegimePath
+        From `label_hours`; its last hour ended at `end_ms`.
     volatility : float
-        Annualised forecast of that book.
-
-    Raises
-    ------
-    EstimationError
-        With fewer than 20 days of hours.
+        Annualised forecast of the equal-weight book.
+    exposure_before : float, optional
+        The scale of the previous bar.
     """
-    path = label_hours(book)
     label, ratio = int(path.labels[-1]), path.ratios[-1]
     chances = probabilities(label, path.legs_on, ratio, KURTOSIS)
     exposure = exposure_scale(chances, volatility, strategy, exposure_before)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from perptui.estimation.recursion import BoolArray, FloatArray, divided
 
 LOOKBACKS = (1, 7, 30)
 """Days."""
@@ -84,8 +83,8 @@ def prior_variance(
 
     Each day Var_cs(m_L) - (1-rho)·mean(sigma²)/L over coins estimates it; days so far are
     averaged, and lookbacks with weights proportional to L, which is the precision of that average
-    (each term's variance goes with 1/L², the number of separate windows with 1/L). Zero with
-    fewer than two coins.
+    (each term's variance goes with 1/L², the number of separate windows with 1/L). A day counts
+    with the coins known on it, two at least.
 
     Parameters
     ----------
@@ -95,24 +94,29 @@ def prior_variance(
     mean_correlation : (D,) array
         rho, mean over pairs.
     """
-    days, coins = variance.shape
-    if coins < 2:
-        return np.zeros(days)
-    total, weight = np.zeros(days), np.zeros(days)
-    noise = (1.0 - mean_correlation) * variance.mean(axis=1)
+    total, weight = np.zeros(len(variance)), np.zeros(len(variance))
     for lookback, drift in zip(LOOKBACKS, drifts, strict=True):
-        excess = drift.var(axis=1, ddof=1) - noise / lookback
-        known = np.isfinite(excess)
-        total += lookback * np.cumsum(np.where(known, excess, 0.0))
-        weight += lookback * np.cumsum(known)
-    mean = np.divide(total, weight, out=np.zeros(days), where=weight > 0)
-    return np.maximum(mean, 0.0)
+        known = np.isfinite(drift) & np.isfinite(variance)
+        noise = (1.0 - mean_correlation) * _mean(variance, known) / lookback
+        spread = (drift - _mean(drift, known)[:, None]) ** 2
+        coins = known.sum(axis=1)
+        dispersion = divided(np.where(known, spread, 0.0).sum(axis=1), coins - 1, coins > 1)
+        excess = dispersion - noise
+        total += lookback * np.cumsum(np.where(coins > 1, excess, 0.0))
+        weight += lookback * np.cumsum(coins > 1)
+    return np.maximum(divided(total, weight, weight > 0, 0.0), 0.0)
+
+
+def _mean(x: FloatArray, known: BoolArray) -> FloatArray:
+    count = known.sum(axis=1)
+    return divided(np.where(known, x, 0.0).sum(axis=1), count, count > 0)
 
 
 def shrinkage(tau2: FloatArray, variance: FloatArray, lookback: float) -> FloatArray:
-    """Return k = tau²/(tau² + sigma²/L), (D, C); 0 where nothing is known of drifts."""
+    """Return k = tau²/(tau² + sigma²/L), (D, C)."""
     prior = tau2[:, None]
-    return prior / (prior + variance / lookback)
+    k: FloatArray = prior / (prior + variance / lookback)
+    return k
 
 
 def forecast_drift(
@@ -141,7 +145,7 @@ def forecast_drift(
     )
     blends = np.einsum("l,ldc->dc", DEFAULT_BLEND, shrunk)
     r_squared, forecasts = walk_forward(blends, log_price, variance, max(1, round(horizon_days)))
-    last = np.where(np.isfinite(shrunk[:, -1]), shrunk[:, -1], 0.0)
+    last = np.where(np.isfinite(shrunk[:, -1]), shrunk[:, -1], 0.0) + 0.0
     blend = np.where(np.isfinite(blends[-1]), blends[-1], 0.0)
     cap = LARGEST_INFORMATION * np.sqrt(variance[-1] / horizon_days)
     k = shrinkage(tau2[-1:], variance[-1:], effective_lookback())[0]

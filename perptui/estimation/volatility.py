@@ -21,6 +21,8 @@ SCORE_TEMPERATURE = 0.02
 """T0 of the weights exp(-(Q - min Q)/T0) (method §2)."""
 EQUAL_SHARE = 0.1
 LEVEL_RANGE = (0.7, 1.6)
+LEAST_OBSERVATIONS = 10
+"""Days that a mean of variances needs before it is called a forecast."""
 LEAST_SCORES = 20
 """Scores below which a model's loss is not shown and weights stay equal."""
 
@@ -51,8 +53,8 @@ class VarianceForecasts:
 
 def forecast_variances(panel: Panel, halflife_days: float) -> VarianceForecasts:
     """Return the forecasts of every day of the panel; each uses days up to its own only."""
-    slow = ewma(panel.daily**2, halflife_days)
-    fast = ewma(panel.variance, min(REALISED_HALFLIFE_DAYS, halflife_days))
+    slow = mean_variance(panel.daily**2, halflife_days)
+    fast = mean_variance(panel.variance, min(REALISED_HALFLIFE_DAYS, halflife_days))
     # A contract may have returns and no day's realised variance yet: its EWMA speaks instead.
     fast = np.where(np.isfinite(fast), fast, slow)
     levelled = np.stack([level_corrected(model, panel.variance) for model in (slow, fast)])
@@ -63,6 +65,13 @@ def forecast_variances(panel: Panel, halflife_days: float) -> VarianceForecasts:
     combined = np.exp(np.einsum("dm,mdn->dn", weights, np.log(levelled)))
     shown = losses[-1] if scores[-1] >= LEAST_SCORES else np.full(len(MODELS), np.nan)
     return VarianceForecasts(slow, fast, combined, weights[-1], shown, int(scores[-1]))
+
+
+def mean_variance(squares: FloatArray, halflife_days: float) -> FloatArray:
+    """Return the EWMA of daily variances (D, N), NaN while there are fewer than ten of them."""
+    enough = np.cumsum(np.isfinite(squares), axis=0) >= LEAST_OBSERVATIONS
+    mean: FloatArray = np.where(enough, ewma(squares, halflife_days), np.nan)
+    return mean
 
 
 def level_corrected(forecast: FloatArray, realised: FloatArray) -> FloatArray:

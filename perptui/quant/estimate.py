@@ -22,7 +22,7 @@ from perptui.estimation.covariance import (
 from perptui.estimation.funding import FundingEstimate, Open, forecast_funding
 from perptui.estimation.panel import Panel, build_panel, merge_by_coin
 from perptui.estimation.recursion import divided, ewma
-from perptui.estimation.regime import forecast_regime
+from perptui.estimation.regime import RegimePath, forecast_regime, label_hours
 from perptui.estimation.returns import Drift, forecast_drift
 from perptui.estimation.volatility import MODELS, VarianceForecasts, forecast_variances
 from perptui.history.dataset import History
@@ -57,7 +57,8 @@ class MarketView:
     """What the bars say at one hour for one strategy.
 
     `owner` (N,) is the coin of each contract; `daily_variance` (D, N) and `coin_variance` (D, C)
-    are the forecasts in use; `book` (24·D,) the equal-weight book's hourly returns.
+    are the forecasts in use; `regime` is of the equal-weight book of coins, `book_volatility` its
+    annualised forecast.
     """
 
     gathered: tuple[Gathered, ...]
@@ -70,7 +71,7 @@ class MarketView:
     correlation: Correlation
     own_variance: FloatArray
     drift: Drift
-    book: FloatArray
+    regime: RegimePath
     book_volatility: float
     track: VolatilityTrack
 
@@ -162,7 +163,7 @@ def market_view(
         correlation,
         basis_variance(panel, horizon),
         drift,
-        book,
+        label_hours(book),
         _book_volatility(coin_variance[-1], correlation.matrix),
         track,
     )
@@ -252,7 +253,7 @@ def compose_estimates(job: EstimateJob, view: MarketView) -> Estimates:
         correlation=_rows_of(correlation_of(sigma)),
         covariance=_rows_of(sigma),
         regime=forecast_regime(
-            view.book, view.panel.end_ms, view.book_volatility, strategy, job.exposure_before
+            view.regime, view.panel.end_ms, view.book_volatility, strategy, job.exposure_before
         ),
         track=view.track,
         models=_scores(view.variances, combined=strategy.combined_volatility),
