@@ -16,21 +16,20 @@ from perptui.model.clock import HOUR_MS
 from perptui.model.money import ZERO
 from perptui.model.order import Side
 from perptui.risk.margin import float_tiers, initial_margin, maintenance
-from perptui.simulator.accounts import MarginAccount, booked
-from perptui.simulator.book import Books, within
+from perptui.simulator.accounts import MarginAccount
+from perptui.simulator.book import Books
 from perptui.simulator.contracts import ContractRules
 from perptui.simulator.funding import settle
 from perptui.simulator.liquidation import Liquidator
 from perptui.simulator.market import Market
+from perptui.simulator.matching import check_immediate, match_resting, match_taking
 from perptui.simulator.orders import (
     OPEN,
     Order,
     OrderRequest,
-    OrderType,
     Reason,
     Refused,
     Status,
-    TimeInForce,
     Trade,
 )
 from perptui.simulator.path import GRID_MS
@@ -61,7 +60,7 @@ class Exchange:
     rules : dict of str to ContractRules
         One per symbol of the market.
     equity : Decimal
-        The opening wallet, USD.
+        The opening wallet, USD; 0 where a book is opened first.
     start_ms : int
         Venue time at which the exchange opens.
     """
@@ -74,7 +73,8 @@ class Exchange:
         self.books = Books(market, rules)
         self.now_ms = start_ms // GRID_MS * GRID_MS
         self.account = MarginAccount(ZERO)
-        self.account.book(self.now_ms, "TRANSFER", "", equity)
+        if equity:
+            self.account.book(self.now_ms, "TRANSFER", "", equity)
         self.liquidator = Liquidator(rules)
         self.float_tiers = {symbol: float_tiers(r.tiers) for symbol, r in rules.items()}
         self.resting: dict[int, Order] = {}
@@ -165,7 +165,7 @@ class Exchange:
         if self.account.open_holdings() and self.equity() <= self.maintenance():
             self.liquidator.liquidate(self)
         for order in list(self.resting.values()):
-            self._match_resting(order)
+            match_resting(self, order)
 
     # ------------------------------------------------------------------ orders
 
@@ -187,9 +187,9 @@ class Exchange:
         request = self._reduced(request)
         order = Order(0, request, request.client_id, self.now_ms, self.now_ms)
         self._check_margin(order, rules, mark)
-        self._check_immediate(order, rules, mark)
+        check_immediate(self, order)
         self._register(order)
-        self._match_taking(order)
+        match_taking(self, order)
         return order
 
     def _rules_of(self, symbol: str) -> ContractRules:
@@ -234,21 +234,6 @@ class Exchange:
             price = self.books.touch(order.request.symbol, order.request.side, self.now_ms)
         return max(ZERO, (price - mark) * order.signed_remaining)
 
-    def _check_immediate(self, order: Order, rules: ContractRules, mark: Decimal) -> None:
-        request = order.request
-        touch = self.books.touch(request.symbol, request.side, self.now_ms)
-        if request.kind is OrderType.MARKET:
-            if not mark * (1 - rules.band) <= touch <= mark * (1 + rules.band):
-                raise Refused(Reason.PERCENT_PRICE)
-            return
-        limit = self._limit(order)
-        if request.time_in_force is TimeInForce.GTX and within(request.side, touch, limit):
-            raise Refused(Reason.POST_ONLY)
-        if request.time_in_force is TimeInForce.FOK:
-            there = self.books.available(request.symbol, request.side, limit, self.now_ms)
-            if there < request.quantity:
-                raise Refused(Reason.FILL_OR_KILL)
-
     def _register(self, order: Order) -> None:
         order.id = self._take_id()
         order.client_id = order.client_id or f"auto{order.id}"
@@ -263,57 +248,6 @@ class Exchange:
     def _take_id(self) -> int:
         self._next_id += 1
         return self._next_id
-
-    def _limit(self, order: Order) -> Decimal:
-        if order.request.price is not None:
-            return order.request.price
-        rules = self.rules[order.request.symbol]
-        away = rules.band if order.request.side is Side.BUY else -rules.band
-        return self.mark(order.request.symbol) * (1 + away)
-
-    def _match_taking(self, order: Order) -> None:
-        request, limit = order.request, self._limit(order)
-        fills = []
-        left = order.remaining
-        for price, there in self.books.levels(request.symbol, request.side, self.now_ms):
-            if left <= 0 or not within(request.side, price, limit):
-                break
-            fills.append((price, min(left, there)))
-            left -= fills[-1][1]
-        for price, quantity in fills:
-            self._fill(order, quantity, price, maker=False)
-        if order.status is Status.FILLED:
-            return
-        if request.kind is OrderType.LIMIT and request.time_in_force in {
-            TimeInForce.GTC,
-            TimeInForce.GTX,
-        }:
-            self.resting[order.id] = order
-        else:
-            order.status = Status.EXPIRED
-
-    def _match_resting(self, order: Order) -> None:
-        if order.id not in self.resting:
-            return
-        request, limit = order.request, self._limit(order)
-        there = self.books.available(request.symbol, request.side, limit, self.now_ms)
-        quantity = min(order.remaining, there)
-        if request.reduce_only:
-            held = self.account.quantity(request.symbol)
-            against = -held if request.side is Side.BUY else held
-            if against <= 0:
-                self._close(order, Status.EXPIRED)
-                return
-            quantity = min(quantity, against)
-        if quantity > 0:
-            self._fill(order, quantity, limit, maker=True)
-
-    def _fill(self, order: Order, quantity: Decimal, price: Decimal, maker: bool) -> None:
-        request = order.request
-        rules = self.rules[request.symbol]
-        self.books.take(request.symbol, request.side, quantity, self.now_ms)
-        rate = rules.maker_fee if maker else rules.taker_fee
-        self.execute(order, quantity, price, booked(quantity * price * rate), maker)
 
     def execute(
         self, order: Order, quantity: Decimal, price: Decimal, fee: Decimal, maker: bool
@@ -379,7 +313,7 @@ class Exchange:
         """
         for order in self.resting_in(symbol):
             if order.id == order_id or (order_id is None and order.client_id == client_id):
-                self._close(order, Status.CANCELED)
+                self.close_order(order, Status.CANCELED)
                 return order
         raise Refused(Reason.UNKNOWN_CANCEL)
 
@@ -387,10 +321,11 @@ class Exchange:
         """Cancel the open orders in `symbol`, or all of them, and return them."""
         found = list(self.resting.values()) if symbol is None else self.resting_in(symbol)
         for order in found:
-            self._close(order, Status.CANCELED)
+            self.close_order(order, Status.CANCELED)
         return found
 
-    def _close(self, order: Order, status: Status) -> None:
+    def close_order(self, order: Order, status: Status) -> None:
+        """Take an open order from the book, with the status it ends in."""
         order.status = status
         order.updated_ms = self.now_ms
         del self.resting[order.id]

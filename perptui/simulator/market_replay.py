@@ -110,7 +110,7 @@ def _series(directory: Path, symbol: str, bars: dict[str, Any], oldest_ms: int) 
     traded = np.zeros(length, bool)
     traded[rows] = True
     close = _filled(rows, bars["close"][keep], length)
-    prices = {}
+    prices: dict[str, Any] = {}
     for name in ("open", "high", "low"):
         prices[name] = close.copy()
         prices[name][rows] = bars[name][keep]

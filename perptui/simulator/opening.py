@@ -82,9 +82,7 @@ def open_book(exchange: Exchange, opening: Opening, equity: Decimal) -> None:
     entries = _demo(exchange, equity) if opening.demo else _from_file(exchange, opening)
     for symbol, quantity, entry in entries:
         exchange.account.trade(symbol, quantity, entry, Decimal(0), exchange.now_ms, 0)
-    unrealised = exchange.equity() - exchange.account.wallet
-    if unrealised:
-        exchange.account.book(exchange.now_ms, "TRANSFER", "", -unrealised)
+    exchange.account.book(exchange.now_ms, "TRANSFER", "", equity - exchange.equity())
     if exchange.initial() > exchange.equity():
         raise InputError(
             f"expected a book whose initial margin fits {equity} USD, was "

@@ -11,7 +11,6 @@ import msgspec
 from perptui.model.clock import Clock, parse_iso
 from perptui.model.errors import InputError
 from perptui.model.instrument import HISTORY_FOLDERS
-from perptui.model.money import ZERO
 from perptui.simulator.clock import MarketClock
 from perptui.simulator.contracts import load_contracts, rules_for
 from perptui.simulator.exchange import Exchange

@@ -29,9 +29,17 @@ class WireReply(msgspec.Struct, frozen=True):
 class Wire(Protocol):
     """A venue's protocol in front of the exchange."""
 
-    name: str
-    hosts: tuple[str, ...]
     speed: float
+
+    @property
+    def name(self) -> str:
+        """Id of the venue in ccxt."""
+        ...
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Host names that the venue's clients call."""
+        ...
 
     def handle(self, request: WireRequest) -> WireReply:
         """Answer one request at the exchange's present moment."""

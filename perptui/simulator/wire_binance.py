@@ -15,6 +15,7 @@ from perptui.simulator.wire_binance_errors import WireError, from_refusal
 from perptui.simulator.wire_binance_market import MarketEndpoints
 from perptui.simulator.wire_binance_orders import OrderEndpoints
 from perptui.simulator.wire_binance_params import Credentials, Params
+from perptui.simulator.wire_binance_settings import SettingsEndpoints
 
 Handler = Callable[[Params], Any]
 
@@ -53,7 +54,8 @@ class BinanceWire:
         self._throttle = Throttle(clock)
         self.market = MarketEndpoints(exchange)
         self.account = AccountEndpoints(exchange)
-        self.orders = OrderEndpoints(exchange, self.account)
+        self.settings = SettingsEndpoints(exchange)
+        self.orders = OrderEndpoints(exchange, self.settings)
         self._routes = self._public() | self._signed() | self._trading()
 
     def handle(self, request: WireRequest) -> WireReply:
@@ -100,7 +102,7 @@ class BinanceWire:
         return routes
 
     def _signed(self) -> dict[tuple[str, str], Route]:
-        account = self.account
+        account, settings = self.account, self.settings
         rows: dict[tuple[str, str], tuple[Handler, int]] = {
             ("GET", "v3/account"): (account.account_v3, 5),
             ("GET", "v2/account"): (account.account_v2, 5),
@@ -108,15 +110,15 @@ class BinanceWire:
             ("GET", "v2/balance"): (account.balance, 5),
             ("GET", "v3/positionRisk"): (account.position_risk_v3, 5),
             ("GET", "v2/positionRisk"): (account.position_risk_v2, 5),
-            ("GET", "v1/leverageBracket"): (account.leverage_bracket, 1),
-            ("POST", "v1/leverage"): (account.set_leverage, 1),
-            ("POST", "v1/marginType"): (account.set_margin_type, 1),
-            ("GET", "v1/positionSide/dual"): (account.dual_side_mode, 30),
-            ("POST", "v1/positionSide/dual"): (account.set_dual_side, 1),
-            ("GET", "v1/multiAssetsMargin"): (account.multi_assets, 30),
-            ("GET", "v1/accountConfig"): (account.account_config, 5),
-            ("GET", "v1/symbolConfig"): (account.symbol_config, 5),
-            ("GET", "v1/commissionRate"): (account.commission_rate, 20),
+            ("GET", "v1/leverageBracket"): (settings.leverage_bracket, 1),
+            ("POST", "v1/leverage"): (settings.set_leverage, 1),
+            ("POST", "v1/marginType"): (settings.set_margin_type, 1),
+            ("GET", "v1/positionSide/dual"): (settings.dual_side_mode, 30),
+            ("POST", "v1/positionSide/dual"): (settings.set_dual_side, 1),
+            ("GET", "v1/multiAssetsMargin"): (settings.multi_assets, 30),
+            ("GET", "v1/accountConfig"): (settings.account_config, 5),
+            ("GET", "v1/symbolConfig"): (settings.symbol_config, 5),
+            ("GET", "v1/commissionRate"): (settings.commission_rate, 20),
             ("GET", "v1/userTrades"): (account.user_trades, 5),
             ("GET", "v1/income"): (account.income, 30),
         }

@@ -1,4 +1,4 @@
-"""Signed reads and settings of a Binance USD-M account."""
+"""Signed reads of a Binance USD-M account."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ from perptui.model.clock import DAY_MS
 from perptui.model.money import ZERO, plain
 from perptui.model.order import Side
 from perptui.risk.liquidation import liquidation_price
-from perptui.risk.margin import notional_allowed
 from perptui.simulator.accounts import Booking
 from perptui.simulator.contracts import QUOTE
 from perptui.simulator.exchange import Exchange
 from perptui.simulator.orders import Trade
-from perptui.simulator.wire_binance_errors import WireError, invalid
+from perptui.simulator.wire_binance_errors import WireError
 from perptui.simulator.wire_binance_market import fixed
 from perptui.simulator.wire_binance_params import Params
+from perptui.simulator.wire_binance_settings import largest_notional
 
-UNLIMITED = "1000000000000"
 T = TypeVar("T", Trade, Booking)
 
 
 class AccountEndpoints:
-    """Balance, positions, brackets, trades, income, leverage and modes."""
+    """Balance, positions, trades and income."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.dual_side = False
 
     @property
     def listed(self) -> tuple[str, ...]:
@@ -178,7 +176,7 @@ class AccountEndpoints:
             "isolated": False,
             "entryPrice": numbers["entry"],
             "breakEvenPrice": numbers["entry"],
-            "maxNotional": self._largest(symbol),
+            "maxNotional": largest_notional(self.exchange, symbol),
             "bidNotional": bids,
             "askNotional": asks,
         }
@@ -188,11 +186,6 @@ class AccountEndpoints:
         for order in self.exchange.resting_in(symbol):
             sums[order.request.side] += order.remaining * (order.request.price or ZERO)
         return plain(sums[Side.BUY]), plain(sums[Side.SELL])
-
-    def _largest(self, symbol: str) -> str:
-        leverage = self.exchange.account.leverage_of(symbol)
-        bound = notional_allowed(leverage, self.exchange.rules[symbol].tiers)
-        return UNLIMITED if bound is None else plain(bound)
 
     def position_risk_v3(self, params: Params) -> Any:
         """Answer open positions, and contracts with open orders."""
@@ -209,7 +202,7 @@ class AccountEndpoints:
             risk = self._risk(name, self._numbers(name))
             risk |= {
                 "leverage": plain(self.exchange.account.leverage_of(name)),
-                "maxNotionalValue": self._largest(name),
+                "maxNotionalValue": largest_notional(self.exchange, name),
                 "marginType": "cross",
                 "isAutoAddMargin": "false",
             }
@@ -249,113 +242,6 @@ class AccountEndpoints:
             sum((exchange.maintenance_of(s) for s in others), ZERO),
         )
         return "0" if price is None else fixed(price, 8)
-
-    # ------------------------------------------------------------------ settings
-
-    def leverage_bracket(self, params: Params) -> Any:
-        """Answer the maintenance schedules."""
-        symbol = params.optional_symbol(self.listed)
-        return [
-            {"symbol": s, "notionalCoef": 1, "brackets": self._brackets(s)}
-            for s in (self.listed if symbol is None else (symbol,))
-        ]
-
-    def _brackets(self, symbol: str) -> list[dict[str, Any]]:
-        tiers = self.exchange.rules[symbol].tiers
-        return [
-            {
-                "bracket": number,
-                "initialLeverage": int(tier.max_leverage),
-                "notionalCap": int(UNLIMITED if tier.cap_usd is None else tier.cap_usd),
-                "notionalFloor": int(tier.floor_usd),
-                "maintMarginRatio": float(tier.rate),
-                "cum": float(tier.deduction_usd),
-            }
-            for number, tier in enumerate(tiers, start=1)
-        ]
-
-    def set_leverage(self, params: Params) -> Any:
-        """Set the leverage of a contract."""
-        symbol = params.symbol(self.listed)
-        leverage = params.integer("leverage")
-        if leverage is None:
-            raise invalid("leverage")
-        self.exchange.set_leverage(symbol, Decimal(leverage))
-        return {
-            "symbol": symbol,
-            "leverage": leverage,
-            "maxNotionalValue": self._largest(symbol),
-        }
-
-    def set_margin_type(self, params: Params) -> Any:
-        """Refuse: the account is a cross-margin one."""
-        params.symbol(self.listed)
-        kind = params.text("marginType")
-        if kind == "CROSSED":
-            raise WireError(-4046, "No need to change margin type.")
-        if kind == "ISOLATED":
-            raise WireError(
-                -4168, "Unable to adjust to isolated-margin mode under the Multi-Assets mode."
-            )
-        raise invalid("marginType")
-
-    def dual_side_mode(self, params: Params) -> Any:
-        """Answer whether the account is in hedge mode."""
-        return {"dualSidePosition": self.dual_side}
-
-    def set_dual_side(self, params: Params) -> Any:
-        """Change the position mode, where nothing is open."""
-        params.text("dualSidePosition")
-        wanted = params.flag("dualSidePosition")
-        if wanted == self.dual_side:
-            raise WireError(-4059, "No need to change position side.")
-        if self.exchange.resting:
-            raise WireError(-4067, "Position side cannot be changed if there exists open orders.")
-        if self.exchange.account.open_holdings():
-            raise WireError(-4068, "Position side cannot be changed if there exists position.")
-        self.dual_side = wanted
-        return {"code": 200, "msg": "success"}
-
-    def multi_assets(self, params: Params) -> Any:
-        """Answer that only the quote asset is collateral."""
-        return {"multiAssetsMargin": False}
-
-    def account_config(self, params: Params) -> Any:
-        """Answer the account's permissions and modes."""
-        return {
-            "feeTier": 0,
-            "canTrade": True,
-            "canDeposit": True,
-            "canWithdraw": False,
-            "dualSidePosition": self.dual_side,
-            "updateTime": 0,
-            "multiAssetsMargin": False,
-            "tradeGroupId": -1,
-        }
-
-    def symbol_config(self, params: Params) -> Any:
-        """Answer leverage and margin mode by contract."""
-        symbol = params.optional_symbol(self.listed)
-        return [
-            {
-                "symbol": s,
-                "marginType": "CROSSED",
-                "isAutoAddMargin": False,
-                "leverage": int(self.exchange.account.leverage_of(s)),
-                "maxNotionalValue": self._largest(s),
-            }
-            for s in (self.listed if symbol is None else (symbol,))
-        ]
-
-    def commission_rate(self, params: Params) -> Any:
-        """Answer the fees of a contract."""
-        symbol = params.symbol(self.listed)
-        rules = self.exchange.rules[symbol]
-        return {
-            "symbol": symbol,
-            "makerCommissionRate": fixed(rules.maker_fee, 6),
-            "takerCommissionRate": fixed(rules.taker_fee, 6),
-        }
 
     # ------------------------------------------------------------------ history
 

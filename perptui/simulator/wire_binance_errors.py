@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from perptui.simulator.orders import Reason, Refused
 from perptui.simulator.wire import WireReply, json_reply
 
@@ -15,9 +17,13 @@ class WireError(Exception):
         self.message = message
         self.status = status
 
+    def payload(self) -> dict[str, Any]:
+        """Return the body in the venue's shape."""
+        return {"code": self.code, "msg": self.message}
+
     def reply(self) -> WireReply:
-        """Return the reply in the venue's shape."""
-        return json_reply({"code": self.code, "msg": self.message}, self.status)
+        """Return the whole reply in the venue's shape."""
+        return json_reply(self.payload(), self.status)
 
 
 REFUSALS = {

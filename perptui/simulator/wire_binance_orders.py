@@ -19,10 +19,10 @@ from perptui.simulator.orders import (
     Status,
     TimeInForce,
 )
-from perptui.simulator.wire_binance_account import AccountEndpoints
 from perptui.simulator.wire_binance_errors import WireError, from_refusal, invalid, missing
 from perptui.simulator.wire_binance_market import fixed
 from perptui.simulator.wire_binance_params import Params
+from perptui.simulator.wire_binance_settings import SettingsEndpoints
 
 CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 FORGOTTEN_MS = 3 * DAY_MS
@@ -33,9 +33,9 @@ CANCEL_BATCH_MAX = 10
 class OrderEndpoints:
     """Placing, querying and cancelling."""
 
-    def __init__(self, exchange: Exchange, account: AccountEndpoints) -> None:
+    def __init__(self, exchange: Exchange, settings: SettingsEndpoints) -> None:
         self.exchange = exchange
-        self._account = account
+        self._settings = settings
 
     @property
     def listed(self) -> tuple[str, ...]:
@@ -64,10 +64,9 @@ class OrderEndpoints:
             try:
                 answers.append(self.place(Params({k: str(v) for k, v in item.items()})))
             except WireError as error:
-                answers.append({"code": error.code, "msg": error.message})
+                answers.append(error.payload())
             except Refused as refused:
-                error = from_refusal(refused)
-                answers.append({"code": error.code, "msg": error.message})
+                answers.append(from_refusal(refused).payload())
         return answers
 
     def _request(self, params: Params) -> OrderRequest:
@@ -109,7 +108,7 @@ class OrderEndpoints:
         side = params.optional("positionSide") or "BOTH"
         if side not in {"BOTH", "LONG", "SHORT"}:
             raise WireError(-4060, "Invalid position side.")
-        if self._account.dual_side or side != "BOTH":
+        if self._settings.dual_side or side != "BOTH":
             raise WireError(-4061, "Order's position side does not match user's setting.")
 
     # ------------------------------------------------------------------ queries
@@ -206,8 +205,7 @@ class OrderEndpoints:
             try:
                 answers.append(self.row(self.exchange.cancel(symbol, order_id, name)))
             except Refused as refused:
-                error = from_refusal(refused)
-                answers.append({"code": error.code, "msg": error.message})
+                answers.append(from_refusal(refused).payload())
         return answers
 
     def countdown(self, params: Params) -> Any:
