@@ -158,13 +158,14 @@ class Backfill:
         ask = venue.bars if one.kind == "1h" else venue.mark_bars
         found: list[Bar] = []
         while since + HOUR_MS <= self._clock.utc_ms():
+            # A venue may give fewer a page than asked for: only an empty one is the end.
             limit = min(PAGE, (self._clock.utc_ms() - since) // HOUR_MS + 2)
             page = (await ask(one.instrument.id, since, limit)).value
             new = [bar for bar in page if bar.ts_ms >= since]
-            found += new
-            if len(new) < limit - 2 or not new:
+            if not new:
                 break
-            since = new[-1].ts_ms + 1
+            found += new
+            since = new[-1].ts_ms + HOUR_MS
         return found
 
     async def _settlements(self, one: Series, since: int) -> list[FundingSettlement]:
@@ -173,9 +174,9 @@ class Backfill:
         while True:
             page = (await venue.funding_history(one.instrument.id, since, FUNDING_PAGE)).value
             new = [row for row in page if row.ts_ms >= since]
-            found += new
-            if len(new) < FUNDING_PAGE:
+            if not new:
                 return found
+            found += new
             since = new[-1].ts_ms + 1
 
     async def _until_next_bar(self) -> None:
