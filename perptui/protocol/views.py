@@ -311,6 +311,8 @@ class LegProgress(Record, frozen=True):
     average_price: Decimal | None
     state: str
     note: str = ""
+    shortfall_usd: Decimal | None = None
+    """What the fills so far cost against the marks of the ticket, positive is a cost."""
 
 
 class TicketView(Record, frozen=True):

@@ -1,4 +1,4 @@
-"""The terminal's application: one attachment to a desk, one screen, painted at most twice a second."""
+"""The application: one attachment to a desk, one screen, painted at most twice a second."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
@@ -107,9 +107,7 @@ class DeskApp(App[int]):
     @property
     def desk_screen(self) -> DeskScreen:
         """The desk, under whatever stands on it."""
-        screen = self.screen_stack[0]
-        assert isinstance(screen, DeskScreen)  # noqa: S101
-        return screen
+        return cast(DeskScreen, self.screen_stack[0])
 
     def on_mount(self) -> None:
         """Attach, watch signals, keep ages true."""
@@ -223,6 +221,14 @@ class DeskApp(App[int]):
         if reply.text or not reply.ok:
             self.showing.notice(reply.text or "the desk said no", "info" if reply.ok else "warn")
             self.tick()
+
+    def ask_for_ticket(self, intent: Intent, then: Callable[[bool, str], None]) -> None:
+        """Send an intent and hand its answer to `then`."""
+        self._start(self._asked_for_ticket(intent, then))
+
+    async def _asked_for_ticket(self, intent: Intent, then: Callable[[bool, str], None]) -> None:
+        reply = await self.answer(intent)
+        then(reply.ok, reply.text)
 
     def edit_target(self, identifier: str, weight: float) -> None:
         """Ask for a target; while one is being solved only the latest of each waits."""

@@ -24,7 +24,7 @@ def report_of(error: BaseException) -> str:
 
 
 def write_report(error: BaseException, folder: Path | None) -> Path | None:
-    """Write the report into `folder` (0600), else the temporary directory; None when neither takes it."""
+    """Write the report (0600) into `folder`, else the temporary directory; None where neither."""
     for place in (folder, Path(tempfile.gettempdir())):
         if place is None:
             continue

@@ -1,4 +1,4 @@
-"""Figures as a trader reads them: signs, thousands, percents, ages. Unknown is "·", never a zero."""
+"""Figures as a trader reads them: signs, thousands, percents, ages. Unknown is "·", never zero."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def price(value: Number | None) -> str:
         return UNKNOWN
     if value == 0:
         return "0"
-    digits = 5 - floor(log10(abs(value)))
+    digits = 5 - floor(log10(abs(float(value))))
     return number(value, min(max(digits, 1), 10))
 
 

@@ -1,7 +1,7 @@
 """A table by lines: header, cursor, zebra, sort, filter, fixed columns, right-aligned figures.
 
-The grid only lays out text; `perptui.tui.picture` repaints the cells that differ. Rows are formatted
-once and again only when they change, and only those in sight.
+The grid only lays out text; `perptui.tui.picture` repaints the cells that differ. Rows are
+formatted once and again only when they change, and only those in sight.
 """
 
 from __future__ import annotations
@@ -327,7 +327,7 @@ class Grid(Generic[Row]):
             spans.append((align(column.name, widths[index]) + " " * gap, role))
         if len(order) == len(widths):
             return tuple(spans)
-        return (*fit(tuple(spans), width - 1), ("›", "dim"))
+        return (*fit(tuple(spans), width - 1), ("→", "dim"))
 
     def _line(
         self,

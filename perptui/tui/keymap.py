@@ -13,7 +13,7 @@ from textual.binding import Binding
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A binding: its id (also its action), its standard keys, what it does, its group in the help."""
+    """A binding: its id (and action), its standard keys, what it does, its group in the help."""
 
     id: str
     keys: str

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from textual.events import Resize
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -45,7 +44,6 @@ ASCII = str.maketrans(
         "≥": ">",
         "≤": "<",
         "…": "~",
-        "›": ">",
         "█": "#",
         "▏": "_",
         "σ": "s",
@@ -175,9 +173,9 @@ class Picture(Widget):
     DEFAULT_CSS = ""
 
     def __init__(
-        self, palette: Callable[[], Palette], *, ascii_only: bool = False, id: str | None = None
+        self, palette: Callable[[], Palette], *, ascii_only: bool = False, name: str | None = None
     ) -> None:
-        super().__init__(id=id)
+        super().__init__(id=name)
         self._palette = palette
         self._ascii = ascii_only
         self._lines: list[Line] = []
@@ -211,9 +209,6 @@ class Picture(Widget):
         """Draw every cell again, in the theme of the moment."""
         self._drawn = (-1, -1)
         self.refresh()
-
-    def _on_resize(self, event: Resize) -> None:
-        self._drawn = (-1, -1)
 
     def render_line(self, y: int) -> Strip:
         """Return line `y` as a strip of the theme's styles."""

@@ -1,4 +1,4 @@
-"""What this terminal shows: the desk's newest views, a frozen picture, and the state of the line."""
+"""What this terminal shows: the desk's newest views, a frozen picture, the state of the line."""
 
 from __future__ import annotations
 

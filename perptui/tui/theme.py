@@ -1,4 +1,4 @@
-"""Themes: TOML files in ``themes/`` and the user's own folder, as Textual themes and role styles."""
+"""Themes: TOML files in ``themes/`` and the user's own folder, as styles of roles."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class PanelWidget(Picture, can_focus=True):
     keys: tuple[tuple[str, str], ...] = ()
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
-        super().__init__(palette, ascii_only=showing.glyphs == "ascii", id=self.panel)
+        super().__init__(palette, ascii_only=showing.glyphs == "ascii", name=self.panel)
         self.showing = showing
         self.grid: Grid[Any] | None = None
         self.detail = False
@@ -128,7 +128,7 @@ class PanelWidget(Picture, can_focus=True):
         heading = f" {self.heading()} "
         room = width - 4 - len(heading)
         if corner and width_of(corner) + width_of(last) + 2 <= room:
-            last = corner + ((" ", border),) + last if last else corner
+            last = (*corner, (" ", border), *last) if last else corner
         if last:
             last = ((" ", border), *last, (" ", border))
         if width_of(last) > room:
@@ -213,4 +213,5 @@ def gain(value: figures.Number | None, digits: int = 0, *, arrowed: bool = False
         return unknown_cell()
     if not arrowed:
         return Cell(figures.signed(value, digits), gain_role(value))
-    return Cell(figures.number(abs(value), digits), gain_role(value), figures.arrow(value))
+    size = -value if value < 0 else value
+    return Cell(figures.number(size, digits), gain_role(value), figures.arrow(value))

@@ -27,7 +27,7 @@ WORDS = {
 
 
 def limit_name(name: str) -> str:
-    """Return a limit's name as a trader reads it: ``margin_ratio:binanceusdm`` is margin binance."""
+    """Return a limit's name as it is read: ``margin_ratio:binanceusdm`` is margin binance."""
     kind, _, of = name.partition(":")
     return f"{WORDS.get(kind, kind.replace('_', ' '))} {figures.venue(of)}".strip()
 

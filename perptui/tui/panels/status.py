@@ -62,9 +62,9 @@ class StatusLines(Picture):
     """One block of status lines; `which` is top or bottom."""
 
     def __init__(
-        self, showing: Showing, palette: Callable[[], Palette], id: str, tab: Callable[[], str]
+        self, showing: Showing, palette: Callable[[], Palette], name: str, tab: Callable[[], str]
     ) -> None:
-        super().__init__(palette, ascii_only=showing.glyphs == "ascii", id=id)
+        super().__init__(palette, ascii_only=showing.glyphs == "ascii", name=name)
         self.showing = showing
         self._tab = tab
 
@@ -189,7 +189,7 @@ class StatusLines(Picture):
                 tabs.append((f"[{digit}{name}]" if digit == chosen else f" {digit}{name}", role))
         pieces = [Piece(index, spans) for index, spans in enumerate(self._ages(wide=wide))]
         room = width - width_of(tuple(tabs)) - 1
-        return beside(tuple(tabs), packed(pieces, room) + ((" ", "text"),), width)
+        return beside(tuple(tabs), (*packed(pieces, room), (" ", "text")), width)
 
     def _ages(self, *, wide: bool) -> list[Line]:
         status = self.status
@@ -212,7 +212,7 @@ class StatusLines(Picture):
     # ---------------------------------------------------------------- line 3: state
 
     def state_line(self, width: int) -> Line:
-        """Return what is wrong first, then regime, breaches, the proposal, funding and collateral."""
+        """Return what is wrong first, then regime, breaches, proposal, funding, collateral."""
         pieces = [*self.alarms(), *self.outlook(), *self.carry(width)]
         return packed([Piece(index, piece) for index, piece in enumerate(pieces) if piece], width)
 

@@ -56,6 +56,7 @@ class DeskScreen(DeskActions):
         self._plan = DeskLayout()
         palette = desk_app.palette_now
         showing = self.showing
+        self._rebalance = RebalancePanel(showing, palette)
         self.panels: dict[str, PanelWidget] = {
             kind.panel: kind(showing, palette)
             for kind in (
@@ -110,9 +111,7 @@ class DeskScreen(DeskActions):
 
     def rebalance_panel(self) -> RebalancePanel:
         """Return the rebalance panel."""
-        panel = self.panels["rebalance"]
-        assert isinstance(panel, RebalancePanel)  # noqa: S101
-        return panel
+        return self._rebalance
 
     def show_view(self, digit: str) -> None:
         """Show one panel alone, or the whole desk."""
@@ -208,7 +207,7 @@ class DeskScreen(DeskActions):
         elif self.line is not None:
             taken = self._type_line(self.line, event)
         elif self.rebalance_panel().editor is not None:
-            taken = self._type_target(event)
+            taken = self._type_target(self.rebalance_panel(), event)
         else:
             return
         if taken:
@@ -239,9 +238,7 @@ class DeskScreen(DeskActions):
         panel.repaint()
         return True
 
-    def _type_target(self, event: Key) -> bool:
-        panel = self.rebalance_panel()
-        assert panel.editor is not None  # noqa: S101
+    def _type_target(self, panel: RebalancePanel, event: Key) -> bool:
         if event.key == "escape":
             panel.stop_editing()
         elif event.key == "enter":
@@ -252,7 +249,7 @@ class DeskScreen(DeskActions):
                 identifier = panel.editing
                 panel.stop_editing()
                 self.edit_target(identifier, weight)
-        else:
+        elif panel.editor is not None:
             panel.editor.key(event.key, event.character)
         panel.repaint()
         return True

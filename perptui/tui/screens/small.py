@@ -32,7 +32,7 @@ class TooSmall(Picture):
     """Covers the screen while it is too small for figures to be read in full."""
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
-        super().__init__(palette, ascii_only=showing.glyphs == "ascii", id=TOO_SMALL)
+        super().__init__(palette, ascii_only=showing.glyphs == "ascii", name=TOO_SMALL)
         self.showing = showing
 
     def draw(self, width: int, height: int) -> list[Line]:
@@ -46,7 +46,7 @@ class Footer(Picture):
     def __init__(
         self, showing: Showing, palette: Callable[[], Palette], keymap: dict[str, str]
     ) -> None:
-        super().__init__(palette, ascii_only=showing.glyphs == "ascii", id=FOOTER)
+        super().__init__(palette, ascii_only=showing.glyphs == "ascii", name=FOOTER)
         self._keymap = keymap
 
     def draw(self, width: int, height: int) -> list[Line]:
