@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perptui.history.clean import clean, missing_hours, spikes, summary
+from perptui.model.clock import HOUR_MS
+
+NOON = 1_722_859_200_000  # 2024-08-05T12:00Z
+
+
+def bars(count: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    ts = NOON + HOUR_MS * np.arange(count, dtype=np.int64)
+    close = 100.0 + np.arange(count)
+    table = {
+        "open": close - 0.5,
+        "high": close + 1.0,
+        "low": close - 1.0,
+        "close": close.copy(),
+        "volume": np.full(count, 7.0),
+    }
+    return ts, table
+
+
+def test_a_sound_series_is_left_alone() -> None:
+    ts, table = bars(5)
+    cleaned = clean(ts, table, HOUR_MS)
+    np.testing.assert_array_equal(cleaned.ts_ms, ts)
+    np.testing.assert_array_equal(cleaned.table["close"], table["close"])
+    assert cleaned.dropped == ()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("volume", np.nan, "a value that is not a number"),
+        ("close", np.inf, "a value that is not a number"),
+        ("low", -1.0, "a price that is not positive"),
+        ("close", 250.0, "open or close outside of low and high"),
+        ("high", 90.0, "open or close outside of low and high"),
+    ],
+)
+def test_an_impossible_row_is_dropped_with_its_reason(
+    column: str, value: float, reason: str
+) -> None:
+    ts, table = bars(5)
+    table[column][2] = value
+    cleaned = clean(ts, table, HOUR_MS)
+    assert [(row.ts_ms, row.reason) for row in cleaned.dropped] == [(int(ts[2]), reason)]
+    np.testing.assert_array_equal(cleaned.ts_ms, np.delete(ts, 2))
+
+
+def test_a_stamp_between_two_bars_is_dropped_but_funding_may_settle_at_any_time() -> None:
+    ts, table = bars(3)
+    ts[1] += 60_000
+    assert clean(ts, table, HOUR_MS).dropped[0].reason == "a stamp between two bars"
+    assert clean(ts, table, 0).dropped == ()
+
+
+def test_the_first_of_two_rows_of_a_stamp_is_kept_unless_it_is_bad() -> None:
+    ts, table = bars(4)
+    ts[2] = ts[1]
+    cleaned = clean(ts, table, HOUR_MS)
+    assert cleaned.table["close"].tolist() == [100.0, 101.0, 103.0]
+    assert cleaned.dropped[0].reason == "a stamp that is there already"
+    table["close"][1] = np.nan
+    assert clean(ts, table, HOUR_MS).table["close"].tolist() == [100.0, 102.0, 103.0]
+
+
+def test_a_funding_interval_must_be_whole_hours() -> None:
+    ts = NOON + 8 * HOUR_MS * np.arange(3, dtype=np.int64)
+    table = {"funding_rate": np.array([1e-4, 2e-4, 3e-4]), "interval_hours": np.array([8, 0.5, 4])}
+    cleaned = clean(ts, table, 0)
+    assert cleaned.table["funding_rate"].tolist() == [1e-4, 3e-4]
+    assert cleaned.dropped[0].reason == "an interval that is no whole hour"
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.floats(-1, 5)), max_size=30), st.integers(0, 12))
+def test_cutting_before_cleaning_and_after_agree(rows: list[tuple[int, float]], cut: int) -> None:
+    ts = NOON + HOUR_MS * np.array([hour for hour, _ in rows], dtype=np.int64)
+    price = np.array([value for _, value in rows], dtype=np.float64)
+    end = NOON + HOUR_MS * cut
+    whole = clean(ts, {"mark_price": price}, HOUR_MS)
+    early = clean(ts[ts <= end], {"mark_price": price[ts <= end]}, HOUR_MS)
+    kept = whole.ts_ms <= end
+    np.testing.assert_array_equal(whole.ts_ms[kept], early.ts_ms)
+    np.testing.assert_array_equal(whole.table["mark_price"][kept], early.table["mark_price"])
+    assert summary("s", whole.dropped, end) == summary("s", early.dropped, end)
+
+
+def test_the_summary_counts_rows_by_reason_and_names_the_first() -> None:
+    ts, table = bars(6)
+    table["close"][[1, 4]] = np.nan
+    lines = summary("binance/BTCUSDT-1h", clean(ts, table, HOUR_MS).dropped, int(ts[-1]))
+    assert lines == (
+        "binance/BTCUSDT-1h: 2 row(s) left out for a value that is not a number, "
+        "first 2024-08-05T13:00:00Z",
+    )
+
+
+def test_a_spike_is_off_both_neighbours_the_same_way() -> None:
+    assert spikes(np.array([100.0, 350.0, 101.0, 99.0])).tolist() == [False, True, False, False]
+    assert spikes(np.array([100.0, 30.0, 101.0])).tolist() == [False, True, False]
+    # A crash that stays is a price; the last bar has nobody to confirm it.
+    assert not spikes(np.array([100.0, 30.0, 31.0, 29.0])).any()
+    assert not spikes(np.array([100.0, 101.0, 350.0])).any()
+    assert not spikes(np.array([100.0, 350.0])).any()
+
+
+def test_missing_hours_count_what_is_not_there_since_the_series_began() -> None:
+    ts = NOON + HOUR_MS * np.array([0, 1, 5, 6], dtype=np.int64)
+    assert missing_hours(ts, HOUR_MS, NOON, NOON + 7 * HOUR_MS) == 3
+    assert missing_hours(ts, HOUR_MS, NOON - 50 * HOUR_MS, NOON + 7 * HOUR_MS) == 3
+    assert missing_hours(ts, HOUR_MS, NOON + 5 * HOUR_MS, NOON + 9 * HOUR_MS) == 2
+    assert missing_hours(ts[:0], HOUR_MS, NOON, NOON + 4 * HOUR_MS) == 4
