@@ -42,7 +42,8 @@ class SimulatedState(msgspec.Struct, frozen=True):
     """What a simulated venue says of itself.
 
     `speed` is venue seconds per monotonic second; `market` is "generated" or "history";
-    `start_ms` and `end_ms` bound the replay (`end_ms` None: open-ended).
+    `start_ms` and `end_ms` bound the replay (`end_ms` None: open-ended); `label` is what a screen
+    must say of it, `detail` more words.
     """
 
     utc_ms: int
@@ -51,6 +52,8 @@ class SimulatedState(msgspec.Struct, frozen=True):
     start_ms: int
     end_ms: int | None = None
     seed: int | None = None
+    label: str = ""
+    detail: str = ""
 
 
 class SimulatedControl(Protocol):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from perptui.model.errors import RateLimited, VenueError, VenueRejected
-from perptui.model.money import plain
+from perptui.model.money import decimal_of, plain
 from perptui.model.order import LegState, OrderIntent, OrderReport, Outcome
 from perptui.venues import parse_account
 from perptui.venues import wire_binance as wire
 from perptui.venues.base import Reading
 from perptui.venues.binance_link import BinanceLink
 from perptui.venues.classify import classify
+from perptui.venues.markets_binance import NAME
 
 NO_SUCH_ORDER = "-2013"
 CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
@@ -43,7 +43,7 @@ class BinanceOrders(BinanceLink):
         except VenueRejected as error:
             if error.code != NO_SUCH_ORDER:
                 raise
-            return Reading(None, None, self._clock.monotonic(), call)
+            return Reading(None, None, self._clock.monotonic(), f"{NAME} {call}")
         report = parse_account.requested(
             row, identifier, client_id, self._names, exchange.received_ms
         )
@@ -76,12 +76,13 @@ class BinanceOrders(BinanceLink):
         """Refuse what ccxt would round, or the venue could not name, before anything is sent."""
         if not CLIENT_ID.fullmatch(client_id):
             raise VenueRejected(f"expected a client id of the venue, was {client_id!r}", "LOCAL")
-        contracts, price = plain(intent.contracts), plain(intent.limit_price)
-        sent = self._exchange.amount_to_precision(symbol, contracts)
-        limit = self._exchange.price_to_precision(symbol, price)
-        if Decimal(sent) != intent.contracts or Decimal(limit) != intent.limit_price:
+        precision = self._exchange.market(symbol)["precision"]
+        step, tick = (decimal_of(precision[name], name) for name in ("amount", "price"))
+        on_step = intent.contracts > 0 and intent.contracts % step == 0
+        if not on_step or intent.limit_price <= 0 or intent.limit_price % tick != 0:
             raise VenueRejected(
-                f"expected steps and ticks of {symbol}, was {contracts} at {price}; round first",
+                f"expected steps of {plain(step)} and ticks of {plain(tick)}, was "
+                f"{plain(intent.contracts)} at {plain(intent.limit_price)}; round first",
                 "LOCAL",
             )
 

@@ -75,6 +75,8 @@ class Caller:
     ) -> tuple[Exchange | None, str]:
         """Make one attempt to write; return what went over the wire and ccxt's own word for it.
 
+        The word is the error's class, and its whole text only where nothing went over the wire.
+
         Raises
         ------
         RateLimited
@@ -82,7 +84,9 @@ class Caller:
         """
         await asyncio.sleep(self._limiter.claim(1.0, cancel=cancel))
         exchange, _, error = await self._once(method, arguments)
-        return exchange, self._redact(_reason(error))
+        if exchange is None or error is None:
+            return exchange, self._redact(_reason(error))
+        return exchange, type(error).__name__
 
     async def _once(
         self, method: str, arguments: tuple[Any, ...]

@@ -10,6 +10,7 @@ from perptui.model.money import decimal_of
 from perptui.model.text import safe_text
 
 LARGEST = Decimal(10) ** 20
+LARGEST_FLOAT = 1e20
 FINEST_EXPONENT = -24
 EARLIEST_MS = 1_230_768_000_000
 """2009-01-01: no venue had a clock before it."""
@@ -42,6 +43,22 @@ def number(text: object, name: str) -> Decimal:
     exponent = value.as_tuple().exponent
     if abs(value) > LARGEST or not isinstance(exponent, int) or exponent < FINEST_EXPONENT:
         raise bad(f"a number of sane size for {name}", text)
+    return value
+
+
+def float_of(text: object, name: str) -> float:
+    """Return a finite number of at least zero and of sane size, for estimators, not for money.
+
+    Raises
+    ------
+    BadResponse
+        When it is not a numeral in text, negative, or above 1e20.
+    """
+    if not isinstance(text, str) or not _NUMERAL.fullmatch(text):
+        raise bad(f"a number for {name}", text)
+    value = float(text)
+    if not 0 <= value <= LARGEST_FLOAT:
+        raise bad(f"{name} of at least zero and of sane size", text)
     return value
 
 

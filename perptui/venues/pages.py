@@ -14,6 +14,9 @@ PAGE_ROWS = 1000
 WINDOW_MS = 7 * DAY_MS
 """Binance answers at most seven days at a time, from the start asked for."""
 
+AHEAD_MS = DAY_MS
+"""How far past our own clock is asked: the venue's may be ahead, and a fill must not hide there."""
+
 MOST_PAGES = 200
 
 
@@ -39,14 +42,14 @@ async def by_time(
         When a page does not move forward, or there are more than `MOST_PAGES`.
     """
     found: dict[Hashable, Row] = {}
-    start = since_ms
+    start, last_ms = since_ms, max(now_ms, since_ms) + AHEAD_MS
     for _ in range(MOST_PAGES):
-        end = min(start + WINDOW_MS - 1, max(now_ms, start))
+        end = min(start + WINDOW_MS - 1, last_ms)
         rows = await fetch(start, end)
         for row in rows:
             found.setdefault(key_of(row), row)
         if len(rows) < PAGE_ROWS:
-            if end >= now_ms:
+            if end >= last_ms:
                 return tuple(sorted(found.values(), key=stamp_of))
             start = end + 1
             continue

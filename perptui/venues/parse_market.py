@@ -19,7 +19,7 @@ from perptui.model.market import Bar, Book, BookLevel, FundingQuote, FundingSett
 from perptui.model.money import plain
 from perptui.model.text import safe_text
 from perptui.venues import wire_binance as wire
-from perptui.venues.fields import bad, fraction, number, positive, stamp, unsigned
+from perptui.venues.fields import bad, float_of, fraction, number, positive, stamp, unsigned
 
 DEFAULT_FUNDING_HOURS = 8
 """Binance lists only the contracts whose interval is another."""
@@ -260,11 +260,12 @@ def bars(rows: Sequence[wire.Kline], now_ms: int, *, traded: bool) -> tuple[Bar,
 
 
 def _bar(row: wire.Kline, traded: bool) -> Bar:
-    prices = [float(positive(text, "bar price")) for text in row[1:5]]
-    opened, high, low, close = prices
+    opened, high, low, close = [float_of(text, "bar price") for text in row[1:5]]
+    if low <= 0:
+        raise bad("bar price above zero", row[1:5])
     if not low <= min(opened, close) <= max(opened, close) <= high:
         raise bad("open and close between low and high", row[1:5])
-    volume = float(unsigned(row[5], "bar volume")) if traded else 0.0
+    volume = float_of(row[5], "bar volume") if traded else 0.0
     return Bar(row[0], opened, high, low, close, volume)
 
 
