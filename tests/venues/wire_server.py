@@ -42,6 +42,7 @@ class WireServer:
         self.path = path
         self.replies: dict[tuple[str, str], Reply | list[Reply]] = {}
         self.requests: list[Request] = []
+        self.arrival = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -75,6 +76,7 @@ class WireServer:
             while head := await _head(reader):
                 request = await self._request(head, reader)
                 self.requests.append(request)
+                self.arrival.set()
                 if not await self._respond(self._reply_to(request), writer):
                     return
         except (ConnectionError, asyncio.CancelledError, asyncio.IncompleteReadError):
