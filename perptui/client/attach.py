@@ -163,9 +163,7 @@ class Attachment:
                 "run the same version of perptui in both"
             )
         self._had_desk = True
-        self._deliver(
-            Attached(hello.desk, hello.version, hello.pid, hello.uid, private=hello.private)
-        )
+        self._deliver(Attached(hello.desk, hello.version, hello.pid, hello.uid, hello.private))
 
 
 def _why(error: Exception) -> str:

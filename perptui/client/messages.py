@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from perptui.protocol.views import DeskView, Panel
 
 
-@dataclass(frozen=True, slots=True)
-class Attached:
+class Attached(msgspec.Struct, frozen=True):
     """A desk said hello; `private` when it lives and dies with its terminal."""
 
     desk: str
@@ -18,23 +17,20 @@ class Attached:
     private: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PictureTaken:
+class PictureTaken(msgspec.Struct, frozen=True):
     """The whole picture, on attach."""
 
     view: DeskView
 
 
-@dataclass(frozen=True, slots=True)
-class PanelReplaced:
+class PanelReplaced(msgspec.Struct, frozen=True):
     """One panel anew; `panel` is its field in `DeskView`."""
 
     panel: str
     view: Panel
 
 
-@dataclass(frozen=True, slots=True)
-class DeskLost:
+class DeskLost(msgspec.Struct, frozen=True):
     """The desk is gone, or was not there, and why, in words; the attachment tries again."""
 
     why: str

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.theme import Theme
 
-from perptui.client.attach import Attachment, Connect
 from perptui.client.messages import Attached, DeskLost, FromDesk, PanelReplaced, PictureTaken
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError
@@ -27,6 +27,7 @@ from perptui.tui.showing import Showing
 from perptui.tui.whatif import EditQueue
 
 if TYPE_CHECKING:
+    from perptui.client.attach import Attachment, Connect
     from perptui.protocol.frames import Reply
 
 PAINT_S = 0.5
@@ -73,6 +74,9 @@ class DeskApp(App[int]):
         crash_dir: Path | None = None,
         pictures_dir: Path | None = None,
     ) -> None:
+        # Known before Textual asks for a theme, so that no other is ever parsed or shown.
+        self._palette = themes.find(theme, theme_folders)
+        self._theme = self._palette.textual()
         super().__init__()
         self.animation_level = "none"
         self.keymap = dict(keymap or {})
@@ -80,16 +84,13 @@ class DeskApp(App[int]):
         if view is not None:
             self.showing.take_whole(view)
         self._folders = theme_folders
-        self._palette = themes.find(theme, theme_folders)
-        self.register_theme(self._palette.textual())
-        self.theme = self._palette.textual().name
         self._crash_dir = crash_dir
         self._pictures_dir = pictures_dir
         self.crash_report: Path | None = None
         self.expects_ticket = False
-        self._attachment = (
-            Attachment(connect, self._deliver, relaunch=relaunch) if connect else None
-        )
+        self._connect = connect
+        self._relaunch = relaunch
+        self._attachment: Attachment | None = None
         self._edits = EditQueue(self.answer)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dirty: set[str] = set()
@@ -99,6 +100,10 @@ class DeskApp(App[int]):
     def palette_now(self) -> themes.Palette:
         """Return the theme of the moment."""
         return self._palette
+
+    def get_theme(self, theme_name: str) -> Theme:
+        """Return the desk's own theme, whatever Textual or TEXTUAL_THEME calls for."""
+        return self._theme
 
     def get_default_screen(self) -> Screen[Any]:
         """Return the desk."""
@@ -117,8 +122,8 @@ class DeskApp(App[int]):
         if wrong:
             self.showing.notice(f"[keymap] names no binding {wrong[0]}: see ? for the ids", "warn")
         self.set_interval(TICK_S, self.tick)
-        if self._attachment is not None:
-            self._start(self._attachment.run())
+        if self._connect is not None:
+            self.call_after_refresh(self._look_for_desk, self._connect)
         if not self.is_headless:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGHUP):
@@ -130,6 +135,13 @@ class DeskApp(App[int]):
             task.cancel()
         if self._attachment is not None:
             await self._attachment.close()
+
+    def _look_for_desk(self, connect: Connect) -> None:
+        """Look for the desk, after the first frame: nothing may come before that."""
+        from perptui.client.attach import Attachment
+
+        self._attachment = Attachment(connect, self._deliver, relaunch=self._relaunch)
+        self._start(self._attachment.run())
 
     def _start(self, work: Any) -> asyncio.Task[Any]:
         """Run a coroutine; an error in it ends the app as any other would."""
@@ -294,9 +306,9 @@ class DeskApp(App[int]):
             self.showing.notice(str(error), "warn")
             self.tick()
             return
-        chosen = self._palette.textual()
-        self.register_theme(chosen)
-        self.theme = chosen.name
+        self._theme = self._palette.textual()
+        self.register_theme(self._theme)
+        self.theme = self._theme.name
         for picture in self.desk_screen.pictures():
             picture.recolour()
         self.showing.notice(f"theme {name}")

@@ -17,7 +17,6 @@ DESK_PANELS = ("positions", "funding", "regime", "rebalance", "limits")
 TOO_SMALL = "too-small"
 TOP = "status"
 BOTTOM = "news"
-FOOTER = "footer"
 
 
 def columns_of(width: int, height: int) -> int:
@@ -45,8 +44,7 @@ def regions(width: int, height: int, alone: str) -> dict[str, Region]:
     top, bottom = (3, 1) if columns > 1 else (2, 3)
     found = {
         TOP: Region(0, 0, width, top),
-        BOTTOM: Region(0, height - 1 - bottom, width, bottom),
-        FOOTER: Region(0, height - 1, width, 1),
+        BOTTOM: Region(0, height - 1 - bottom, width, bottom + 1),
     }
     body = Region(0, top, width, height - top - bottom - 1)
     if alone or columns == 1:

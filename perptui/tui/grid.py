@@ -7,8 +7,7 @@ formatted once and again only when they change, and only those in sight.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from rich.cells import cell_len
 
@@ -18,8 +17,7 @@ from perptui.tui.picture import Line, Span, fit, left, on_ground, right
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """Text of one cell; `lead` stands at the left of a right-aligned figure (▲, ▼)."""
 
     text: str
@@ -27,8 +25,7 @@ class Cell:
     lead: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
+class Column(NamedTuple, Generic[Row]):
     """A column.
 
     Attributes

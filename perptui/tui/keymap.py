@@ -6,13 +6,13 @@ destroys is a capital, a function key twice, or a typed command.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from textual.binding import Binding
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """A binding: its id (and action), its standard keys, what it does, its group in the help."""
 
     id: str
@@ -103,13 +103,13 @@ def shown(key: str) -> str:
     return _SHOWN.get(key, key)
 
 
-def keys_of(binding_id: str, keymap: dict[str, str]) -> str:
+def keys_of(binding_id: str, keymap: Mapping[str, str]) -> str:
     """Return the keys of a binding as they are now, for help and footer."""
     keys = keymap.get(binding_id) or BY_ID[binding_id].keys
     return " ".join(shown(key.strip()) for key in keys.split(","))
 
 
-def unknown_ids(keymap: dict[str, str]) -> list[str]:
+def unknown_ids(keymap: Mapping[str, str]) -> list[str]:
     """Return the ids in a `[keymap]` that no binding has."""
     return sorted(set(keymap) - set(BY_ID))
 
@@ -128,7 +128,7 @@ FOOTER = (
 )
 
 
-def footer(keymap: dict[str, str], width: int) -> tuple[tuple[str, str], ...]:
+def footer(keymap: Mapping[str, str], width: int) -> tuple[tuple[str, str], ...]:
     """Return the footer's spans within `width` cells: first key of each binding and its word."""
     spans: list[tuple[str, str]] = [(" ", "dim")]
     used = 1

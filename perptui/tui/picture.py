@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -218,6 +219,15 @@ class Picture(Widget):
             return Strip.blank(self.size.width)
         style = self._palette().style
         return Strip([Segment(text, style(role)) for text, role in self._lines[y]], self.size.width)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Return the strips of `crop`; there is no border or padding that styles could add."""
+        strips = [self.render_line(y).crop(crop.x, crop.right) for y in crop.line_range]
+        for line_filter in self.get_line_filters():
+            if self._palette().ansi or not isinstance(line_filter, ANSIToTruecolor):
+                ground = self.background_colors[1]
+                strips = [strip.apply_filter(line_filter, ground) for strip in strips]
+        return strips
 
     def plain(self) -> list[str]:
         """Return the picture's lines as they stand, without styles."""

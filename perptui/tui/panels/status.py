@@ -5,11 +5,13 @@ What does not fit is left out by rank, never cut: each piece stands whole or not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from perptui.protocol.views import StatusView
 from perptui.tui import format as figures
+from perptui.tui.keymap import footer
 from perptui.tui.panels.base import gain_role
 from perptui.tui.panels.limits import limit_name
 from perptui.tui.panels.regime import regime_role
@@ -33,8 +35,7 @@ WIDE = 110
 MODE_ROLES = {"LIVE": "alarm@alarm", "VIEW": "dim", "EXPORT": "accent"}
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Spans that stand or fall together; the smallest rank goes last."""
 
     rank: int
@@ -278,19 +279,22 @@ class StatusLines(Picture):
 
 
 class NewsLines(StatusLines):
-    """The lines under the panels: at 80 columns state and carry, always the news."""
+    """The lines under the panels: at 80 columns state and carry, always the news and the keys."""
 
     prompt: Line = ()
     """A question or a line being typed; it takes the place of the news."""
 
+    keymap: Mapping[str, str] = MappingProxyType({})
+    """`[keymap]`, so that the keys stand here as they are bound now."""
+
     def draw(self, width: int, height: int) -> list[Line]:
-        """Return the lines of the bottom block, without the footer."""
+        """Return the lines of the bottom block; the last names the keys that matter most."""
         lines: list[Line] = []
-        if height >= 3:
+        if height >= 4:
             first = [Piece(i, p) for i, p in enumerate([*self.alarms(), *self.outlook()])]
             second = [Piece(i, p) for i, p in enumerate(self.carry(width))]
             lines = [packed(first, width), packed(second, width)]
-        return [*lines, self.prompt or self.news_line(width)]
+        return [*lines, self.prompt or self.news_line(width), footer(self.keymap, width)]
 
     def news_line(self, width: int) -> Line:
         """Return the desk's answer while it is fresh, else its newest events."""

@@ -23,7 +23,7 @@ from perptui.tui.panels.rebalance import RebalancePanel
 from perptui.tui.panels.regime import RegimePanel
 from perptui.tui.panels.status import NewsLines, StatusLines
 from perptui.tui.picture import Picture
-from perptui.tui.screens.small import Footer, TooSmall
+from perptui.tui.screens.small import TooSmall
 
 if TYPE_CHECKING:
     from perptui.tui.app import DeskApp
@@ -70,16 +70,15 @@ class DeskScreen(DeskActions):
         }
         self.top = StatusLines(showing, palette, TOP, self.digit)
         self.news = NewsLines(showing, palette, BOTTOM, self.digit)
-        self.footer = Footer(showing, palette, desk_app.keymap)
+        self.news.keymap = desk_app.keymap
         self.too_small = TooSmall(showing, palette)
 
     def compose(self) -> ComposeResult:
-        """Yield every widget; the layout says which are in sight."""
+        """Yield what the first frame may show; the others are mounted when they are asked for."""
         yield self.top
-        yield from self.panels.values()
+        for name in DESK_PANELS:
+            yield self.panels[name]
         yield self.news
-        yield self.footer
-        yield self.too_small
 
     def on_mount(self) -> None:
         """Focus the first panel."""
@@ -118,8 +117,13 @@ class DeskScreen(DeskActions):
         self.alone = VIEWS.get(digit, "")
         self._place(self.panels[self.alone] if self.alone else self.active())
 
+    def _ensure(self, widget: Picture) -> None:
+        if not widget.is_attached:
+            self.mount(widget)
+
     def _place(self, panel: PanelWidget) -> None:
         """Lay out with `panel` focused; on a small terminal it is the only one."""
+        self._ensure(panel)
         single = columns_of(*self.app.size) == 1
         if not self.alone and panel.panel not in DESK_PANELS:
             panel = self.panels[DESK_PANELS[0]]
@@ -133,6 +137,8 @@ class DeskScreen(DeskActions):
 
     def on_resize(self, event: Resize) -> None:
         """Follow the terminal's size."""
+        if columns_of(*event.size) == 0:
+            self._ensure(self.too_small)
         self._plan.alone = self.alone or (
             self.active().panel if columns_of(*event.size) == 1 else ""
         )
@@ -165,7 +171,8 @@ class DeskScreen(DeskActions):
 
     def pictures(self) -> list[Picture]:
         """Return all pictures of this screen."""
-        return [self.top, *self.panels.values(), self.news, self.footer, self.too_small]
+        found = [self.top, *self.panels.values(), self.news, self.too_small]
+        return [picture for picture in found if picture.is_attached]
 
     def repaint_all(self) -> None:
         """Repaint what changed anywhere; pictures out of sight cost nothing."""
@@ -176,7 +183,7 @@ class DeskScreen(DeskActions):
     def repaint_panel(self, name: str) -> None:
         """Repaint what changed in one panel."""
         picture = self.top if name == "status" else self.panels.get(name)
-        if picture is not None:
+        if picture is not None and picture.is_attached:
             picture.repaint()
         if name == "status":
             self.news.repaint()

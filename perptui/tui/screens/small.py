@@ -1,11 +1,10 @@
-"""What stands on a terminal smaller than 80x24, and the footer."""
+"""What stands on a terminal smaller than 80x24."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from perptui.tui.arrange import FOOTER, LEAST, TOO_SMALL
-from perptui.tui.keymap import footer
+from perptui.tui.arrange import LEAST, TOO_SMALL
 from perptui.tui.picture import Line, Picture
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
@@ -38,17 +37,3 @@ class TooSmall(Picture):
     def draw(self, width: int, height: int) -> list[Line]:
         """Return the words."""
         return too_small_lines(width, height, self.showing)
-
-
-class Footer(Picture):
-    """The keys that matter most, as they are bound now."""
-
-    def __init__(
-        self, showing: Showing, palette: Callable[[], Palette], keymap: dict[str, str]
-    ) -> None:
-        super().__init__(palette, ascii_only=showing.glyphs == "ascii", name=FOOTER)
-        self._keymap = keymap
-
-    def draw(self, width: int, height: int) -> list[Line]:
-        """Return one line."""
-        return [footer(self._keymap, width)]
