@@ -113,7 +113,11 @@ class BinanceOrders(BinanceLink):
         exchange, word = await self._calls.write(method, *arguments, cancel=cancel)
         if exchange is None:
             return Outcome(LegState.NOT_SENT, code="LOCAL", text=word)
-        outcome = classify(exchange, lambda body: read_back(body, exchange.received_ms))
+        outcome = classify(
+            exchange,
+            lambda body: read_back(body, exchange.received_ms),
+            shown=self._calls.redact,
+        )
         if not word or outcome.state is LegState.ACKED:
             return outcome
         return msgspec.structs.replace(outcome, text=f"{outcome.text} [{word}]"[:200])

@@ -35,7 +35,7 @@ class Caller:
     table : VenueTable
         The venue's codes.
     redact : Redactor
-        Applied to every text that leaves.
+        Applied to every text that leaves; also for those who write.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Caller:
         self._clock = clock
         self._limiter = limiter
         self._table = table
-        self._redact = redact
+        self.redact = redact
 
     async def read(self, method: str, *arguments: Any, weight: float) -> tuple[Exchange, Any]:
         """Return the captured answer of one read, and what ccxt made of it.
@@ -85,7 +85,7 @@ class Caller:
         await asyncio.sleep(self._limiter.claim(1.0, cancel=cancel))
         exchange, _, error = await self._once(method, arguments)
         if exchange is None or error is None:
-            return exchange, self._redact(_reason(error))
+            return exchange, self.redact(_reason(error))
         return exchange, type(error).__name__
 
     async def _once(
@@ -123,7 +123,7 @@ class Caller:
 
     def _failed(self, method: str, exchange: Exchange | None, reason: str) -> VenueError:
         call = f"{self._venue} {method}"
-        return failure(call, exchange, reason, self._table, self._redact)
+        return failure(call, exchange, reason, self._table, self.redact)
 
 
 def _reason(error: Exception | None) -> str:

@@ -133,6 +133,7 @@ def classify(
     exchange: Exchange | None,
     acknowledge: Callable[[bytes], OrderReport],
     table: VenueTable = BINANCE,
+    shown: Callable[[str], str] = safe_text,
 ) -> Outcome:
     """Return ACKED, REJECTED, NOT_SENT or UNKNOWN for one attempt to write.
 
@@ -145,6 +146,8 @@ def classify(
         another client id, symbol, side or quantity.
     table : VenueTable
         The venue's codes.
+    shown : callable
+        Makes the venue's own words safe to show, and takes secrets out of them.
     """
     if exchange is None or not exchange.sent:
         return Outcome(LegState.NOT_SENT, code="NOT_SENT", text="no byte left")
@@ -156,29 +159,33 @@ def classify(
         return Outcome(
             LegState.NOT_SENT,
             code=code or str(exchange.status),
-            text=_text(exchange, body, "too many requests"),
+            text=_text(exchange, body, "too many requests", shown),
             until_ms=silence_until_ms(exchange, table),
         )
     if 200 <= exchange.status < 300:
-        return _accepted(exchange, acknowledge)
+        return _accepted(exchange, acknowledge, shown)
     if exchange.status in table.definite_statuses and code in table.rejected:
-        return Outcome(
-            LegState.REJECTED, code=code, text=_text(exchange, body, table.rejected[code])
-        )
-    return _unknown(code or str(exchange.status), _text(exchange, body, table.unsure.get(code, "")))
+        text = _text(exchange, body, table.rejected[code], shown)
+        return Outcome(LegState.REJECTED, code=code, text=text)
+    text = _text(exchange, body, table.unsure.get(code, ""), shown)
+    return _unknown(code or str(exchange.status), text)
 
 
 def _is_throttled(exchange: Exchange, code: str, table: VenueTable) -> bool:
     return exchange.status in table.definite_statuses and code in table.throttled_codes
 
 
-def _accepted(exchange: Exchange, acknowledge: Callable[[bytes], OrderReport]) -> Outcome:
+def _accepted(
+    exchange: Exchange,
+    acknowledge: Callable[[bytes], OrderReport],
+    shown: Callable[[str], str],
+) -> Outcome:
     if not exchange.complete:
         return _unknown("CUT_OFF", "the answer was cut off")
     try:
         report = acknowledge(exchange.body)
     except BadResponse as error:
-        return _unknown("BAD_RESPONSE", str(error))
+        return _unknown("BAD_RESPONSE", shown(str(error)))
     return Outcome(LegState.ACKED, text=report.state.value, report=report)
 
 
@@ -186,6 +193,8 @@ def _unknown(code: str, text: str) -> Outcome:
     return Outcome(LegState.UNKNOWN, code=code, text=text or "the venue's answer does not tell")
 
 
-def _text(exchange: Exchange, body: ErrorBody | None, meaning: str) -> str:
-    said = safe_text(body.msg) if body else ""
+def _text(
+    exchange: Exchange, body: ErrorBody | None, meaning: str, shown: Callable[[str], str]
+) -> str:
+    said = shown(body.msg) if body else ""
     return ": ".join(part for part in (meaning, said) if part) or f"HTTP {exchange.status}"
