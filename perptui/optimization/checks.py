@@ -95,21 +95,29 @@ def continuous_book(inputs: ProgramInputs, weights: FloatArray) -> Book[Decimal]
 
 
 def risk_of(inputs: ProgramInputs, book: Book[Decimal], checks: Sequence[LimitCheck]) -> BookRisk:
-    """Return the risk figures of an exact book; margin and liquidation of its worst account."""
+    """Return the risk figures of an exact book.
+
+    The worst account is the one a common move liquidates first; where none does, the one that
+    uses the largest share of its equity as margin.
+    """
     weights = [float(holding.notional / inputs.equity) for holding in book.holdings]
     account, shock = _nearest_liquidation(book)
+    fullest = max(
+        (check for check in checks if check.name.startswith("margin_ratio:")),
+        key=lambda check: check.value,
+        default=None,
+    )
     carry = [
         carry_usd_day(inputs, index, holding.notional)
         for index, holding in enumerate(book.holdings)
     ]
-    ratios = [check.value for check in checks if check.name.startswith("margin_ratio:")]
     return BookRisk(
         volatility_annual=annual_volatility(inputs, np.array(weights)),
         gross=math.fsum(map(abs, weights)),
         net=math.fsum(weights),
-        margin_ratio=max(ratios, default=0.0),
+        margin_ratio=fullest.value if fullest else 0.0,
         carry_usd_day=sum(carry, ZERO),
-        worst_account=account,
+        worst_account=account or (fullest.name.partition(":")[2] if fullest else ""),
         liquidation_down=None if shock.down is None else round(float(shock.down), KEPT_DECIMALS),
         liquidation_up=None if shock.up is None else round(float(shock.up), KEPT_DECIMALS),
     )

@@ -46,14 +46,8 @@ def program_inputs(
     """
     _refuse_mismatch(snapshot, estimates, strategy)
     equity = snapshot.equity_usd
-    if equity <= 0:
-        raise OptimizationError(f"expected a positive equity, was {equity}; fund an account first")
     contracts = _contracts(snapshot, estimates)
-    unknown = sorted(set(overrides) - {contract.id for contract in contracts})
-    if unknown:
-        raise OptimizationError(
-            f"expected a contract of the desk, was {unknown[0]}; mend the fixed target"
-        )
+    _refuse_unknown_targets(contracts, overrides)
     forecasts = ForecastArrays.of(contracts, estimates, strategy)
     before = np.array([float(contract.notional / equity) for contract in contracts])
     rules = in_force(strategy, limits, estimates.regime, float(np.abs(before).sum()))
@@ -96,12 +90,23 @@ def program_inputs(
 def _refuse_mismatch(
     snapshot: MarketSnapshot, estimates: Estimates, strategy: StrategyParameters
 ) -> None:
+    equity = snapshot.equity_usd
+    if equity <= 0:
+        raise OptimizationError(f"expected a positive equity, was {equity}; fund an account first")
     if estimates.as_of_ms > snapshot.as_of_ms:
         raise OptimizationError("expected estimates no younger than the snapshot; estimate again")
     if estimates.horizon_days != strategy.horizon_days:
         raise OptimizationError(
             f"expected estimates over {strategy.horizon_days:g} d, was "
             f"{estimates.horizon_days:g} d; estimate again for this strategy"
+        )
+
+
+def _refuse_unknown_targets(contracts: Sequence[Contract], overrides: Mapping[str, float]) -> None:
+    unknown = sorted(set(overrides) - {contract.id for contract in contracts})
+    if unknown:
+        raise OptimizationError(
+            f"expected a contract of the desk, was {unknown[0]}; mend the fixed target"
         )
 
 

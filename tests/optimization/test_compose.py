@@ -1,0 +1,235 @@
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from perptui.model.limit import Limits
+from perptui.model.order import Effect, Side
+from perptui.model.proposal import Proposal, TargetRow
+from perptui.model.strategy import StrategyParameters
+from perptui.optimization.compose import compose
+from perptui.optimization.infeasible import reduce_only_share
+from perptui.optimization.pose import program_inputs
+from perptui.optimization.rebalance import rebalance
+from tests.optimization.market import (
+    BALANCED,
+    LIMITS,
+    covariance,
+    estimates,
+    instrument,
+    snapshot,
+)
+
+LEGS = [instrument("BTC"), instrument("ETH"), instrument("SOL", step="1")]
+BTC, ETH, SOL = (one.id for one in LEGS)
+MARKS = {BTC: "60000", ETH: "3000", SOL: "150"}
+SIGMA = covariance([0.5, 0.65, 0.9], 0.7)
+D = Decimal
+
+
+def proposed(
+    expected: Sequence[float],
+    positions: Mapping[str, str] | None = None,
+    *,
+    limits: Limits = LIMITS,
+    strategy: StrategyParameters = BALANCED,
+    overrides: Mapping[str, float] | None = None,
+    peak: str | None = None,
+    label: str = "normal",
+    exposure: float = 1.0,
+) -> Proposal:
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, positions, peak)
+    found = estimates(LEGS, MARKS, expected, SIGMA, label=label, exposure=exposure)
+    inputs = program_inputs(snap, found, strategy, limits, overrides or {})
+    return compose(inputs, rebalance(inputs), snap, found, strategy, "digest of the snapshot")
+
+
+def row(proposal: Proposal, identifier: str) -> TargetRow:
+    return next(one for one in proposal.rows if one.id == identifier)
+
+
+def test_a_flip_is_a_reduce_only_close_and_then_an_opening() -> None:
+    proposal = proposed([0.04, 0.0, 0.0], {BTC: "-0.5"})
+    legs = [order for order in proposal.orders if order.id == BTC]
+    assert [(leg.effect, leg.reduce_only) for leg in legs] == [
+        (Effect.REDUCE, True),
+        (Effect.ADD, False),
+    ]
+    assert legs[0].before == D("-0.5")
+    assert legs[0].after == 0 == legs[1].before
+    assert legs[1].after == row(proposal, BTC).contracts_after > 0
+    assert all(leg.side is Side.BUY for leg in legs)
+    kinds = [order.reduce_only for order in proposal.orders]
+    assert kinds == sorted(kinds, reverse=True), "reductions go first"
+
+
+def test_prices_stand_at_the_collar_towards_the_mark() -> None:
+    collar = msgspec.structs.replace(LIMITS, collar_bps=37.0)
+    proposal = proposed([0.03, -0.05, 0.0], limits=collar)
+    prices = {order.id: order.limit_price for order in proposal.orders}
+    # 60 000·1.0037 = 60 222; 3 000·.9963 = 2 988.9; both are ticks of .1 already.
+    assert prices[BTC] == D("60222")
+    assert prices[ETH] == D("2988.9")
+    narrow = proposed([0.03, -0.05, 0.0], limits=msgspec.structs.replace(LIMITS, collar_bps=0.011))
+    # 60 000.066 floors to 60 000.0 for a buyer, 2 999.9967 ceils to 3 000.0 for a seller.
+    assert {order.limit_price for order in narrow.orders} >= {D("60000.0"), D("3000.0")}
+
+
+def test_the_cost_of_an_order_is_fee_half_spread_and_root_impact() -> None:
+    proposal = proposed([0.03, 0.0, 0.0])
+    order = next(one for one in proposal.orders if one.id == BTC)
+    size = float(order.notional_usd)
+    assert order.fee_usd == (order.notional_usd * D("0.0005")).quantize(D("0.01"))
+    impact = 0.5 / 365**0.5 * size * (size / 1e9) ** 0.5
+    assert float(order.slippage_usd) == pytest.approx(0.0001 * size + impact, abs=0.006)
+    assert proposal.cost_usd == sum(one.fee_usd + one.slippage_usd for one in proposal.orders)
+
+
+def test_rows_say_what_is_before_and_after() -> None:
+    proposal = proposed([0.03, -0.04, 0.0], {BTC: "0.2"})
+    btc = row(proposal, BTC)
+    assert btc.weight_now == pytest.approx(0.12)
+    assert btc.contracts_now == D("0.2")
+    assert btc.weight_rounded == pytest.approx(float(btc.contracts_after) * 0.6)
+    assert btc.trade_usd == (btc.contracts_after - D("0.2")) * 60000
+    # E[F] over 10 days is .003 and a long pays it: .0003 a day.
+    assert btc.carry_usd_day_now == D("-3.60")
+    assert btc.carry_apr == pytest.approx(-0.1095)
+    assert proposal.status == "ok"
+    assert proposal.exportable
+    assert proposal.turnover == pytest.approx(
+        sum(abs(one.weight_rounded - one.weight_now) for one in proposal.rows) / 2
+    )
+    gross = sum(abs(one.weight_rounded) for one in proposal.rows)
+    assert proposal.risk.gross == pytest.approx(gross)
+    assert proposal.risk_now.gross == pytest.approx(0.12)
+    # BTC 20 % down: nothing liquidates a book this small.
+    assert proposal.risk_now.liquidation_down is None
+    assert proposal.risk_now.worst_account == "binanceusdm"
+
+
+def test_the_reason_is_the_largest_gain_along_the_trade() -> None:
+    assert row(proposed([0.04, 0.0, 0.0]), BTC).why == "drift"
+    # Funding alone: mu = -E[F], the drift is nothing.
+    assert row(proposed([-0.003, -0.003, -0.003]), BTC).why in {"carry", ""}
+    carry = proposed(
+        [-0.003, -0.003, -0.003], strategy=msgspec.structs.replace(BALANCED, cost_aversion=0.0)
+    )
+    assert row(carry, BTC).why == "carry"
+    assert row(carry, BTC).trade_usd < 0
+    assert row(proposed([0.0, 0.0, 0.0], {BTC: "1.2"}), BTC).why in {"risk", "carry"}
+    assert row(proposed([0.04, 0.0, 0.0], {BTC: "2"}), BTC).why == "coin limit"
+    edited = row(proposed([0.0, 0.0, 0.0], overrides={ETH: 0.3}), ETH)
+    assert (edited.why, edited.edited, edited.contracts_after) == ("edited", True, D("10.000"))
+
+
+def test_a_book_over_its_limits_is_brought_back() -> None:
+    proposal = proposed([0.0, 0.0, 0.0], {BTC: "2", ETH: "20"})
+    assert {one.name for one in proposal.limits_now if not one.ok} >= {"coin_net:BTC", "net_max"}
+    assert all(one.ok for one in proposal.limits)
+    assert proposal.exportable
+
+
+def test_binding_limits_are_marked_as_of_before_rounding() -> None:
+    limits = msgspec.structs.replace(LIMITS, coin_net_max=0.1001)
+    proposal = proposed([0.05, 0.0, 0.0], limits=limits)
+    btc = next(one for one in proposal.limits if one.name == "coin_net:BTC")
+    assert btc.binding
+    assert btc.value < btc.limit
+    assert not next(one for one in proposal.limits if one.name == "coin_net:ETH").binding
+
+
+def test_clashing_limits_are_named_with_what_they_would_need() -> None:
+    limits = msgspec.structs.replace(LIMITS, turnover_max=0.3)
+    proposal = proposed([0.0, 0.0, 0.0], {BTC: "2.5"}, limits=limits)
+    assert proposal.status == "infeasible" == proposal.solver.status
+    assert not proposal.exportable
+    assert proposal.orders == ()
+    assert all(one.weight_target == one.weight_now for one in proposal.rows)
+    clash, hold, reduce = proposal.reasons
+    # 1.5 to .8 needs ½·.7; the net limit of 1 is met on the way.
+    assert clash == "no book keeps every limit; turnover would have to be 0.35 (limit 0.3)"
+    assert hold.startswith("hold")
+    # .8/1.5 = 53.3 % of the size, on a grid of .1 %.
+    assert "53.3% of its size" in reduce
+
+
+def test_a_fixed_target_beyond_a_limit_is_explained() -> None:
+    proposal = proposed([0.0, 0.0, 0.0], overrides={BTC: 0.95})
+    assert proposal.status == "infeasible"
+    assert "coin_net:BTC would have to be 0.95 (limit 0.8)" in proposal.reasons[0]
+    assert "not needed" in proposal.reasons[2]
+
+
+def test_every_kind_of_clash_has_words() -> None:
+    cases = {
+        "net_min would have to be 1.15": {"net_min": 1.3},
+        "net_max would have to be 1.15": {"net_max": 1.1},
+        "coin_gross:BTC would have to be": {"coin_gross_max": 0.1},
+        "venue_gross:binanceusdm would have to be": {"venue_gross_max": 0.2},
+        "margin_ratio:binanceusdm would have to be": {"margin_ratio_max": 0.001},
+        "margin_stress:binanceusdm would have to be": {"liquidation_distance_min": 0.99},
+        "volatility would have to be": {"volatility_max": 0.05},
+        f"trade of {BTC} would have to be": {"participation_max": 1e-6},
+        "gross would have to be": {"gross_max": 0.3},
+    }
+    for words, changes in cases.items():
+        limits = msgspec.structs.replace(LIMITS, coin_net_max=3.0, coin_gross_max=3.0, net_max=3.0)
+        limits = msgspec.structs.replace(limits, **changes)
+        overrides = {BTC: 0.6, ETH: 0.55, SOL: 0.0}
+        proposal = proposed([0.0, 0.0, 0.0], limits=limits, overrides=overrides)
+        assert words in proposal.reasons[0], words
+    clusters = msgspec.structs.replace(BALANCED, cluster_correlation=0.5, cluster_gross_max=0.2)
+    proposal = proposed([0.0, 0.0, 0.0], strategy=clusters, overrides={BTC: 0.4})
+    assert f"cluster of {BTC}, {ETH}, {SOL} would have to be 0.4" in proposal.reasons[0]
+
+
+def test_the_reduce_offer_is_the_largest_share_that_keeps_position_limits() -> None:
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "1", ETH: "20", SOL: "-400"})
+    found = estimates(LEGS, MARKS, [0.0] * 3, SIGMA)
+    limits = msgspec.structs.replace(LIMITS, gross_max=0.9)
+    # Gross is .6 + .6 + .6 = 1.8, so half of it may stay.
+    assert reduce_only_share(program_inputs(snap, found, BALANCED, limits, {})) == 0.5
+
+
+def test_tactical_scales_gross_and_cushion_with_the_regime() -> None:
+    tactical = msgspec.structs.replace(BALANCED, name="tactical", follow_regime=True)
+    proposal = proposed([0.05, 0.04, 0.05], strategy=tactical, label="crisis", exposure=0.2)
+    gross = next(one for one in proposal.limits if one.name == "gross")
+    assert gross.limit == pytest.approx(0.6)
+    assert gross.ok
+    assert proposal.exposure == 0.2
+    # Cushion 2 in crisis against .5: the same book is stressed by 3 instead of 1.5 margins.
+    book = {BTC: "0.5"}
+    calm = proposed([0.0] * 3, book)
+    crisis = proposed([0.0] * 3, book, strategy=tactical, label="crisis", exposure=0.2)
+
+    def stress(one: Proposal) -> float:
+        return next(x.value for x in one.limits_now if x.name.startswith("margin_stress"))
+
+    # 30 000 long, 20 % down: 6 000 lost, MM(24 000) = 96.
+    assert stress(calm) == pytest.approx((6000 + 1.5 * 96) / 1e5)
+    assert stress(crisis) == pytest.approx((6000 + 3 * 96) / 1e5)
+
+
+def test_a_cut_beyond_one_turnover_goes_as_far_as_it_can() -> None:
+    tactical = msgspec.structs.replace(BALANCED, name="tactical", follow_regime=True)
+    limits = msgspec.structs.replace(LIMITS, turnover_max=0.2)
+    book = {BTC: "1", ETH: "-20", SOL: "0"}
+    proposal = proposed(
+        [0.0] * 3, book, strategy=tactical, limits=limits, label="crisis", exposure=0.1
+    )
+    assert proposal.status == "ok"
+    assert proposal.exportable
+    # From 1.2 towards .3, at most 2·.2·.98 in one go.
+    gross = next(one for one in proposal.limits if one.name == "gross")
+    assert gross.limit == pytest.approx(1.2 - 0.392)
+    assert any("propose again" in reason for reason in proposal.reasons)
+
+
+def test_no_trade_is_a_result_with_its_reason() -> None:
+    proposal = proposed([0.0001, 0.0, -0.0001])
+    assert proposal.status == "no_trade"
+    assert not proposal.exportable
+    assert "no trade gains more than it costs within the limits" in proposal.reasons

@@ -1,0 +1,156 @@
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+import pytest
+
+from perptui.model.errors import OptimizationError
+from perptui.model.forecast import Estimates
+from perptui.model.instrument import MarginTier
+from perptui.model.snapshot import MarketSnapshot
+from perptui.optimization.bounds import covariance_root
+from perptui.optimization.pose import program_inputs
+from tests.optimization.market import (
+    BALANCED,
+    LIMITS,
+    covariance,
+    estimates,
+    instrument,
+    snapshot,
+)
+
+LEGS = [instrument("BTC"), instrument("ETH"), instrument("SOL")]
+BTC, ETH, SOL = (one.id for one in LEGS)
+MARKS = {BTC: "60000", ETH: "3000", SOL: "150"}
+SIGMA = covariance([0.5, 0.65, 0.9], 0.7)
+SNAP = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {SOL: "40"})
+FOUND = estimates(LEGS, MARKS, [0.01, 0.02, 0.03], SIGMA, deviation=[0.02, 0.03, 0.04])
+
+
+def without(found: Estimates, *left_out: str) -> Estimates:
+    kept = [i for i, row in enumerate(found.instruments) if row.id not in left_out]
+    return msgspec.structs.replace(
+        found,
+        instruments=tuple(found.instruments[i] for i in kept),
+        covariance=tuple(tuple(found.covariance[i][j] for j in kept) for i in kept),
+        correlation=tuple(tuple(found.correlation[i][j] for j in kept) for i in kept),
+    )
+
+
+def test_arrays_follow_the_contracts() -> None:
+    inputs = program_inputs(SNAP, FOUND, BALANCED, LIMITS, {})
+    assert inputs.ids == (BTC, ETH, SOL)
+    assert inputs.before == pytest.approx([0.0, 0.0, 0.06])
+    assert inputs.uncertainty == pytest.approx([0.01, 0.015, 0.02])
+    assert inputs.linear_cost == pytest.approx(0.0006)
+    # Y·sigma_day·sqrt(E/V).
+    assert inputs.impact[1] == pytest.approx(0.65 / 365**0.5 * (1e5 / 1e9) ** 0.5)
+    assert inputs.limits.trade_max == pytest.approx(5.0)
+    assert inputs.limits.root.T @ inputs.limits.root == pytest.approx(np.array(SIGMA))
+    # Gross of 3 stressed by 20 % reaches 360 000 USD: the tier from 1 000 000 is not needed.
+    assert len(inputs.limits.tier_rates) == 3
+    assert inputs.limits.tier_deductions[2] == pytest.approx(0.013)
+
+
+def test_smaller_caps_on_a_trade_win() -> None:
+    limits = msgspec.structs.replace(LIMITS, order_notional_max_usd=Decimal(20000))
+    small = msgspec.structs.replace(LEGS[2], max_contracts=Decimal(60))
+    snap = msgspec.structs.replace(SNAP, instruments=(LEGS[0], LEGS[1], small))
+    inputs = program_inputs(snap, FOUND, BALANCED, limits, {})
+    assert inputs.limits.trade_max == pytest.approx([0.2, 0.2, 0.09])
+    ticket = msgspec.structs.replace(LIMITS, ticket_notional_max_usd=Decimal(30000))
+    assert program_inputs(SNAP, FOUND, BALANCED, ticket, {}).limits.turnover_max == 0.15
+
+
+def test_a_held_contract_without_estimates_is_kept_and_its_risk_is_the_wildest() -> None:
+    inputs = program_inputs(SNAP, without(FOUND, SOL), BALANCED, LIMITS, {})
+    assert inputs.ids == (BTC, ETH, SOL)
+    assert (inputs.lower[2], inputs.upper[2]) == (inputs.before[2], inputs.before[2])
+    assert inputs.covariance[2].tolist() == [0.0, 0.0, SIGMA[1][1]]
+    assert SOL in inputs.fixed
+    assert any("no estimates" in note for note in inputs.notes)
+    closed = program_inputs(SNAP, without(FOUND, SOL), BALANCED, LIMITS, {SOL: 0.0})
+    assert (closed.lower[2], closed.upper[2]) == (0.0, 0.0)
+
+
+def test_a_contract_that_is_neither_held_nor_estimated_is_left_out() -> None:
+    assert program_inputs(SNAP, without(FOUND, ETH), BALANCED, LIMITS, {}).ids == (BTC, SOL)
+
+
+def test_restricted_and_closed_contracts_keep_their_position() -> None:
+    limits = msgspec.structs.replace(LIMITS, restricted=(SOL,))
+    closed = msgspec.structs.replace(LEGS[0], active=False)
+    snap = msgspec.structs.replace(SNAP, instruments=(closed, LEGS[1], LEGS[2]))
+    inputs = program_inputs(snap, FOUND, BALANCED, limits, {})
+    assert inputs.lower.tolist()[::2] == inputs.upper.tolist()[::2] == [0.0, 0.06]
+    assert inputs.lower[1] < inputs.upper[1]
+    with pytest.raises(OptimizationError, match="restricted: kept as it is; drop it"):
+        program_inputs(SNAP, FOUND, BALANCED, limits, {SOL: 0.1})
+
+
+def test_clusters_are_connected_groups_above_the_bar() -> None:
+    # BTC-ETH .85 and ETH-SOL .82 are above .8, BTC-SOL .7 is not: still one group.
+    matrix = np.array([[1.0, 0.85, 0.7], [0.85, 1.0, 0.82], [0.7, 0.82, 1.0]])
+    spread = np.sqrt(np.diag(np.array(SIGMA)))
+    sigma = (matrix * np.outer(spread, spread)).tolist()
+    found = estimates(LEGS, MARKS, [0.0] * 3, sigma)
+    assert program_inputs(SNAP, found, BALANCED, LIMITS, {}).clusters == ((BTC, ETH, SOL),)
+    higher = msgspec.structs.replace(BALANCED, cluster_correlation=0.83)
+    inputs = program_inputs(SNAP, found, higher, LIMITS, {})
+    assert inputs.clusters == ((BTC, ETH),)
+    assert inputs.limits.cluster.tolist() == [[1.0, 1.0, 0.0]]
+    off = msgspec.structs.replace(BALANCED, cluster_correlation=1.0)
+    assert program_inputs(SNAP, found, off, LIMITS, {}).clusters == ()
+
+
+def test_a_contract_at_a_venue_without_an_account_cannot_be_traded() -> None:
+    away = instrument("BTC", "bybit")
+    legs = [*LEGS, away]
+    marks = {**MARKS, away.id: "60010"}
+    snap = snapshot(legs, marks, {"binanceusdm": "100000"})
+    found = estimates(legs, marks, [0.0] * 4, covariance([0.5, 0.65, 0.9, 0.5], 0.7))
+    assert program_inputs(snap, found, BALANCED, LIMITS, {}).ids == (BTC, ETH, SOL)
+
+
+def broken(**changes: object) -> MarketSnapshot:
+    return msgspec.structs.replace(SNAP, **changes)
+
+
+TIERLESS = msgspec.structs.replace(LEGS[2], tiers=())
+FALLING = msgspec.structs.replace(
+    LEGS[2],
+    tiers=tuple(
+        MarginTier(Decimal(floor), None, Decimal(rate), Decimal(0), Decimal(10))
+        for floor, rate in ((0, "0.02"), (1000, "0.01"))
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("snap", "found", "text"),
+    [
+        (broken(accounts=()), FOUND, "positive equity"),
+        (broken(as_of_ms=SNAP.as_of_ms - 1), FOUND, "no younger than the snapshot"),
+        (SNAP, msgspec.structs.replace(FOUND, horizon_days=3.0), "estimates over 10 d, was 3 d"),
+        (broken(quotes=SNAP.quotes[:2]), FOUND, f"mark of every position, was none of {SOL}"),
+        (broken(instruments=(*LEGS[:2], TIERLESS)), FOUND, "maintenance tiers"),
+        (broken(instruments=(*LEGS[:2], FALLING)), FOUND, "maintenance tiers"),
+        (SNAP, without(FOUND, BTC, ETH, SOL), "at least one contract with estimates"),
+    ],
+)
+def test_what_cannot_be_posed_is_refused(snap: MarketSnapshot, found: Estimates, text: str) -> None:
+    with pytest.raises(OptimizationError, match=text):
+        program_inputs(snap, found, BALANCED, LIMITS, {})
+
+
+def test_a_target_of_no_contract_is_refused() -> None:
+    with pytest.raises(OptimizationError, match="contract of the desk, was binanceusdm:DOGE"):
+        program_inputs(SNAP, FOUND, BALANCED, LIMITS, {"binanceusdm:DOGE/USDT:USDT": 0.1})
+
+
+def test_a_covariance_that_is_not_psd_is_refused_and_a_singular_one_is_not() -> None:
+    singular = np.array([[0.04, 0.04], [0.04, 0.04]])
+    root = covariance_root(singular)
+    assert root.T @ root == pytest.approx(singular)
+    with pytest.raises(OptimizationError, match="positive semidefinite"):
+        covariance_root(np.array([[0.04, 0.05], [0.05, 0.04]]))
