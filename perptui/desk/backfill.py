@@ -109,7 +109,9 @@ class Backfill:
         self._left = len(series)
         before = self._newest_bar(series)
         self._say(f"reading {self._left} series of market history")
+        started = self._clock.monotonic()
         ended = await asyncio.gather(*map(self._fill, series), return_exceptions=True)
+        _log.info("%d series read in %.2f s", len(series), self._clock.monotonic() - started)
         newest = self._newest_bar(series)
         for error in ended:
             if isinstance(error, BaseException):

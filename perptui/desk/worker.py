@@ -237,6 +237,7 @@ class QuantWorker:
                 f"expected answer {self._number}, was {reply.number}; restart the process"
             )
         self._running = None
+        _log.info("%s %s: %.3f s", self._name, pending.name, reply.seconds)
         if not pending.done.done():
             pending.done.set_result(reply.result)
 

@@ -148,7 +148,13 @@ class Market:
 
     def last(self, symbol: str, utc_ms: int) -> float:
         """Return the traded price, USD."""
-        _, hour, point = self._point(symbol, utc_ms)
+        series, hour, point = self._point(symbol, utc_ms)
+        return self._traded(symbol, series, hour, point)
+
+    def _traded(self, symbol: str, series: Series, hour: int, point: int) -> float:
+        # An hour begins at its open: history is asked for hour by hour, and paths are dear.
+        if point == 0 and series.high[hour] > series.low[hour]:
+            return float(series.open[hour])
         return float(self.path(symbol, hour)[point])
 
     def mark(self, symbol: str, utc_ms: int) -> float:
@@ -158,7 +164,7 @@ class Market:
         share = point / GRID
         if utc_ms >= series.end_ms:
             return float(series.mark[hour])
-        return float(self.path(symbol, hour)[point]) + before + (after - before) * share
+        return self._traded(symbol, series, hour, point) + before + (after - before) * share
 
     def _gaps(self, series: Series, hour: int) -> tuple[float, float]:
         after = float(series.mark[hour] - series.close[hour])
@@ -179,10 +185,14 @@ class Market:
         part = self.path(symbol, hour)[first : last + 1]
         return float(part.min()), float(part.max())
 
-    def mark_gap(self, symbol: str, utc_ms: int) -> float:
-        """Return the largest |mark - traded price| of the hour that holds `utc_ms`."""
-        series, hour, _ = self._point(symbol, utc_ms)
-        return max(map(abs, self._gaps(series, hour)))
+    def mark_extremes(self, symbol: str, begin_ms: int, end_ms: int) -> tuple[float, float]:
+        """Return lowest and highest mark of the grid points in [begin, end] of one hour."""
+        series, hour, first = self._point(symbol, begin_ms)
+        _, _, last = self._point(symbol, end_ms)
+        before, after = self._gaps(series, hour)
+        gaps = before + (after - before) / GRID * np.arange(first, last + 1)
+        marks = self.path(symbol, hour)[first : last + 1] + gaps
+        return float(marks.min()), float(marks.max())
 
     def depth(self, symbol: str, utc_ms: int) -> tuple[float, float]:
         """Return (bid, ask) base coin resting within 1 % of the mid."""
