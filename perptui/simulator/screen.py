@@ -11,7 +11,7 @@ from perptui.simulator.path import GRID_MS
 if TYPE_CHECKING:
     from perptui.simulator.exchange import Exchange
 
-TOLERANCE = 1e-6
+TOLERANCE_USD = 1e-3
 
 
 def first_event(exchange: Exchange, begin_ms: int, end_ms: int) -> int | None:
@@ -33,32 +33,27 @@ def first_event(exchange: Exchange, begin_ms: int, end_ms: int) -> int | None:
 
 
 def _quiet(exchange: Exchange, begin_ms: int, end_ms: int) -> bool:
-    symbols = {order.request.symbol for order in exchange.resting.values()}
-    symbols |= set(exchange.account.open_holdings())
-    extremes = {s: exchange.market.extremes(s, begin_ms, end_ms) for s in symbols}
-    return _untouched(exchange, extremes) and _solvent(exchange, extremes, begin_ms)
+    return _untouched(exchange, begin_ms, end_ms) and _solvent(exchange, begin_ms, end_ms)
 
 
-def _untouched(exchange: Exchange, extremes: dict[str, tuple[float, float]]) -> bool:
+def _untouched(exchange: Exchange, begin_ms: int, end_ms: int) -> bool:
     for order in exchange.resting.values():
-        low, high = extremes[order.request.symbol]
-        limit = float(exchange.rules[order.request.symbol].tick) + float(order.request.price or 0)
-        if order.request.side is Side.BUY:
-            if low <= limit:
-                return False
-        elif high >= limit - 2 * float(exchange.rules[order.request.symbol].tick):
+        request = order.request
+        low, high = exchange.market.extremes(request.symbol, begin_ms, end_ms)
+        tick, limit = float(exchange.rules[request.symbol].tick), float(request.price or 0)
+        if request.side is Side.BUY and low <= limit + tick:
+            return False
+        if request.side is Side.SELL and high >= limit - tick:
             return False
     return True
 
 
-def _solvent(exchange: Exchange, extremes: dict[str, tuple[float, float]], begin_ms: int) -> bool:
+def _solvent(exchange: Exchange, begin_ms: int, end_ms: int) -> bool:
+    held = exchange.account.open_holdings()
     excess = float(exchange.account.wallet)
-    for symbol, holding in exchange.account.open_holdings().items():
-        low, high = extremes[symbol]
-        gap = exchange.market.mark_gap(symbol, begin_ms) + TOLERANCE
+    for symbol, holding in held.items():
+        low, high = exchange.market.mark_extremes(symbol, begin_ms, end_ms)
         quantity = float(holding.quantity)
-        worst = low - gap if quantity > 0 else high + gap
-        tiers = exchange.float_tiers[symbol]
-        excess += quantity * worst - float(holding.cost)
-        excess -= maintenance(quantity * (high + gap), tiers)
-    return excess > TOLERANCE or not exchange.account.open_holdings()
+        excess += quantity * (low if quantity > 0 else high) - float(holding.cost)
+        excess -= maintenance(quantity * high, exchange.float_tiers[symbol])
+    return excess > TOLERANCE_USD or not held
