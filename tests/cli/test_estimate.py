@@ -1,0 +1,104 @@
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from perptui.cli.app import run
+from perptui.history.dataset import History
+from perptui.model.report import EstimateReport
+from tests.quant.markets import market
+
+AT = "2024-08-05T12:34:56Z"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    market(History(root), [("binanceusdm", "BTC"), ("binanceusdm", "ETH"), ("bybit", "BTC")], 70)
+    return root
+
+
+def command(data: Path, *more: str) -> list[str]:
+    fixed = ("strategy.balanced.horizon_days=14.0", "strategy.tactical.horizon_days=2.0")
+    sets = [part for text in fixed for part in ("--set", text)]
+    return ["estimate", "--data", str(data), "--at", AT, *sets, *more]
+
+
+def test_json_holds_every_key_that_was_promised(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command(data, "--venues", "binance,bybit", "--json")) == 0
+    out, err = capsys.readouterr()
+    assert "drift" in err
+    report = json.loads(out)
+    assert report["as_of"] == AT
+    assert list(report["regime"]["probabilities"]) == ["calm", "normal", "stress", "crisis"]
+    assert sum(report["regime"]["probabilities"].values()) == pytest.approx(1.0)
+    assert [row["id"] for row in report["instruments"]] == [
+        "binanceusdm:BTC/USDT:USDT",
+        "binanceusdm:ETH/USDT:USDT",
+        "bybit:BTC/USDT:USDT",
+    ]
+    row = report["instruments"][0]
+    assert set(row["expected_return"]) == {"d1", "d7", "d30", "blend"}
+    assert set(row["funding"]) >= {"rate", "interval_h", "apr", "horizon_mean", "horizon_sd"}
+    assert set(row["volatility_annual"]) == {"ewma", "realised", "combined"}
+    assert row["funding"]["apr"] == pytest.approx(row["funding"]["rate"] * 3 * 365)
+    assert [len(line) for line in report["correlation"]] == [3, 3, 3]
+    assert msgspec.json.decode(out, type=EstimateReport).horizon_days == 14.0
+
+
+def test_the_same_question_has_the_same_answer(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = []
+    for strategy in ("balanced", "balanced", "tactical"):
+        assert run(command(data, "--strategy", strategy, "--json")) == 0
+        answers.append(capsys.readouterr().out)
+    assert answers[0] == answers[1] != answers[2]
+    assert json.loads(answers[2])["horizon_days"] == 2.0
+
+
+def test_the_table_is_for_a_person(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command(data)) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{AT}   horizon 14 days\nregime ")
+    assert "binanceusdm:BTC/USDT:USDT" in out
+    assert "correlation" in out
+    assert "70 days of history" in out
+    assert "bybit" not in out
+
+
+@pytest.mark.parametrize(
+    ("changes", "cure"),
+    [
+        (["--at", "yesterday"], "write it like"),
+        (["--strategy", "bold"], "balanced, tactical"),
+        (["--data", "/nowhere/at/all"], "name one with history"),
+        (["--venues", "atlantis"], "mend --venues"),
+        (["--at", "2019-01-01T00:00Z"], "another --at"),
+        (["--at", "2024-06-10T00:00Z"], "at least 30 days"),
+        (["--horizon", "3"], "--help"),
+    ],
+)
+def test_bad_input_is_one_line_with_its_cure(
+    data: Path, capsys: pytest.CaptureFixture[str], changes: list[str], cure: str
+) -> None:
+    assert run(command(data, *changes)) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("perptui: ")
+    assert cure in err
+
+
+@pytest.mark.history
+def test_a_real_day_is_estimated(history_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at = ["estimate", "--data", str(history_dir), "--at", "2022-11-09T00:00Z", "--json"]
+    assert run([*at, "--venues", "binance,bybit", "--strategy", "tactical"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert len(report["instruments"]) == 10
+    assert report["regime"]["label"] in {"stress", "crisis"}
+    volatility = {row["id"]: row["volatility_annual"]["realised"] for row in report["instruments"]}
+    assert volatility["binanceusdm:SOL/USDT:USDT"] > volatility["binanceusdm:BTC/USDT:USDT"] > 0.5

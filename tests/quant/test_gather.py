@@ -1,0 +1,162 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perptui.history.dataset import History
+from perptui.model.clock import DAY_MS, HOUR_MS
+from perptui.model.errors import EstimationError, HistoryError
+from perptui.model.jobs import BarSeries
+from perptui.quant.gather import gather, gather_all
+from tests.quant.markets import (
+    HOUR,
+    bars_of,
+    closes,
+    instrument,
+    market,
+    write_bars,
+    write_funding,
+)
+
+BTC = instrument("binanceusdm", "BTC")
+
+
+def test_a_sound_series_has_no_flags_but_its_age(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    market(history, [("binanceusdm", "BTC")], 200)
+    found = gather(BTC, history, HOUR)
+    assert found.flags == ()
+    assert found.days == 199
+    # 2,000 coins an hour at about 100 dollars and more.
+    recent = history.bars("binanceusdm", "BTCUSDT", "1h", HOUR).close[-720:]
+    assert found.volume_usd_day == pytest.approx(24 * 2000 * recent.mean())
+    short = History(tmp_path / "short")
+    market(short, [("binanceusdm", "BTC")], 60)
+    assert gather(BTC, short, HOUR).flags == ("60 days of history",)
+
+
+def test_marks_are_preferred_where_they_reach_as_far_as_trades(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    prices = closes(1, 24 * 40)
+    write_bars(history, BTC, prices)
+    write_funding(history, BTC)
+    write_bars(history, BTC, 1.01 * closes(1, 24 * 50), "mark-1h")
+    found = gather(BTC, history, HOUR)
+    # What the mark was before the contract traded is the index, and left out.
+    assert len(found.closes.price) == 24 * 40
+    assert found.closes.price[-1] == pytest.approx(1.01 * closes(1, 24 * 50)[-1])
+    assert gather(BTC, history, HOUR - DAY_MS).closes.close_ms[-1] == HOUR - DAY_MS
+
+
+def test_marks_that_stopped_are_not_used(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    write_bars(history, BTC, closes(1, 24 * 40))
+    write_funding(history, BTC)
+    write_bars(history, BTC, 2 * closes(1, 24 * 40)[:-5], "mark-1h", HOUR - 5 * HOUR_MS)
+    assert gather(BTC, history, HOUR).closes.price[-1] == pytest.approx(closes(1, 24 * 40)[-1])
+
+
+def test_eight_hour_bars_stand_in_and_are_flagged(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    end = HOUR // (8 * HOUR_MS) * 8 * HOUR_MS
+    write_bars(history, BTC, closes(1, 3 * 200), "8h", end)
+    write_funding(history, BTC)
+    found = gather(BTC, history, HOUR)
+    assert "realised variance from 3 bars a day" in found.flags
+    assert found.closes.width_ms == 8 * HOUR_MS
+
+
+@pytest.mark.parametrize(
+    ("days", "end_ms", "message"),
+    [
+        (20, HOUR, "at least 30 days of history, was 20.0"),
+        (60, HOUR - 30 * HOUR_MS, "up to 24 h ago, was 30 h"),
+    ],
+)
+def test_short_and_stale_histories_are_refused(
+    tmp_path: Path, days: int, end_ms: int, message: str
+) -> None:
+    history = History(tmp_path)
+    write_bars(history, BTC, closes(1, 24 * days), end_ms=end_ms)
+    write_funding(history, BTC)
+    with pytest.raises(EstimationError, match=message):
+        gather(BTC, history, HOUR)
+
+
+def holed(history: History, missing: int) -> None:
+    rows = bars_of(closes(1, 24 * 60))
+    rows = rows[: -missing - 30] + rows[-30:]
+    history.append(BarSeries("binanceusdm", "BTCUSDT", "1h", rows))
+    write_funding(history, BTC)
+
+
+def test_a_gap_is_flagged_and_a_large_one_refused(tmp_path: Path) -> None:
+    small, large = History(tmp_path / "small"), History(tmp_path / "large")
+    holed(small, 30)
+    assert "30 h of bars missing in 30 days" in gather(BTC, small, HOUR).flags
+    holed(large, 200)
+    with pytest.raises(EstimationError, match="at most 144 h of bars missing"):
+        gather(BTC, large, HOUR)
+
+
+def test_bars_that_lag_a_little_are_flagged(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    write_bars(history, BTC, closes(1, 24 * 60), end_ms=HOUR - 4 * HOUR_MS)
+    write_funding(history, BTC)
+    assert "last bar closed 4 h ago" in gather(BTC, history, HOUR).flags
+
+
+def test_bad_prints_are_left_out_and_one_jump_is_flagged(tmp_path: Path) -> None:
+    prices = closes(1, 24 * 60)
+    prices[-100] *= 5.0
+    prices[-50:] *= 1.5
+    history = History(tmp_path)
+    write_bars(history, BTC, prices)
+    write_funding(history, BTC)
+    found = gather(BTC, history, HOUR)
+    assert "1 bad print(s) left out" in found.flags
+    assert len(found.closes.price) == 24 * 60 - 1
+    assert any("one bar holds" in flag for flag in found.flags)
+
+
+def test_a_last_bar_that_nobody_confirmed_is_flagged(tmp_path: Path) -> None:
+    prices = closes(1, 24 * 60)
+    prices[-1] *= 4.0
+    history = History(tmp_path)
+    write_bars(history, BTC, prices)
+    write_funding(history, BTC)
+    assert any("not confirmed" in flag for flag in gather(BTC, history, HOUR).flags)
+
+
+def test_constant_and_tiny_prices_and_missing_funding_are_refused(tmp_path: Path) -> None:
+    flat, tiny, bare = (History(tmp_path / name) for name in ("flat", "tiny", "bare"))
+    write_bars(flat, BTC, np.full(24 * 60, 100.0))
+    write_funding(flat, BTC)
+    with pytest.raises(EstimationError, match="that move"):
+        gather(BTC, flat, HOUR)
+    wobble = 1e-13 * np.where(np.arange(24 * 60) % 2, 1.0, -1.0)
+    write_bars(tiny, BTC, 100.0 * (1.0 + wobble))
+    write_funding(tiny, BTC)
+    with pytest.raises(EstimationError, match="check its units"):
+        gather(BTC, tiny, HOUR)
+    write_bars(bare, BTC, closes(1, 24 * 60))
+    with pytest.raises(HistoryError, match="BTCUSDT-funding"):
+        gather(BTC, bare, HOUR)
+    write_funding(bare, BTC, count=2)
+    with pytest.raises(EstimationError, match="3 funding settlements, was 2"):
+        gather(BTC, bare, HOUR)
+    with pytest.raises(EstimationError, match="was none by then"):
+        gather(BTC, bare, HOUR - 90 * DAY_MS)
+
+
+def test_one_bad_contract_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    good = market(history, [("binanceusdm", "BTC"), ("bybit", "BTC")])
+    stranger = instrument("bybit", "DOGE")
+    found, left_out = gather_all((*good, stranger), history, HOUR)
+    assert [one.instrument.id for one in found] == [one.id for one in good]
+    assert left_out[0].startswith("bybit:DOGE/USDT:USDT: expected DOGEUSDT-8h.parquet")
+    with pytest.raises(EstimationError, match="DOGE"):
+        gather_all((stranger,), history, HOUR)
+    with pytest.raises(EstimationError, match="no instrument was asked for"):
+        gather_all((), history, HOUR)
