@@ -13,36 +13,38 @@ import os
 import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from perptui.desk.backfill import Backfill
+from perptui.desk.intents import Intents
 from perptui.desk.lifecycle import LEFT, DeskPaths, SimulatedVenue, forget_history, listens
-from perptui.desk.painter import Painter
+from perptui.desk.pace import Pace
+from perptui.desk.painter import Painter, told_by
 from perptui.desk.poller import VenuePoller
 from perptui.desk.proposer import Proposer
-from perptui.desk.server import Peer, Server
+from perptui.desk.server import Server
+from perptui.desk.sight import Sight
 from perptui.desk.state import DeskState
+from perptui.desk.ticketing import trader_of
+from perptui.desk.trading import Trading
+from perptui.desk.views_status import Standing
 from perptui.desk.worker import QuantWorker
+from perptui.journal.journal import Journal
 from perptui.model.clock import Clock, VenueClock
-from perptui.model.errors import InputError, PerptuiError, WorkerError
+from perptui.model.errors import InputError, JournalError, PerptuiError, WorkerError
 from perptui.model.instrument import instrument_id
 from perptui.model.snapshot import MarketSnapshot
-from perptui.protocol.intents import (
-    EditTarget,
-    Intent,
-    Quit,
-    Redo,
-    Reestimate,
-    ResetTargets,
-    Solve,
-    Undo,
-)
+from perptui.protocol.views import JournalView, TicketView
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue
 
 PROPOSAL_MAX_AGE_S = 60.0
 LOOK_S = 0.02
+PACE_S = 0.25
+END_S = 10.0
+"""How long sends in flight may take to be journalled and reconciled when the desk ends."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class DeskApp:
         self._failure: BaseException | None = None
         self._clock = VenueClock(base, base.utc_ms())
         self._painter: Painter | None = None
+        self._pollers: list[VenuePoller] = []
         self._observed = asyncio.Event()
         self._state = DeskState(self._wanted(), settings.polling, self._clock, self._changed)
         self._worker = QuantWorker(paths.history, paths.quant_log, base, changed=self._hurry)
@@ -92,6 +95,8 @@ class DeskApp:
             proposes=settings.desk.mode != "view",
             changed=self._hurry,
         )
+        self._sight = Sight(self._state, self._proposer, base, settings.digest)
+        self._intents = Intents(self._proposer, self._sight, self._leave)
 
     async def run(self) -> int:
         """Run until told to end; return the exit code."""
@@ -103,7 +108,7 @@ class DeskApp:
             server = Server(
                 self._paths.socket,
                 self._settings.desk.name,
-                self._answer,
+                self._intents.answer,
                 self._painter.first(),
                 shared=bool(self._settings.desk.socket_dir),
                 private=self._private_fd is not None,
@@ -131,7 +136,7 @@ class DeskApp:
         venues = await self._open_venues(socket)
         for venue in venues:
             stack.push_async_callback(venue.close)
-        pollers = [
+        self._pollers = [
             VenuePoller(
                 venue,
                 self._state,
@@ -143,11 +148,61 @@ class DeskApp:
             )
             for index, venue in enumerate(venues)
         ]
-        await asyncio.gather(*(poller.prepare() for poller in pollers))
+        await asyncio.gather(*(poller.prepare() for poller in self._pollers))
         await self._name_market(venues[0])
-        for poller in pollers:
+        for poller in self._pollers:
             self._start(poller.run(), "poller")
+        self._intents.pace = Pace(venues[0].control, self._clock, self._state)
+        self._start(self._trade(stack, venues), "trading")
         await self._follow_history(venues)
+
+    async def _trade(self, stack: AsyncExitStack, venues: list[Venue]) -> None:
+        """Open the journal and trade; without a journal the desk shows and proposes only."""
+        desk = self._settings.desk
+        try:
+            journal = Journal.open(
+                self._paths.journal,
+                desk=desk.name,
+                account=desk.account,
+                clock=self._clock,
+                actor=trader_of(os.getuid()),
+                version=version("perptui"),
+            )
+        except JournalError as error:
+            _log.critical("journal: %s", error)
+            self._intents.trading_fault = str(error)
+            self._told_fault(str(error))
+            return
+        stack.callback(journal.close)
+        by_name = {venue.name: venue for venue in venues}
+        trading = Trading(journal, by_name, self._settings, self._clock, self._sight, self._traded)
+        stack.push_async_callback(self._stop, trading)
+        self._intents.trading = trading
+        if self._painter is not None:
+            self._painter.told = told_by(trading)
+        await trading.start()
+        while True:
+            # A ticket that ended by itself (expired, void, filled) lets a replay go on.
+            await asyncio.sleep(PACE_S)
+            await self._intents.settle_pace()
+
+    async def _stop(self, trading: Trading) -> None:
+        try:
+            await asyncio.wait_for(trading.stop(), END_S)
+        except TimeoutError:
+            # What is still in flight stands as SENDING in the journal: UNKNOWN at the next start.
+            _log.critical("sends did not end within %.0f s", END_S)
+
+    def _told_fault(self, text: str) -> None:
+        self._state.tell("alarm", text)
+        if self._painter is not None:
+            standing = Standing(sends_locked=text)
+            self._painter.told = lambda: (standing, JournalView(), TicketView())
+
+    def _traded(self) -> None:
+        for poller in self._pollers:
+            poller.hurry("account", "open_orders", "cashflows")
+        self._hurry()
 
     async def _follow_history(self, venues: list[Venue]) -> None:
         backfill = Backfill(
@@ -203,33 +258,15 @@ class DeskApp:
         generated = simulated.market == "generated"
         self._painter.market = "SIMULATED MARKET" if generated else "REPLAY"
 
-    async def _answer(self, intent: Intent, peer: Peer) -> str:
-        if isinstance(intent, Solve):
-            await self._proposer.solve(intent.strategy)
-        elif isinstance(intent, Reestimate):
-            await self._proposer.renew()
-        elif isinstance(intent, EditTarget):
-            await self._proposer.edit(intent.id, intent.weight)
-        elif isinstance(intent, ResetTargets):
-            await self._proposer.reset(intent.id)
-        elif isinstance(intent, Undo):
-            await self._proposer.undo()
-        elif isinstance(intent, Redo):
-            await self._proposer.redo()
-        elif isinstance(intent, Quit):
-            return self._terminal_leaves(intent)
-        else:
-            raise InputError(f"expected an intent of uid {peer.uid} known here; update perptui")
-        return ""
-
-    def _terminal_leaves(self, intent: Quit) -> str:
-        if intent.leave_desk and self._private_fd is not None:
-            asyncio.get_running_loop().remove_reader(self._private_fd)
-            os.write(self._private_fd, LEFT)
-            os.close(self._private_fd)
-            self._private_fd = None
-            return "the desk goes on; `perptui` attaches to it"
-        return ""
+    def _leave(self) -> str:
+        """Go on without the terminal that a private desk lives and dies with."""
+        if self._private_fd is None:
+            return ""
+        asyncio.get_running_loop().remove_reader(self._private_fd)
+        os.write(self._private_fd, LEFT)
+        os.close(self._private_fd)
+        self._private_fd = None
+        return "the desk goes on; `perptui` attaches to it"
 
     def _snapshot(self) -> MarketSnapshot | str:
         return self._state.snapshot() or self._state.why_no_snapshot()

@@ -9,6 +9,7 @@ from contextlib import suppress
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Server
 from perptui.desk.state import DeskState
+from perptui.desk.trading import Trading
 from perptui.desk.views import Scene, first_view, panels
 from perptui.desk.views_status import Identity, Standing, VenueTime
 from perptui.desk.worker import QuantWorker
@@ -28,6 +29,20 @@ Told = Callable[[], tuple[Standing, JournalView, TicketView]]
 def nothing_told() -> tuple[Standing, JournalView, TicketView]:
     """Return what the trading side says before its journal is open."""
     return Standing(sends_locked="the journal is not open yet"), JournalView(), TicketView()
+
+
+def told_by(trading: Trading) -> Told:
+    """Return what an open journal and its trading show."""
+
+    def told() -> tuple[Standing, JournalView, TicketView]:
+        standing = Standing(
+            kill_state=trading.kill_state,
+            sends_locked=trading.sends_locked,
+            unknown_legs=trading.unknown_legs,
+        )
+        return standing, trading.journal_view, trading.ticket_view
+
+    return told
 
 
 class Painter:

@@ -116,8 +116,12 @@ class VenuePoller:
             delay = 1.0
             if self._breaker.allows():
                 failed = await self._attempt(poll.call, poll.ask, backoff)
-                delay = self._jittered(poll.every_s) if failed is None else failed
-            await self._pause(delay, hurry)
+                if failed is None:
+                    await self._pause(self._jittered(poll.every_s), hurry)
+                    continue
+                delay = failed
+            # A hurry never shortens the wait after a failure.
+            await asyncio.sleep(delay)
 
     async def _pause(self, seconds: float, hurry: asyncio.Event) -> None:
         hurry.clear()

@@ -1,0 +1,119 @@
+"""What terminals ask for, carried out: by the proposer or by the trading side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from perptui.desk.pace import Pace
+from perptui.desk.proposer import Proposer
+from perptui.desk.server import Peer
+from perptui.desk.sight import Sight
+from perptui.desk.ticketing import trader_of
+from perptui.desk.trading import Trading
+from perptui.journal.events import Actor
+from perptui.model.errors import ConfirmationRefused, InputError, JournalError
+from perptui.protocol import intents as asked
+
+BUSY = frozenset({"confirm", "sending"})
+"""Phases of a ticket during which a replay runs at 1x."""
+
+
+class Intents:
+    """Carries out intents; every refusal is an error whose text the terminal shows.
+
+    Attributes
+    ----------
+    trading : Trading | None
+        None until the journal is open.
+    trading_fault : str
+        Why there is none.
+    pace : Pace | None
+        None until the venue is open.
+    """
+
+    def __init__(self, proposer: Proposer, sight: Sight, leave: Callable[[], str]) -> None:
+        self._proposer = proposer
+        self._sight = sight
+        self._leave = leave
+        self.trading: Trading | None = None
+        self.trading_fault = "expected an open journal, was none yet; wait a moment"
+        self.pace: Pace | None = None
+
+    async def answer(self, intent: asked.Intent, peer: Peer) -> str:
+        """Carry out `intent` for the process that the kernel vouches for."""
+        match intent:
+            case asked.Quit():
+                return self._leave() if intent.leave_desk else ""
+            case (
+                asked.Solve()
+                | asked.Reestimate()
+                | asked.EditTarget()
+                | asked.ResetTargets()
+                | asked.Undo()
+                | asked.Redo()
+            ):
+                return await self._propose(intent)
+            case _:
+                return await self._trade(intent, trader_of(peer.uid))
+
+    async def _propose(self, intent: asked.Intent) -> str:
+        match intent:
+            case asked.Solve():
+                await self._proposer.solve(intent.strategy)
+            case asked.EditTarget():
+                await self._proposer.edit(intent.id, intent.weight)
+            case asked.ResetTargets():
+                await self._proposer.reset(intent.id)
+            case asked.Undo():
+                await self._proposer.undo()
+            case asked.Redo():
+                await self._proposer.redo()
+            case _:
+                await self._proposer.renew()
+        return ""
+
+    async def _trade(self, intent: asked.Intent, trader: Actor) -> str:
+        trading = self.trading
+        if trading is None:
+            raise JournalError(self.trading_fault)
+        match intent:
+            case asked.OpenTicket():
+                return await self._open(trading, intent, trader)
+            case asked.ConfirmTicket():
+                await trading.confirm(intent, trader)
+            case asked.RejectTicket():
+                await trading.reject(intent.id, intent.reason, trader)
+            case asked.CloseTicket():
+                await trading.close(intent.id)
+            case asked.ExportOrders():
+                return (await trading.export(intent.digest, trader)).reason
+            case asked.CancelWorking():
+                return f"{await trading.cancel_working(trader)} orders cancelled"
+            case asked.Kill():
+                await trading.kill(intent.reason, trader, intent.state)
+                return f"the desk is {trading.kill_state}"
+            case _:
+                raise InputError(f"expected an intent known here, was {intent!r}; update perptui")
+        await self.settle_pace()
+        return ""
+
+    async def _open(self, trading: Trading, intent: asked.OpenTicket, trader: Actor) -> str:
+        proposal = self._sight.proposal(intent.digest)
+        if proposal is None:
+            raise ConfirmationRefused(
+                f"expected the fresh proposal, was {intent.digest[:4]}; solve again", "proposal"
+            )
+        if self.pace is not None:
+            await self.pace.slow()
+        try:
+            await trading.open_ticket(proposal, intent.purpose, trader, intent.columns, intent.rows)
+        finally:
+            await self.settle_pace()
+        return ""
+
+    async def settle_pace(self) -> None:
+        """Let a slowed replay go on once no ticket waits or is being sent."""
+        if self.pace is None or self.trading is None or not self.pace.slowed:
+            return
+        if self.trading.ticket_view.phase not in BUSY:
+            await self.pace.resume()

@@ -1,0 +1,78 @@
+"""What trading sees of the market, the book and the estimates: the desk's records, as asked for."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from perptui.desk.daybook import combined
+from perptui.desk.proposer import Proposer
+from perptui.desk.state import DeskState
+from perptui.model.clock import Clock
+from perptui.model.proposal import Proposal
+from perptui.model.snapshot import MarketSnapshot
+
+
+class Sight:
+    """A `TradingPicture` of one desk.
+
+    Parameters
+    ----------
+    clock : Clock
+        Monotonic time, for the proposal's age.
+    digest : str
+        Of the settings in force.
+    """
+
+    def __init__(self, state: DeskState, proposer: Proposer, clock: Clock, digest: str) -> None:
+        self._state = state
+        self._proposer = proposer
+        self._clock = clock
+        self._digest = digest
+
+    def snapshot(self) -> MarketSnapshot | None:
+        """Return the newest consistent picture, None while there is none."""
+        return self._state.snapshot()
+
+    def stale(self) -> str:
+        """Return which input is stale or missing, in words; "" when all are fresh."""
+        return self._state.why_no_snapshot()
+
+    def clock_offset_ms(self) -> dict[str, int]:
+        """Return the offset of each venue's clock, ms; a venue not measured yet is absent."""
+        return {
+            venue.name: round(venue.offset_ms)
+            for venue in self._state.picture.venues
+            if venue.offset_ms is not None
+        }
+
+    def volume_usd_day(self) -> dict[str, float]:
+        """Return average daily volumes by instrument id, USD, where estimated."""
+        estimates = self._proposer.picture.estimates
+        rows = estimates.instruments if estimates is not None else ()
+        return {row.id: row.volume_usd_day for row in rows}
+
+    def volatility_annual(self) -> dict[str, float]:
+        """Return annualised volatilities by instrument id, fractions, where estimated."""
+        estimates = self._proposer.picture.estimates
+        rows = estimates.instruments if estimates is not None else ()
+        return {row.id: row.volatility.combined for row in rows}
+
+    def settings_digest(self) -> str:
+        """Return the digest of the settings in force."""
+        return self._digest
+
+    def proposal(self, digest: str) -> Proposal | None:
+        """Return the fresh proposal of that digest, None when another stands or it is too old."""
+        stands = self._proposer.picture
+        if stands.proposal is None or stands.proposal.digest != digest:
+            return None
+        return stands.proposal if stands.fresh(self._clock.monotonic()) else None
+
+    def daily_loss(self) -> float:
+        """Return the loss of the UTC day over equity at its start; a profit is negative."""
+        days = [venue.day for venue in self._state.picture.venues if venue.day is not None]
+        profit = combined(days)
+        opening = sum((day.opening_usd for day in days), Decimal(0))
+        if profit is None or opening <= 0:
+            return 0.0
+        return float(-profit.total_usd / opening)
