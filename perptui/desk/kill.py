@@ -18,6 +18,7 @@ STATES = ("ACTIVE", "REDUCING", "HALTED")
 """From loose to tight."""
 FILE = "KILL"
 """Name of the file beside the journal whose presence halts the desk."""
+REASON_LENGTH = 200
 FILE_ACTOR = Actor(uid=-1, name="kill file")
 
 
@@ -65,7 +66,7 @@ class KillSwitch:
         if state not in STATES:
             raise InputError(f"expected one of {', '.join(STATES)}, was {state!r}; name one")
         if STATES.index(state) > STATES.index(self._journal.kill_state().state):
-            self._journal.append(KillChanged(state, reason), actor=actor)
+            self._journal.append(KillChanged(state, safe_text(reason, REASON_LENGTH)), actor=actor)
 
     def release(self, reason: str, actor: Actor) -> None:
         """Go back to ACTIVE.
@@ -86,4 +87,4 @@ class KillSwitch:
                 "ask another user of this desk",
                 "second_person",
             )
-        self._journal.append(KillChanged("ACTIVE", reason), actor=actor)
+        self._journal.append(KillChanged("ACTIVE", safe_text(reason, REASON_LENGTH)), actor=actor)

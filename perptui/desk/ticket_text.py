@@ -136,13 +136,13 @@ def _orders(inputs: TicketInputs) -> Iterator[str]:
 
 def _order(inputs: TicketInputs, number: int, leg: OrderIntent) -> Iterator[str]:
     venue, _, symbol = leg.id.partition(":")
+    reducing = "reduce-only" if leg.reduce_only else "may add"
     yield (
         f"{number:>2}  {symbol} {venue}  {leg.effect.value} {leg.side.value} "
-        f"{plain(leg.contracts)} contracts{_base(inputs.instrument(leg.id), leg)}"
-        f" = {usd(leg.notional_usd)} USD"
+        f"{plain(leg.contracts)} contracts  {reducing}"
     )
-    reducing = "reduce-only" if leg.reduce_only else "may add"
-    yield f"    limit {plain(leg.limit_price)}{_mark(inputs.quote(leg.id))}  {reducing}"
+    worth = f"{_base(inputs.instrument(leg.id), leg)}{usd(leg.notional_usd)} USD"
+    yield f"    {worth}  limit {plain(leg.limit_price)}{_mark(inputs.quote(leg.id))}"
     yield (
         f"    fee {usd(leg.fee_usd)}  slippage {usd(leg.slippage_usd)}"
         f"{_share_of_volume(inputs, leg)}{_funding(inputs.funding(leg.id))}"
@@ -154,21 +154,23 @@ def _order(inputs: TicketInputs, number: int, leg: OrderIntent) -> Iterator[str]
 def _base(instrument: Instrument | None, leg: OrderIntent) -> str:
     if instrument is None or not instrument.linear:
         return ""
-    return f" = {plain(leg.contracts * instrument.contract_size)} {instrument.coin}"
+    return f"{plain(leg.contracts * instrument.contract_size)} {instrument.coin} = "
 
 
 def _mark(quote: Quote | None) -> str:
-    return "" if quote is None else f"  mark {plain(quote.mark)} of {iso(quote.ts_ms)}"
+    return "" if quote is None else f"  mark {plain(quote.mark)} of {iso(quote.ts_ms)[11:]}"
 
 
 def _share_of_volume(inputs: TicketInputs, leg: OrderIntent) -> str:
     volume = inputs.volume_usd_day.get(leg.id)
-    return f"  {float(leg.notional_usd) / volume:.4%} of daily volume" if volume else ""
+    return f"  {float(leg.notional_usd) / volume:.4%} of volume" if volume else ""
 
 
 def _funding(funding: FundingQuote | None) -> str:
     return (
-        "" if funding is None else f"  funding {float(funding.rate):+.4%} at {iso(funding.next_ms)}"
+        ""
+        if funding is None
+        else f"  funding {float(funding.rate):+.4%} at {iso(funding.next_ms)[5:16]}Z"
     )
 
 

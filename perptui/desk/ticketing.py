@@ -28,10 +28,14 @@ from perptui.model.errors import ConfirmationRefused, GateRefused
 from perptui.model.order import Leg, LegState, OrderIntent, Side, Ticket
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
+from perptui.model.text import safe_text
 from perptui.protocol.intents import ConfirmTicket
 from perptui.settings.schema import Settings
 
 WITHOUT_ORDER = frozenset({LegState.REJECTED, LegState.NOT_SENT, LegState.NEVER_ACCEPTED})
+
+REASON_LENGTH = 200
+UNSURE = frozenset({LegState.SENDING, LegState.UNKNOWN, LegState.ACKED})
 
 
 class OpenTicket(msgspec.Struct):
@@ -229,8 +233,9 @@ class Ticketing:
         opened = self.open
         if opened is None or opened.phase != "confirm":
             return
-        self._journal.append(TicketEnded(opened.ticket.id, state, reason), actor=actor)
-        opened.phase, opened.reason = "void", reason or state.lower()
+        said = safe_text(reason, REASON_LENGTH)
+        self._journal.append(TicketEnded(opened.ticket.id, state, said), actor=actor)
+        opened.phase, opened.reason = "void", said or state.lower()
 
     def known_positions(self) -> dict[str, Decimal]:
         """Return signed positions: the journal's, and fills reported that are not there yet."""
@@ -291,9 +296,16 @@ class Ticketing:
                 day_notional_usd=self._journal.day_notional_usd(),
                 sent_mono=dict(self._sent_mono),
                 recent=self._recent(inputs.ticket, now_ms),
-                unknown=tuple({leg.instrument for leg in self._journal.unknown_legs()}),
+                unknown=self._unsure(inputs.ticket),
                 daily_loss=self._picture.daily_loss(),
             )
+        )
+
+    def _unsure(self, ticket: str) -> tuple[str, ...]:
+        """Return the instruments where an order of another ticket may still do anything."""
+        live = self._journal.live_legs()
+        return tuple(
+            sorted({leg.instrument for leg in live if leg.ticket != ticket and leg.state in UNSURE})
         )
 
     def _recent(self, ticket: str, now_ms: int) -> tuple[SentOrder, ...]:

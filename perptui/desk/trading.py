@@ -107,7 +107,7 @@ class Trading:
         self._lock = asyncio.Lock()
         self._was_clean = False
         self._fault = ""
-        self._halted = False
+        self._cancelled: set[tuple[str, LegState]] = set()
         self._due_mono = clock.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -219,6 +219,7 @@ class Trading:
         """Cancel every order of ours that may work; return how many cancels were sent."""
         legs = [leg for leg in self._journal.live_legs() if leg.state in CANCELABLE]
         for leg in legs:
+            self._cancelled.add((leg.client_id, leg.state))
             await self._cancel(leg, trader)
         if legs:
             await self._reconcile_or_lock()
@@ -235,11 +236,10 @@ class Trading:
         """
         if state == "ACTIVE":
             self._kill.release(reason, trader)
-            self._halted = False
         else:
             self._kill.tighten(state, reason, trader)
-        self._changed()
         await self._obey_kill(trader)
+        self._changed()
 
     async def reconcile(self) -> Findings:
         """Compare journal and venues once, now; ends tickets whose legs are all settled.
@@ -379,13 +379,13 @@ class Trading:
                 await self._reconcile_or_lock()
 
     async def _obey_kill(self, trader: Actor | None) -> None:
-        halted = self._kill.state() == "HALTED"
-        if halted and not self._halted:
-            self._halted = True
-            self._tickets.end("VOID", "the desk is HALTED")
-            self._changed()
+        """Void what waits and cancel what works, also what an answer still under way left open."""
+        if self._kill.state() != "HALTED":
+            return
+        self._tickets.end("VOID", "the desk is HALTED")
+        works = {(leg.client_id, leg.state) for leg in self._journal.live_legs()}
+        if any(pair[1] in CANCELABLE for pair in works - self._cancelled):
             await self.cancel_working(trader or self._journal.actor)
-        self._halted = halted
 
     async def _cancel(self, leg: LegRow, trader: Actor) -> None:
         self._journal.append(CancelSending(leg.client_id), actor=trader)

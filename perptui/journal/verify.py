@@ -92,7 +92,10 @@ def verify_database(connection: sqlite3.Connection) -> Verdict:
     verdict = verify_events(read(connection))
     if not verdict.ok:
         return verdict
-    wrong = differing_projections(connection)
+    try:
+        wrong = differing_projections(connection)
+    except JournalError as error:
+        return Verdict(verdict.events, verdict.head, verdict.events, str(error))
     if wrong:
         return Verdict(
             verdict.events,
@@ -158,7 +161,10 @@ def verify_file(path: Path) -> Verdict:
         ) from None
     if not is_database:
         return verify_events(read_lines(path))
-    database = Database.reader(path)
+    try:
+        database = Database.reader(path)
+    except JournalError as error:
+        return Verdict(0, GENESIS_PREV, 1, str(error))
     try:
         return verify_database(database.connection)
     except sqlite3.Error as error:

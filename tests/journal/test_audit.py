@@ -1,0 +1,112 @@
+"""The audit trail for people: the confirmed screen byte for byte, and words for every event."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from perptui.journal.audit import confirmed_text, describe, export_lines
+from perptui.journal.events import (
+    KINDS,
+    Actor,
+    Alarm,
+    Baseline,
+    Body,
+    CancelOutcome,
+    CancelSending,
+    Event,
+    External,
+    FillSeen,
+    GateSaidNo,
+    Genesis,
+    KillChanged,
+    LegMoved,
+    LegOutcome,
+    LegSending,
+    Reconciled,
+    Started,
+    TicketConfirmed,
+    TicketEnded,
+    TicketProposed,
+    sealed,
+)
+from perptui.model.errors import JournalError
+from perptui.model.order import LegState
+from tests.journal.made import ALICE, fill, journal_in, ticket
+
+LEG = ticket().legs[0]
+BODIES: list[tuple[Body, str]] = [
+    (Genesis("main", "fund", "1"), "journal of desk main, account fund"),
+    (Started("1", 77, 3), "desk started, version 1, lease 3"),
+    (TicketProposed(ticket(), {}), "ticket T1 shown, 2 legs"),
+    (TicketConfirmed("T1", "a", 80, 24), "ticket T1 confirmed"),
+    (TicketEnded("T1", "VOID", "expired"), "ticket T1 VOID: expired"),
+    (TicketEnded("T1", "DONE"), "ticket T1 DONE"),
+    (GateSaidNo("T1", "", ("kill",), "the desk is HALTED"), "refused: the desk is HALTED"),
+    (LegSending(LEG.client_id, 1, Decimal("10.50"), "a"), "sending, 10.5 USD"),
+    (LegOutcome(LEG.client_id, LegState.REJECTED, "-2019", "margin"), "REJECTED -2019 margin"),
+    (LegMoved(LEG.client_id, LegState.FILLED, Decimal(2), None, "7", ""), "FILLED, filled 2"),
+    (FillSeen(fill(LEG, "0.2")), "fill buy 0.2 binanceusdm:BTC/USDT:USDT at 50010"),
+    (Baseline("binanceusdm", {"a": Decimal(1)}), "first sight of binanceusdm: 1 positions"),
+    (External("position", "a", "a changed outside"), "a changed outside"),
+    (Alarm("late fill", "k", "look"), "look"),
+    (KillChanged("HALTED", "why"), "HALTED: why"),
+    (KillChanged("ACTIVE", ""), "ACTIVE"),
+    (CancelSending(LEG.client_id), "cancel sending"),
+    (CancelOutcome(LEG.client_id, LegState.ACKED), "cancel ACKED"),
+    (Reconciled(clean=True), "reconciled, clean"),
+    (Reconciled(clean=False, reasons=("a", "b")), "not clean: a; b"),
+]
+
+
+def event_of(body: Body) -> Event:
+    return sealed(seq=1, ts_ms=1, host="h", actor=Actor(1, "a"), body=body, prev="0" * 64)
+
+
+@pytest.mark.parametrize(("body", "words"), BODIES)
+def test_every_kind_of_event_has_words_and_reads_back(body: Body, words: str) -> None:
+    event = event_of(body)
+    assert describe(event).endswith(words)
+    assert event.record() == body
+    assert KINDS[event.kind] is type(body)
+
+
+def test_the_words_cover_every_kind() -> None:
+    assert {type(body) for body, _ in BODIES} == set(KINDS.values())
+
+
+def test_an_unknown_kind_and_a_malformed_body_are_errors() -> None:
+    event = event_of(KillChanged("HALTED", "x"))
+    unknown = msgspec.structs.replace(event, kind="NEWS")
+    with pytest.raises(JournalError, match="known kind"):
+        unknown.record()
+    malformed = msgspec.structs.replace(event, body={"state": 7})
+    with pytest.raises(JournalError, match="malformed"):
+        malformed.record()
+
+
+def test_the_confirmed_screen_comes_back_byte_for_byte(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path)
+    made = ticket()
+    journal.append(TicketProposed(made, {}), actor=ALICE)
+    journal.append(TicketConfirmed(made.id, made.token, 80, 24), actor=ALICE)
+    journal.append(KillChanged("HALTED", ""))
+    journal.close()
+    expected = "CONFIRM ticket T1\n\n 1  BTC  buy 0.2\n"
+    exported = tmp_path / "exported.jsonl"
+    exported.write_bytes(b"".join(export_lines(tmp_path / "journal.db")))
+    for path in (tmp_path / "journal.db", exported):
+        assert confirmed_text(path, 3) == expected
+        assert confirmed_text(path, 4) == expected
+        with pytest.raises(JournalError, match="about a ticket"):
+            confirmed_text(path, 5)
+        with pytest.raises(JournalError, match="expected an event 99"):
+            confirmed_text(path, 99)
+
+
+def test_an_absent_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="readable file"):
+        list(export_lines(tmp_path / "none"))
