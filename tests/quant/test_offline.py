@@ -1,0 +1,125 @@
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from perptui.history.dataset import History
+from perptui.model.clock import HOUR_MS, parse_iso
+from perptui.model.errors import InputError
+from perptui.model.jobs import BarSeries
+from perptui.model.market import Bar
+from perptui.quant.offline import STALE_MS, Held, snapshot_at
+from perptui.quant.venue_tables import venue_table
+from perptui.risk.margin import maintenance
+from tests.quant.market import START_MS, written
+
+D = Decimal
+BTC = "binanceusdm:BTC/USDT:USDT"
+HOURS = 60
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    return written(tmp_path_factory.mktemp("history"), ("binanceusdm", "bybit"), HOURS)
+
+
+def test_marks_are_of_the_last_closed_bar_and_funding_of_the_last_settlement(
+    history: History,
+) -> None:
+    at_ms = START_MS + 50 * HOUR_MS + 17 * 60_000
+    snapshot = snapshot_at(history, at_ms, ("binance",), D(100000))
+    bars = history.bars("binanceusdm", "BTCUSDT", "1h", at_ms)
+    quote = next(one for one in snapshot.quotes if one.id == BTC)
+    # The bar that opened at hour 49 closed at hour 50; the one of hour 50 is still open.
+    assert quote.ts_ms == START_MS + 50 * HOUR_MS
+    assert float(quote.mark) == bars.close[49]
+    funding = next(one for one in snapshot.funding if one.id == BTC)
+    assert funding.ts_ms == START_MS + 48 * HOUR_MS
+    assert funding.next_ms == START_MS + 56 * HOUR_MS
+    assert funding.interval_h == 8
+    assert [one.id for one in snapshot.instruments] == sorted(
+        one.id for one in venue_table().of("binanceusdm") if one.coin in {"BTC", "ETH", "SOL"}
+    )
+
+
+def test_a_mark_series_goes_before_the_last_price(tmp_path: Path) -> None:
+    history = written(tmp_path, hours=24)
+    marks = tuple(Bar(START_MS + i * HOUR_MS, 9.0, 9.0, 9.0, 29000.0 + i, 0.0) for i in range(24))
+    history.append(BarSeries("binanceusdm", "BTCUSDT", "mark-1h", marks))
+    snapshot = snapshot_at(history, START_MS + 20 * HOUR_MS, ("binance",), D(5000))
+    assert snapshot.quotes[0].mark == D("29019")
+    assert snapshot.quotes[0].last != snapshot.quotes[0].mark
+
+
+def test_nothing_younger_is_touched(history: History, tmp_path: Path) -> None:
+    at_ms = START_MS + 40 * HOUR_MS
+    shorter = written(tmp_path, ("binanceusdm", "bybit"), 40)
+    venues = ("binance", "bybit")
+    assert snapshot_at(history, at_ms, venues, D(7)) == snapshot_at(shorter, at_ms, venues, D(7))
+
+
+def test_equity_is_split_over_the_venues_to_the_last_digit(history: History) -> None:
+    at_ms = START_MS + 40 * HOUR_MS
+    held = (Held(BTC, D("-0.5"), D("31000")),)
+    snapshot = snapshot_at(history, at_ms, ("bybit", "binance"), D("100.000000001"), held)
+    assert snapshot.equity_usd == D("100.000000001")
+    first, second = snapshot.accounts
+    assert (first.key, second.key) == ("binanceusdm", "bybit")
+    assert second.equity_usd == D("50.00000000")
+    position = first.positions[0]
+    mark = next(one.mark for one in snapshot.quotes if one.id == BTC)
+    assert position.unrealised_usd == D("0.5") * (31000 - mark)
+    assert first.wallet_usd + position.unrealised_usd == first.equity_usd
+    assert second.positions == ()
+
+
+def test_a_contract_whose_bars_ended_is_left_out(history: History) -> None:
+    end_ms = START_MS + HOURS * HOUR_MS
+    assert snapshot_at(history, end_ms + STALE_MS, ("bybit",), D(5)).instruments
+    with pytest.raises(InputError, match="found none; choose another --at"):
+        snapshot_at(history, end_ms + STALE_MS + 1, ("bybit",), D(5))
+
+
+@pytest.mark.parametrize(
+    ("at", "venues", "equity", "held", "text"),
+    [
+        ("2022-12-31T00:00Z", ("binance",), "5", (), "up to 2022-12-31T00:00:00Z, found none"),
+        ("2023-01-02T00:00Z", ("kraken",), "5", (), "among binance, bybit, was kraken"),
+        ("2023-01-02T00:00Z", (), "5", (), "was none; mend --venues"),
+        ("2023-01-02T00:00Z", ("binance",), "-5", (), "positive equity"),
+        (
+            "2023-01-02T00:00Z",
+            ("bybit",),
+            "5",
+            (Held(BTC, D(1), D(1)),),
+            f"contracts with data at that time, was {BTC}",
+        ),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(
+    history: History,
+    at: str,
+    venues: tuple[str, ...],
+    equity: str,
+    held: tuple[Held, ...],
+    text: str,
+) -> None:
+    with pytest.raises(InputError, match=text):
+        snapshot_at(history, parse_iso(at), venues, D(equity), held)
+
+
+def test_the_table_is_dated_sourced_and_continuous_at_every_floor() -> None:
+    table = venue_table()
+    assert parse_iso(table.date)
+    assert "not fetched" in table.source
+    assert table.venues == ("binanceusdm", "bybit")
+    assert len(table.instruments) == 20
+    for one in table.instruments:
+        for before, after in zip(one.tiers, one.tiers[1:], strict=False):
+            # MM is continuous where tiers meet, and the rates rise (method §11).
+            below = before.rate * after.floor_usd - before.deduction_usd
+            assert below == maintenance(after.floor_usd, one.tiers)
+            assert after.rate > before.rate
+            assert after.max_leverage < before.max_leverage
+        assert one.tiers[0].rate < 1 / one.tiers[0].max_leverage
+        assert one.min_contracts % one.step == 0

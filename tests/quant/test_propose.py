@@ -1,0 +1,164 @@
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from perptui.history.dataset import History
+from perptui.model.clock import HOUR_MS, parse_iso
+from perptui.model.jobs import ProposeJob
+from perptui.model.proposal import Proposal
+from perptui.quant.offline import Held, snapshot_at
+from perptui.quant.propose import digest_again, propose
+from perptui.settings.load import load
+from tests.quant.market import START_MS, written
+
+D = Decimal
+VENUES = ("binanceusdm", "bybit")
+CRASHES = ("2021-05-19T12:00Z", "2022-11-09T00:00Z", "2024-08-05T06:00Z")
+DATES = (
+    "2021-01-11T06:00Z", "2021-02-22T14:00Z", "2021-04-18T04:00Z", "2021-05-19T12:00Z",
+    "2021-09-07T16:00Z", "2021-12-04T05:00Z", "2022-02-24T05:00Z", "2022-05-12T07:00Z",
+    "2022-06-13T09:00Z", "2022-11-09T00:00Z", "2023-01-14T00:00Z", "2023-03-11T08:00Z",
+    "2023-06-10T05:30Z", "2023-08-17T22:00Z", "2023-10-24T00:00Z", "2024-01-03T12:00Z",
+    "2024-03-05T20:00Z", "2024-08-05T06:00Z", "2024-12-09T22:00Z", "2025-04-07T07:00Z",
+)  # fmt: skip
+
+
+def job_at(history: History, at: str, strategy: str, equity: str = "1000000") -> ProposeJob:
+    """Return a job on a book that is not flat and over no limit."""
+    settings = load().settings
+    at_ms = parse_iso(at)
+    flat = snapshot_at(history, at_ms, VENUES, D(equity))
+    held = []
+    for place, (one, quote) in enumerate(zip(flat.instruments, flat.quotes, strict=True)):
+        share = D("0.06") * (-1) ** place * (place + 1) / len(flat.quotes)
+        contracts = (share * D(equity) / quote.mark / one.step).to_integral() * one.step
+        if contracts:
+            held.append(Held(one.id, contracts, quote.mark))
+    snapshot = snapshot_at(history, at_ms, VENUES, D(equity), held)
+    return ProposeJob(snapshot, settings.strategy[strategy], settings.limits)
+
+
+def assert_exact(proposal: Proposal, job: ProposeJob) -> None:
+    """Every limit holds, also when worked out here from the contracts and marks themselves."""
+    assert proposal.status in {"ok", "no_trade"}
+    assert proposal.solver.status == "optimal"
+    assert all(one.ok for one in proposal.limits)
+    marks = {quote.id: quote.mark for quote in job.snapshot.quotes}
+    steps = {one.id: one.step for one in job.snapshot.instruments}
+    equity = job.snapshot.equity_usd
+    weights = {row.id: row.contracts_after * marks[row.id] / equity for row in proposal.rows}
+    assert all(row.contracts_after % steps[row.id] == 0 for row in proposal.rows)
+    limits = job.limits
+    assert sum((abs(weight) for weight in weights.values()), D(0)) <= D(str(limits.gross_max))
+    assert D(str(limits.net_min)) <= sum(weights.values(), D(0)) <= D(str(limits.net_max))
+    coins = {one.id: one.coin for one in job.snapshot.instruments}
+    for coin in set(coins.values()):
+        inside = [weights[name] for name in weights if coins[name] == coin]
+        assert abs(sum(inside, D(0))) <= D(str(limits.coin_net_max))
+    traded = sum(
+        (abs(row.contracts_after - row.contracts_now) * marks[row.id] for row in proposal.rows),
+        D(0),
+    )
+    assert traded / 2 / equity <= D(str(limits.turnover_max))
+    signed = {row.id: row.contracts_now for row in proposal.rows}
+    for order in proposal.orders:
+        assert signed[order.id] == order.before
+        signed[order.id] += order.contracts if order.side == "buy" else -order.contracts
+        assert signed[order.id] == order.after
+    assert signed == {row.id: row.contracts_after for row in proposal.rows}
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> History:
+    return written(tmp_path_factory.mktemp("history"), VENUES)
+
+
+@pytest.mark.parametrize("strategy", ["balanced", "tactical"])
+def test_a_proposal_repeats_to_the_digest(made_up: History, strategy: str) -> None:
+    job = job_at(made_up, "2023-05-20T00:00Z", strategy)
+    first, estimates = propose(job, made_up, None)
+    second, _ = propose(job, made_up, None)
+    third, kept = propose(job, made_up, estimates)
+    assert first.digest == second.digest == third.digest == digest_again(first)
+    assert kept is estimates
+    assert first.solver.seconds > 0
+    assert_exact(first, job)
+    other = ProposeJob(job.snapshot, job.strategy, job.limits, {first.rows[0].id: 0.1})
+    assert propose(other, made_up, estimates)[0].digest != first.digest
+
+
+def test_what_lies_after_the_instant_changes_nothing(made_up: History, tmp_path: Path) -> None:
+    at = "2023-05-10T13:00Z"
+    hours = (parse_iso(at) - START_MS) // HOUR_MS
+    cut = written(tmp_path, VENUES, hours)
+    whole, _ = propose(job_at(made_up, at, "tactical"), made_up, None)
+    short, _ = propose(job_at(cut, at, "tactical"), cut, None)
+    assert short.digest == whole.digest
+
+
+@pytest.mark.history
+@pytest.mark.slow
+@pytest.mark.parametrize("at", DATES)
+def test_on_real_history_every_limit_holds_exactly_and_the_digest_repeats(
+    history_dir: Path, at: str
+) -> None:
+    history = History(history_dir)
+    for strategy in ("balanced", "tactical"):
+        job = job_at(history, at, strategy)
+        proposal, estimates = propose(job, history, None)
+        assert_exact(proposal, job)
+        assert propose(job, history, estimates)[0].digest == proposal.digest
+
+
+def command(data: Path, at: str, threads: str) -> dict[str, object]:
+    """Run `perptui propose --json` in a process of its own."""
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "perptui", "propose", "--data", str(data), "--at", at,
+            "--equity", "250000", "--strategy", "tactical", "--venues", "binance,bybit", "--json",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+    )  # fmt: skip
+    answer: dict[str, object] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.history
+@pytest.mark.slow
+@pytest.mark.parametrize("at", CRASHES)
+def test_processes_and_cut_files_agree_on_crash_days(
+    history_dir: Path, tmp_path: Path, at: str
+) -> None:
+    cut_after(history_dir, tmp_path, parse_iso(at))
+    whole = command(history_dir, at, "1")
+    cut = command(tmp_path, at, "2")
+    assert whole["digest"] == cut["digest"]
+    assert whole["status"] in {"ok", "no_trade"}
+    for answer in (whole, cut):
+        del answer["solver"]
+    assert whole == cut
+
+
+def cut_after(source: Path, target: Path, at_ms: int) -> None:
+    """Copy the history with every row stamped at or after the instant left out."""
+    import pyarrow as pa
+
+    at = pa.scalar(at_ms, pa.timestamp("ms", tz="UTC"))
+    for venue in ("binance", "bybit"):
+        (target / venue).mkdir()
+        for file in sorted((source / venue).glob("*.parquet")):
+            table = pq.read_table(file)
+            stamps = table["ts"].cast(pa.timestamp("ms", tz="UTC"))
+            # What settles at the instant is known at it; a bar that opens at it is not.
+            keep = pc.less_equal if "funding" in file.name else pc.less
+            pq.write_table(table.filter(keep(stamps, at)), target / venue / file.name)
