@@ -13,7 +13,7 @@ DOWN = "▼"
 
 Number = Decimal | float | int
 
-VENUE_NAMES = {"binanceusdm": "binance", "binance": "binance"}
+VENUE_NAMES = {"binanceusdm": "binance"}
 
 
 def _signless_zero(text: str) -> str:
@@ -156,6 +156,13 @@ def venue(name: str, *, short: bool = False) -> str:
     return shown[:3] if short else shown
 
 
+def known_venues(text: str) -> str:
+    """Return `text` with the venues' ccxt ids as their names on screen."""
+    for identifier, shown in VENUE_NAMES.items():
+        text = text.replace(identifier, shown)
+    return text
+
+
 def side(contracts: Number) -> str:
     """Return LONG, SHORT or FLAT."""
     if contracts > 0:
@@ -173,5 +180,7 @@ def in_unit(value: float | None, unit: str, *, sign: bool = False) -> str:
     if unit == "x":
         return bare(number(value, 2, sign=sign)) + "x"
     if unit in {"fraction", "annual"}:
+        if abs(value) >= 10.0:
+            return ">+999%" if value > 0 else f"<{MINUS}999%"
         return percent(value, 1, sign=sign) + "%"
     return number(value, 0 if unit == "usd" else 1, sign=sign or unit == "usd_day")

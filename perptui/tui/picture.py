@@ -67,9 +67,12 @@ def width_of(line: Line) -> int:
 
 
 def crop(text: str, width: int) -> str:
-    """Return `text` cut to `width` cells, ending in … where something is missing."""
+    """Return `text` cut to `width` cells, ending in … where more than spaces is missing."""
     if cell_len(text) <= width:
         return text
+    bare = text.rstrip(" ")
+    if cell_len(bare) <= width:
+        return bare + " " * (width - cell_len(bare))
     kept, used = [], 0
     for character in text:
         size = cell_len(character)

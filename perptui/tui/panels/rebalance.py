@@ -9,7 +9,7 @@ from perptui.tui import format as figures
 from perptui.tui.editor import LineEditor
 from perptui.tui.grid import Cell, Column, Grid
 from perptui.tui.panels.base import PanelWidget, contract, figure, gain, wrapped
-from perptui.tui.picture import Line, Span, fit, width_of
+from perptui.tui.picture import Line, Span, fit, left, width_of
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
@@ -18,6 +18,10 @@ COMPARISON_WIDTH = 40
 
 SIDE_BY_SIDE = 104
 """From this width on, before and after stand beside the trades, else below them."""
+
+
+GOOD = frozenset({"ok", "optimal", "no_trade"})
+"""Solver words that need no warning colour."""
 
 
 def _target(row: RebalanceRow, _now: float) -> Cell:
@@ -185,7 +189,7 @@ class RebalancePanel(PanelWidget):
         view = self._view
         f = figures
         spans: list[Span] = [(f" {view.strategy or 'no strategy'}", "title")]
-        status_role = "text" if view.status == "optimal" else "warn"
+        status_role = "text" if view.status in GOOD else "warn"
         if view.status:
             spans.append((f" · {view.status}", status_role))
         if view.solve_ms is not None:
@@ -211,7 +215,7 @@ class RebalancePanel(PanelWidget):
 
     def _comparison_lines(self) -> list[Line]:
         view = self._view
-        lines: list[Line] = [((f" {'book':<16}{'now':>10}{'after':>10}", "header"),)]
+        lines: list[Line] = [((f" {'book':<17}{'now':>9}{'after':>10}", "header"),)]
         lines += [_comparison(row) for row in view.comparisons]
         cost = f"{figures.number(view.cost_usd, 1)} $"
         turnover = f"{figures.percent(view.turnover, 0)}%"
@@ -266,7 +270,8 @@ class RebalancePanel(PanelWidget):
 def _comparison(row: Comparison) -> Line:
     now, after = (figures.in_unit(value, row.unit) for value in (row.now, row.after))
     role = "text" if now == after else "accent"
-    return ((f" {row.name[:15]:<16}{now:>10}", "text"), (f"{after:>10}", role))
+    name = left(figures.known_venues(row.name), 17)
+    return ((f" {name}{now:>9}", "text"), (f"{after:>10}", role))
 
 
 def _joined(

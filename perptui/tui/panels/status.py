@@ -317,6 +317,9 @@ def _short_signed(value: figures.Number | None) -> str:
 
 
 def _whole(value: float | None) -> str:
+    """Return whole percent; a move of ten times and more is only said to be that."""
+    if value is not None and abs(value) >= 10.0:
+        return ">+999" if value > 0 else "<−999"
     return figures.percent(value, 0, sign=True)
 
 

@@ -57,17 +57,15 @@ class DeskScreen(DeskActions):
         palette = desk_app.palette_now
         showing = self.showing
         self._rebalance = RebalancePanel(showing, palette)
-        self.panels: dict[str, PanelWidget] = {
-            kind.panel: kind(showing, palette)
-            for kind in (
-                PositionsPanel,
-                FundingPanel,
-                RegimePanel,
-                RebalancePanel,
-                LimitsPanel,
-                JournalPanel,
-            )
-        }
+        panels = (
+            PositionsPanel(showing, palette),
+            FundingPanel(showing, palette),
+            RegimePanel(showing, palette),
+            self._rebalance,
+            LimitsPanel(showing, palette),
+            JournalPanel(showing, palette),
+        )
+        self.panels: dict[str, PanelWidget] = {panel.panel: panel for panel in panels}
         self.top = StatusLines(showing, palette, TOP, self.digit)
         self.news = NewsLines(showing, palette, BOTTOM, self.digit)
         self.news.keymap = desk_app.keymap
@@ -132,7 +130,8 @@ class DeskScreen(DeskActions):
         self._plan.alone = alone
         self.set_focus(panel, scroll_visible=False)
         if changed:
-            self.refresh(layout=True)
+            # A child's request: the screen's own would be answered from its cache of arrangements.
+            self.top.refresh(layout=True)
         self.repaint_all()
 
     def on_resize(self, event: Resize) -> None:

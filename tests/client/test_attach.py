@@ -1,0 +1,164 @@
+import asyncio
+import os
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from perptui.client.attach import Attachment
+from perptui.client.messages import Attached, DeskLost, FromDesk, PanelReplaced, PictureTaken
+from perptui.protocol.frames import Reply, encode
+from perptui.protocol.intents import Intent, Solve, Undo
+from tests.tui import book
+from tests.tui.served import ServedDesk
+
+
+@pytest_asyncio.fixture
+async def desk() -> AsyncIterator[ServedDesk]:
+    served = ServedDesk(Path(os.environ["XDG_RUNTIME_DIR"]) / "desk.sock", book.desk())
+    await served.start()
+    yield served
+    await served.stop()
+
+
+class Line:
+    """An attachment that runs, and what it has delivered."""
+
+    def __init__(self, attachment: Attachment, got: list[FromDesk]) -> None:
+        self.attachment = attachment
+        self.got = got
+        self.task = asyncio.create_task(attachment.run())
+
+    async def until(self, fulfilled: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not fulfilled():
+                await asyncio.sleep(0.005)
+
+    def kinds(self) -> list[type]:
+        return [type(message) for message in self.got]
+
+    async def end(self) -> None:
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+        await self.attachment.close()
+
+
+def attach(served: ServedDesk, **more: object) -> Line:
+    got: list[FromDesk] = []
+    made = Attachment(served.connect, got.append, first_retry_s=0.01, **more)  # type: ignore[arg-type]
+    return Line(made, got)
+
+
+@pytest.mark.asyncio
+async def test_the_picture_comes_whole_and_then_by_panel(desk: ServedDesk) -> None:
+    line = attach(desk)
+    await line.until(lambda: PictureTaken in line.kinds())
+    assert line.kinds() == [Attached, PictureTaken]
+    assert line.got[1] == PictureTaken(book.desk())
+    moved = book.positions(age_s=0.5)
+    desk.replace(moved)
+    await line.until(lambda: len(line.got) == 3)
+    assert line.got[2] == PanelReplaced("positions", moved)
+    await line.end()
+
+
+@pytest.mark.asyncio
+async def test_each_intent_gets_its_own_answer(desk: ServedDesk) -> None:
+    def answer(intent: Intent) -> Reply:
+        return Reply(number=0, ok=isinstance(intent, Solve), text=type(intent).__name__)
+
+    desk.answer = answer
+    line = attach(desk)
+    await line.until(lambda: line.attachment.attached)
+    solved, undone = await asyncio.gather(
+        line.attachment.ask(Solve(strategy="tactical")), line.attachment.ask(Undo())
+    )
+    assert (solved.ok, solved.text) == (True, "Solve")
+    assert (undone.ok, undone.text) == (False, "Undo")
+    assert desk.asked == [Solve(strategy="tactical"), Undo()]
+    await line.end()
+
+
+@pytest.mark.asyncio
+async def test_a_lost_desk_answers_what_was_asked_and_is_found_again(desk: ServedDesk) -> None:
+    desk.answer = lambda _: None
+    line = attach(desk)
+    await line.until(lambda: line.attachment.attached)
+    waiting = asyncio.create_task(line.attachment.ask(Solve()))
+    await line.until(lambda: desk.asked == [Solve()])
+    await desk.stop()
+    reply = await waiting
+    assert not reply.ok
+    assert reply.text == "the desk was lost before it answered"
+    await line.until(lambda: DeskLost in line.kinds())
+    assert not (await line.attachment.ask(Undo())).ok
+    await desk.start()
+    await line.until(lambda: line.kinds().count(PictureTaken) == 2)
+    assert desk.asked == [Solve()], "nothing may be asked twice"
+    await line.end()
+
+
+@pytest.mark.asyncio
+async def test_after_a_loss_another_desk_is_started(desk: ServedDesk) -> None:
+    relaunched: list[str] = []
+
+    async def relaunch() -> tuple[StreamReader, StreamWriter]:
+        relaunched.append("again")
+        await desk.start()
+        return await desk.connect()
+
+    line = attach(desk, relaunch=relaunch)
+    await line.until(lambda: PictureTaken in line.kinds())
+    assert relaunched == []
+    await desk.stop()
+    await line.until(lambda: line.kinds().count(PictureTaken) == 2)
+    assert relaunched == ["again"]
+    await line.end()
+
+
+@pytest.mark.asyncio
+async def test_no_desk_is_said_in_words_without_a_path() -> None:
+    served = ServedDesk(Path(os.environ["XDG_RUNTIME_DIR"]) / "none.sock", book.desk())
+    line = attach(served)
+    await line.until(lambda: len(line.got) >= 2)
+    assert line.got[0] == DeskLost("no such file or directory")
+    await line.end()
+
+
+@pytest.mark.asyncio
+async def test_another_protocol_is_refused_with_the_cure(desk: ServedDesk) -> None:
+    desk.protocol = 99
+    line = attach(desk)
+    await line.until(lambda: bool(line.got))
+    lost = line.got[0]
+    assert isinstance(lost, DeskLost)
+    assert "was 99" in lost.why
+    assert "same version" in lost.why
+    await line.end()
+
+
+@pytest.mark.asyncio
+async def test_a_malformed_frame_ends_the_connection_and_a_new_one_is_made(
+    desk: ServedDesk,
+) -> None:
+    line = attach(desk)
+    await line.until(lambda: PictureTaken in line.kinds())
+    desk.send(encode({"type": "Nonsense"}))
+    await line.until(lambda: line.kinds().count(PictureTaken) == 2)
+    assert [m.why for m in line.got if isinstance(m, DeskLost)][0].startswith("expected")
+    await line.end()
+
+
+@pytest.mark.asyncio
+async def test_an_answer_to_nothing_is_dropped(desk: ServedDesk) -> None:
+    line = attach(desk)
+    await line.until(lambda: PictureTaken in line.kinds())
+    desk.send(encode(Reply(number=77, ok=True, text="late")))
+    desk.replace(book.limits())
+    await line.until(lambda: PanelReplaced in line.kinds())
+    assert DeskLost not in line.kinds()
+    await line.end()
