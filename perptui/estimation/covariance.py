@@ -53,27 +53,31 @@ def correlate(z: FloatArray, halflife_days: float) -> Correlation:
     Each pair uses the days on which both are known. A pair with fewer than `LEAST_JOINT_DAYS` gets
     the mean of the others, and is counted.
     """
-    seen = np.isfinite(z)
-    age = np.arange(len(z))[::-1]
-    root = np.sqrt(decay(halflife_days) ** age)[:, None]
-    weighted = np.where(seen, z, 0.0) * root
-    present = seen * root
-    cross = weighted.T @ weighted
-    squares = (weighted**2).T @ seen.astype(np.float64)
-    scale = np.sqrt(squares * squares.T)
-    joint = seen.T.astype(np.int64) @ seen.astype(np.int64)
-    known = (joint >= LEAST_JOINT_DAYS) & (scale > 0) & (present.T @ present > 0)
-    matrix = divided(cross, scale, known, 0.0)
-    np.fill_diagonal(known, val=True)
-    off = ~np.eye(len(matrix), dtype=bool)
-    unknown = int(np.count_nonzero(~known)) // 2
-    if unknown:
-        rest = matrix[known & off]
-        matrix[~known] = float(rest.mean()) if len(rest) else 0.0
-    np.fill_diagonal(matrix, 1.0)
-    matrix = np.clip((matrix + matrix.T) / 2.0, -1.0, 1.0)
+    matrix, unknown = pairwise_correlation(z, halflife_days)
     repaired = not is_positive(matrix)
     return Correlation(nearest_correlation(matrix) if repaired else matrix, repaired, unknown)
+
+
+def pairwise_correlation(z: FloatArray, halflife_days: float) -> tuple[FloatArray, int]:
+    """Return what `correlate` does before it repairs: the matrix, and how many pairs are unknown.
+
+    With holes it may have negative eigenvalues; a book's variance through it may then be negative.
+    """
+    seen = np.isfinite(z)
+    root = np.sqrt(decay(halflife_days) ** np.arange(len(z))[::-1])[:, None]
+    weighted = np.where(seen, z, 0.0) * root
+    squares = (weighted**2).T @ seen.astype(np.float64)
+    scale = np.sqrt(squares * squares.T)
+    joint = seen.T.astype(np.float64) @ seen.astype(np.float64)
+    known = (joint >= LEAST_JOINT_DAYS) & (scale > 0)
+    matrix = divided(weighted.T @ weighted, scale, known, 0.0)
+    np.fill_diagonal(known, val=True)
+    unknown = int(np.count_nonzero(~known)) // 2
+    if unknown:
+        rest = matrix[known & ~np.eye(len(matrix), dtype=bool)]
+        matrix[~known] = float(rest.mean()) if len(rest) else 0.0
+    np.fill_diagonal(matrix, 1.0)
+    return np.clip((matrix + matrix.T) / 2.0, -1.0, 1.0), unknown
 
 
 def is_positive(matrix: FloatArray) -> bool:

@@ -15,7 +15,8 @@ FloatArray = NDArray[np.float64]
 
 MODELS = ("ewma", "realised")
 REALISED_HALFLIFE_DAYS = 5.0
-"""Of the mean of daily realised variances; a horizon's variance is more than yesterday's."""
+"""Of the mean of daily realised variances. On five coins to 2022 its QLIKE is within 7 % of the
+best half-life's for horizons of 1, 2 and 7 days; for 14 days 25 would be 9 % better."""
 SCORE_HALFLIFE_DAYS = 60.0
 SCORE_TEMPERATURE = 0.02
 """T0 of the weights exp(-(Q - min Q)/T0) (method §2)."""

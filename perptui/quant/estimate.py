@@ -6,6 +6,7 @@ What bars alone decide (variances, correlation, drift, the book's hours) is kept
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from perptui.estimation.covariance import (
     basis_variance,
     correlate,
     correlation_of,
+    pairwise_correlation,
     standardise,
 )
 from perptui.estimation.funding import FundingEstimate, Open, forecast_funding
@@ -198,8 +200,8 @@ def mean_pair_correlation(z: FloatArray, halflife_days: float) -> FloatArray:
 
 def _book_volatility(coin_variance: FloatArray, correlation: FloatArray) -> float:
     deviation = np.sqrt(coin_variance)
-    daily = deviation @ correlation @ deviation / len(deviation) ** 2
-    return float(np.sqrt(YEAR_DAYS * daily))
+    daily = float(deviation @ correlation @ deviation) / len(deviation) ** 2
+    return math.sqrt(YEAR_DAYS * max(daily, 0.0))
 
 
 def _track(
@@ -216,9 +218,11 @@ def _track(
         after = book[24 * (day + 1) : 24 * (day + 2)]
         if not (known.any() and np.isfinite(after).all()):
             continue
-        correlation = correlate(z[: day + 1, known], strategy.correlation_halflife_days)
+        correlation, _ = pairwise_correlation(
+            z[: day + 1, known], strategy.correlation_halflife_days
+        )
         stamps.append(panel.end_ms - (panel.days - 1 - day) * DAY_MS)
-        forecast.append(_book_volatility(coin_variance[day, known], correlation.matrix))
+        forecast.append(_book_volatility(coin_variance[day, known], correlation))
         realised.append(float(np.sqrt(YEAR_DAYS * (after**2).sum())))
     return VolatilityTrack(tuple(stamps), tuple(forecast), tuple(realised))
 

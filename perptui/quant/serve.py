@@ -10,6 +10,7 @@ import argparse
 import ctypes
 import logging
 import os
+import select
 import signal
 import socket
 import sys
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 NICE = 5
 READ_BYTES = 1 << 20
+FIRST_WAIT_S = 1.0
+"""How long the first request may take before imports go first."""
 _PR_SET_PDEATHSIG = 1
 _log = logging.getLogger(__name__)
 
@@ -81,18 +84,29 @@ def _worker(history: Path) -> Worker:
     from perptui.history.dataset import History
     from perptui.quant.worker import Worker
 
-    worker = Worker(History(history))
-    worker.warm_up()
-    _log.info("ready")
-    return worker
+    return Worker(History(history))
 
 
 def serve(connection: socket.socket, worker: Worker) -> None:
-    """Answer requests in their order until the other end closes."""
+    """Answer requests in their order until the other end closes.
+
+    What proposals need is imported in the first pause: the desk's first question, what history
+    there is, is answered before that, and the desk fetches the rest meanwhile.
+    """
     deframer = Deframer()
-    while data := _received(connection):
+    _log.info("ready")
+    wait_s: float | None = FIRST_WAIT_S
+    while True:
+        if wait_s is not None and not select.select([connection], [], [], wait_s)[0]:
+            worker.warm_up()
+            _log.info("warm")
+            wait_s = None
+        data = _received(connection)
+        if not data:
+            return
         for payload in deframer.feed(data):
             connection.sendall(answer_frame(payload, worker))
+            wait_s = None if wait_s is None else 0.0
 
 
 def _received(connection: socket.socket) -> bytes:
