@@ -24,6 +24,8 @@ SNAP_STEPS = 1e-6
 """A target this close to a lot, in steps, is that lot."""
 GAIN_MIN = 1e-9
 """Least gain of the objective, fraction of equity, that is worth a step."""
+PAIRED_MOVES_MAX = 150
+"""More single moves than this (50 contracts) are not tried in pairs."""
 NOTIONAL_HEADROOM = 1.02
 """Smallest order over the venue's minimum: its limit price lies below the mark when selling."""
 
@@ -151,16 +153,43 @@ def _best_step(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> IntArray |
         [one in inputs.fixed and not (one in inputs.edited and broken > 0) for one in inputs.ids]
     )
     moves = _neighbours(steps, kept, inputs, lots)
+    if broken > 0:
+        return _mending(steps, moves, broken, inputs, lots)
     if not len(moves):
         return None
     books = inputs.before + moves * lots.unit
-    excess = _excess(books, inputs)
-    if broken > 0:
-        best = int(np.lexsort((-inputs.objective(books), excess))[0])
-        return moves[best] if excess[best] < broken else None
-    gain = np.where(excess <= 0, inputs.objective(books) - inputs.objective(here), -np.inf)
+    gain = inputs.objective(books) - inputs.objective(here)
+    gain = np.where(_excess(books, inputs) <= 0, gain, -np.inf)
     best = int(gain.argmax())
     return moves[best] if gain[best] > GAIN_MIN else None
+
+
+def _mending(
+    steps: IntArray, moves: IntArray, broken: float, inputs: ProgramInputs, lots: Lots
+) -> IntArray | None:
+    """Return the move that breaks limits least: one step, or two at once where one mends nothing.
+
+    Two are needed where limits pull apart, as net and turnover do.
+    """
+    for candidates in (moves, _pairs(steps, moves)):
+        if not len(candidates):
+            continue
+        books = inputs.before + candidates * lots.unit
+        excess = _excess(books, inputs)
+        best = int(np.lexsort((-inputs.objective(books), excess))[0])
+        if excess[best] < broken:
+            return np.asarray(candidates[best])
+    return None
+
+
+def _pairs(steps: IntArray, moves: IntArray) -> IntArray:
+    """Return all trades that make two moves at once, on two contracts, (M, N)."""
+    if len(moves) > PAIRED_MOVES_MAX:
+        return moves[:0]
+    deltas = moves - steps
+    one, two = np.triu_indices(len(deltas), 1)
+    apart = ~((deltas[one] != 0) & (deltas[two] != 0)).any(axis=1)
+    return np.asarray(steps + deltas[one[apart]] + deltas[two[apart]])
 
 
 def _neighbours(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.lots import IntArray, Lots, Rounded, hold_lots, round_to_lots, too_small
+from perptui.optimization.lots import IntArray, Rounded, hold_lots, round_to_lots, too_small
 from perptui.optimization.program import Solution, solve
 
 
@@ -36,9 +36,8 @@ class Rebalance:
 def rebalance(inputs: ProgramInputs) -> Rebalance:
     """Return the optimal book in lots.
 
-    Trades too small for the venue are fixed at none and the rest is solved again. Where steps
-    cannot mend what truncation broke, the program is solved once more with room for it; and where
-    lots are too coarse even so, a book that keeps every limit is rather held than broken.
+    Trades too small for the venue are fixed at none and the rest is solved again. Where lots are
+    too coarse for the limits, a book that keeps them is held rather than broken.
     """
     solution = solve(inputs)
     if solution.status != "optimal":
@@ -46,8 +45,6 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
         return Rebalance(solution, inputs.before, nothing, inputs.before)
     solution = _without_small_trades(solution, inputs)
     rounded = round_to_lots(solution.weights, inputs)
-    if rounded.excess > 0:
-        rounded = _with_room(rounded, inputs)
     if rounded.excess > 0:
         rounded = _held(rounded, inputs)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights)
@@ -62,30 +59,6 @@ def _without_small_trades(solution: Solution, inputs: ProgramInputs) -> Solution
     upper = np.where(small, inputs.before, inputs.upper)
     again = solve(replace(inputs, lower=lower, upper=upper))
     return again if again.status == "optimal" else solution
-
-
-def _with_room(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
-    """Round a more careful optimum: limits that truncation can break are tightened by its reach."""
-    unit = Lots.of(inputs).unit
-    reach = float(unit.sum())
-    limits = inputs.limits
-    if limits.net_max - limits.net_min <= 2.0 * reach:
-        return rounded
-    swing = float(unit @ np.sqrt(np.diag(inputs.covariance)))
-    careful = replace(
-        limits,
-        net_min=limits.net_min + reach,
-        net_max=limits.net_max - reach,
-        coin_net_max=max(limits.coin_net_max - float(unit.max()), 0.0),
-        turnover_max=max(limits.turnover_max - 0.5 * reach, 0.0),
-        volatility_max=max(limits.volatility_max - swing, 0.0),
-        cushion=limits.cushion + reach,
-    )
-    solution = solve(replace(inputs, limits=careful))
-    if solution.status != "optimal":
-        return rounded
-    again = round_to_lots(solution.weights, inputs)
-    return again if again.excess < rounded.excess else rounded
 
 
 def _held(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
