@@ -2,8 +2,9 @@
 
 r_i = beta_i·f + u_i, f = sqrt(h·m)·t_nu + jump with h a GJR-GARCH(1,1) and m the variance multiple
 of a Markov regime; u_i of the coin's own scale, moved by the same volatility. A contract's
-premium is an AR(1) around its mean plus a share of the coin's three-day return; the funding of an
-interval is (P + clamp(I - P, ±0.05 %))·interval/8 h of the interval's mean premium P, capped.
+premium follows a Gaussian AR(1), correlated with the coin's three-day return, through the quantiles
+that its history had; the funding of an interval is (P + clamp(I - P, ±0.05 %))·interval/8 h of the
+interval's mean premium P, capped.
 Parameters come from `market_parameters.toml`, whose header names the command that fitted them.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import tomllib
 from importlib import resources
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -22,9 +24,9 @@ from perptui.simulator.path import Floats
 
 HISTORY_DAYS = 220
 BLOCK_HOURS = 96
-INTEREST_8H = 0.0001
 CLAMP_8H = 0.0005
 TREND_HOURS = 72
+JUMP_Z = 7.0
 REGIMES = ("calm", "normal", "stress")
 
 
@@ -34,12 +36,12 @@ def load_parameters() -> dict[str, Any]:
     return tomllib.loads(source.read_text(encoding="utf-8"))
 
 
-def funding_of(premium: float, hours: float, cap: float) -> float:
+def funding_of(premium: float, interest: float, hours: float, cap: float) -> float:
     """Return the rate per interval of a mean premium, Binance's rule.
 
     (P + clamp(I - P, ±0.05 %)) divided by 8/hours, within ±cap, to 1e-8.
     """
-    clamped = min(max(INTEREST_8H - premium, -CLAMP_8H), CLAMP_8H)
+    clamped = min(max(interest - premium, -CLAMP_8H), CLAMP_8H)
     rate = (premium + clamped) * hours / 8
     return round(min(max(rate, -cap), cap), 8)
 
@@ -88,7 +90,10 @@ class GeneratedMarket:
         row = (utc_ms - self._first_ms) // HOUR_MS
         opened = (utc_ms // (hours * HOUR_MS) * hours * HOUR_MS - self._first_ms) // HOUR_MS
         part = self._premiums[max(0, min(opened, row - 1)) : row, column]
-        return funding_of(float(part.mean()), hours, self._caps[symbol])
+        return funding_of(float(part.mean()), self._interest(column), hours, self._caps[symbol])
+
+    def _interest(self, column: int) -> float:
+        return float(self._table["coins"][self._coins[column]]["interest"])
 
     def _hours(self, column: int) -> int:
         return int(self._table["coins"][self._coins[column]]["interval_hours"])
@@ -131,14 +136,14 @@ class GeneratedMarket:
         series.ask_depth = np.concatenate([series.ask_depth, depth * (1 - tilt)])
 
     def _add_funding(self, series: Series, column: int, begin: int) -> None:
-        hours = self._hours(column)
+        hours, interest = self._hours(column), self._interest(column)
         stamps, rates = [], []
         for row in range(begin + 1, len(self._premiums) + 1):
             stamp = self._first_ms + row * HOUR_MS
             if stamp % (hours * HOUR_MS) == 0:
                 premium = float(self._premiums[max(0, row - hours) : row, column].mean())
                 stamps.append(stamp)
-                rates.append(funding_of(premium, hours, self._caps[series.symbol]))
+                rates.append(funding_of(premium, interest, hours, self._caps[series.symbol]))
         series.funding_ms = np.concatenate([series.funding_ms, np.array(stamps, np.int64)])
         series.funding_rate = np.concatenate([series.funding_rate, np.array(rates)])
         series.funding_hours = np.concatenate([series.funding_hours, np.full(len(rates), hours)])
@@ -151,15 +156,18 @@ class _State:
         rows = [table["coins"][coin] for coin in coins]
         self.beta = np.array([row["beta"] for row in rows])
         self.own = np.array([row["volatility_hourly"] for row in rows])
-        self.premium_mean = np.array([row["premium_mean"] for row in rows])
-        self.premium_sd = np.array([row["premium_sd"] for row in rows])
+        self.quantiles = np.array([row["premium"] for row in rows])
+        normal = NormalDist()
+        self.knots = np.array([normal.inv_cdf(p) for p in table["funding"]["probabilities"]])
+        three_days = TREND_HOURS * ((self.beta * table["factor"]["volatility_hourly"]) ** 2)
+        self.trend_sd = np.sqrt(three_days + TREND_HOURS * self.own**2)
         self.volume_usd = np.array([row["volume_usd"] for row in rows])
         self.price = np.ones(len(coins))
         self.scale = np.ones(len(coins))
         self.variance = table["factor"]["volatility_hourly"] ** 2
         self.shock = 0.0
         self.regime = 1
-        self.premium = self.premium_mean.copy()
+        self.premium = np.zeros(len(coins))
         self.depth = np.zeros(len(coins))
         self.trend = np.zeros((TREND_HOURS, len(coins)))
 
@@ -175,7 +183,12 @@ class _State:
         scale = np.sqrt((self.beta * table["factor"]["volatility_hourly"]) ** 2 + self.own**2)
         close = self.price * np.exp(np.cumsum(returns, axis=0))
         opened = np.vstack([self.price, close[:-1]])
-        wick = np.abs(rng.standard_normal((2, hours, len(self.beta)))) * scale * spread * 0.45
+        wick = (
+            np.abs(rng.standard_normal((2, hours, len(self.beta))))
+            * scale
+            * spread
+            * table["factor"]["wick"]
+        )
         premium = self._premium(rng, table, returns)
         volume = self._volume(rng, relative, returns / (scale * spread)) / close
         block = {
@@ -209,30 +222,31 @@ class _State:
             self.shock = float(np.sqrt(self.variance)) * float(shocks[hour])
             multiple = self._regime_multiple(table["regimes"], moves[hour])
             relative[hour] = self.variance / level * multiple
-            jump = sizes[hour] * np.sqrt(multiple) if jumps[hour] else 0.0
+            jump = sizes[hour] * np.sqrt(self.variance * multiple) if jumps[hour] else 0.0
             returns[hour] = p["drift_hourly"] + self.shock * np.sqrt(multiple) + jump
         return relative, returns
 
-    def _regime_multiple(self, table: dict[str, list[float]], moves: Floats) -> float:
+    def _regime_multiple(self, table: dict[str, Any], moves: Floats) -> float:
         multiple, stay = table[REGIMES[self.regime]]
         if moves[0] < 1 / stay:
-            self.regime = 1 if self.regime != 1 else (0 if moves[1] < 0.6 else 2)
+            self.regime = 1 if self.regime != 1 else (0 if moves[1] < table["to_calm"] else 2)
         return float(multiple)
 
     def _premium(self, rng: np.random.Generator, table: dict[str, Any], returns: Floats) -> Floats:
         phi = table["funding"]["persistence_hourly"]
-        loading = table["funding"]["trend_loading"]
+        share = table["funding"]["trend_correlation"]
         padded = np.vstack([self.trend, returns])
         total = np.cumsum(padded, axis=0)
-        trend = total[TREND_HOURS:] - total[:-TREND_HOURS]
-        noise = rng.standard_normal(returns.shape) * self.premium_sd * np.sqrt(1 - phi**2)
-        premium = np.empty_like(returns)
+        trend = (total[TREND_HOURS:] - total[:-TREND_HOURS]) / self.trend_sd
+        noise = rng.standard_normal(returns.shape) * np.sqrt(1 - phi**2)
+        latent = np.empty_like(returns)
         for hour in range(len(returns)):
-            target = self.premium_mean + loading * trend[hour]
-            self.premium = target + phi * (self.premium - target) + noise[hour]
-            premium[hour] = self.premium
+            self.premium = phi * self.premium + noise[hour]
+            latent[hour] = self.premium
         self.trend = padded[-TREND_HOURS:]
-        return premium
+        latent = np.sqrt(1 - share**2) * latent + share * trend
+        columns = zip(latent.T, self.quantiles, strict=True)
+        return np.column_stack([np.interp(z, self.knots, q) for z, q in columns])
 
     def _volume(self, rng: np.random.Generator, relative: Floats, z: Floats) -> Floats:
         noise = np.exp(0.35 * rng.standard_normal(z.shape) - 0.06)
@@ -255,6 +269,6 @@ class _State:
 
 
 def _student(rng: np.random.Generator, nu: float, shape: tuple[int, ...]) -> Floats:
-    """Return Student-t draws of unit variance, cut at ±12 (hours, not centuries)."""
+    """Return Student-t draws of unit variance, cut where the fit begins to call them jumps."""
     draws: Floats = rng.standard_t(nu, shape) * np.sqrt((nu - 2) / nu)
-    return np.clip(draws, -12.0, 12.0)
+    return np.clip(draws, -JUMP_Z, JUMP_Z)
