@@ -181,10 +181,29 @@ class DeskApp:
         if self._painter is not None:
             self._painter.told = told_by(trading)
         await trading.start()
+        await self._watch_tickets(trading)
+
+    async def _watch_tickets(self, trading: Trading) -> None:
+        """Let a replay go on after a ticket that ended by itself; propose anew after fills."""
+        phase = trading.ticket_view.phase
         while True:
-            # A ticket that ended by itself (expired, void, filled) lets a replay go on.
             await asyncio.sleep(PACE_S)
             await self._intents.settle_pace()
+            before, phase = phase, trading.ticket_view.phase
+            if (before, phase) == ("sending", "done"):
+                await self._propose_after_fills()
+
+    async def _propose_after_fills(self) -> None:
+        since = self._base.monotonic()
+        while any(
+            (venue.observed_mono("account") or 0.0) <= since for venue in self._state.picture.venues
+        ):
+            self._observed.clear()
+            await self._observed.wait()
+        try:
+            await self._proposer.solve()
+        except WorkerError as error:
+            _log.warning("proposing after fills: %s", error)
 
     async def _stop(self, trading: Trading) -> None:
         try:
@@ -240,10 +259,17 @@ class DeskApp:
 
     async def _listening(self, path: Path, child: SimulatedVenue | None) -> Path:
         while not listens(path):
+            self._say_absent(path)
             if child is not None and child.failure:
                 raise InputError(child.failure)
             await asyncio.sleep(LOOK_S)
         return path
+
+    def _say_absent(self, path: Path) -> None:
+        for name, venue in self._settings.venues.items():
+            row = next(row for row in self._state.picture.venues if row.name == name)
+            if venue.endpoint == "simulated" and "open" not in row.troubles:
+                self._state.fail(name, "open", f"no simulated venue listens at {path} yet")
 
     async def _open_venues(self, socket: Path | None) -> list[Venue]:
         # Its imports take a second of CPU: the socket answers meanwhile.

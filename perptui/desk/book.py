@@ -126,12 +126,19 @@ def book_of(picture: Picture) -> Book:
     accounts = []
     for venue in picture.venues:
         if venue.account is None:
-            return Book(missing=f"waiting for {venue.name} positions")
+            return Book(missing=f"waiting for {venue.name} positions{_why(venue)}")
         found = _holdings(venue, venue.account)
         if isinstance(found, str):
             return Book(missing=found)
         accounts.append(_account_book(venue.account, found))
     return Book(accounts=tuple(accounts), equity_usd=picture.equity_usd)
+
+
+def _why(venue: VenuePicture) -> str:
+    for call in ("account", "instruments", "clock", "open"):
+        if call in venue.troubles:
+            return f": {venue.troubles[call].text}"
+    return ""
 
 
 def _holdings(venue: VenuePicture, account: Account) -> tuple[Holding, ...] | str:

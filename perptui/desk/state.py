@@ -269,7 +269,9 @@ class DeskState:
 
     def _missing(self, venue: VenuePicture) -> str:
         if "instruments" not in venue.readings:
-            return f"waiting for {venue.name} contracts{_because(venue, 'instruments')}"
+            early = ("instruments", "clock", "open")
+            why = next(filter(None, (_because(venue, call) for call in early)), "")
+            return f"waiting for {venue.name} contracts{why}"
         for call in VITAL_CALLS:
             if call not in venue.readings:
                 return f"waiting for {venue.name} {call}{_because(venue, call)}"

@@ -77,7 +77,7 @@ def panels(scene: Scene) -> dict[str, Panel]:
         "positions": positions_view(picture, book, proposed.proposal, scene.is_stale),
         "funding": funding_view(picture, book, proposed, scene.is_stale),
         "regime": regime_view(picture, proposed),
-        "rebalance": rebalance_view(proposed, scene.waits or picture.history),
+        "rebalance": rebalance_view(picture, proposed, scene.waits or picture.history),
         "limits": limits_view(checks, proposed.proposal, book, observed),
         "journal": scene.journal,
         "ticket": scene.ticket,

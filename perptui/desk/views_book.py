@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
+import msgspec
+
 from perptui.desk.book import AccountBook, Book, Holding, carry_usd_day, own_distance
 from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import Picture, VenuePicture
@@ -115,7 +117,7 @@ def funding_view(
     forecasts = {row.id: row for row in estimates.instruments} if estimates is not None else {}
     horizon = estimates.horizon_days if estimates is not None else 0.0
     carry = {row.instrument.id: row.carry_usd_day for row in book.holdings}
-    after = carry_after(proposed.proposal)
+    after = {key: row.after for key, row in proposed_carry(picture, proposed.proposal).items()}
     best = best_venues(instruments, rates, book)
     seen = {venue.name: venue.observed_mono("funding") or 0.0 for venue in picture.venues}
     old = {venue.name for venue in picture.venues if stale(venue, "funding")}
@@ -137,20 +139,42 @@ def funding_view(
         rows=tuple(rows),
         next_ms=min(row.next_ms for row in rows) if rows else None,
         carry_usd_day=None if book.missing else book.carry_usd_day,
-        carry_usd_day_after=total_carry_after(proposed.proposal),
+        carry_usd_day_after=total_carry_after(picture, proposed.proposal),
         observed_mono=oldest(picture, ("funding",)),
         waiting=None,
     )
 
 
-def carry_after(proposal: Proposal | None) -> dict[str, Decimal]:
-    """Return dollars a day by contract after the proposal."""
-    return {} if proposal is None else {row.id: row.carry_usd_day_after for row in proposal.rows}
+class CarryChange(msgspec.Struct, frozen=True):
+    """Dollars a day of one contract before and after the proposal, at the newest rates."""
+
+    now: Decimal
+    after: Decimal
 
 
-def total_carry_after(proposal: Proposal | None) -> Decimal | None:
-    """Return the book's dollars a day after the proposal: the sum of its rows."""
-    return None if proposal is None else sum(carry_after(proposal).values(), ZERO)
+def proposed_carry(picture: Picture, proposal: Proposal | None) -> dict[str, CarryChange]:
+    """Return -x·f·24/h of the proposal's positions at the newest marks and rates, by contract.
+
+    The same rule and the same rates as for the present book, so that now and after compare; the
+    proposal's own carry is a forecast over its horizon.
+    """
+    instruments, quotes, rates = picture.instruments, picture.quotes, picture.funding
+    found = {}
+    for row in proposal.rows if proposal is not None else ():
+        if row.id in instruments and row.id in quotes and row.id in rates:
+            per_contract = instruments[row.id].contract_size * quotes[row.id].mark
+            found[row.id] = CarryChange(
+                carry_usd_day(row.contracts_now * per_contract, rates[row.id]),
+                carry_usd_day(row.contracts_after * per_contract, rates[row.id]),
+            )
+    return found
+
+
+def total_carry_after(picture: Picture, proposal: Proposal | None) -> Decimal | None:
+    """Return the book's dollars a day after the proposal, None without one."""
+    if proposal is None:
+        return None
+    return sum((row.after for row in proposed_carry(picture, proposal).values()), ZERO)
 
 
 def best_venues(

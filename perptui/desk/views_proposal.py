@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import Picture
+from perptui.desk.views_book import CarryChange, proposed_carry
 from perptui.model.clock import DAY_MS
 from perptui.model.forecast import Estimates, VolatilityTrack
 from perptui.model.instrument import split_id
@@ -16,12 +18,13 @@ from perptui.protocol.views import Comparison, ModelRow, RebalanceRow, Rebalance
 WEEK_DAYS = 7
 
 
-def rebalance_view(proposed: ProposalPicture, waits: str) -> RebalanceView:
+def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> RebalanceView:
     """Return the proposal that stands; `waits` says what the first one waits for."""
     proposal = proposed.proposal
     if proposal is None:
         text = proposed.failure or waits or "r solves"
         return RebalanceView(state=proposed.state, strategy=proposed.strategy, waiting=text)
+    carry = proposed_carry(picture, proposal)
     reasons = (proposed.failure, *proposal.reasons) if proposed.failure else proposal.reasons
     return RebalanceView(
         state=proposed.state,
@@ -31,8 +34,8 @@ def rebalance_view(proposed: ProposalPicture, waits: str) -> RebalanceView:
         solve_ms=proposal.solver.seconds * 1000,
         regime=proposal.regime,
         exposure=proposal.exposure,
-        rows=rebalance_rows(proposal),
-        comparisons=comparisons(proposal),
+        rows=rebalance_rows(proposal, carry),
+        comparisons=comparisons(proposal, carry),
         turnover=proposal.turnover,
         cost_usd=proposal.cost_usd,
         exportable=proposal.exportable and proposed.state == "ready",
@@ -47,13 +50,17 @@ def rebalance_view(proposed: ProposalPicture, waits: str) -> RebalanceView:
     )
 
 
-def rebalance_rows(proposal: Proposal) -> tuple[RebalanceRow, ...]:
+def rebalance_rows(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[RebalanceRow, ...]:
     """Return one line a contract, orders beside their targets."""
     orders = {order.id: order for order in proposal.orders}
-    return tuple(_rebalance_row(row, orders.get(row.id)) for row in proposal.rows)
+    return tuple(
+        _rebalance_row(row, orders.get(row.id), carry.get(row.id)) for row in proposal.rows
+    )
 
 
-def _rebalance_row(row: TargetRow, order: OrderIntent | None) -> RebalanceRow:
+def _rebalance_row(
+    row: TargetRow, order: OrderIntent | None, carry: CarryChange | None
+) -> RebalanceRow:
     venue, symbol = split_id(row.id)
     return RebalanceRow(
         id=row.id,
@@ -64,7 +71,7 @@ def _rebalance_row(row: TargetRow, order: OrderIntent | None) -> RebalanceRow:
         weight_rounded=row.weight_rounded,
         trade_usd=row.trade_usd,
         cost_usd=row.cost_usd,
-        carry_usd_day=row.carry_usd_day_after - row.carry_usd_day_now,
+        carry_usd_day=Decimal(0) if carry is None else carry.after - carry.now,
         why=row.why,
         side="" if order is None else order.side.value,
         effect="" if order is None else order.effect.value,
@@ -74,12 +81,22 @@ def _rebalance_row(row: TargetRow, order: OrderIntent | None) -> RebalanceRow:
     )
 
 
-def comparisons(proposal: Proposal) -> tuple[Comparison, ...]:
-    """Return the figures of the book before and after, side by side."""
+def comparisons(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[Comparison, ...]:
+    """Return the figures of the book before and after, side by side.
+
+    "carry" is at the newest rates, "expected carry" the forecast over the horizon.
+    """
     now, after = proposal.risk_now, proposal.risk
     margin = f"margin {_worst(after, now)}"
+    expected = (float(now.carry_usd_day), float(after.carry_usd_day))
     return (
-        Comparison("carry", "usd_day", float(now.carry_usd_day), float(after.carry_usd_day)),
+        Comparison(
+            "carry",
+            "usd_day",
+            float(sum((row.now for row in carry.values()), Decimal(0))),
+            float(sum((row.after for row in carry.values()), Decimal(0))),
+        ),
+        Comparison("expected carry", "usd_day", *expected),
         Comparison("volatility", "annual", now.volatility_annual, after.volatility_annual),
         Comparison("gross", "x", now.gross, after.gross),
         Comparison("net", "x", now.net, after.net),

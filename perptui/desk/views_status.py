@@ -135,7 +135,7 @@ def status_view(
         proposal_mends=mends(checks, fresh),
         next_funding_ms=min(stamps, default=None),
         carry_usd_day=book.carry_usd_day if whole and book.accounts else None,
-        carry_usd_day_after=total_carry_after(proposed.proposal),
+        carry_usd_day_after=total_carry_after(picture, proposed.proposal),
         unknown_legs=standing.unknown_legs,
         working_orders=len(working),
         kill_state=standing.kill_state,

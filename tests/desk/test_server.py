@@ -1,0 +1,218 @@
+"""The desk's socket: who attaches, what they get, and that nobody slows the desk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from perptui.desk.server import MAX_REPLIES, Peer, Server
+from perptui.desk.views import first_view
+from perptui.desk.views_status import Identity, VenueTime
+from perptui.model.errors import ConfigError, InputError
+from perptui.protocol.frames import (
+    Ask,
+    Deframer,
+    Hello,
+    Replace,
+    Reply,
+    ToTerminal,
+    Whole,
+    decode_to_terminal,
+    encode,
+    frame,
+)
+from perptui.protocol.intents import Intent, Kill, Solve
+from perptui.protocol.views import LimitRow, LimitsView, RegimeView
+
+pytestmark = pytest.mark.asyncio
+VIEW = first_view(Identity("PAPER", "main", "main"), VenueTime(1_722_840_000_000, 5.0, 1.0))
+
+
+class Raw:
+    """A terminal that reads frames."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self.writer = writer
+        self._deframer = Deframer()
+        self._got: list[ToTerminal] = []
+
+    async def end(self) -> None:
+        """Read until the desk closes the line."""
+        while True:
+            await self.next()
+
+    async def next(self) -> ToTerminal:
+        while not self._got:
+            data = await asyncio.wait_for(self._reader.read(65536), 10)
+            if not data:
+                raise EOFError
+            self._got += [decode_to_terminal(payload) for payload in self._deframer.feed(data)]
+        return self._got.pop(0)
+
+    def ask(self, number: int, intent: Intent) -> None:
+        self.writer.write(frame(encode(Ask(number=number, intent=intent))))
+
+
+async def answer(intent: Intent, peer: Peer) -> str:
+    if isinstance(intent, Kill):
+        raise InputError("expected a reason, was none; give one")
+    return f"uid {peer.uid}"
+
+
+@asynccontextmanager
+async def serving(path: Path, *, shared: bool = False) -> AsyncIterator[Server]:
+    server = Server(path, "main", answer, VIEW, shared=shared, private=True)
+    await server.open()
+    try:
+        yield server
+    finally:
+        await server.close()
+        while OPEN:
+            writer = OPEN.pop()
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+OPEN: list[asyncio.StreamWriter] = []
+
+
+async def attach(path: Path) -> Raw:
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    OPEN.append(writer)
+    return Raw(reader, writer)
+
+
+@pytest.fixture
+def path() -> Path:
+    return Path(os.environ["XDG_RUNTIME_DIR"]) / "desk.sock"
+
+
+async def test_a_terminal_gets_who_and_everything_then_what_changed(path: Path) -> None:
+    async with serving(path) as server:
+        terminal = await attach(path)
+        hello, whole = await terminal.next(), await terminal.next()
+        assert isinstance(hello, Hello)
+        assert (hello.uid, hello.desk, hello.private) == (os.getuid(), "main", True)
+        assert isinstance(whole, Whole)
+        assert whole.view == VIEW
+        regime = RegimeView(label="stress", waiting=None)
+        server.publish({"regime": regime, "limits": VIEW.limits})
+        change = await terminal.next()
+        assert isinstance(change, Replace)
+        assert (change.seq, change.panel, change.view()) == (1, "regime", regime)
+        assert server.view == msgspec.structs.replace(VIEW, regime=regime)
+
+
+async def test_a_later_terminal_gets_the_newest_picture(path: Path) -> None:
+    async with serving(path) as server:
+        regime = RegimeView(label="crisis", waiting=None)
+        server.publish({"regime": regime})
+        terminal = await attach(path)
+        await terminal.next()
+        whole = await terminal.next()
+        assert isinstance(whole, Whole)
+        assert whole.view.regime == regime
+
+
+def mode(path: Path) -> int | None:
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+
+
+async def test_the_socket_has_its_mode_and_goes_with_the_desk(path: Path) -> None:
+    async with serving(path):
+        assert mode(path) == 0o600
+    assert mode(path) is None
+    async with serving(path, shared=True):
+        assert mode(path) == 0o660
+
+
+async def test_a_socket_left_by_a_killed_desk_is_replaced(path: Path) -> None:
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(path))
+    left.close()
+    async with serving(path):
+        assert isinstance(await (await attach(path)).next(), Hello)
+
+
+async def test_each_intent_is_answered_with_who_the_kernel_says(path: Path) -> None:
+    async with serving(path):
+        terminal = await attach(path)
+        terminal.ask(7, Solve())
+        terminal.ask(8, Kill(reason=""))
+        replies = [message async for message in _replies(terminal, 2)]
+        assert Reply(7, ok=True, text=f"uid {os.getuid()}") in replies
+        assert Reply(8, ok=False, text="expected a reason, was none; give one") in replies
+
+
+async def _replies(terminal: Raw, count: int) -> AsyncIterator[Reply]:
+    while count:
+        message = await terminal.next()
+        if isinstance(message, Reply):
+            count -= 1
+            yield message
+
+
+async def test_garbage_ends_the_terminal_not_the_desk(path: Path) -> None:
+    async with serving(path):
+        bad = await attach(path)
+        bad.writer.write(frame(b"\xc1 no msgpack"))
+        with pytest.raises((EOFError, ConnectionResetError)):
+            await bad.end()
+        huge = await attach(path)
+        huge.writer.write(b"\xff\xff\xff\xff")
+        with pytest.raises((EOFError, ConnectionResetError)):
+            await huge.end()
+        assert isinstance(await (await attach(path)).next(), Hello)
+
+
+async def test_a_terminal_that_does_not_read_gets_the_latest_only(path: Path) -> None:
+    async with serving(path) as server:
+        slow = await attach(path)
+        await slow.next()
+        quick = await attach(path)
+        await quick.next()
+        await quick.next()
+        wide = tuple(LimitRow(f"gross:{n}", "x", 3.0, 1.0, "ok") for n in range(2000))
+        for number in range(200):
+            # 2000 rows a panel: far more than a socket buffers for one that does not read.
+            server.publish({"limits": LimitsView(rows=wide, observed_mono=float(number))})
+            change = await quick.next()
+            assert isinstance(change, Replace)
+        seen: list[float | None] = []
+        while not seen or seen[-1] != 199.0:
+            message = await slow.next()
+            if isinstance(message, Replace):
+                view = message.view()
+                assert isinstance(view, LimitsView)
+                seen.append(view.observed_mono)
+        assert len(seen) < 100
+
+
+async def test_a_terminal_that_asks_and_never_reads_is_bounded(path: Path) -> None:
+    async with serving(path) as server:
+        flood = await attach(path)
+        for number in range(MAX_REPLIES * 4):
+            flood.ask(number, Solve())
+        await flood.writer.drain()
+        terminal = await attach(path)
+        assert isinstance(await terminal.next(), Hello)
+        assert server.terminals == 2
+
+
+async def test_a_path_that_no_socket_can_have_is_refused_with_the_cure(tmp_path: Path) -> None:
+    long = tmp_path / ("d" * 120)
+    with pytest.raises(ConfigError, match="XDG_RUNTIME_DIR"):
+        Server(long, "main", answer, VIEW, shared=False, private=False)
+    missing = Path(os.environ["XDG_RUNTIME_DIR"]) / "absent" / "desk.sock"
+    with pytest.raises(ConfigError, match="check the directory"):
+        await Server(missing, "main", answer, VIEW, shared=False, private=False).open()

@@ -1,0 +1,148 @@
+"""The real quant process: fed, killed, restarted; a late job loses to a newer one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from perptui.desk.worker import QuantWorker, SupersededError
+from perptui.model.clock import SystemClock
+from perptui.model.errors import WorkerError
+from perptui.model.jobs import AppendHistory, AskHistory, BarSeries, HistoryReach, ProposeJob
+from perptui.model.market import Bar
+from perptui.model.snapshot import MarketSnapshot
+from perptui.settings.load import load
+from tests.desk.market import FUNDING, INSTRUMENTS, NOW_MS, QUOTES, account, hours
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
+PATIENCE_S = 60.0
+
+
+class Watched:
+    """A worker whose status changes can be waited for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._news = asyncio.Event()
+        history = folder / "history"
+        history.mkdir()
+        self.log = folder / "quant.log"
+        self.worker = QuantWorker(history, self.log, SystemClock(), changed=self._news.set)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+
+@pytest_asyncio.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
+    one = Watched(tmp_path)
+    one.worker.start()
+    yield one
+    await one.worker.close()
+
+
+def bars(count: int) -> BarSeries:
+    rows = tuple(
+        Bar(NOW_MS // hours(1) * hours(1) - hours(count - index), 100.0, 101.0, 99.0, 100.5, 7.0)
+        for index in range(count)
+    )
+    return BarSeries("binanceusdm", "BTCUSDT", "1h", rows)
+
+
+def proposal_from_nothing() -> ProposeJob:
+    settings = load().settings
+    snapshot = MarketSnapshot(NOW_MS, INSTRUMENTS, QUOTES, FUNDING, (account(),))
+    return ProposeJob(snapshot, settings.chosen_strategy, settings.limits)
+
+
+async def test_it_keeps_history_and_says_how_far_it_reaches(watched: Watched) -> None:
+    ask = watched.worker.ask
+    await ask(AppendHistory(series=(bars(5),)), "keeping", PATIENCE_S)
+    reach = await ask(AskHistory(), "reading", PATIENCE_S)
+    assert isinstance(reach, HistoryReach)
+    assert set(reach.last_ms.values()) == {NOW_MS // hours(1) * hours(1) - hours(1)}
+
+
+async def test_a_refused_job_says_why_and_the_process_goes_on(watched: Watched) -> None:
+    with pytest.raises(WorkerError):
+        await watched.worker.ask(proposal_from_nothing(), "solving", PATIENCE_S)
+    assert isinstance(await watched.worker.ask(AskHistory(), "reading", PATIENCE_S), HistoryReach)
+    assert watched.worker.restarts == 0
+
+
+async def test_killed_it_is_restarted_and_the_job_in_it_fails(watched: Watched) -> None:
+    await watched.worker.ask(AskHistory(), "reading", PATIENCE_S)
+    first = watched.worker.pid
+    assert first is not None
+    job = asyncio.create_task(watched.worker.ask(AskHistory(), "reading", PATIENCE_S))
+    os.kill(first, signal.SIGSTOP)
+    await watched.until(lambda: watched.worker.status == "reading")
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="was the end of the process"):
+        await job
+    again = await watched.worker.ask(AskHistory(), "reading", PATIENCE_S)
+    assert isinstance(again, HistoryReach)
+    assert watched.worker.pid not in {first, None}
+    assert watched.worker.restarts == 1
+
+
+async def test_killed_while_idle_it_is_restarted(watched: Watched) -> None:
+    await watched.worker.ask(AskHistory(), "reading", PATIENCE_S)
+    first = watched.worker.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await watched.until(lambda: watched.worker.restarts == 1)
+    await watched.until(lambda: watched.worker.status == "idle")
+    assert watched.worker.pid != first
+
+
+async def test_a_job_that_takes_too_long_is_ended_with_its_process(watched: Watched) -> None:
+    await watched.worker.ask(AskHistory(), "reading", PATIENCE_S)
+    first = watched.worker.pid
+    assert first is not None
+    os.kill(first, signal.SIGSTOP)
+    with pytest.raises(WorkerError, match=r"expected reading within 0\.05 s"):
+        await watched.worker.ask(AskHistory(), "reading", 0.05)
+    await watched.until(lambda: watched.worker.restarts == 1)
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+async def test_the_latest_what_if_wins(watched: Watched) -> None:
+    ask = watched.worker.ask
+    running = asyncio.create_task(ask(AskHistory(), "reading", PATIENCE_S))
+    older = asyncio.create_task(ask(AskHistory(), "solving", PATIENCE_S, replaces="solve"))
+    other = asyncio.create_task(ask(AskHistory(), "keeping", PATIENCE_S))
+    await asyncio.sleep(0)
+    newer = asyncio.create_task(ask(AskHistory(), "solving", PATIENCE_S, replaces="solve"))
+    with pytest.raises(SupersededError):
+        await older
+    for task in (running, other, newer):
+        assert isinstance(await task, HistoryReach)
+
+
+async def test_closing_ends_the_process_and_fails_what_waits(tmp_path: Path) -> None:
+    worker = QuantWorker(tmp_path, tmp_path / "quant.log", SystemClock())
+    worker.start()
+    await worker.ask(AskHistory(), "reading", PATIENCE_S)
+    pid = worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    waiting = [
+        asyncio.create_task(worker.ask(AskHistory(), "reading", PATIENCE_S)) for _ in range(2)
+    ]
+    await asyncio.sleep(0)
+    await worker.close()
+    for task in waiting:
+        with pytest.raises(WorkerError):
+            await task
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
