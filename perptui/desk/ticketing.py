@@ -16,6 +16,7 @@ from perptui.desk.trading_picture import TradingPicture
 from perptui.journal.events import (
     Actor,
     GateSaidNo,
+    LegOutcome,
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
@@ -236,6 +237,16 @@ class Ticketing:
         said = safe_text(reason, REASON_LENGTH)
         self._journal.append(TicketEnded(opened.ticket.id, state, said), actor=actor)
         opened.phase, opened.reason = "void", said or state.lower()
+
+    def end_leftovers(self) -> None:
+        """End what an earlier process left open: nothing of it is sent by this one."""
+        why = "the desk started anew"
+        for head in self._journal.open_tickets("PROPOSED"):
+            self._journal.append(TicketEnded(head.id, "VOID", why))
+        for leg in self._journal.live_legs():
+            if leg.state is LegState.CONFIRMED:
+                body = LegOutcome(leg.client_id, LegState.NOT_SENT, "restart", why)
+                self._journal.append(body)
 
     def known_positions(self) -> dict[str, Decimal]:
         """Return signed positions: the journal's, and fills reported that are not there yet."""

@@ -26,7 +26,6 @@ from perptui.journal.events import (
     Actor,
     CancelOutcome,
     CancelSending,
-    LegOutcome,
     TicketEnded,
 )
 from perptui.journal.journal import Journal
@@ -116,7 +115,7 @@ class Trading:
 
         Sending stays locked until a reconcile was clean.
         """
-        self._end_leftovers()
+        self._tickets.end_leftovers()
         await self._reconcile_or_lock()
         self._spawn(self._watch(), "trading watch")
 
@@ -298,15 +297,6 @@ class Trading:
         """ACTIVE, REDUCING or HALTED."""
         return self._journal.kill_state().state
 
-    def _end_leftovers(self) -> None:
-        why = "the desk started anew"
-        for head in self._journal.open_tickets("PROPOSED"):
-            self._journal.append(TicketEnded(head.id, "VOID", why))
-        for leg in self._journal.live_legs():
-            if leg.state is LegState.CONFIRMED:
-                body = LegOutcome(leg.client_id, LegState.NOT_SENT, "restart", why)
-                self._journal.append(body)
-
     def _write(self, opened: OpenTicket, trader: Actor) -> None:
         files = write_orders(opened.inputs, export_dir(self._settings.desk.export_dir))
         names = " and ".join(Path(file.path).name for file in files)
@@ -359,9 +349,9 @@ class Trading:
         except JournalError as error:
             self._lock_sends(error)
 
-    def _lock_sends(self, error: JournalError) -> None:
+    def _lock_sends(self, error: object) -> None:
         """Stop sending for as long as this process lives; what was sent stays at the venue."""
-        _log.critical("the journal stops sending: %s", error)
+        _log.critical("sending stops: %s", error)
         self._fault = str(error)
         self._tickets.unclean = self._fault
         self._changed()
@@ -395,4 +385,11 @@ class Trading:
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Stop sending when a task of ours fails: nobody watches any more."""
+        self._tasks.discard(task)
+        fault = None if task.cancelled() else task.exception()
+        if fault is not None:
+            self._lock_sends(f"{task.get_name()} failed: {type(fault).__name__}")

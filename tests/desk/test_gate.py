@@ -1,0 +1,312 @@
+"""The gate: each reason alone, from an input that passes; it never loosens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given as drawn
+from hypothesis import settings as tuned
+from hypothesis import strategies as st
+
+from perptui.desk.gate import GateInput, SentOrder, collar_bps, gate, throttle_wait
+from perptui.model.account import Position
+from perptui.model.instrument import Instrument
+from perptui.model.limit import Limits
+from perptui.model.market import Quote
+from perptui.model.order import Effect, OrderIntent, Side
+from perptui.model.snapshot import MarketSnapshot
+from tests.desk.dealing import ADD_ETH, REDUCE_BTC, REDUCE_ETH, order
+from tests.desk.market import (
+    BTC,
+    ETH,
+    FUNDING,
+    INSTRUMENTS,
+    NOW_MS,
+    QUOTES,
+    VENUE,
+    account,
+    limits,
+)
+
+replace = msgspec.structs.replace
+SNAPSHOT = MarketSnapshot(NOW_MS, INSTRUMENTS, QUOTES, FUNDING, (account(),))
+
+
+def passing(*legs: OrderIntent) -> GateInput:
+    """An input that nothing is wrong with: gross 1.94, net 0.66, equity 30,000."""
+    legs = legs or (REDUCE_BTC, REDUCE_ETH)
+    return GateInput(
+        now_ms=NOW_MS,
+        now_mono=1000.0,
+        legs=legs,
+        ticket_legs=len(legs),
+        ticket_notional_usd=sum((leg.notional_usd for leg in legs), Decimal(0)),
+        snapshot=SNAPSHOT,
+        positions={BTC: Decimal("0.4"), ETH: Decimal(-6)},
+        limits=replace(limits(), coin_net_max=2.0, coin_gross_max=2.0),
+        stand="",
+        kill_state="ACTIVE",
+        unclean="",
+        stale="",
+        clock_offset_ms={VENUE: -2499},
+        volume_usd_day={BTC: 1e10, ETH: 5e9},
+        volatility_annual={},
+        day_notional_usd=Decimal(0),
+        sent_mono={},
+        recent=(),
+        unknown=(),
+        daily_loss=0.0499,
+    )
+
+
+def reasons(given: GateInput) -> list[str]:
+    return [refusal.reason for refusal in gate(given)]
+
+
+def limited(given: GateInput, **changes: object) -> GateInput:
+    return replace(given, limits=replace(given.limits, **changes))
+
+
+def leg0(given: GateInput, **changes: object) -> GateInput:
+    return replace(given, legs=(replace(given.legs[0], **changes), *given.legs[1:]))
+
+
+def ruled(given: GateInput, **changes: object) -> GateInput:
+    assert given.snapshot is not None
+    first, *rest = given.snapshot.instruments
+    changed: tuple[Instrument, ...] = (replace(first, **changes), *rest)
+    return replace(given, snapshot=replace(given.snapshot, instruments=changed))
+
+
+def marked(given: GateInput, mark: str) -> GateInput:
+    assert given.snapshot is not None
+    quotes = (Quote(BTC, NOW_MS, Decimal(mark)), given.snapshot.quotes[1])
+    return replace(given, snapshot=replace(given.snapshot, quotes=quotes))
+
+
+def test_a_good_ticket_passes() -> None:
+    assert gate(passing()) == ()
+    assert gate(passing(REDUCE_BTC, ADD_ETH)) == ()
+
+
+CASES: list[tuple[str, Callable[[GateInput], GateInput]]] = [
+    ("schema", lambda g: replace(g, legs=())),
+    ("schema", lambda g: leg0(g, after=Decimal("0.21"))),
+    ("schema", lambda g: leg0(g, effect=Effect.ADD)),
+    ("kill", lambda g: replace(g, kill_state="HALTED")),
+    ("reconcile", lambda g: replace(g, unclean="leg of BTC is UNKNOWN")),
+    ("stale", lambda g: replace(g, stale="account is stale")),
+    ("clock", lambda g: replace(g, clock_offset_ms={})),
+    ("clock", lambda g: replace(g, clock_offset_ms={VENUE: 2500})),
+    ("clock", lambda g: replace(g, clock_offset_ms={VENUE: -2500})),
+    ("token", lambda g: replace(g, stand="expired")),
+    ("instrument", lambda g: ruled(g, active=False)),
+    ("tick", lambda g: ruled(g, tick=Decimal(2))),
+    ("step", lambda g: ruled(g, step=Decimal("0.03"))),
+    ("size", lambda g: ruled(g, min_contracts=Decimal("0.201"))),
+    ("size", lambda g: ruled(g, max_contracts=Decimal("0.199"))),
+    ("notional", lambda g: leg0(g, notional_usd=Decimal("19500.03"))),
+    ("collar", lambda g: leg0(g, limit_price=Decimal("97207.4"))),
+    ("collar", lambda g: marked(g, "97793")),
+    ("order_notional", lambda g: limited(g, order_notional_max_usd=Decimal(19499))),
+    ("participation", lambda g: replace(g, volume_usd_day={ETH: 5e9})),
+    ("participation", lambda g: replace(g, volume_usd_day={BTC: 1.9e6, ETH: 5e9})),
+    ("ticket_legs", lambda g: limited(g, ticket_legs_max=1)),
+    ("ticket_notional", lambda g: limited(g, ticket_notional_max_usd=Decimal(22699))),
+    ("day_notional", lambda g: replace(g, day_notional_usd=Decimal(4977301))),
+    ("throttle", lambda g: replace(g, sent_mono={VENUE: (999.1, 999.2, 999.3, 999.4, 999.5)})),
+    ("unknown", lambda g: replace(g, unknown=(ETH,))),
+    ("daily_loss", lambda g: replace(g, daily_loss=0.05)),
+    ("restricted", lambda g: limited(g, restricted=(ETH,))),
+]
+
+
+@pytest.mark.parametrize(("reason", "change"), CASES)
+def test_each_reason_alone(reason: str, change: Callable[[GateInput], GateInput]) -> None:
+    assert reasons(change(passing())) == [reason]
+
+
+def test_a_position_that_is_not_what_the_order_rests_on() -> None:
+    moved = replace(passing(), positions={BTC: Decimal("0.4"), ETH: Decimal(-7)})
+    assert reasons(moved) == ["position"]
+
+
+@pytest.mark.parametrize("name", ["contracts", "limit_price", "mark_price"])
+def test_what_is_not_positive_is_no_order(name: str) -> None:
+    for amount in ("0", "-1"):
+        assert reasons(leg0(passing(), **{name: Decimal(amount)}))[0] == "schema"
+
+
+def test_reduce_only_must_reduce() -> None:
+    assert "schema" in reasons(passing(replace(ADD_ETH, reduce_only=True)))
+
+
+def test_without_a_picture_nothing_passes() -> None:
+    found = reasons(replace(passing(), snapshot=None))
+    assert found[:1] == ["stale"]
+    assert "instrument" in found
+
+
+def test_reducing_lets_only_reduce_only_legs_through() -> None:
+    assert gate(replace(passing(), kill_state="REDUCING")) == ()
+    assert reasons(replace(passing(REDUCE_BTC, ADD_ETH), kill_state="REDUCING")) == ["kill"]
+
+
+def test_the_minimum_notional_binds_all_but_reduce_only_orders() -> None:
+    dear = passing(ADD_ETH)
+    assert dear.snapshot is not None
+    rules = tuple(
+        replace(one, min_notional_usd=Decimal(100_000)) for one in dear.snapshot.instruments
+    )
+    snapshot = replace(dear.snapshot, instruments=rules)
+    assert reasons(replace(dear, snapshot=snapshot)) == ["min_notional"]
+    assert gate(replace(passing(), snapshot=snapshot)) == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"gross_max": 1.9}, "limit:gross"),
+        ({"net_max": 0.6}, "limit:net_max"),
+        ({"net_min": 0.7, "net_max": 1.0}, "limit:net_min"),
+        ({"coin_net_max": 0.64}, "limit:coin_net:ETH"),
+        ({"coin_gross_max": 0.64}, "limit:coin_gross:ETH"),
+        ({"venue_gross_max": 1.9}, f"limit:venue_gross:{VENUE}"),
+        ({"margin_ratio_max": 0.001}, f"limit:margin_ratio:{VENUE}"),
+        ({"liquidation_distance_min": 1.01}, f"limit:liquidation:{VENUE}"),
+        ({"turnover_max": 0.01}, "limit:turnover"),
+    ],
+)
+def test_the_book_after_the_ticket_keeps_every_limit(change: dict[str, float], name: str) -> None:
+    """ETH from -6 to -6.5 at 3,200 on equity 30,000: gross 1.993, net 0.607, ETH 0.693."""
+    assert name in reasons(limited(passing(ADD_ETH), **change))
+
+
+def test_the_book_is_judged_after_all_legs() -> None:
+    """-0.64 in ETH to -0.69 breaks 0.68; with the BTC leg net, gross fall, ETH stays broken."""
+    tight = limited(passing(REDUCE_BTC, ADD_ETH), coin_net_max=0.68)
+    assert reasons(tight) == ["limit:coin_net:ETH"]
+    # Gross 1.94 now; 1.343 after both: the second leg alone would break 1.95.
+    assert gate(limited(passing(REDUCE_BTC, ADD_ETH), gross_max=1.95)) == ()
+    assert reasons(limited(passing(ADD_ETH), gross_max=1.95)) == ["limit:gross"]
+
+
+def test_reducing_is_not_stopped_by_the_breach_it_mends() -> None:
+    assert gate(limited(passing(REDUCE_ETH), gross_max=1.0)) == ()
+    assert "limit:gross" in reasons(limited(passing(ADD_ETH), gross_max=1.0))
+
+
+def test_a_drawdown_allows_only_reducing() -> None:
+    given = passing(REDUCE_BTC)
+    assert given.snapshot is not None
+    deep = replace(given.snapshot, peak_equity_usd=Decimal(40_000))
+    assert gate(replace(given, snapshot=deep)) == ()
+    assert reasons(replace(passing(ADD_ETH), snapshot=deep)) == ["limit:drawdown"]
+
+
+def test_a_book_that_cannot_be_judged_is_refused() -> None:
+    other = {**passing().positions, f"{VENUE}:XRP/USDT:USDT": Decimal(5)}
+    assert reasons(replace(passing(), positions=other)) == ["book"]
+    assert reasons(ruled(passing(), tiers=())) == ["book"]
+    snapshot = replace(SNAPSHOT, accounts=(account(equity="-1"),))
+    assert "book" in reasons(replace(passing(), snapshot=snapshot))
+
+
+def test_hedge_mode_is_refused() -> None:
+    snapshot = replace(SNAPSHOT, accounts=(replace(account(), one_way=False),))
+    assert reasons(replace(passing(), snapshot=snapshot)) == ["account_mode"]
+
+
+def test_the_same_order_within_a_minute_is_a_duplicate() -> None:
+    sent = SentOrder(BTC, Side.SELL, Decimal("0.2"), NOW_MS - 59_999)
+    assert reasons(replace(passing(), recent=(sent,))) == ["duplicate"]
+    for other in (
+        replace(sent, sent_ms=NOW_MS - 60_000),
+        replace(sent, contracts=Decimal("0.201")),
+        replace(sent, side=Side.BUY),
+        replace(sent, id=ETH),
+    ):
+        assert gate(replace(passing(), recent=(other,))) == ()
+
+
+def test_an_instrument_nobody_knows_is_refused() -> None:
+    stranger = order(BTC, Side.SELL, "0.2", "0.4", reduce_only=True)
+    stranger = replace(stranger, id=f"{VENUE}:LUNA/USDT:USDT", before=Decimal(0))
+    assert "instrument" in reasons(passing(stranger))
+
+
+@pytest.mark.parametrize(
+    ("leg", "sigma", "expected"),
+    [
+        (ADD_ETH, 5.0, 30.0),
+        (REDUCE_ETH, None, 30.0),
+        (REDUCE_ETH, 0.5, 30.0),
+        # 3 x 4.0 x sqrt(30 s / 365 d) = 117.04 bp
+        (REDUCE_ETH, 4.0, 117.041),
+        (REDUCE_ETH, 20.0, 200.0),
+    ],
+)
+def test_the_collar_widens_for_reducing_legs_in_a_storm(
+    leg: OrderIntent, sigma: float | None, expected: float
+) -> None:
+    given = replace(passing(leg), volatility_annual={} if sigma is None else {ETH: sigma})
+    assert collar_bps(given, leg) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("sent", "wait"),
+    [
+        ((), 0.0),
+        ((999.0,) * 5, 0.0),
+        ((999.4, 999.5, 999.6, 999.7, 999.8), 0.4),
+        (tuple(941.0 + n / 2 for n in range(60)), 1.0),
+    ],
+)
+def test_the_throttle_says_how_long_to_wait(sent: tuple[float, ...], wait: float) -> None:
+    assert throttle_wait(sent, 1000.0, limits()) == pytest.approx(wait)
+
+
+def test_positions_without_contracts_need_no_price() -> None:
+    flat = {**passing().positions, f"{VENUE}:OLD/USDT:USDT": Decimal(0)}
+    assert gate(replace(passing(), positions=flat)) == ()
+
+
+@tuned(max_examples=200, deadline=None)
+@drawn(st.data())
+def test_tighter_limits_never_let_more_through(data: st.DataObject) -> None:
+    """Whatever is refused stays refused when any limit is tightened."""
+    given = passing(REDUCE_BTC, ADD_ETH)
+    factor = data.draw(st.floats(0.001, 1.0))
+    name = data.draw(
+        st.sampled_from(
+            [
+                "gross_max",
+                "coin_net_max",
+                "coin_gross_max",
+                "venue_gross_max",
+                "margin_ratio_max",
+                "turnover_max",
+                "participation_max",
+                "collar_bps",
+                "daily_loss_max",
+                "order_notional_max_usd",
+                "ticket_notional_max_usd",
+                "day_notional_max_usd",
+            ]
+        )
+    )
+    bound = getattr(given.limits, name)
+    tight = bound * Decimal(repr(factor)) if isinstance(bound, Decimal) else bound * factor
+    once: Limits = replace(given.limits, **{name: tight})
+    half = tight / 2
+    twice: Limits = replace(given.limits, **{name: half})
+    before = set(reasons(replace(given, limits=once)))
+    after = set(reasons(replace(given, limits=twice)))
+    assert before <= after
+
+
+def test_a_position_type_is_what_the_snapshot_says() -> None:
+    assert isinstance(SNAPSHOT.accounts[0].positions[0], Position)
