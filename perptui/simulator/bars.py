@@ -71,7 +71,7 @@ def candles(
 def _candle(
     market: Market, symbol: str, series: Series, stamp: int, interval_ms: int, now_ms: int
 ) -> Candle | None:
-    end = min(stamp + interval_ms, now_ms + GRID_MS)
+    end = min(stamp + interval_ms, now_ms // GRID_MS * GRID_MS + GRID_MS)
     parts = [
         part
         for hour, first, points in _hours(series, stamp, end)
