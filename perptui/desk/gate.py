@@ -137,12 +137,6 @@ def _schema(given: GateInput) -> Reasons:
             yield "schema", f"expected {_effect(leg)} of {leg.id}, was {leg.effect}"
         elif leg.reduce_only and leg.effect is not Effect.REDUCE:
             yield "schema", f"expected reduce-only to reduce {leg.id}, was {leg.effect}"
-        elif given.positions.get(leg.id, Decimal(0)) != leg.before:
-            yield (
-                "position",
-                f"expected {leg.before} contracts of {leg.id} before its order, "
-                f"was {given.positions.get(leg.id, Decimal(0))}; solve again",
-            )
 
 
 def _effect(leg: OrderIntent) -> Effect:
@@ -163,6 +157,13 @@ def _kill(given: GateInput) -> Reasons:
 def _clean(given: GateInput) -> Reasons:
     if given.unclean:
         yield "reconcile", f"journal and venue were not reconciled: {given.unclean}"
+
+
+def _positions(given: GateInput) -> Reasons:
+    for leg in given.legs:
+        held = given.positions.get(leg.id, Decimal(0))
+        if held != leg.before:
+            yield "position", f"{leg.id} is {held}, its order rests on {leg.before}: solve again"
 
 
 def _fresh(given: GateInput) -> Reasons:
@@ -379,6 +380,7 @@ _CHECKS: tuple[Callable[[GateInput], Reasons], ...] = (
     _schema,
     _kill,
     _clean,
+    _positions,
     _fresh,
     _token,
     _instruments,

@@ -40,7 +40,11 @@ UNSURE = frozenset({LegState.SENDING, LegState.UNKNOWN, LegState.ACKED})
 
 
 class OpenTicket(msgspec.Struct):
-    """A ticket on the screens. `phase` as `TicketView` names it; monotonic instants."""
+    """A ticket on the screens.
+
+    `phase` as `TicketView` names it; monotonic instants; `attempted`: nothing of it is sent any
+    more, though it may still be unresolved.
+    """
 
     inputs: TicketInputs
     ticket: Ticket
@@ -49,6 +53,12 @@ class OpenTicket(msgspec.Struct):
     phase: str = "confirm"
     reason: str = ""
     confirmed_mono: float | None = None
+    attempted: bool = False
+
+    @property
+    def busy(self) -> bool:
+        """True while it waits for a confirmation or is being sent."""
+        return self.phase == "confirm" or (self.phase == "sending" and not self.attempted)
 
 
 class Ticketing:
@@ -157,7 +167,7 @@ class Ticketing:
 
     def _require_room(self) -> None:
         self.look()
-        if self.open is not None and self.open.phase in {"confirm", "sending"}:
+        if self.open is not None and self.open.busy:
             raise ConfirmationRefused(
                 f"expected no open ticket, was {self.open.ticket.id}; finish or reject it", "open"
             )

@@ -188,7 +188,8 @@ class Trading:
             When the rejection cannot be journalled.
         """
         opened = self._tickets.open
-        if opened is not None and opened.ticket.id == ticket and opened.phase != "sending":
+        waits = opened is not None and opened.busy and opened.phase == "sending"
+        if opened is not None and opened.ticket.id == ticket and not waits:
             self._tickets.end("REJECTED", "closed without a confirmation", opened.trader)
             self._tickets.open = None
             self._changed()
@@ -308,7 +309,10 @@ class Trading:
         try:
             async with self._lock:
                 admit = partial(self._tickets.admit, opened)
-                await self._executor.send(opened.ticket, trader, admit, self._changed)
+                try:
+                    await self._executor.send(opened.ticket, trader, admit, self._changed)
+                finally:
+                    opened.attempted = True
                 for _ in range(SETTLE_TIMES):
                     await self._reconcile()
                     if opened.phase != "sending":

@@ -1,0 +1,549 @@
+"""Trading as the desk calls it: opening, confirming, voiding, exporting, halting, restarting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from perptui.desk.ticketing import trader_of
+from perptui.journal.audit import confirmed_text
+from perptui.journal.events import Alarm
+from perptui.journal.verify import verify_file
+from perptui.model.clock import ManualClock
+from perptui.model.errors import ConfirmationRefused, GateRefused, InputError, JournalError
+from perptui.model.market import Quote
+from tests.desk.dealing import (
+    ADD_ETH,
+    ALICE,
+    BOB,
+    REDUCE_BTC,
+    REDUCE_ETH,
+    Deal,
+    answer,
+    proposal,
+    settings_of,
+)
+from tests.desk.ledger_venue import LedgerVenue
+from tests.desk.market import BTC, ETH, NOW_MS, VENUE
+
+pytestmark = pytest.mark.asyncio
+replace = msgspec.structs.replace
+
+
+async def started(folder: Path, *script: str, **changes: Any) -> Deal:
+    """A desk that is reconciled."""
+    deal = Deal(folder, script, **changes)
+    await deal.trading.reconcile()
+    return deal
+
+
+def reason_of(refused: pytest.ExceptionInfo[Any]) -> str:
+    return str(refused.value.reason)
+
+
+async def test_from_proposal_to_fills_everything_is_in_the_journal(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    assert (view.phase, view.id, view.purpose) == ("confirm", "T1", "send")
+    assert view.opens_mono == deal.clock.monotonic() + 1
+    assert view.expires_mono == deal.clock.monotonic() + 30
+    assert [leg.state for leg in view.legs] == ["PROPOSED"]
+    await deal.confirm(view)
+    await deal.trading.sent()
+    done = deal.trading.ticket_view
+    assert (done.phase, done.reason) == ("done", "1 of 1 legs filled")
+    leg = done.legs[0]
+    assert (leg.label, leg.side, leg.contracts, leg.filled) == (
+        f"BTC {VENUE}",
+        "sell",
+        Decimal("0.2"),
+        Decimal("0.2"),
+    )
+    assert leg.average_price == Decimal(97500)
+    assert deal.kinds() == [
+        *("GENESIS", "STARTED", "BASELINE", "RECONCILED", "PROPOSED", "CONFIRMED"),
+        *("SENDING", "OUTCOME", "MOVED", "FILL", "ENDED"),
+    ]
+    assert deal.points == ["confirmed", "sending", "answered", "recorded"]
+    assert [event.actor.name for event in deal.events()][4:7] == ["alice"] * 3
+    rows = deal.trading.journal_view
+    assert (rows.tickets[0].state, rows.tickets[0].filled) == ("DONE", 1)
+    assert [row.kind for row in rows.events] == deal.kinds()
+    assert rows.verified == "chain verified to 11"
+    assert rows.path == str(tmp_path / "journal.db")
+    assert verify_file(tmp_path / "journal.db").ok
+
+
+async def test_the_confirmed_screen_is_kept(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    await deal.confirm(view)
+    seq = deal.kinds().index("CONFIRMED") + 1
+    assert confirmed_text(tmp_path / "journal.db", seq) == "\n".join(view.text) + "\n"
+
+
+async def test_nothing_is_sent_before_a_reconcile_was_clean(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    assert deal.trading.sends_locked == "not reconciled yet"
+    with pytest.raises(GateRefused) as refused:
+        await deal.open(REDUCE_BTC)
+    assert reason_of(refused) == "reconcile"
+    deal.venue.down = {"account"}
+    await deal.trading.reconcile()
+    assert "account" in deal.trading.sends_locked
+    deal.venue.down = set()
+    await deal.trading.reconcile()
+    assert deal.trading.sends_locked == ""
+    await deal.open(REDUCE_BTC)
+
+
+async def test_a_venue_that_does_not_answer_locks_sending_again(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    deal.venue.down = {"server_time"}
+    await deal.trading.reconcile()
+    assert "server_time" in deal.trading.sends_locked
+    with pytest.raises(GateRefused):
+        await deal.open(REDUCE_BTC)
+
+
+async def test_an_unknown_leg_locks_its_symbol_only(tmp_path: Path) -> None:
+    deal = await started(tmp_path, "lost")
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    await deal.trading.sent()
+    assert deal.trading.unknown_legs == 1
+    assert deal.trading.sends_locked == ""
+    assert deal.trading.ticket_view.phase == "sending"
+    await deal.confirm(await deal.open(REDUCE_ETH))
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED"]
+    with pytest.raises(GateRefused) as refused:
+        await deal.open(REDUCE_BTC)
+    assert reason_of(refused) == "duplicate"
+    assert "an order of binanceusdm:BTC/USDT:USDT is UNKNOWN" in str(refused.value)
+    assert [head.state for head in deal.journal.tickets(5)] == ["CONFIRMED", "DONE"]
+
+
+async def test_a_ticket_that_is_being_sent_cannot_be_closed(tmp_path: Path) -> None:
+    deal = await started(tmp_path, "hang")
+    view = await deal.open(REDUCE_BTC)
+    await deal.confirm(view)
+    await asyncio.wait_for(deal.venue.hanging.wait(), 5)
+    assert (await deal.trading.close(view.id)).phase == "sending"
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.open(REDUCE_ETH)
+    assert reason_of(refused) == "open"
+    with pytest.raises(ConfirmationRefused):
+        await deal.trading.reject(view.id, "", ALICE)
+    for task in asyncio.all_tasks():
+        if task.get_name() == "sending":
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert (await deal.trading.close(view.id)).phase == "none"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"typed": "nope"}, "token"), ({"seen_end": False}, "unseen"), ({"rows": 20}, "size")],
+)
+async def test_a_bad_answer_leaves_the_ticket_open(
+    tmp_path: Path, changes: dict[str, object], reason: str
+) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.confirm(view, **changes)
+    assert reason_of(refused) == reason
+    assert deal.trading.ticket_view.phase == "confirm"
+    await deal.confirm(view)
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED"]
+
+
+async def test_a_confirmation_is_used_once(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    await deal.confirm(view)
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.confirm(view)
+    assert reason_of(refused) == "other_ticket"
+    await deal.trading.sent()
+    assert len(deal.venue.submitted) == 1
+
+
+async def test_two_traders_confirming_at_once(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.open_ticket(proposal(REDUCE_BTC), "send", BOB, 120, 40)
+    assert reason_of(refused) == "open"
+    deal.clock.advance(2)
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.confirm(answer(view), BOB)
+    assert reason_of(refused) == "other_trader"
+    both = await asyncio.gather(
+        deal.trading.confirm(answer(view), ALICE),
+        deal.trading.confirm(answer(view), ALICE),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, ConfirmationRefused) for one in both) == 1
+    await deal.trading.sent()
+    assert len(deal.venue.submitted) == 1
+
+
+async def test_an_old_ticket_is_void(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    deal.clock.advance(30)
+    with pytest.raises(ConfirmationRefused, match="expired"):
+        await deal.trading.confirm(answer(view), ALICE)
+    assert (deal.trading.ticket_view.phase, deal.trading.ticket_view.reason) == ("void", "expired")
+    assert deal.states() == ["NOT_SENT"]
+    assert deal.venue.submitted == []
+    again = await deal.open(REDUCE_BTC)
+    assert again.id == "T2"
+    assert again.token != view.token
+
+
+@pytest.mark.parametrize("what", ["position", "config", "stale", "price", "tiers", "blank"])
+async def test_what_drifts_voids_at_once(tmp_path: Path, what: str) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    if what == "position":
+        deal.venue.positions[ETH] = Decimal(-7)
+    elif what == "config":
+        deal.picture.digest = "f" * 64
+    elif what == "stale":
+        deal.picture.stale_text = "marks are stale"
+    elif what == "price":
+        deal.picture.quotes = (Quote(BTC, NOW_MS, Decimal(97100)), deal.picture.quotes[1])
+    elif what == "tiers":
+        first, second = deal.picture.instruments
+        deal.picture.instruments = (replace(first, tiers=first.tiers[:1]), second)
+    else:
+        deal.picture.blank = True
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.confirm(view)
+    assert reason_of(refused) == "void"
+    assert deal.trading.ticket_view.phase == "void"
+    assert deal.kinds()[-1] == "ENDED"
+    assert deal.venue.submitted == []
+
+
+async def test_the_gate_refuses_at_confirmation_what_it_let_be_shown(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    deal.picture.loss = 0.06
+    with pytest.raises(GateRefused) as refused:
+        await deal.confirm(view)
+    assert reason_of(refused) == "daily_loss"
+    assert deal.trading.ticket_view.phase == "void"
+    assert deal.kinds()[-2:] == ["ENDED", "REFUSED"]
+
+
+async def test_the_gate_stops_a_ticket_between_its_legs(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+
+    async def fall(_: str) -> None:
+        deal.picture.quotes = (deal.picture.quotes[0], Quote(ETH, NOW_MS, Decimal(3300)))
+
+    deal.venue.after = fall
+    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH))
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED", "NOT_SENT"]
+    refusal = next(event for event in deal.events() if event.kind == "REFUSED")
+    assert refusal.body["reasons"] == ["token", "collar"]
+    assert deal.trading.ticket_view.phase == "done"
+
+
+async def test_own_fills_are_no_drift_between_legs(tmp_path: Path) -> None:
+    """The second leg goes although the account's positions changed: this ticket changed them."""
+    deal = await started(tmp_path)
+    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH, ADD_ETH))
+    await deal.trading.sent()
+    # The third leg rests on -6 ETH, and the second one made it -5: refused, not sent blindly.
+    assert deal.states() == ["FILLED", "FILLED", "NOT_SENT"]
+    assert deal.journal.legs("T1")[2].code == "gate:position"
+
+
+async def test_a_confirmation_that_took_too_long_to_send_expires(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+
+    async def wait(_: str) -> None:
+        deal.clock.advance(31)
+
+    deal.venue.after = wait
+    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH))
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED", "NOT_SENT"]
+    assert deal.journal.legs("T1")[1].code == "gate:token"
+
+
+@pytest.mark.parametrize(
+    ("mode", "purpose", "allowed"),
+    [
+        ("paper", "send", True),
+        ("paper", "export", True),
+        ("live", "send", True),
+        ("export", "send", False),
+        ("export", "export", True),
+        ("view", "send", False),
+        ("view", "export", False),
+        ("paper", "gift", False),
+    ],
+)
+async def test_what_each_mode_allows(
+    tmp_path: Path, mode: str, purpose: str, allowed: bool
+) -> None:
+    deal = await started(tmp_path, settings=settings_of(mode))
+    if allowed:
+        assert (await deal.open(REDUCE_BTC, purpose=purpose)).phase == "confirm"
+        return
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.open(REDUCE_BTC, purpose=purpose)
+    assert reason_of(refused) == "mode"
+    if mode != "paper":
+        assert mode in deal.trading.sends_locked
+
+
+async def test_only_a_fresh_whole_proposal_becomes_a_ticket(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    for made, reason in (
+        (proposal(REDUCE_BTC, exportable=False, reasons=("gross 3.1x",)), "not_exportable"),
+        (proposal(), "not_exportable"),
+    ):
+        deal.picture.proposals = {made.digest: made}
+        with pytest.raises(ConfirmationRefused) as refused:
+            await deal.trading.open_ticket(made, "send", ALICE, 120, 40)
+        assert reason_of(refused) == reason
+    old = proposal(REDUCE_BTC)
+    deal.picture.proposals = {}
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.open_ticket(old, "send", ALICE, 120, 40)
+    assert reason_of(refused) == "proposal"
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.export(old.digest, ALICE)
+    assert reason_of(refused) == "proposal"
+    deal.picture.proposals = {old.digest: old}
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.open_ticket(old, "send", ALICE, 79, 40)
+    assert reason_of(refused) == "size"
+    deal.picture.stale_text = "binanceusdm account is stale"
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.open_ticket(old, "send", ALICE, 120, 40)
+    assert reason_of(refused) == "stale"
+    assert "PROPOSED" not in deal.kinds()
+
+
+async def test_rejecting_and_closing_are_journalled(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    view = await deal.trading.reject(view.id, "too\x07 big", ALICE)
+    assert (view.phase, view.reason) == ("void", "too\\x07 big")
+    with pytest.raises(ConfirmationRefused):
+        await deal.trading.reject(view.id, "", ALICE)
+    view = await deal.open(REDUCE_BTC)
+    assert (await deal.trading.close(view.id)).phase == "none"
+    states = [(head.state, head.reason) for head in deal.journal.tickets(5)]
+    assert states == [
+        ("REJECTED", "too\\x07 big"),
+        ("REJECTED", "closed without a confirmation"),
+    ]
+    assert deal.venue.submitted == []
+
+
+async def test_export_writes_the_orders_and_sends_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    deal = await started(tmp_path, settings=settings_of("export", str(folder)))
+    made = proposal(ADD_ETH, REDUCE_BTC)
+    deal.picture.proposals = {made.digest: made}
+    view = await deal.trading.export(made.digest, ALICE)
+    assert view.phase == "exported"
+    files = sorted(folder.iterdir())
+    assert [file.suffix for file in files] == [".csv", ".json"]
+    assert all(file.name in view.reason for file in files)
+    orders = json.loads(files[1].read_bytes())["orders"]
+    assert [row["id"] for row in orders] == [BTC, ETH]
+    assert deal.venue.submitted == []
+    ended = deal.events()[-1]
+    assert (ended.body["state"], len(ended.body["files"])) == ("EXPORTED", 2)
+    assert deal.journal.tickets(1)[0].purpose == "export"
+
+
+async def test_a_confirmed_export_writes_too(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    deal = await started(tmp_path, settings=settings_of("paper", str(folder)))
+    view = await deal.confirm(await deal.open(REDUCE_BTC, purpose="export"))
+    assert view.phase == "exported"
+    assert len(list(folder.iterdir())) == 2
+    assert deal.states() == ["NOT_SENT"]
+
+
+async def test_working_orders_are_cancelled(tmp_path: Path) -> None:
+    deal = await started(tmp_path, "rest")
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    await deal.trading.sent()
+    assert deal.trading.working_orders == 1
+    assert await deal.trading.cancel_working(ALICE) == 1
+    assert deal.states() == ["CANCELED"]
+    assert deal.trading.working_orders == 0
+    assert deal.kinds()[-4:] == ["CANCEL", "CANCELED", "MOVED", "ENDED"]
+    assert await deal.trading.cancel_working(ALICE) == 0
+
+
+async def test_halting_voids_cancels_and_locks(tmp_path: Path) -> None:
+    deal = await started(tmp_path, "rest")
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    await deal.trading.sent()
+    await deal.trading.kill("fat finger", BOB)
+    assert len(deal.venue.canceled) == 1
+    assert deal.trading.kill_state == "HALTED"
+    assert deal.trading.sends_locked == "the desk is HALTED"
+    with pytest.raises(GateRefused) as refused:
+        await deal.open(REDUCE_ETH)
+    assert reason_of(refused) == "kill"
+    with pytest.raises(GateRefused):
+        await deal.trading.kill("", BOB, "ACTIVE")
+    with pytest.raises(InputError):
+        await deal.trading.kill("", BOB, "SIDEWAYS")
+    await deal.trading.kill("checked", ALICE, "ACTIVE")
+    assert deal.trading.sends_locked == ""
+    view = await deal.open(REDUCE_ETH)
+    await deal.trading.kill("again", BOB)
+    assert deal.trading.ticket_view.phase == "void"
+    assert view.id == "T2"
+
+
+async def test_reducing_lets_a_reduce_only_ticket_through(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    await deal.trading.kill("calm down", ALICE, "REDUCING")
+    assert deal.trading.sends_locked == ""
+    with pytest.raises(GateRefused) as refused:
+        await deal.open(ADD_ETH)
+    assert reason_of(refused) == "kill"
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED"]
+
+
+async def test_a_restart_ends_what_was_open_and_sends_nothing_of_it(tmp_path: Path) -> None:
+    clock = ManualClock(NOW_MS)
+    venue = LedgerVenue(clock)
+    deal = await started(tmp_path, venue=venue, clock=clock)
+    await deal.open(REDUCE_BTC)
+    deal.journal.close()
+    again = Deal(tmp_path, venue=venue, clock=clock)
+    await again.trading.start()
+    assert again.states() == ["NOT_SENT"]
+    assert again.journal.tickets(1)[0].state == "VOID"
+    assert again.trading.sends_locked == ""
+    await again.trading.stop()
+    again.journal.close()
+
+
+async def until(deal: Deal, condition: Any) -> None:
+    """Let the watch run until `condition` holds."""
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("expected it to happen, it did not")
+
+
+async def test_the_watch_voids_reconciles_and_obeys_the_kill_file(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    seen: list[int] = []
+    deal.trading._changed = lambda: seen.append(1)  # noqa: SLF001  the desk's own callback
+    await deal.trading.start()
+    assert deal.trading.sends_locked == ""
+    await deal.open(REDUCE_BTC)
+    await until(deal, lambda: deal.trading.ticket_view.phase == "void")
+    assert deal.trading.ticket_view.reason == "expired"
+    deal.venue.positions[ETH] = Decimal(-9)
+    await until(deal, lambda: deal.journal.positions()[ETH] == -9)
+    (tmp_path / "KILL").write_text("smoke\n")
+    await until(deal, lambda: deal.trading.kill_state == "HALTED")
+    assert deal.journal.kill_state().reason == "smoke"
+    assert seen
+    await deal.trading.stop()
+
+
+async def test_the_watch_resolves_an_unknown_leg_by_itself(tmp_path: Path) -> None:
+    deal = Deal(tmp_path, ("lost",))
+    await deal.trading.start()
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    await deal.trading.sent()
+    await until(deal, lambda: deal.trading.ticket_view.phase == "done")
+    assert deal.states() == ["NEVER_ACCEPTED"]
+    assert len(deal.venue.submitted) == 1
+    await deal.trading.stop()
+
+
+async def test_stopping_lets_a_send_in_flight_end(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    await deal.trading.start()
+    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH))
+    await deal.trading.stop()
+    assert deal.states() == ["FILLED", "FILLED"]
+    assert deal.trading.ticket_view.phase == "done"
+
+
+async def test_a_full_disk_stops_the_ticket_and_loses_nothing(tmp_path: Path) -> None:
+    clock = ManualClock(NOW_MS)
+    venue = LedgerVenue(clock)
+    deal = await started(tmp_path, venue=venue, clock=clock)
+
+    async def fill_the_disk(_: str) -> None:
+        connection = deal.journal._database.connection  # noqa: SLF001  no other way to fill it
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        for size in (4000, 400, 40, 1):
+            with contextlib.suppress(JournalError):
+                for number in range(1000):
+                    deal.journal.append(Alarm("ballast", f"{size}-{number}", "x" * size))
+
+    venue.after = fill_the_disk
+    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH))
+    await deal.trading.sent()
+    assert "full" in deal.trading.sends_locked
+    assert deal.states() == ["SENDING", "CONFIRMED"]
+    assert len(venue.submitted) == 1
+    deal.journal.close()
+    again = Deal(tmp_path, venue=venue, clock=clock)
+    await again.trading.start()
+    assert again.states() == ["FILLED", "NOT_SENT"]
+    assert again.journal.positions() == venue.positions
+    assert len(venue.submitted) == 1
+    await again.trading.stop()
+
+
+async def test_a_task_that_fails_by_a_fault_of_ours_stops_sending(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+
+    def broken(_: str) -> None:
+        raise ZeroDivisionError
+
+    deal.venue.before = broken
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    with pytest.raises(ZeroDivisionError):
+        await deal.trading.sent()
+    await asyncio.sleep(0)
+    assert deal.trading.sends_locked == "sending failed: ZeroDivisionError"
+    assert deal.states() == ["UNKNOWN"]
+    with pytest.raises(GateRefused):
+        await deal.open(REDUCE_ETH)
+
+
+async def test_the_kernels_uid_names_the_trader() -> None:
+    actor = trader_of(os.getuid(), "10.0.0.7")
+    assert actor.uid == os.getuid()
+    assert actor.name
+    assert actor.ssh == "10.0.0.7"
+    assert trader_of(4_000_000_000).name == "uid 4000000000"
