@@ -58,9 +58,9 @@ KEPT_VIEWS = 4
 class MarketView:
     """What the bars say at one hour for one strategy.
 
-    `owner` (N,) is the coin of each contract; `daily_variance` (D, N) and `coin_variance` (D, C)
-    are the forecasts in use; `regime` is of the equal-weight book of coins, `book_volatility` its
-    annualised forecast.
+    `owner` (N,) is the coin of each contract, `coin_variance` (D, C) the forecast in use,
+    `own_variance` (N,) what a contract has beyond its coin over the horizon; `regime` is of the
+    equal-weight book of coins, `book_volatility` its annualised forecast.
     """
 
     gathered: tuple[Gathered, ...]
@@ -68,7 +68,6 @@ class MarketView:
     panel: Panel
     owner: IntArray
     variances: VarianceForecasts
-    daily_variance: FloatArray
     coin_variance: FloatArray
     correlation: Correlation
     own_variance: FloatArray
@@ -134,41 +133,46 @@ def market_view(
     """
     hour_ms = snapshot.as_of_ms // HOUR_MS * HOUR_MS
     gathered, left_out = gather_all(snapshot.instruments, history, hour_ms)
+    panel = _panel_of(gathered, hour_ms)
+    names, owner = panel.by_coin()
+    coins = len(names)
+    variances = forecast_variances(panel, strategy.volatility_halflife_days)
+    in_force = variances.combined if strategy.combined_volatility else variances.ewma
+    coin_variance = merge_by_coin(in_force, owner, coins)
+    z = standardise(merge_by_coin(panel.daily, owner, coins), strategy.volatility_halflife_days)
+    correlation = correlate(z, strategy.correlation_halflife_days)
+    book = _equal_weight_book(panel, owner, coins)
+    return MarketView(
+        gathered=gathered,
+        left_out=left_out,
+        panel=panel,
+        owner=owner,
+        variances=variances,
+        coin_variance=coin_variance,
+        correlation=correlation,
+        own_variance=basis_variance(panel, strategy.horizon_days),
+        drift=forecast_drift(
+            _coin_prices(panel, owner, coins),
+            coin_variance,
+            mean_pair_correlation(z, strategy.correlation_halflife_days),
+            strategy.horizon_days,
+        ),
+        regime=label_hours(book),
+        book_volatility=_book_volatility(coin_variance[-1], correlation.matrix),
+        track=_track(panel, z, coin_variance, book, strategy),
+    )
+
+
+def _panel_of(gathered: tuple[Gathered, ...], hour_ms: int) -> Panel:
     longest = max(one.days for one in gathered)
     days = min(max(longest, LEAST_DAYS), LOOKBACK_DAYS)
-    panel = build_panel([one.closes for one in gathered], hour_ms, days)
-    coins, owner = panel.by_coin()
-    variances = forecast_variances(panel, strategy.volatility_halflife_days)
-    daily = variances.combined if strategy.combined_volatility else variances.ewma
-    coin_variance = merge_by_coin(daily, owner, len(coins))
-    of_coins = merge_by_coin(panel.daily, owner, len(coins))
-    z = standardise(of_coins, strategy.volatility_halflife_days)
-    correlation = correlate(z, strategy.correlation_halflife_days)
-    horizon = strategy.horizon_days
-    drift = forecast_drift(
-        _coin_prices(panel, owner, len(coins)),
-        coin_variance,
-        mean_pair_correlation(z, strategy.correlation_halflife_days),
-        horizon,
-    )
-    hourly = merge_by_coin(panel.hourly, owner, len(coins))
-    book = merge_by_coin(hourly, np.zeros(len(coins), np.int64), 1)[:, 0]
-    track = _track(panel, z, coin_variance, book, strategy)
-    return MarketView(
-        gathered,
-        left_out,
-        panel,
-        owner,
-        variances,
-        daily,
-        coin_variance,
-        correlation,
-        basis_variance(panel, horizon),
-        drift,
-        label_hours(book),
-        _book_volatility(coin_variance[-1], correlation.matrix),
-        track,
-    )
+    return build_panel([one.closes for one in gathered], hour_ms, days)
+
+
+def _equal_weight_book(panel: Panel, owner: IntArray, coins: int) -> FloatArray:
+    """Return hourly returns of one equal part of each coin that is known, (24·D,)."""
+    of_coins = merge_by_coin(panel.hourly, owner, coins)
+    return merge_by_coin(of_coins, np.zeros(coins, np.int64), 1)[:, 0]
 
 
 def _coin_prices(panel: Panel, owner: IntArray, coins: int) -> FloatArray:
