@@ -70,6 +70,8 @@ class VenueServer:
             ticker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await ticker
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
             await runner.cleanup()
             self._socket.unlink(missing_ok=True)
 

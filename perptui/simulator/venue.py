@@ -11,6 +11,7 @@ import msgspec
 from perptui.model.clock import Clock, parse_iso
 from perptui.model.errors import InputError
 from perptui.model.instrument import HISTORY_FOLDERS
+from perptui.model.money import ZERO
 from perptui.simulator.clock import MarketClock
 from perptui.simulator.contracts import load_contracts, rules_for
 from perptui.simulator.exchange import Exchange
@@ -106,7 +107,7 @@ class SimulatedVenue:
         self.options = options
         self.source = source
         self.clock = MarketClock(clock, source.start_ms, options.speed, source.end_ms)
-        self.exchange = Exchange(market, rules_for(market.symbols), options.equity, source.start_ms)
+        self.exchange = Exchange(market, rules_for(market.symbols), ZERO, source.start_ms)
         opening = Opening.of(options.book, options.wire)
         open_book(self.exchange, opening, options.equity)
         self.wire: Wire = BinanceWire(self.exchange, clock, Credentials())

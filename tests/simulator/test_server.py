@@ -1,0 +1,183 @@
+"""The venue on its socket: permissions, control plane, faults of the connection, endings."""
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import yarl
+
+from perptui.model.clock import HOUR_MS
+from perptui.model.errors import InputError
+from perptui.simulator.faults import Fault, FaultKind
+from perptui.simulator.server import VenueServer
+from perptui.simulator.venue import SimulatedVenue
+from perptui.venues.transport import VenueSession
+
+ORDER = "POST /fapi/v1/order"
+TIME = yarl.URL("https://fapi.binance.com/fapi/v1/time")
+
+
+def control(path: str) -> yarl.URL:
+    """Return a URL of the control plane."""
+    return yarl.URL(f"https://control.perptui{path}")
+
+
+async def ask(session: VenueSession, path: str, body: Any = None) -> tuple[int, Any]:
+    """Ask the control plane; POST when there is a body."""
+    if body is None:
+        async with session.get(control(path)) as response:
+            return response.status, msgspec.json.decode(response.content)
+    async with session.post(control(path), data=msgspec.json.encode(body)) as response:
+        return response.status, msgspec.json.decode(response.content)
+
+
+@pytest.mark.asyncio
+async def test_the_socket_is_the_owners_alone(socket: Path) -> None:
+    mode = (await asyncio.to_thread(socket.stat)).st_mode
+    assert stat.S_IMODE(mode) == 0o600
+
+
+@pytest.mark.asyncio
+async def test_control_plane(session: VenueSession, venue: SimulatedVenue) -> None:
+    status, state = await ask(session, "/state")
+    assert (status, state["label"], state["market"]) == (200, "SIMULATED MARKET", "generated")
+    assert (state["seed"], state["speed"], state["wire"]) == (5, 1.0, "binanceusdm")
+    assert state["start_ms"] == venue.source.start_ms
+    status, state = await ask(session, "/speed", {"speed": 60})
+    assert (status, state["speed"]) == (200, 60.0)
+    for body in ({"speed": -1}, {"speed": "fast"}, ["nonsense"]):
+        status, answer = await ask(session, "/speed", body)
+        assert status == 400
+        assert "error" in answer
+    assert (await ask(session, "/nothing"))[0] == 404
+
+
+@pytest.mark.asyncio
+async def test_another_venues_host_is_misdirected(session: VenueSession) -> None:
+    session._hosts = frozenset({"api.bybit.com"})  # noqa: SLF001
+    async with session.get(yarl.URL("https://api.bybit.com/v5/market/time")) as response:
+        assert response.status == 421
+
+
+@pytest.mark.asyncio
+async def test_faults_strike_as_scripted_and_the_truth_is_kept(
+    session: VenueSession, venue: SimulatedVenue
+) -> None:
+    script = [
+        Fault("GET /fapi/v1/time", 1, FaultKind.BANNED),
+        Fault("GET /fapi/v1/time", 2, FaultKind.HTML),
+        Fault("GET /fapi/v1/time", 3, FaultKind.RESET_BEFORE_ANSWER),
+        Fault("GET /fapi/v1/time", 4, FaultKind.RESET_MID_BODY),
+        Fault("GET /fapi/v1/time", 5, FaultKind.HANG, seconds=0.01),
+        Fault("GET /fapi/v1/time", 6, FaultKind.DELAY, seconds=0.01),
+    ]
+    assert await ask(session, "/faults", msgspec.to_builtins(script)) == (200, {"faults": 6})
+    async with session.get(TIME) as response:
+        assert response.status == 418
+    async with session.get(TIME) as response:
+        assert response.content.startswith(b"<html>")
+    for error in (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError):
+        with pytest.raises(error):
+            await session.get(TIME).__aenter__()
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await session.get(TIME).__aenter__()
+    async with session.get(TIME) as response:
+        assert msgspec.json.decode(response.content)["serverTime"] == venue.exchange.now_ms
+    _, history = await ask(session, "/history")
+    assert [(row["fault"], row["handled"]) for row in history] == [
+        ("banned", False),
+        ("html", True),
+        ("reset_before_answer", True),
+        ("reset_mid_body", True),
+        ("hang", True),
+        ("delay", True),
+    ]
+    assert all("serverTime" in row["reply"] for row in history[1:])
+    assert (await ask(session, "/faults", [{"endpoint": 1}]))[0] == 400
+
+
+@pytest.mark.asyncio
+async def test_an_order_accepted_before_the_reset_is_at_the_venue(
+    exchange: Any, venue: SimulatedVenue, session: VenueSession
+) -> None:
+    script = [Fault(ORDER, 1, FaultKind.RESET_BEFORE_ANSWER)]
+    await ask(session, "/faults", msgspec.to_builtins(script))
+    terms = {"newClientOrderId": "lost", "timeInForce": "GTC"}
+    price = round((await exchange.fetch_ticker("BTC/USDT:USDT"))["last"] * 0.97, 1)
+    with pytest.raises(Exception, match="binanceusdm"):
+        await exchange.create_order("BTC/USDT:USDT", "limit", "buy", 0.01, price, terms)
+    assert [order.client_id for order in venue.exchange.orders.values()] == ["lost"]
+
+
+def test_a_long_socket_path_is_refused(venue: SimulatedVenue) -> None:
+    with pytest.raises(InputError, match="at most 107 bytes"):
+        VenueServer(venue, Path("/tmp") / ("x" * 120))
+
+
+@pytest.mark.asyncio
+async def test_prices_move_on_their_own(session: VenueSession, venue: SimulatedVenue) -> None:
+    before = venue.exchange.now_ms
+    await asyncio.sleep(0.25)
+    assert venue.exchange.now_ms == before, "the clock of this test stands still"
+    venue.clock.anchor(before + HOUR_MS)
+    await asyncio.sleep(0.25)
+    assert venue.exchange.now_ms == before + HOUR_MS
+
+
+# ---------------------------------------------------------------- the process
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start `perptui simulate` and wait until it listens."""
+    command = [sys.executable, "-m", "perptui", "simulate", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("ready ")
+    return process
+
+
+def finish(process: subprocess.Popen[str]) -> int:
+    """Wait for the end and return the exit code."""
+    code = process.wait(10)
+    assert process.stdout is not None
+    process.stdout.close()
+    return code
+
+
+@pytest.mark.slow
+def test_the_process_ends_on_sigterm_and_takes_its_socket_along() -> None:
+    path = Path(os.environ["XDG_RUNTIME_DIR"]) / "s.sock"
+    process = start("--socket", str(path))
+    assert path.is_socket()
+    process.send_signal(signal.SIGTERM)
+    assert finish(process) == 0
+    assert not path.exists()
+
+
+@pytest.mark.slow
+def test_the_process_ends_with_its_parent() -> None:
+    path = Path(os.environ["XDG_RUNTIME_DIR"]) / "s.sock"
+    reader, writer = os.pipe()
+    process = start("--socket", str(path), "--parent-fd", str(reader), pass_fds=(reader,))
+    os.close(reader)
+    os.close(writer)
+    assert finish(process) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.history
+def test_the_process_replays_history(history_dir: Path) -> None:
+    path = Path(os.environ["XDG_RUNTIME_DIR"]) / "s.sock"
+    process = start(
+        "--socket", str(path), "--data", str(history_dir), "--start", "2024-08-04T12:00Z"
+    )
+    process.terminate()
+    assert finish(process) == 0
