@@ -171,7 +171,8 @@ def forecast_funding(
     """Return the funding forecast of one contract over (now, now + H].
 
     E[F] is the AR(1)'s sum and the 7-day EWMA's, weighted by the inverse of their mean squared
-    errors on the settlements so far; the standard deviation is the AR(1)'s.
+    errors on the settlements so far; the standard deviation is the AR(1)'s, or that of these
+    errors where it is larger.
 
     Raises
     ------
@@ -187,10 +188,8 @@ def forecast_funding(
     last = float(recent.rate[-1]) / last_interval * h
     first, first_variance = nowcast(model, last, opened, now_ms)
     n = settlements_ahead(now_ms, horizon_days, opened)
-    mean = _expected_sum(recent, model, first, n, h)
-    reach = sum_weight(model.phi, n)
-    variance = sum_variance(model.shock_variance, model.phi, n - 1) + first_variance * reach**2
-    variance = variance if n else 0.0
+    by_model = _model_sum(model, first, first_variance, n)
+    mean, variance = _judged_sum(recent, model, by_model, first, n, h)
     forecast = FundingForecast(
         rate=opened.rate,
         interval_h=h,
@@ -237,35 +236,53 @@ def _flags(recent: Settled, opened: Open | None, now_ms: int) -> tuple[str, ...]
     return tuple(flags)
 
 
-def _expected_sum(
-    recent: Settled, model: Autoregression, first: float, n: int, interval_h: float
-) -> float:
+def _model_sum(
+    model: Autoregression, first: float, first_variance: float, n: int
+) -> tuple[float, float]:
+    """Return mean and variance of the AR(1)'s sum: n - 1 shocks, and the coming rate's error."""
     if n == 0:
-        return 0.0
-    by_model = sum_mean(model.theta, model.phi, n, first=first)
-    per_interval = recent.rate / recent.interval_h * interval_h
-    level = ewma(per_interval, SLOW_HALFLIFE_DAYS * 24.0 / interval_h)
-    by_level = first + (n - 1) * float(level[-1])
-    share = _model_share(per_interval, level, model, n)
-    return share * by_model + (1.0 - share) * by_level
+        return 0.0, 0.0
+    reach = sum_weight(model.phi, n)
+    variance = sum_variance(model.shock_variance, model.phi, n - 1) + first_variance * reach**2
+    return sum_mean(model.theta, model.phi, n, first=first), variance
 
 
-def _model_share(rates: FloatArray, level: FloatArray, model: Autoregression, n: int) -> float:
-    """Return the AR(1)'s weight against the EWMA's by their squared errors; 1 when too few."""
+def _judged_sum(
+    recent: Settled,
+    model: Autoregression,
+    by_model: tuple[float, float],
+    first: float,
+    n: int,
+    interval_h: float,
+) -> tuple[float, float]:
+    """Return mean and variance of the sum after both forecasts were held against the past.
+
+    The means are weighted by the inverse of their mean squared errors; the variance is the
+    AR(1)'s or, where that was larger, the mean squared error of the weighted forecasts: a level
+    that moves is no part of an AR(1) with a fixed one. With too few to judge, the AR(1) alone.
+    """
+    rates = recent.rate / recent.interval_h * interval_h
     judged = len(rates) - n
-    if judged < LEAST_JUDGED:
-        return 1.0
+    if n == 0 or judged < LEAST_JUDGED:
+        return by_model
+    level = ewma(rates, SLOW_HALFLIFE_DAYS * 24.0 / interval_h)
     total = np.concatenate([[0.0], np.cumsum(rates)])
     came = total[n + 1 :] - total[1:-n]
-    means = np.cumsum(rates)[:judged] / np.arange(1, judged + 1)
-    anchor = model.theta - (1.0 - ANCHOR_SHARE) * float(rates.mean())
-    theta = (1.0 - ANCHOR_SHARE) * means + anchor
-    reach = model.phi * sum_weight(model.phi, n)
-    by_model = n * theta + (rates[:judged] - theta) * reach
-    missed_model = float(np.mean((came - by_model) ** 2))
-    missed_level = float(np.mean((came - n * level[:judged]) ** 2))
-    both = missed_model + missed_level
-    return missed_level / both if both > 0.0 else 1.0
+    missed_model = came - _past_sums(rates[:judged], model, n, float(rates.mean()))
+    missed_level = came - n * level[:judged]
+    errors = float(np.mean(missed_model**2)), float(np.mean(missed_level**2))
+    share = errors[1] / sum(errors) if sum(errors) > 0.0 else 1.0
+    by_level = first + (n - 1) * float(level[-1])
+    missed = float(np.mean((share * missed_model + (1.0 - share) * missed_level) ** 2))
+    return share * by_model[0] + (1.0 - share) * by_level, max(by_model[1], missed)
+
+
+def _past_sums(rates: FloatArray, model: Autoregression, n: int, mean: float) -> FloatArray:
+    """Return the AR(1)'s forecast of the next n rates after each, with the mean known then."""
+    anchor = model.theta - (1.0 - ANCHOR_SHARE) * mean
+    theta = (1.0 - ANCHOR_SHARE) * np.cumsum(rates) / np.arange(1, len(rates) + 1) + anchor
+    sums: FloatArray = n * theta + (rates - theta) * model.phi * sum_weight(model.phi, n)
+    return sums
 
 
 def _mean_rate(recent: Settled, now_ms: int, days: int) -> float:

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +21,7 @@ from perptui.estimation.funding import (
     sum_variance,
     sum_weight,
 )
+from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 from perptui.model.errors import EstimationError
 
@@ -163,16 +167,70 @@ def test_a_forecast_puts_its_parts_together() -> None:
     assert forecast.mean_30d == pytest.approx(history.rate[-90:].mean())
     assert forecast.z == pytest.approx((5e-4 - history.rate.mean()) / history.rate.std(ddof=1))
     assert forecast.trend == pytest.approx(tuple(history.rate[-24:] / 8))
-    model = fit_autoregression(history, 8.0)
-    first, first_variance = nowcast(model, history.rate[-1], opened, NOW)
-    variance = sum_variance(model.shock_variance, model.phi, 20)
-    variance += first_variance * sum_weight(model.phi, 21) ** 2
-    assert forecast.horizon_sd == pytest.approx(np.sqrt(variance))
-    by_model = sum_mean(model.theta, model.phi, 21, first=first)
-    # The EWMA's part stays near: the same first rate, and a mean of the last weeks.
-    assert forecast.horizon_mean == pytest.approx(by_model, abs=20 * SHOCK)
     assert estimate.parameter_variance > 0
     assert estimate.flags == ()
+
+
+def test_with_too_few_past_sums_the_autoregression_speaks_alone() -> None:
+    history, opened = settled(270), Open(5e-4, NOW + 4 * HOUR_MS, 8.0)
+    forecast = forecast_funding(history, opened, NOW, 82.0).forecast
+    model = fit_autoregression(history, 8.0)
+    first, first_variance = nowcast(model, history.rate[-1], opened, NOW)
+    n = 246
+    variance = sum_variance(model.shock_variance, model.phi, n - 1)
+    variance += first_variance * sum_weight(model.phi, n) ** 2
+    assert forecast.horizon_mean == pytest.approx(sum_mean(model.theta, model.phi, n, first=first))
+    assert forecast.horizon_sd == pytest.approx(np.sqrt(variance))
+
+
+def test_both_forecasts_are_weighted_by_how_they_did() -> None:
+    history, opened = settled(270), Open(5e-4, NOW + 8 * HOUR_MS, 8.0)
+    forecast = forecast_funding(history, opened, NOW, 7.0).forecast
+    model = fit_autoregression(history, 8.0)
+    rates, n = history.rate, 21
+    level = pd.Series(rates).ewm(halflife=21.0).mean().to_numpy()
+    errors = []
+    for t in range(270 - n):
+        theta = model.theta + (1 - ANCHOR_SHARE) * (rates[: t + 1].mean() - rates.mean())
+        came = rates[t + 1 : t + 1 + n].sum()
+        by_model = sum_mean(theta, model.phi, n, last=rates[t])
+        errors.append((came - by_model, came - n * level[t]))
+    missed = np.array(errors)
+    one, two = (missed**2).mean(axis=0)
+    share = two / (one + two)
+    first, first_variance = nowcast(model, rates[-1], opened, NOW)
+    by_level = first + (n - 1) * level[-1]
+    by_model = sum_mean(model.theta, model.phi, n, first=first)
+    assert forecast.horizon_mean == pytest.approx(share * by_model + (1 - share) * by_level)
+    stated = sum_variance(model.shock_variance, model.phi, n - 1)
+    stated += first_variance * sum_weight(model.phi, n) ** 2
+    mixed = ((missed @ [share, 1 - share]) ** 2).mean()
+    assert forecast.horizon_sd == pytest.approx(np.sqrt(max(stated, mixed)))
+
+
+@pytest.mark.history
+def test_real_funding_is_forecast_better_than_by_its_last_rate_or_its_mean(
+    history_dir: Path,
+) -> None:
+    """Every third day of 2022 until the week of FTX, seven days ahead, five contracts."""
+    history, start = History(history_dir), parse_iso("2022-01-01")
+    ours, last, week, scores = [], [], [], []
+    for venue, symbol in [("binance", "BTCUSDT"), ("binance", "ETHUSDT"), ("bybit", "BTCUSDT"),
+                          ("bybit", "XRPUSDT"), ("binance", "XRPUSDT")]:  # fmt: skip
+        rows = history.funding(venue, symbol, parse_iso("2022-11-05"))
+        for day in range(0, 300, 3):
+            now = start + day * DAY_MS
+            k = int(np.searchsorted(rows.ts_ms, now, side="right"))
+            past = Settled(rows.ts_ms[:k], rows.rate[:k], rows.interval_h[:k])
+            forecast = forecast_funding(past, None, now, 7.0).forecast
+            came = rows.rate[(rows.ts_ms > now) & (rows.ts_ms <= now + 7 * DAY_MS)]
+            assert forecast.mean_7d is not None
+            ours.append(came.sum() - forecast.horizon_mean)
+            last.append(came.sum() - len(came) * rows.rate[k - 1])
+            week.append(came.sum() - len(came) * forecast.mean_7d)
+            scores.append(ours[-1] / forecast.horizon_sd)
+    assert np.mean(np.square(ours)) < min(np.mean(np.square(last)), np.mean(np.square(week)))
+    assert 0.6 < np.mean(np.abs(scores) < 1.0) < 0.9
 
 
 def test_forecasts_of_simulated_funding_are_unbiased_and_their_deviation_is_right() -> None:
