@@ -27,8 +27,12 @@ VOLUME_S = 60.0
 """Seconds for which funding intervals and the day's volume are kept."""
 
 LARGEST_PAGE = 1000
-DEPTHS = (5, 10, 20, 50, 100, 500, 1000)
-"""Numbers of levels that Binance takes."""
+DEPTH_WEIGHTS = {5: 2.0, 10: 2.0, 20: 2.0, 50: 2.0, 100: 5.0, 500: 10.0, 1000: 20.0}
+"""Numbers of levels that Binance takes, and what each weighs."""
+
+DEEPEST = 1000
+BAR_WEIGHTS = ((99, 1.0), (499, 2.0), (LARGEST_PAGE, 5.0))
+"""Most rows of a page of bars, and what it weighs."""
 
 
 class BinanceMarket(BinanceLink):
@@ -158,7 +162,15 @@ class BinanceMarket(BinanceLink):
         symbol, _ = self._symbols_of(identifier)
         rows_asked = min(limit + (since_ms is None), LARGEST_PAGE)
         exchange, rows = await self._read(
-            list[wire.Kline], "fetch_ohlcv", symbol, "1h", since_ms, rows_asked, params, weight=5
+            list[wire.Kline],
+            "fetch_ohlcv",
+            symbol,
+            "1h",
+            since_ms,
+            rows_asked,
+            params,
+            weight=_weight_of_bars(rows_asked),
+            unique_keys=False,
         )
         now_ms = self._clock.utc_ms()
         found = parse_market.bars(rows, now_ms, traded=not params)
@@ -186,13 +198,19 @@ class BinanceMarket(BinanceLink):
     async def book(self, identifier: str, depth: int) -> Reading[Book]:
         """Return the order book to `depth` levels a side."""
         symbol, _ = self._symbols_of(identifier)
+        levels = next((levels for levels in DEPTH_WEIGHTS if levels >= depth), DEEPEST)
         exchange, payload = await self._read(
-            wire.Depth, "fetch_order_book", symbol, _depth_asked(depth), weight=5
+            wire.Depth,
+            "fetch_order_book",
+            symbol,
+            levels,
+            weight=DEPTH_WEIGHTS[levels],
+            unique_keys=False,
         )
         found = parse_market.book(payload, identifier, exchange.received_ms)
         cut = Book(found.id, found.ts_ms, found.bids[:depth], found.asks[:depth])
         return self._reading(cut, payload.T, exchange, f"book {identifier}")
 
 
-def _depth_asked(depth: int) -> int:
-    return next((levels for levels in DEPTHS if levels >= depth), DEPTHS[-1])
+def _weight_of_bars(rows: int) -> float:
+    return next(weight for most, weight in BAR_WEIGHTS if rows <= most)

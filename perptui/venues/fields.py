@@ -18,7 +18,8 @@ EARLIEST_MS = 1_230_768_000_000
 LATEST_MS = 7_258_118_400_000
 """2200-01-01."""
 
-_NUMERAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
+_PLAIN = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,24})?").fullmatch
+_SCIENTIFIC = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?").fullmatch
 
 
 def bad(what: str, value: object, cure: str = "refuse the payload") -> BadResponse:
@@ -34,7 +35,9 @@ def number(text: object, name: str) -> Decimal:
     BadResponse
         When it is missing, not a number, not finite, or out of 1e-24 .. 1e20.
     """
-    if isinstance(text, str) and not _NUMERAL.fullmatch(text):
+    if isinstance(text, str) and _PLAIN(text):
+        return Decimal(text)
+    if isinstance(text, str) and not _SCIENTIFIC(text):
         raise bad(f"a number for {name}", text)
     try:
         value = decimal_of(text, name)
@@ -54,7 +57,7 @@ def float_of(text: object, name: str) -> float:
     BadResponse
         When it is not a numeral in text, negative, or above 1e20.
     """
-    if not isinstance(text, str) or not _NUMERAL.fullmatch(text):
+    if not isinstance(text, str) or not _SCIENTIFIC(text):
         raise bad(f"a number for {name}", text)
     value = float(text)
     if not 0 <= value <= LARGEST_FLOAT:

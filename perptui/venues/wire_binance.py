@@ -243,7 +243,7 @@ def decode(body: bytes, shape: type[T], *, unique_keys: bool = True) -> T:
     ----------
     unique_keys : bool
         Also refuse an object that names a key twice, of which parsers take one or the other.
-        Off for market-wide lists of hundreds of symbols, where the check costs more than parsing.
+        Off for public market data, of which there is much: there the check costs more than parsing.
 
     Raises
     ------
