@@ -40,8 +40,8 @@ class Attachment:
     deliver : Callable[[FromDesk], None]
         Called on the event loop with each happening, in order.
     relaunch : Connect | None
-        Called instead of `connect` after a desk was lost: joins or starts another. None: only
-        `connect` is tried again.
+        Called instead of `connect` once a desk was lost or none was there: joins or starts
+        another. None: only `connect` is tried again.
     first_retry_s : float
         Wait before the first new try; it doubles up to `LONGEST_RETRY_S`.
     """
@@ -61,7 +61,7 @@ class Attachment:
         self._writer: StreamWriter | None = None
         self._number = 0
         self._answers: dict[int, asyncio.Future[Reply]] = {}
-        self._had_desk = False
+        self._gone = False
 
     @property
     def attached(self) -> bool:
@@ -78,10 +78,12 @@ class Attachment:
         """
         wait_s = self._first_retry_s
         while True:
-            connect = self._relaunch if self._had_desk and self._relaunch else self._connect
+            connect = self._relaunch if self._gone and self._relaunch else self._connect
             try:
                 reader, writer = await connect()
             except (OSError, PerptuiError) as error:
+                # A desk that could not start would not start again either: its words stand.
+                self._gone = self._gone or isinstance(error, OSError)
                 self._deliver(DeskLost(_why(error)))
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, LONGEST_RETRY_S)
@@ -162,7 +164,7 @@ class Attachment:
                 f"expected protocol {PROTOCOL}, was {hello.protocol} of desk {hello.version}; "
                 "run the same version of perptui in both"
             )
-        self._had_desk = True
+        self._gone = True
         self._deliver(Attached(hello.desk, hello.version, hello.pid, hello.uid, hello.private))
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from rich.style import Style
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from perptui.model.errors import ConfigError
 
@@ -69,7 +69,7 @@ class Palette:
     def _style(self, role: str) -> Style:
         kind, _, ground = role.partition("@")
         colour = self._foreground[kind] if ground != "alarm" else self._background["base"]
-        if ground == "alarm" and self.ansi:
+        if self.ansi and ground in {"alarm", "cursor"}:
             colour = "bright_white"
         return Style(
             color=colour, bgcolor=self._background[ground or "base"], bold=kind in BOLD or None
@@ -82,6 +82,8 @@ class Palette:
         def named(colour: str) -> str:
             return colour if colour.startswith("#") else f"ansi_{colour}"
 
+        # Textual's own sheet asks an ANSI theme for more variables than it can derive.
+        model = BUILTIN_THEMES["ansi-dark" if self.dark else "ansi-light"]
         return Theme(
             name=f"perptui-{self.name}",
             primary=named(front["accent"]),
@@ -96,6 +98,7 @@ class Palette:
             panel=named(back["bar"]),
             dark=self.dark,
             ansi=self.ansi,
+            variables=dict(model.variables) if self.ansi else {},
         )
 
 
@@ -124,26 +127,26 @@ def load(path: Path) -> Palette:
     """
     import tomllib
 
-    from rich.errors import StyleSyntaxError
+    from rich.color import Color, ColorParseError
 
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"expected a theme in {path}, was {error}; mend the file") from None
-    palette = Palette(
+    foreground = _table(data, "foreground", ROLES, path)
+    background = _table(data, "background", GROUNDS, path)
+    try:
+        for colour in {*foreground.values(), *background.values()}:
+            Color.parse(colour)
+    except ColorParseError as error:
+        raise ConfigError(f"expected colours in {path}, was {error}; mend the file") from None
+    return Palette(
         path.stem,
-        _table(data, "foreground", ROLES, path),
-        _table(data, "background", GROUNDS, path),
+        foreground,
+        background,
         dark=bool(data.get("dark", True)),
         ansi=bool(data.get("ansi", False)),
     )
-    try:
-        for role in ROLES:
-            for ground in GROUNDS:
-                palette.style(f"{role}@{ground}")
-    except (StyleSyntaxError, ValueError) as error:
-        raise ConfigError(f"expected colours in {path}, was {error}; mend the file") from None
-    return palette
 
 
 def available(folders: tuple[Path, ...]) -> dict[str, Path]:

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from perptui.client.attach import Attachment
 from perptui.client.messages import Attached, DeskLost, FromDesk, PanelReplaced, PictureTaken
+from perptui.model.errors import ConfigError
 from perptui.protocol.frames import Reply, encode
 from perptui.protocol.intents import Intent, Solve, Undo
 from tests.tui import book
@@ -34,7 +35,7 @@ class Line:
 
     async def until(self, fulfilled: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
-            while not fulfilled():
+            while not fulfilled():  # noqa: ASYNC110  any condition on what was delivered
                 await asyncio.sleep(0.005)
 
     def kinds(self) -> list[type]:
@@ -121,6 +122,35 @@ async def test_after_a_loss_another_desk_is_started(desk: ServedDesk) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_desk_that_vanished_before_it_was_joined_is_started_anew(desk: ServedDesk) -> None:
+    await desk.stop()
+
+    async def relaunch() -> tuple[StreamReader, StreamWriter]:
+        await desk.start()
+        return await desk.connect()
+
+    line = attach(desk, relaunch=relaunch)
+    await line.until(lambda: PictureTaken in line.kinds())
+    assert line.kinds() == [DeskLost, Attached, PictureTaken]
+    await line.end()
+
+
+@pytest.mark.asyncio
+async def test_a_desk_that_could_not_start_is_not_started_again_and_again() -> None:
+    async def connect() -> tuple[StreamReader, StreamWriter]:
+        raise ConfigError("expected limits.gross_max, was absent; add it")
+
+    async def relaunch() -> tuple[StreamReader, StreamWriter]:
+        raise AssertionError("nothing may be started")
+
+    got: list[FromDesk] = []
+    line = Line(Attachment(connect, got.append, relaunch=relaunch, first_retry_s=0.01), got)
+    await line.until(lambda: len(got) >= 2)
+    assert set(got) == {DeskLost("expected limits.gross_max, was absent; add it")}
+    await line.end()
+
+
+@pytest.mark.asyncio
 async def test_no_desk_is_said_in_words_without_a_path() -> None:
     served = ServedDesk(Path(os.environ["XDG_RUNTIME_DIR"]) / "none.sock", book.desk())
     line = attach(served)
@@ -149,7 +179,7 @@ async def test_a_malformed_frame_ends_the_connection_and_a_new_one_is_made(
     await line.until(lambda: PictureTaken in line.kinds())
     desk.send(encode({"type": "Nonsense"}))
     await line.until(lambda: line.kinds().count(PictureTaken) == 2)
-    assert [m.why for m in line.got if isinstance(m, DeskLost)][0].startswith("expected")
+    assert next(m.why for m in line.got if isinstance(m, DeskLost)).startswith("expected")
     await line.end()
 
 

@@ -401,12 +401,12 @@ def ticket(**changes: object) -> TicketView:
         "plan 9f3c · PAPER · binance + bybit · account main",
         "tactical-7 · regime stress .86 · solver optimal · data 2 s old",
         "",
-        " #  contract      order           contracts         USD       limit  now → after",
+        " #  contract      order         contracts      USD     limit    now → after",
     ]
     for index, row in enumerate(rows, start=1):
         lines.append(
             f"{index:>2}  {row.coin:<4} {row.venue[:7]:<8} {row.effect:<6} {row.side:<5}"
-            f"{row.contracts:>13,}{abs(row.trade_usd):>12,}{row.limit_price:>12,}"
+            f"{row.contracts:>11,}{abs(row.trade_usd):>9,}{row.limit_price:>10,}"
             f"  {row.weight_now:+.3f} → {row.weight_rounded:+.3f}"
         )
     lines += ["    all LIMIT IOC at the collar, reduce-only, in this order, one attempt each", ""]

@@ -22,7 +22,7 @@ def size_cell(row: Row, _now: float) -> Cell:
     return Cell("·" if row.size is None else f"{row.size:,.0f}")
 
 
-COLUMNS = [
+COLUMNS: list[Column[Row]] = [
     Column("name", lambda r, _: Cell(r.name), lambda r: r.name, align_left=True, priority=0),
     Column("size", size_cell, lambda r: r.size),
     Column("age", lambda r, now: Cell(f"{now - r.age:.0f}"), priority=5, live=True),

@@ -27,10 +27,14 @@ def contract(coin: str, venue: str) -> str:
 
 
 def wrapped(text: str, width: int, first: str = "", role: str = "text") -> list[Line]:
-    """Return `text` on as many lines of `width` cells as it needs, `first` before the first."""
+    """Return `text` on as many lines of `width` cells as it needs, `first` before the first.
+
+    A no-break space keeps two words on one line.
+    """
     lines: list[Line] = []
     lead, current = first, ""
-    for word in text.split():
+    for word in text.split(" "):
+        word = word.replace("\N{NO-BREAK SPACE}", " ")
         tried = f"{current} {word}".strip()
         if current and len(lead) + len(tried) > width:
             lines.append(((lead, "dim"), (current, role)))
@@ -163,7 +167,7 @@ class PanelWidget(Picture, can_focus=True):
     def with_card(self, lines: list[Line], width: int, height: int) -> list[Line]:
         """Return `lines` with the card of the row under the cursor below, where there is room."""
         rows = self.card()
-        if not rows or height - len(lines) < len(rows) + 3:
+        if not rows or height - len(lines) < len(rows) + 2:
             return lines
         return [*lines, (), ((" " + "─" * (width - 2), "border"),), *self._card_lines(width)[:-2]]
 

@@ -90,6 +90,11 @@ class FundingPanel(PanelWidget):
     def _view(self) -> FundingView:
         return self.showing.view.funding
 
+    def observed_mono(self) -> float | None:
+        """Return when the figures were observed: those of the oldest stale row, where one is."""
+        old = [row.observed_mono for row in self._view.rows if row.stale]
+        return min(old) if old else self._view.observed_mono
+
     def is_stale(self) -> bool:
         """Return whether any row is stale or the desk is lost."""
         return self.showing.lost or any(row.stale for row in self._view.rows)

@@ -175,10 +175,9 @@ class RebalancePanel(PanelWidget):
             table = self._trades(width - COMPARISON_WIDTH, height - 1, width)
             beside_it = self._comparison_lines()
             return [self._head(), *_joined(table, beside_it, width - COMPARISON_WIDTH, height - 1)]
-        below = self._comparison_lines() if comparisons else []
-        rows = len(self.grid.shown) + 2
-        room = height - 1 - min(rows, height - 2)
-        if len(below) + 1 <= room:
+        rows = len(self.grid.shown) + 2 + len(self._reasons(width))
+        below = self._below(width, height - 2 - min(rows, height - 2))
+        if below:
             lines = [self._head(), *self._trades(width, height - 1 - len(below) - 1, width)]
             return [*lines, (), *below]
         lines = [self._head(), *self._trades(width, height - 2, width)]
@@ -221,9 +220,22 @@ class RebalancePanel(PanelWidget):
         turnover = f"{figures.percent(view.turnover, 0)}%"
         return [
             *lines,
-            ((f" {'cost':<16}{'':>10}{cost:>10}", "dim"),),
-            ((f" {'turnover':<16}{'':>10}{turnover:>10}", "dim"),),
+            ((f" {'cost':<17}{'':>9}{cost:>10}", "dim"),),
+            ((f" {'turnover':<17}{'':>9}{turnover:>10}", "dim"),),
         ]
+
+    def _below(self, width: int, room: int) -> list[Line]:
+        """Return the figures now and after in one or two columns, whichever `room` lines take."""
+        if not self._view.comparisons:
+            return []
+        head, *lines = self._comparison_lines()
+        if len(lines) + 1 <= room:
+            return [head, *lines]
+        half = (len(lines) + 1) // 2
+        if half + 1 > room or width < 2 * COMPARISON_WIDTH - 4:
+            return []
+        first, second = [head, *lines[:half]], [head, *lines[half:]]
+        return _joined(first, second, COMPARISON_WIDTH - 1, half + 1)
 
     def _foot(self, width: int) -> Line:
         view = self._view

@@ -44,7 +44,7 @@ class RegimePanel(PanelWidget):
             foot = foot[: max(height - len(head) - 4, 1)]
             models = []
             room = height - len(head) - len(foot)
-        return [*head, *self._chart(width, min(room, 18)), *models, *foot]
+        return [*head, *self._chart(width, min(room, 24)), *models, *foot]
 
     def _probabilities(self) -> Line:
         view = self._view
@@ -101,9 +101,13 @@ class RegimePanel(PanelWidget):
     def _models(self, width: int) -> list[Line]:
         if not self._view.models:
             return []
-        words = "  ".join(
-            f"{model.name} {figures.probability(model.weight)}"
-            + ("" if model.qlike is None else f" ({figures.number(model.qlike, 2)})")
+        words = " ".join(
+            f"{model.name}\N{NO-BREAK SPACE}{figures.probability(model.weight)}"
+            + (
+                ""
+                if model.qlike is None
+                else f"\N{NO-BREAK SPACE}({figures.number(model.qlike, 2)})"
+            )
             for model in self._view.models
         )
         return wrapped(words, width - 1, " models (QLIKE): ", "dim")

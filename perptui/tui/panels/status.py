@@ -32,6 +32,9 @@ TABS = (
 WIDE = 110
 """From this width on, words are longer and there are three lines at the top."""
 
+WIDEST = 150
+"""From this width on, views and venues have their long names."""
+
 MODE_ROLES = {"LIVE": "alarm@alarm", "VIEW": "dim", "EXPORT": "accent"}
 
 
@@ -182,33 +185,32 @@ class StatusLines(Picture):
         chosen = self._tab()
         tabs: list[Span] = []
         for digit, short, long in TABS:
-            name = long if wide else short
+            name = long if width >= WIDEST else short
             role = "focus" if digit == chosen else "dim"
             if wide:
                 tabs.append((f" {digit} {name} " if digit != chosen else f"[{digit} {name}]", role))
             else:
                 tabs.append((f"[{digit}{name}]" if digit == chosen else f" {digit}{name}", role))
-        pieces = [Piece(index, spans) for index, spans in enumerate(self._ages(wide=wide))]
+        pieces = self._ages(wide=wide)
         room = width - width_of(tuple(tabs)) - 1
         return beside(tuple(tabs), (*packed(pieces, room), (" ", "text")), width)
 
-    def _ages(self, *, wide: bool) -> list[Line]:
+    def _ages(self, *, wide: bool) -> list[Piece]:
+        """Return the market's label and each venue's age; what is stale is left out last."""
         status = self.status
-        lines: list[Line] = []
-        if status.market:
-            lines.append(((status.market, "accent"),))
+        pieces = [Piece(1, ((status.market, "accent"),))] if status.market else []
         for feed in status.feeds:
             name = figures.venue(feed.venue, short=not wide)
             write = figures.age if wide else figures.short_age
             words = f"{name} {write(self.showing.age(feed.observed_mono))}"
             if feed.stale or self.showing.lost:
                 words += " STALE" + (f": {feed.text}" if feed.text and wide else "")
-                lines.append(((words, "warn"),))
+                pieces.append(Piece(0, ((words, "warn"),)))
             else:
-                lines.append(((words, "dim"),))
+                pieces.append(Piece(2, ((words, "dim"),)))
         if wide or status.quant not in {"idle", "ready"}:
-            lines.append(((f"quant {status.quant}", "dim"),))
-        return lines
+            pieces.append(Piece(3, ((f"quant {status.quant}", "dim"),)))
+        return pieces
 
     # ---------------------------------------------------------------- line 3: state
 
@@ -243,7 +245,7 @@ class StatusLines(Picture):
             exposure = "" if status.exposure is None else f" ×{figures.number(status.exposure, 2)}"
             since = (
                 ""
-                if status.regime_since_ms is None
+                if status.regime_since_ms is None or self.size.width < WIDE
                 else (f" since {figures.since(status.regime_since_ms, self.showing.venue_ms())}")
             )
             found.append(((words + exposure, regime_role(status.regime)), (since, "dim")))
@@ -264,18 +266,21 @@ class StatusLines(Picture):
             left = f.countdown(status.next_funding_ms - self.showing.venue_ms())
             stamp = f.clock_time(status.next_funding_ms, "%H:%M")
             found.append(((f"funding {stamp} in {left}", "dim"),))
+        if status.free_usd:
+            found.append(((f"free {self._free(width)}", "dim"),))
         if status.carry_usd_day is not None:
             after = status.carry_usd_day_after
             words = f"book {f.signed(status.carry_usd_day, 1)}"
             words += f" → {f.signed(after, 1)} $/day" if after is not None else " $/day"
             found.append(((words, gain_role(status.carry_usd_day)),))
-        if status.free_usd:
-            free = " ".join(
-                f"{f.venue(name, short=width < WIDE)} {f.short_money(value)}"
-                for name, value in status.free_usd
-            )
-            found.append(((f"free {free}", "dim"),))
         return found
+
+    def _free(self, width: int) -> str:
+        """Return free collateral per venue; without names where the room is short."""
+        free = self.status.free_usd
+        if width >= WIDEST:
+            return " ".join(f"{figures.venue(name)} {_thousands(value)}" for name, value in free)
+        return "/".join(_thousands(value) for _, value in free)
 
 
 class NewsLines(StatusLines):
@@ -314,6 +319,10 @@ class NewsLines(StatusLines):
 
 def _short_signed(value: figures.Number | None) -> str:
     return figures.short_money(value, sign=True)
+
+
+def _thousands(value: figures.Number) -> str:
+    return f"{figures.number(float(value) / 1000)}k"
 
 
 def _whole(value: float | None) -> str:

@@ -232,20 +232,20 @@ class TicketPicture(Picture):
     def _field(self) -> Line:
         ticket = self.ticket
         if self.message:
-            return ((self.message, "warn"),)
+            return ((f" {self.message}", "warn"),)
         if not self.seen_end:
             hidden = len(ticket.text) - self.top - max(self.size.height - 5, 1)
             return (
-                (f"{hidden} more lines: read to the end (j, space, G) to open the field", "warn"),
+                (f" {hidden} more lines: read to the end (j, space, G) to open the field", "warn"),
             )
         if self.showing.now() < ticket.opens_mono:
-            return (("the field opens in a second", "dim"),)
+            return ((" the field opens in a second", "dim"),)
         if not self.field_is_open():
-            return (("the field is closed", "warn"),)
+            return ((" the field is closed", "warn"),)
         verb = "write these orders to files" if ticket.purpose == "export" else "send these orders"
         field = self.token.text + "▏" + "_" * (TYPED - len(self.token.text) - 1)
         return (
-            (f"type {ticket.token[-TYPED:]} and Enter to {verb}:  ", "title"),
+            (f" type {ticket.token[-TYPED:]} and Enter to {verb}:  ", "title"),
             (field[: TYPED + 1], "edited"),
         )
 
@@ -264,7 +264,7 @@ def _leg_line(leg: LegProgress) -> Line:
 
 
 def _keys(*pairs: tuple[str, str]) -> Line:
-    spans: list[tuple[str, str]] = []
+    spans: list[tuple[str, str]] = [(" ", "dim")]
     for key, words in pairs:
         spans += [(key, "key"), (f" {words}   ", "dim")]
     return tuple(spans)

@@ -299,8 +299,10 @@ class DeskScreen(DeskActions):
         self.desk_app.choose_theme(name)
 
     def action_palette(self) -> None:
-        """Search the commands."""
-        self.app.action_command_palette()
+        """Search the commands; only from here, so that no ticket can be reached by it."""
+        from textual.command import CommandPalette
+
+        self.app.push_screen(CommandPalette())
 
     def action_picture(self) -> None:
         """Save a picture of the screen."""

@@ -1,0 +1,365 @@
+"""The terminal as a person uses it, against a desk's side of the socket."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from perptui.protocol.frames import Reply, encode
+from perptui.protocol.intents import (
+    CancelWorking,
+    EditTarget,
+    ExportOrders,
+    Intent,
+    Kill,
+    OpenTicket,
+    Quit,
+    Redo,
+    Reestimate,
+    ResetTargets,
+    Solve,
+    Undo,
+)
+from perptui.protocol.views import LimitsView
+from tests.tui import book
+from tests.tui.sitting import session
+
+
+@pytest.mark.asyncio
+async def test_panels_fill_and_follow_the_desk() -> None:
+    async with session() as made:
+        assert "NAV 404,310" in made.text()
+        made.desk.replace(book.status(news=(), equity_usd=None))
+        await made.until(lambda: "NAV ·" in made.text())
+
+
+@pytest.mark.asyncio
+async def test_a_lost_desk_is_said_at_once_with_the_age_of_the_picture() -> None:
+    async with session() as made:
+        made.clock.advance(3)
+        await made.desk.stop()
+        await made.until(lambda: "DESK LOST" in made.text())
+        assert "picture 3 s old" in made.text()
+        assert "STALE 5 s" in made.text()
+        await made.press("r")
+        assert "there is no desk to ask" in made.text()
+        assert made.desk.asked == []
+        await made.desk.start()
+        await made.until(lambda: "DESK LOST" not in made.text())
+
+
+@pytest.mark.asyncio
+async def test_solving_keys_ask_what_they_say() -> None:
+    async with session() as made:
+        await made.press("r", "R", "m", "u", "ctrl+r", "x", "C")
+        await made.until(lambda: len(made.desk.asked) == 7)
+        assert made.desk.asked == [
+            Solve(),
+            Reestimate(),
+            Solve(strategy="balanced"),
+            Undo(),
+            Redo(),
+            ExportOrders(digest=book.DIGEST),
+            CancelWorking(),
+        ]
+
+
+@pytest.mark.asyncio
+async def test_a_no_of_the_desk_stands_on_the_news_line() -> None:
+    async with session() as made:
+        made.desk.answer = lambda _: Reply(number=0, ok=False, text="quant is starting")
+        await made.press("r")
+        await made.until(lambda: "quant is starting" in made.text())
+        made.clock.advance(9)
+        made.app.tick()
+        await made.pilot.pause()
+        assert "quant is starting" not in made.text()
+        assert "regime normal → stress" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_a_target_is_typed_applied_and_comes_back_marked() -> None:
+    async with session() as made:
+        await made.press("j", "e")  # ETH under the positions cursor
+        assert "▏" in made.text()
+        await made.press(*["backspace"] * 5, ".", "2", "5", "x", "enter")
+        await made.until(lambda: bool(made.desk.asked))
+        assert made.desk.asked == [EditTarget(id="binanceusdm:ETH/USDT:USDT", weight=0.25)]
+        assert "+.250…" in made.text()
+        made.desk.replace(book.rebalance(edited="ETH", target=0.25))
+        await made.until(lambda: "What if · 1 edit" in made.text())
+        assert "*+.250" in made.text()
+        await made.press("0")
+        await made.until(lambda: len(made.desk.asked) == 2)
+        assert made.desk.asked[-1] == ResetTargets(id="binanceusdm:ETH/USDT:USDT")
+
+
+@pytest.mark.asyncio
+async def test_escape_leaves_the_target_alone_and_nonsense_is_refused() -> None:
+    async with session() as made:
+        await made.press("e", "9", "escape")
+        assert "▏" not in made.text()
+        await made.press("e", *["backspace"] * 5, "-", "-", "enter")
+        assert "expected a weight" in made.text()
+        await made.press("escape")
+        assert made.desk.asked == []
+
+
+@pytest.mark.asyncio
+async def test_while_a_solve_runs_only_the_latest_nudge_waits() -> None:
+    async with session() as made:
+        held: list[Intent] = []
+
+        def hold(intent: Intent) -> Reply | None:
+            held.append(intent)
+            return None if len(held) == 1 else Reply(number=0, ok=True)
+
+        made.desk.answer = hold
+        await made.press("right_square_bracket")
+        await made.until(lambda: len(held) == 1)
+        await made.press(*["right_square_bracket"] * 4, "left_square_bracket")
+        first = made.app.desk_screen.rebalance_panel().wanted
+        assert first == {"binanceusdm:BTC/USDT:USDT": pytest.approx(0.66)}
+        made.desk.send(encode(Reply(number=1, ok=True)))
+        await made.until(lambda: len(held) == 2)
+        assert held == [
+            EditTarget(id="binanceusdm:BTC/USDT:USDT", weight=0.63),
+            EditTarget(id="binanceusdm:BTC/USDT:USDT", weight=0.66),
+        ]
+
+
+@pytest.mark.asyncio
+async def test_a_filter_narrows_the_table_as_it_is_typed() -> None:
+    async with session() as made:
+        await made.press("slash", *"bybit")
+        assert "SOL  binance SHORT" not in made.text()
+        assert "/bybit 2 of 6" in made.text()
+        await made.press("enter", "escape")
+        assert "SOL  binance SHORT" in made.text()
+        await made.press("slash", "z", "z")
+        assert "no row holds" in made.text()
+        await made.press("escape")
+        assert "SOL  binance SHORT" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_the_kill_switch_needs_two_keys_within_two_seconds() -> None:
+    async with session() as made:
+        await made.press("f10")
+        assert "F10 again within 2 s" in made.text()
+        made.clock.advance(2.5)
+        await made.press("f10")
+        assert made.desk.asked == []
+        made.clock.advance(1.0)
+        await made.press("f10")
+        await made.until(lambda: made.desk.asked == [Kill(reason="F10 F10")])
+
+
+@pytest.mark.asyncio
+async def test_commands_are_typed() -> None:
+    async with session() as made:
+        await made.press("colon", *"kill", "space", *"test", "enter")
+        await made.press("colon", *"cancel", "enter")
+        await made.press("colon", *"theme", "space", *"light", "enter")
+        await made.press("colon", *"nope", "enter")
+        await made.until(lambda: len(made.desk.asked) == 2)
+        assert made.desk.asked == [Kill(reason="test"), CancelWorking()]
+        assert made.app.palette_now().name == "light"
+        assert "no command nope" in made.text()
+        await made.press("colon", "q", "escape")
+        assert made.app.is_running
+
+
+@pytest.mark.asyncio
+async def test_moving_sorting_and_the_whole_row() -> None:
+    async with session() as made:
+        await made.press("G", "enter")
+        assert "binanceusdm:BNB/USDT:USDT" in made.text()
+        await made.press("escape", "g", "s")
+        assert "sort uPnL" in made.text()
+        await made.press("S")
+        assert "sort uPnL ▲" in made.text()
+        await made.press("l", "h", "pagedown", "pageup", "k", "down", "up")
+        assert "sort uPnL ▲" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_views_by_digit_and_tab_at_the_smallest_size() -> None:
+    async with session(size=(80, 24)) as made:
+        for digit, title in (("3", "Funding carry"), ("4", "Vol & regime"), ("6", "Risk limits")):
+            await made.press(digit)
+            assert f"┌ {title}" in made.text()
+        await made.press("1", "tab")
+        assert "┌ Positions" in made.text()
+        await made.press("shift+tab", "z", "z")
+        assert "┌ Risk limits" in made.text()
+        await made.press("7")
+        assert "not there yet" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_a_resize_lays_the_desk_out_anew() -> None:
+    async with session(size=(120, 40)) as made:
+        await made.pilot.resize_terminal(70, 20)
+        await made.until(lambda: "need 80x24, have 70x20" in made.text())
+        await made.pilot.resize_terminal(80, 24)
+        await made.until(lambda: "┌ Positions" in made.text())
+        assert "Risk limits" not in made.text()
+        await made.pilot.resize_terminal(200, 60)
+        await made.until(lambda: "Risk limits" in made.text())
+        await made.pilot.resize_terminal(1, 1)
+        await made.pilot.pause()
+        await made.pilot.resize_terminal(120, 40)
+        await made.until(lambda: "Proposed rebalance" in made.text())
+
+
+@pytest.mark.asyncio
+async def test_freezing_holds_the_panels_and_nothing_is_proposed_from_them() -> None:
+    async with session() as made:
+        await made.press("f", "r")
+        assert "the picture is frozen" in made.text()
+        made.desk.replace(LimitsView(waiting=None))
+        await made.pilot.pause(0.6)
+        assert "BREACH→BINDS" in made.text()
+        await made.press("f")
+        assert "BREACH→BINDS" not in made.text()
+        assert made.desk.asked == []
+
+
+@pytest.mark.asyncio
+async def test_confirm_asks_for_a_ticket_of_the_fresh_proposal() -> None:
+    async with session() as made:
+        await made.press("c")
+        await made.until(lambda: bool(made.desk.asked))
+        assert made.desk.asked == [
+            OpenTicket(digest=book.DIGEST, purpose="send", columns=120, rows=40)
+        ]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"state": "solving"}, "a solve is under way"),
+        ({"digest": ""}, "no proposal: r solves"),
+        ({"expires_mono": book.NOW_MONO - 1}, "too old to confirm"),
+        ({"rows": ()}, "has no trade"),
+        ({"exportable": False, "reasons": ("gross 3.1x over 3.0x",)}, "gross 3.1x over 3.0x"),
+    ],
+    ids=["solving", "none", "old", "empty", "refused"],
+)
+async def test_without_a_sound_proposal_there_is_nothing_to_confirm(
+    change: dict[str, Any], words: str
+) -> None:
+    view = book.desk(rebalance=msgspec.structs.replace(book.rebalance(), **change))
+    async with session(view) as made:
+        await made.press("c", "x")
+        assert words in made.text()
+        assert made.desk.asked == []
+
+
+@pytest.mark.asyncio
+async def test_leaving_with_something_pending_asks_first() -> None:
+    view = book.desk(status=book.status(working_orders=2, unknown_legs=1))
+    async with session(view) as made:
+        await made.press("q")
+        assert "1 UNKNOWN, 2 working" in made.text()
+        await made.press("r", "escape")
+        assert made.desk.asked == []
+        await made.press("q", "d")
+        await made.until(lambda: made.desk.asked == [Quit(leave_desk=True)])
+
+
+@pytest.mark.asyncio
+async def test_leaving_tells_the_desk() -> None:
+    async with session() as made:
+        await made.press("q")
+        await made.until(lambda: made.desk.asked == [Quit(leave_desk=False)])
+        await made.until(lambda: not made.app.is_running or made.app.return_value == 0)
+    assert made.app.return_value == 0
+
+
+@pytest.mark.asyncio
+async def test_copying_pictures_and_help(tmp_path: Path) -> None:
+    async with session(folder=tmp_path) as made:
+        await made.press("y")
+        assert "binanceusdm:BTC/USDT:USDT" in made.app.clipboard
+        await made.press("Y")
+        assert "gross 1,219,200" in made.app.clipboard
+        await made.press("f8")
+        assert [name.startswith("perptui-") for name in os.listdir(tmp_path)] == [True]
+        await made.press("question_mark")
+        assert "perptui · keys" in made.text()
+        await made.press("j", "G", "g", "escape")
+        assert "NAV 404,310" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_the_keymap_changes_keys_help_and_footer() -> None:
+    async with session(keymap={"solve": "v", "nonsense": "w"}) as made:
+        assert "v solve" in made.text()
+        assert "names no binding nonsense" in made.text()
+        await made.press("r", "v")
+        await made.until(lambda: bool(made.desk.asked))
+        assert made.desk.asked == [Solve()]
+
+
+@pytest.mark.asyncio
+async def test_the_palette_offers_neither_confirm_nor_kill() -> None:
+    async with session() as made:
+        titles = [c.title for c in made.app.get_system_commands(made.app.screen)]
+        assert "new proposal, without edits" in titles
+        assert not [title for title in titles if "confirm" in title or "HALT" in title]
+        await made.press("ctrl+p", *"estimate again")
+        await made.until(lambda: "estimate again from" in made.text())
+        await made.press("down", "enter")
+        await made.until(lambda: made.desk.asked == [Reestimate()])
+
+
+@pytest.mark.asyncio
+async def test_themes_go_round_and_a_missing_one_is_said() -> None:
+    async with session() as made:
+        seen = {made.app.palette_now().name}
+        for _ in range(3):
+            await made.press("T")
+            seen.add(made.app.palette_now().name)
+        assert seen == {"ansi", "colourblind", "dark", "light"}
+        made.app.choose_theme("none")
+        await made.pilot.pause()
+        assert "expected a theme among" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_hostile_strings_draw_as_text() -> None:
+    name = "[@click=app.quit]SAFE[/]\x1b[2J\u202e"
+    row = msgspec.structs.replace(book.positions().rows[0], coin=name)
+    news = book.status().news[0]
+    view = book.desk(
+        positions=msgspec.structs.replace(book.positions(), rows=(row,)),
+        status=book.status(news=(msgspec.structs.replace(news, text="[/] [b]x\x07"),)),
+    )
+    async with session(view) as made:
+        text = made.text()
+        assert "[@click=app.quit]SAFE" in text
+        assert "[/] [b]x" in text
+        assert not any((ord(c) < 32 and c != "\n") or c in "\x1b\u202e\x9b" for c in text)
+        await made.pilot.click(offset=(8, 5))
+        assert made.app.is_running
+
+
+@pytest.mark.asyncio
+async def test_the_wheel_moves_the_cursor_and_a_click_focuses() -> None:
+    async with session() as made:
+        screen = made.app.desk_screen
+        await made.pilot.click("#limits")
+        assert screen.active().panel == "limits"
+        screen.on_mouse_scroll_down(None)  # type: ignore[arg-type]
+        screen.on_mouse_scroll_down(None)  # type: ignore[arg-type]
+        screen.on_mouse_scroll_up(None)  # type: ignore[arg-type]
+        grid = screen.active().grid
+        assert grid is not None
+        assert grid.selected == book.LIMITS[2]
