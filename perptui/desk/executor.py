@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
-from perptui.desk.gate import Refusal, throttle_wait
+from perptui.desk.gate import throttle_wait
+from perptui.desk.gate_input import Refusal
 from perptui.journal.events import Actor, Body, GateSaidNo, LegMoved, LegOutcome, LegSending
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
+from perptui.desk.gate_input import GateInput, Refusal
 from perptui.model.account import Account
 from perptui.model.clock import MINUTE_MS
 from perptui.model.instrument import Instrument
-from perptui.model.limit import Limits
+from perptui.model.limit import LimitCheck, Limits
 from perptui.model.order import Effect, OrderIntent, Side
-from perptui.model.record import Record
 from perptui.model.snapshot import MarketSnapshot
 from perptui.risk.limits import Book, Holding, blocking, check_limits, only_reduces
 
@@ -27,93 +27,8 @@ COLLAR_SECONDS = 30.0
 YEAR_SECONDS = 365 * 24 * 3600
 BPS = Decimal(10_000)
 CENT = Decimal("0.01")
-
-
-class Refusal(Record, frozen=True):
-    """Why not: a stable code and a line for a person."""
-
-    reason: str
-    text: str
-
-
-class SentOrder(Record, frozen=True):
-    """An order that was sent lately and may live, for the duplicate check."""
-
-    id: str
-    side: Side
-    contracts: Decimal
-    sent_ms: int
-
-
-class GateInput(Record, frozen=True):
-    """Everything the gate looks at.
-
-    Attributes
-    ----------
-    now_ms, now_mono : int, float
-        Venue time and monotonic time.
-    legs : tuple[OrderIntent, ...]
-        The legs still to be sent, in order; the book is judged after all of them.
-    ticket_legs, ticket_notional_usd : int, Decimal
-        Of the whole ticket.
-    snapshot : MarketSnapshot | None
-        The picture now: prices, rules, tiers, equity.
-    positions : dict[str, Decimal]
-        Signed contracts now, own fills in.
-    stand : str
-        Why the token does not stand ("" while it does): used, expired, void, drifted.
-    kill_state : str
-        ACTIVE, REDUCING or HALTED.
-    unclean : str
-        Why the last reconcile was not clean, "" when it was.
-    stale : str
-        Which input is stale, "" when none is.
-    clock_offset_ms : dict[str, int]
-        Offset of each venue's clock; a venue that is absent is not known.
-    volume_usd_day, volatility_annual : dict[str, float]
-        By instrument, as estimated; an absent volume refuses.
-    day_notional_usd : Decimal
-        Sent today already.
-    sent_mono : dict[str, tuple[float, ...]]
-        When messages went to each venue, monotonic seconds.
-    recent : tuple[SentOrder, ...]
-        Orders of other tickets.
-    unknown : tuple[str, ...]
-        Instruments with a leg of which the outcome is not known.
-    daily_loss : float
-        Loss of the UTC day as a fraction of equity at its start; a profit is negative.
-    """
-
-    now_ms: int
-    now_mono: float
-    legs: tuple[OrderIntent, ...]
-    ticket_legs: int
-    ticket_notional_usd: Decimal
-    snapshot: MarketSnapshot | None
-    positions: dict[str, Decimal]
-    limits: Limits
-    stand: str
-    kill_state: str
-    unclean: str
-    stale: str
-    clock_offset_ms: dict[str, int]
-    volume_usd_day: dict[str, float]
-    volatility_annual: dict[str, float]
-    day_notional_usd: Decimal
-    sent_mono: dict[str, tuple[float, ...]]
-    recent: tuple[SentOrder, ...]
-    unknown: tuple[str, ...]
-    daily_loss: float
-
-    @property
-    def venues(self) -> tuple[str, ...]:
-        """Venues that the legs go to, sorted."""
-        return tuple(sorted({leg.id.partition(":")[0] for leg in self.legs}))
-
-    @property
-    def notional_usd(self) -> Decimal:
-        """Notional of the legs still to be sent, USD."""
-        return sum((leg.notional_usd for leg in self.legs), Decimal(0))
+SURVIVAL = frozenset({"margin_ratio", "liquidation", "drawdown"})
+"""Limits that are judged at the prices of now as well."""
 
 
 def gate(given: GateInput) -> tuple[Refusal, ...]:
@@ -268,21 +183,33 @@ def _day(given: GateInput) -> Reasons:
 
 
 def _book(given: GateInput) -> Reasons:
-    if given.snapshot is None:
+    """Judge every limit at the prices the orders were made from, and safety at those of now.
+
+    The optimum stands at the limits that bind: at prices of now every second tick would break
+    them. What the account can survive is judged at both.
+    """
+    if given.snapshot is None or given.basis is None:
         return
     try:
-        after = _held(given, given.snapshot, after=True)
-        now = check_limits(_held(given, given.snapshot, after=False), given.limits)
-        blocked = blocking(check_limits(after, given.limits), now, reducing=only_reduces(after))
+        blocked = {check.name: check for check in _blocked(given, given.basis)}
+        for check in _blocked(given, given.snapshot):
+            if check.name.partition(":")[0] in SURVIVAL:
+                blocked.setdefault(check.name, check)
     except ValueError as error:
         yield "book", f"the book cannot be judged: {error}"
         return
-    for check in blocked:
-        yield f"limit:{check.name}", f"{check.name} {check.value:.6g} breaks its {check.limit:.6g}"
+    for name, check in blocked.items():
+        yield f"limit:{name}", f"{name} {check.value:.6g} breaks its {check.limit:.6g}"
+
+
+def _blocked(given: GateInput, picture: MarketSnapshot) -> tuple[LimitCheck, ...]:
+    after = _held(given, picture, after=True)
+    now = check_limits(_held(given, picture, after=False), given.limits)
+    return blocking(check_limits(after, given.limits), now, reducing=only_reduces(after))
 
 
 def _held(given: GateInput, snapshot: MarketSnapshot, *, after: bool) -> Book[Decimal]:
-    """Return the book now, or after all legs, at the marks of now.
+    """Return the book before, or after all legs, at the marks of `snapshot`.
 
     Raises
     ------
@@ -292,7 +219,7 @@ def _held(given: GateInput, snapshot: MarketSnapshot, *, after: bool) -> Book[De
     changes = {leg.id: leg.after - leg.before for leg in given.legs}
     marks = {quote.id: quote.mark for quote in snapshot.quotes}
     accounts = {account.venue: account for account in snapshot.accounts}
-    known = _by_id(given)
+    known = {one.id: one for one in snapshot.instruments}
     holdings = []
     for identifier in sorted({key for key, held in given.positions.items() if held} | set(changes)):
         found, mark = known.get(identifier), marks.get(identifier)

@@ -68,6 +68,13 @@ class Sight:
             return None
         return stands.proposal if stands.fresh(self._clock.monotonic()) else None
 
+    def basis(self, digest: str) -> MarketSnapshot | None:
+        """Return the snapshot that the proposal of that digest was made from, None when gone."""
+        stands = self._proposer.picture
+        if stands.proposal is None or stands.proposal.digest != digest:
+            return None
+        return stands.snapshot
+
     def daily_loss(self) -> float:
         """Return the loss of the UTC day over equity at its start; a profit is negative."""
         days = [venue.day for venue in self._state.picture.venues if venue.day is not None]

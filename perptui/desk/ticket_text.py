@@ -14,7 +14,7 @@ from perptui.model.clock import iso
 from perptui.model.instrument import Instrument
 from perptui.model.limit import LimitCheck
 from perptui.model.market import FundingQuote, Quote
-from perptui.model.money import plain
+from perptui.model.money import nearest_step, plain
 from perptui.model.order import OrderIntent
 from perptui.model.proposal import Proposal
 from perptui.model.record import Record
@@ -22,6 +22,8 @@ from perptui.model.snapshot import MarketSnapshot
 
 COLUMNS = 80
 CENT = Decimal("0.01")
+FAR = 10.0
+"""Rises beyond this, as a fraction, are not told apart."""
 
 
 class TicketInputs(Record, frozen=True):
@@ -45,6 +47,8 @@ class TicketInputs(Record, frozen=True):
         The proposal's orders as they are to be sent: those that only reduce come first.
     snapshot : MarketSnapshot
         The picture at `created_ms`: marks, positions, tiers and funding that the trader sees.
+    basis : MarketSnapshot
+        The picture that the proposal was made from.
     settings_digest, limits_digest : str
         What the desk's settings and limits are then.
     volume_usd_day : dict[str, float]
@@ -62,6 +66,7 @@ class TicketInputs(Record, frozen=True):
     proposal: Proposal
     legs: tuple[OrderIntent, ...]
     snapshot: MarketSnapshot
+    basis: MarketSnapshot
     settings_digest: str
     limits_digest: str
     volume_usd_day: dict[str, float] = {}  # noqa: RUF012  msgspec copies an empty default
@@ -129,7 +134,8 @@ def _orders(inputs: TicketInputs) -> Iterator[str]:
     total = sum((leg.notional_usd for leg in inputs.legs), Decimal(0))
     fees = sum((leg.fee_usd for leg in inputs.legs), Decimal(0))
     slippage = sum((leg.slippage_usd for leg in inputs.legs), Decimal(0))
-    yield f"{len(inputs.legs)} orders, {usd(total)} USD"
+    count = f"{len(inputs.legs)} order{'s' if len(inputs.legs) > 1 else ''}"
+    yield f"{count}, {usd(total)} USD"
     yield f"fees {usd(fees)} + slippage {usd(slippage)} = {usd(fees + slippage)} USD"
     yield "a leg that is rejected or unknown stops the rest"
 
@@ -142,7 +148,7 @@ def _order(inputs: TicketInputs, number: int, leg: OrderIntent) -> Iterator[str]
         f"{plain(leg.contracts)} contracts  {reducing}"
     )
     worth = f"{_base(inputs.instrument(leg.id), leg)}{usd(leg.notional_usd)} USD"
-    yield f"    {worth}  limit {plain(leg.limit_price)}{_mark(inputs.quote(leg.id))}"
+    yield f"    {worth}  limit {plain(leg.limit_price)}{_mark(inputs, leg)}"
     yield (
         f"    fee {usd(leg.fee_usd)}  slippage {usd(leg.slippage_usd)}"
         f"{_share_of_volume(inputs, leg)}{_funding(inputs.funding(leg.id))}"
@@ -157,8 +163,12 @@ def _base(instrument: Instrument | None, leg: OrderIntent) -> str:
     return f"{plain(leg.contracts * instrument.contract_size)} {instrument.coin} = "
 
 
-def _mark(quote: Quote | None) -> str:
-    return "" if quote is None else f"  mark {plain(quote.mark)} of {iso(quote.ts_ms)[11:]}"
+def _mark(inputs: TicketInputs, leg: OrderIntent) -> str:
+    quote, instrument = inputs.quote(leg.id), inputs.instrument(leg.id)
+    if quote is None or instrument is None:
+        return ""
+    mark = nearest_step(quote.mark, instrument.tick)
+    return f"  mark {plain(mark)} of {iso(quote.ts_ms)[11:19]}Z"
 
 
 def _share_of_volume(inputs: TicketInputs, leg: OrderIntent) -> str:
@@ -170,7 +180,7 @@ def _funding(funding: FundingQuote | None) -> str:
     return (
         ""
         if funding is None
-        else f"  funding {float(funding.rate):+.4%} at {iso(funding.next_ms)[5:16]}Z"
+        else f"  funding {float(funding.rate):+.4%} at {iso(funding.next_ms)[11:16]}Z"
     )
 
 
@@ -200,7 +210,9 @@ def _book(proposal: Proposal) -> Iterator[str]:
 
 
 def _move(move: float | None) -> str:
-    return "none" if move is None else f"{move:+.1%}"
+    if move is None:
+        return "none"
+    return f"{move:+.1%}" if move < FAR else f"over {FAR:+.0%}"
 
 
 def _limits(proposal: Proposal) -> Iterator[str]:

@@ -9,7 +9,8 @@ from decimal import Decimal
 import msgspec
 
 from perptui.desk import confirmation
-from perptui.desk.gate import DUPLICATE_MS, GateInput, Refusal, SentOrder, gate
+from perptui.desk.gate import DUPLICATE_MS, gate
+from perptui.desk.gate_input import GateInput, Refusal, SentOrder
 from perptui.desk.kill import KillSwitch
 from perptui.desk.ticket_text import TicketInputs
 from perptui.desk.trading_picture import TradingPicture
@@ -138,6 +139,12 @@ class Ticketing:
             raise ConfirmationRefused(
                 f"expected a fresh proposal, was {proposal.digest[:4]}; solve again", "proposal"
             )
+        basis = self._picture.basis(proposal.digest)
+        if basis is None or digest_of(basis) != proposal.snapshot_digest:
+            raise ConfirmationRefused(
+                "expected the snapshot that the proposal rests on, was another; solve again",
+                "basis",
+            )
         if not proposal.exportable or not proposal.orders:
             raise ConfirmationRefused(
                 "expected a proposal that keeps every limit and trades, was "
@@ -158,6 +165,7 @@ class Ticketing:
             proposal=proposal,
             legs=confirmation.in_sending_order(proposal.orders),
             snapshot=snapshot,
+            basis=basis,
             settings_digest=self._picture.settings_digest(),
             limits_digest=self._limits_digest,
             volume_usd_day={
@@ -305,6 +313,7 @@ class Ticketing:
                 ticket_legs=len(inputs.legs),
                 ticket_notional_usd=sum((leg.notional_usd for leg in inputs.legs), Decimal(0)),
                 snapshot=self._picture.snapshot(),
+                basis=inputs.basis,
                 positions=self.known_positions(),
                 limits=self._settings.limits,
                 stand=stand,

@@ -39,6 +39,10 @@ class TradingPicture(Protocol):
         """Return the fresh proposal of that digest, None when another stands or it is too old."""
         ...
 
+    def basis(self, digest: str) -> MarketSnapshot | None:
+        """Return the snapshot that the proposal of that digest was made from, None when gone."""
+        ...
+
     def daily_loss(self) -> float:
         """Return the loss of the UTC day over equity at its start; a profit is negative."""
         ...

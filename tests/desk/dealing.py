@@ -130,6 +130,7 @@ class DeskPicture:
         self.volumes = {BTC: 1e10, ETH: 5e9}
         self.sigmas: dict[str, float] = {BTC: 0.6, ETH: 0.8}
         self.proposals: dict[str, Proposal] = {}
+        self.bases: dict[str, MarketSnapshot] = {}
         self.loss = 0.0
         self.blank = False
 
@@ -161,6 +162,18 @@ class DeskPicture:
 
     def proposal(self, digest: str) -> Proposal | None:
         return self.proposals.get(digest)
+
+    def basis(self, digest: str) -> MarketSnapshot | None:
+        return self.bases.get(digest)
+
+    def take(self, made: Proposal) -> Proposal:
+        """Let a proposal rest on the present picture and be the fresh one."""
+        snapshot = self.snapshot()
+        if snapshot is not None:
+            made = msgspec.structs.replace(made, snapshot_digest=digest_of(snapshot))
+            self.bases[made.digest] = snapshot
+        self.proposals = {made.digest: made}
+        return made
 
     def daily_loss(self) -> float:
         return self.loss
@@ -214,8 +227,7 @@ class Deal:
 
     async def open(self, *orders: OrderIntent, purpose: str = "send") -> TicketView:
         """Propose and show."""
-        made = proposal(*orders)
-        self.picture.proposals = {made.digest: made}
+        made = self.picture.take(proposal(*orders))
         return await self.trading.open_ticket(made, purpose, ALICE, 120, 40)
 
     async def confirm(self, view: TicketView, **changes: object) -> TicketView:

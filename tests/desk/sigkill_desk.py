@@ -20,6 +20,7 @@ from perptui.desk.trading import Trading
 from perptui.journal.events import Actor
 from perptui.journal.journal import Journal
 from perptui.journal.verify import verify_file
+from perptui.model.canonical import digest_of
 from perptui.model.clock import SystemClock, VenueClock
 from perptui.model.money import plain, truncate_to_step
 from perptui.model.order import Effect, OrderIntent, Side
@@ -64,6 +65,9 @@ class ReadPicture:
 
     def proposal(self, digest: str) -> Proposal | None:
         return self.proposals.get(digest)
+
+    def basis(self, digest: str) -> MarketSnapshot | None:
+        return self.kept if digest in self.proposals else None
 
     def daily_loss(self) -> float:
         return 0.0
@@ -160,7 +164,8 @@ async def work(venue: Venue, clock: VenueClock, folder: Path, task: str, point: 
 
 
 async def deal(trading: Trading, picture: ReadPicture, snapshot: MarketSnapshot) -> None:
-    made = proposal(*(reducing(snapshot, coin) for coin in COINS))
+    orders = (reducing(snapshot, coin) for coin in COINS)
+    made = proposal(*orders, snapshot_digest=digest_of(snapshot))
     picture.proposals = {made.digest: made}
     view = await trading.open_ticket(made, "send", ALICE, 120, 40)
     await asyncio.sleep(1.1)

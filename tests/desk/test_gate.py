@@ -11,7 +11,8 @@ from hypothesis import given as drawn
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
 
-from perptui.desk.gate import GateInput, SentOrder, collar_bps, gate, throttle_wait
+from perptui.desk.gate import collar_bps, gate, throttle_wait
+from perptui.desk.gate_input import GateInput, SentOrder
 from perptui.model.account import Position
 from perptui.model.instrument import Instrument
 from perptui.model.limit import Limits
@@ -45,6 +46,7 @@ def passing(*legs: OrderIntent) -> GateInput:
         ticket_legs=len(legs),
         ticket_notional_usd=sum((leg.notional_usd for leg in legs), Decimal(0)),
         snapshot=SNAPSHOT,
+        basis=SNAPSHOT,
         positions={BTC: Decimal("0.4"), ETH: Decimal(-6)},
         limits=replace(limits(), coin_net_max=2.0, coin_gross_max=2.0),
         stand="",
@@ -78,7 +80,8 @@ def ruled(given: GateInput, **changes: object) -> GateInput:
     assert given.snapshot is not None
     first, *rest = given.snapshot.instruments
     changed: tuple[Instrument, ...] = (replace(first, **changes), *rest)
-    return replace(given, snapshot=replace(given.snapshot, instruments=changed))
+    snapshot = replace(given.snapshot, instruments=changed)
+    return replace(given, snapshot=snapshot, basis=snapshot)
 
 
 def marked(given: GateInput, mark: str) -> GateInput:
@@ -203,8 +206,25 @@ def test_a_drawdown_allows_only_reducing() -> None:
     given = passing(REDUCE_BTC)
     assert given.snapshot is not None
     deep = replace(given.snapshot, peak_equity_usd=Decimal(40_000))
-    assert gate(replace(given, snapshot=deep)) == ()
+    assert gate(replace(given, snapshot=deep, basis=deep)) == ()
     assert reasons(replace(passing(ADD_ETH), snapshot=deep)) == ["limit:drawdown"]
+
+
+def test_a_limit_that_binds_does_not_break_at_the_next_tick() -> None:
+    """Gross after is 1.3 + 0.69333; with BTC 0.1 % up it would be above, and still goes."""
+    given = limited(passing(ADD_ETH), gross_max=1.9933333333333334)
+    assert gate(given) == ()
+    assert gate(marked(given, "97597.5")) == ()
+    assert reasons(limited(given, gross_max=1.9933)) == ["limit:gross"]
+
+
+def test_what_the_account_survives_is_judged_at_the_prices_of_now() -> None:
+    """An equity that fell since the proposal: margin ratio now, not then."""
+    given = limited(passing(ADD_ETH), margin_ratio_max=0.02)
+    assert gate(given) == ()
+    fallen = replace(SNAPSHOT, accounts=(account(equity="9000"),))
+    found = reasons(replace(given, snapshot=fallen))
+    assert found == [f"limit:margin_ratio:{VENUE}"]
 
 
 def test_a_book_that_cannot_be_judged_is_refused() -> None:
@@ -212,7 +232,8 @@ def test_a_book_that_cannot_be_judged_is_refused() -> None:
     assert reasons(replace(passing(), positions=other)) == ["book"]
     assert reasons(ruled(passing(), tiers=())) == ["book"]
     snapshot = replace(SNAPSHOT, accounts=(account(equity="-1"),))
-    assert "book" in reasons(replace(passing(), snapshot=snapshot))
+    for changes in ({"snapshot": snapshot}, {"basis": snapshot}):
+        assert "book" in reasons(replace(passing(), **changes))
 
 
 def test_hedge_mode_is_refused() -> None:

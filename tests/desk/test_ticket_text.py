@@ -13,6 +13,8 @@ from perptui.model.limit import LimitCheck
 from perptui.model.order import OrderIntent
 from tests.desk.dealing import ADD_ETH, ALICE, REDUCE_BTC, REDUCE_ETH, Deal, proposal
 
+replace = msgspec.structs.replace
+
 
 def inputs(folder: Path, *orders: OrderIntent, **changes: object) -> TicketInputs:
     deal = Deal(folder)
@@ -30,12 +32,13 @@ def inputs(folder: Path, *orders: OrderIntent, **changes: object) -> TicketInput
         proposal=proposal(*orders),
         legs=orders,
         snapshot=snapshot,
+        basis=snapshot,
         settings_digest="a" * 64,
         limits_digest="b" * 64,
         volume_usd_day={order.id: 1e8 for order in orders},
     )
     deal.journal.close()
-    return msgspec.structs.replace(made, **changes)
+    return replace(made, **changes)
 
 
 def test_each_leg_shows_all_that_is_sent(tmp_path: Path) -> None:
@@ -43,7 +46,7 @@ def test_each_leg_shows_all_that_is_sent(tmp_path: Path) -> None:
     place = text.index(" 1  BTC/USDT:USDT binanceusdm  REDUCE sell 0.2 contracts  reduce-only")
     assert text[place + 1 : place + 4] == (
         "    0.2 BTC = 19,500.00 USD  limit 97305  mark 97500 of 07:20:00Z",
-        "    fee 9.75  slippage 1.95  0.0195% of volume  funding +0.0200% at 08-05T08:00Z",
+        "    fee 9.75  slippage 1.95  0.0195% of volume  funding +0.0200% at 08:00Z",
         "    position +0.4 -> +0.2 contracts  weight +1.300 -> +0.650",
     )
     assert " 2  ETH/USDT:USDT binanceusdm  ADD sell 0.5 contracts  may add" in text
@@ -90,7 +93,7 @@ def test_limits_stand_with_their_headroom(tmp_path: Path) -> None:
         LimitCheck("liquidation:binanceusdm", 0.58, 0.2, ok=True, at_least=True),
         LimitCheck("participation:binanceusdm:BTC/USDT:USDT", 0.002, 0.001, ok=False),
     )
-    made = msgspec.structs.replace(proposal(REDUCE_BTC), limits=checks)
+    made = replace(proposal(REDUCE_BTC), limits=checks)
     text = render(inputs(tmp_path, REDUCE_BTC, proposal=made))
     assert "gross                              1.9400     1.2900     <= 3.0000     1.7100" in text
     assert "liquidation:binanceusdm                 -     0.5800     >= 0.2000     0.3800" in text
@@ -101,7 +104,7 @@ def test_limits_stand_with_their_headroom(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [1, 20, 60])
 def test_no_line_is_longer_than_80_columns(tmp_path: Path, length: int) -> None:
     coin = "1000000" + "M" * length
-    long = msgspec.structs.replace(REDUCE_BTC, id=f"binanceusdm:{coin}/USDT:USDT")
+    long = replace(REDUCE_BTC, id=f"binanceusdm:{coin}/USDT:USDT")
     made = inputs(tmp_path, long, REDUCE_ETH, account="a" * 32, desk="d" * 32)
     text = render(made)
     assert max(map(len, text)) <= 80
@@ -112,15 +115,23 @@ def test_no_line_is_longer_than_80_columns(tmp_path: Path, length: int) -> None:
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     made = inputs(tmp_path, REDUCE_BTC, REDUCE_ETH)
     assert render(made) == render(made)
-    other = msgspec.structs.replace(made, trader="mallory")
+    other = replace(made, trader="mallory")
     assert render(made) != render(other)
+
+
+def test_moves_are_told_apart_only_where_it_matters(tmp_path: Path) -> None:
+    given = inputs(tmp_path, REDUCE_BTC)
+    far = replace(given.proposal.risk, liquidation_up=11997.59, liquidation_down=None)
+    text = render(replace(given, proposal=replace(given.proposal, risk=far)))
+    assert "liquidation, prices up                      none   over +1000%" in text
+    assert "liquidation, prices down                  -60.0%          none" in text
 
 
 def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
     made = inputs(tmp_path, REDUCE_BTC, volume_usd_day={})
-    bare = msgspec.structs.replace(made.snapshot, instruments=(), quotes=(), funding=())
-    none = msgspec.structs.replace(made.proposal, rows=())
-    text = "\n".join(render(msgspec.structs.replace(made, snapshot=bare, proposal=none)))
+    bare = replace(made.snapshot, instruments=(), quotes=(), funding=())
+    none = replace(made.proposal, rows=())
+    text = "\n".join(render(replace(made, snapshot=bare, proposal=none)))
     assert "    19,500.00 USD  limit 97305\n    fee 9.75  slippage 1.95\n" in text
     assert "    position +0.4 -> +0.2 contracts\n" in text
 

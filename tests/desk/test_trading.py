@@ -33,6 +33,7 @@ from tests.desk.dealing import (
 )
 from tests.desk.ledger_venue import LedgerVenue
 from tests.desk.market import BTC, ETH, NOW_MS, VENUE
+from tests.desk.test_gate import SNAPSHOT
 
 pytestmark = pytest.mark.asyncio
 replace = msgspec.structs.replace
@@ -319,11 +320,11 @@ async def test_only_a_fresh_whole_proposal_becomes_a_ticket(tmp_path: Path) -> N
         (proposal(REDUCE_BTC, exportable=False, reasons=("gross 3.1x",)), "not_exportable"),
         (proposal(), "not_exportable"),
     ):
-        deal.picture.proposals = {made.digest: made}
+        made = deal.picture.take(made)
         with pytest.raises(ConfirmationRefused) as refused:
             await deal.trading.open_ticket(made, "send", ALICE, 120, 40)
         assert reason_of(refused) == reason
-    old = proposal(REDUCE_BTC)
+    old = deal.picture.take(proposal(REDUCE_BTC))
     deal.picture.proposals = {}
     with pytest.raises(ConfirmationRefused) as refused:
         await deal.trading.open_ticket(old, "send", ALICE, 120, 40)
@@ -332,6 +333,12 @@ async def test_only_a_fresh_whole_proposal_becomes_a_ticket(tmp_path: Path) -> N
         await deal.trading.export(old.digest, ALICE)
     assert reason_of(refused) == "proposal"
     deal.picture.proposals = {old.digest: old}
+    deal.clock.advance(1)
+    deal.picture.bases[old.digest] = msgspec.structs.replace(SNAPSHOT, as_of_ms=1)
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.open_ticket(old, "send", ALICE, 120, 40)
+    assert reason_of(refused) == "basis"
+    old = deal.picture.take(old)
     with pytest.raises(ConfirmationRefused) as refused:
         await deal.trading.open_ticket(old, "send", ALICE, 79, 40)
     assert reason_of(refused) == "size"
@@ -362,8 +369,7 @@ async def test_rejecting_and_closing_are_journalled(tmp_path: Path) -> None:
 async def test_export_writes_the_orders_and_sends_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     deal = await started(tmp_path, settings=settings_of("export", str(folder)))
-    made = proposal(ADD_ETH, REDUCE_BTC)
-    deal.picture.proposals = {made.digest: made}
+    made = deal.picture.take(proposal(ADD_ETH, REDUCE_BTC))
     view = await deal.trading.export(made.digest, ALICE)
     assert view.phase == "exported"
     files = sorted(folder.iterdir())
