@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from typing import Any
 
 import ccxt.async_support as ccxt
@@ -47,6 +48,9 @@ def binanceusdm(
     exchange.has["fetchCurrencies"] = False
     exchange.milliseconds = clock.utc_ms
     exchange.timeout_on_exit = 0
+    # TLS is the session's own business. Left alone, ccxt would load its certificates inside the
+    # event loop (60 ms); a context that trusts nobody is what a session of its own would get.
+    exchange.ssl_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if demo_trading:
         exchange.enable_demo_trading(True)
     if exchange.options["maxRetriesOnFailure"] != 0 or exchange.own_session:

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,3 +146,17 @@ async def test_a_side_door_where_nobody_answers(tmp_path: Path) -> None:
         await control.state()
     await control.close()
     await control.close()
+
+
+def _loaded_after(module: str) -> set[str]:
+    code = f"import {module}, sys; print(' '.join({{m.split('.')[0] for m in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_ccxt_is_loaded_only_by_opening_and_no_numerical_library_ever() -> None:
+    assert "ccxt" not in _loaded_after("perptui.venues.open")
+    numerical = {"numpy", "pandas", "pyarrow", "scipy", "cvxpy", "arch"}
+    loaded = _loaded_after("perptui.venues.ccxt_client")
+    assert "ccxt" in loaded
+    assert not loaded & numerical

@@ -9,7 +9,14 @@ import pytest
 from perptui.model.errors import BadResponse
 from perptui.venues import parse_account, parse_market
 from perptui.venues import wire_binance as wire
-from perptui.venues.fields import fraction, number, number_or_none, positive_or_none, stamp
+from perptui.venues.fields import (
+    float_of,
+    fraction,
+    number,
+    number_or_none,
+    positive_or_none,
+    stamp,
+)
 from perptui.venues.pages import PAGE_ROWS, WINDOW_MS, by_time
 from perptui.venues.parse_market import Names
 from tests.venues import payloads
@@ -206,3 +213,31 @@ async def test_a_full_page_of_one_moment_is_an_error_not_a_loop() -> None:
 async def test_too_many_pages_are_an_error() -> None:
     with pytest.raises(BadResponse, match="ask from a later time"):
         await Ledger([]).read(NOW_MS - 300 * WINDOW_MS)
+
+
+def test_numbers_of_another_size_or_in_exponents() -> None:
+    assert number("1.5e2", "x") == 150
+    for text in ("1" + "0" * 21, "1e21", "1e-25"):
+        with pytest.raises(BadResponse):
+            number(text, "x")
+
+
+@pytest.mark.parametrize("text", ["-1", "1e300", "nan", 5])
+def test_a_float_for_estimators_is_a_sane_numeral_in_text(text: object) -> None:
+    assert float_of("0.5", "x") == 0.5
+    with pytest.raises(BadResponse):
+        float_of(text, "x")
+
+
+def test_a_contract_without_its_filters_is_refused() -> None:
+    symbol = msgspec.convert(payloads.symbol(filters=[]), wire.Symbol)
+    with pytest.raises(BadResponse, match="PRICE_FILTER"):
+        parse_market.instrument(symbol, BTC, None, None)
+
+
+def test_a_bar_at_zero_is_refused() -> None:
+    row = msgspec.convert(
+        [NOW_MS - HOUR_MS, "0", "1", "0", "1", "5", NOW_MS - 1, "1", 1, "1", "1", "0"], wire.Kline
+    )
+    with pytest.raises(BadResponse, match="above zero"):
+        parse_market.bars([row], NOW_MS, traded=True)
