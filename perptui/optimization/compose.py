@@ -30,7 +30,7 @@ from perptui.optimization.orders import orders_of, positions_after
 from perptui.optimization.program import SOLVER
 from perptui.optimization.reasons import reasons_of
 from perptui.optimization.rebalance import Rebalance
-from perptui.risk.limits import blocking, only_reduces, turnover
+from perptui.risk.limits import only_reduces, turnover
 
 
 def compose(
@@ -48,8 +48,12 @@ def compose(
     limits_now = checks_of(inputs, book_now)
     limits = checks_of(inputs, book)
     orders = orders_of(inputs, answer.steps, inputs.in_force.limits.collar_bps)
-    blocked = blocking(limits, limits_now, reducing=only_reduces(book))
+    reducing = only_reduces(book)
+    blocked = [
+        check for check in limits if not check.ok and not (reducing and check.name == "drawdown")
+    ]
     status = _status(answer, orders)
+    crowded = _too_many(orders, inputs.in_force.limits.ticket_legs_max)
     rows = _rows(inputs, answer, after, orders)
     optimum = checks_of(inputs, continuous_book(inputs, answer.target))
     return Proposal(
@@ -73,10 +77,16 @@ def compose(
         solver=SolverReport(
             answer.solution.status, SOLVER, 0.0, answer.solution.residual, answer.solution.detail
         ),
-        exportable=status == "ok" and not blocked,
-        reasons=(*_why_not(answer, inputs, blocked, status), *inputs.notes),
+        exportable=status == "ok" and not blocked and not crowded,
+        reasons=(*_why_not(answer, inputs, blocked, status), *crowded, *inputs.notes),
         overrides=dict(inputs.edited),
     )
+
+
+def _too_many(orders: Sequence[OrderIntent], most: int) -> tuple[str, ...]:
+    if len(orders) <= most:
+        return ()
+    return (f"{len(orders)} orders are more than the {most} of one ticket; fix some targets",)
 
 
 def _status(answer: Rebalance, orders: Sequence[OrderIntent]) -> str:

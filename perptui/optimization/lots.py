@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program import DECIMALS
-from perptui.risk.arrays import worst_excess
+from perptui.risk.arrays import total_excess, worst_excess
 
 IntArray = npt.NDArray[np.int64]
 
@@ -24,8 +24,10 @@ SNAP_STEPS = 1e-6
 """A target this close to a lot, in steps, is that lot."""
 GAIN_MIN = 1e-9
 """Least gain of the objective, fraction of equity, that is worth a step."""
-PAIRED_MOVES_MAX = 150
-"""More single moves than this (50 contracts) are not tried in pairs."""
+MOVE_SIZES, MOVE_REACH = 9, 64
+"""Moves that mend are 1, 4, ... up to 4^8 steps; at least up to this many."""
+PAIRED_NUMBERS_MAX = 1_000_000
+"""Weights in all pairs of moves together; the smallest moves come first."""
 NOTIONAL_HEADROOM = 1.02
 """Smallest order over the venue's minimum: its limit price lies below the mark when selling."""
 
@@ -82,11 +84,11 @@ class Rounded:
 def round_to_lots(target: FloatArray, inputs: ProgramInputs) -> Rounded:
     """Return a book in lots near `target`, as good as single steps make it.
 
-    At most 2N steps. Deterministic: ties go to the first.
+    At most 4N moves. Deterministic: ties go to the first.
     """
     lots = Lots.of(inputs)
     steps = _truncated(target, inputs, lots)
-    for _ in range(2 * len(steps)):
+    for _ in range(4 * len(steps)):
         moved = _best_step(steps, inputs, lots)
         if moved is None:
             break
@@ -138,7 +140,13 @@ def _allowed(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> npt.NDArray[
     slack = unit * 1e-6
     edited = np.array([identifier in inputs.edited for identifier in inputs.ids])
     within = (after >= inputs.lower - slack) & (after <= inputs.upper + slack)
-    return np.asarray((steps == 0) | (large_enough & (within | edited)))
+    # A fixed target may round to either lot beside it, and no farther.
+    near = np.abs(after - inputs.lower) < unit * (1 - SNAP_STEPS)
+    return np.asarray(
+        np.where(
+            edited, near & (large_enough | (steps == 0)), (steps == 0) | (large_enough & within)
+        )
+    )
 
 
 def _best_step(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> IntArray | None:
@@ -148,44 +156,58 @@ def _best_step(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> IntArray |
     that gains most among those that keep them all.
     """
     here = (inputs.before + steps * lots.unit)[None, :]
-    broken = float(_excess(here, inputs)[0])
+    broken = float(_total(here, inputs)[0])
     kept = np.array(
         [one in inputs.fixed and not (one in inputs.edited and broken > 0) for one in inputs.ids]
     )
-    moves = _neighbours(steps, kept, inputs, lots)
     if broken > 0:
-        return _mending(steps, moves, broken, inputs, lots)
+        return _mending(steps, kept, broken, inputs, lots)
+    moves = _neighbours(steps, kept, inputs, lots, 1)
     if not len(moves):
         return None
     books = inputs.before + moves * lots.unit
     gain = inputs.objective(books) - inputs.objective(here)
-    gain = np.where(_excess(books, inputs) <= 0, gain, -np.inf)
+    gain = np.where(_total(books, inputs) <= 0, gain, -np.inf)
     best = int(gain.argmax())
     return moves[best] if gain[best] > GAIN_MIN else None
 
 
 def _mending(
-    steps: IntArray, moves: IntArray, broken: float, inputs: ProgramInputs, lots: Lots
+    steps: IntArray,
+    kept: npt.NDArray[np.bool_],
+    broken: float,
+    inputs: ProgramInputs,
+    lots: Lots,
 ) -> IntArray | None:
-    """Return the move that breaks limits least: one step, or two at once where one mends nothing.
+    """Return the move that breaks limits least, or None when none breaks them less.
 
-    Two are needed where limits pull apart, as net and turnover do.
+    Moves of 1, 4, 16, ... steps, as far as the coarsest lot reaches: fine lots make up for coarse
+    ones. Where no single move mends anything, two at once: limits may pull apart, as net and
+    turnover do.
     """
-    for candidates in (moves, _pairs(steps, moves)):
+    reach = float(lots.unit.max() / lots.unit.min())
+    sizes = [4**power for power in range(MOVE_SIZES) if 4**power <= max(4.0 * reach, MOVE_REACH)]
+    moves = np.concatenate([_neighbours(steps, kept, inputs, lots, size) for size in sizes])
+    for paired in (False, True):
+        candidates = _pairs(steps, moves) if paired else moves
         if not len(candidates):
             continue
         books = inputs.before + candidates * lots.unit
-        excess = _excess(books, inputs)
-        best = int(np.lexsort((-inputs.objective(books), excess))[0])
-        if excess[best] < broken:
+        total = _total(books, inputs)
+        best = int(np.lexsort((-inputs.objective(books), total))[0])
+        if total[best] < broken:
             return np.asarray(candidates[best])
     return None
 
 
+def _total(weights: FloatArray, inputs: ProgramInputs) -> FloatArray:
+    return total_excess(weights, inputs.before, inputs.limits, HEADROOM)
+
+
 def _pairs(steps: IntArray, moves: IntArray) -> IntArray:
     """Return all trades that make two moves at once, on two contracts, (M, N)."""
-    if len(moves) > PAIRED_MOVES_MAX:
-        return moves[:0]
+    fitting = int((2.0 * PAIRED_NUMBERS_MAX / max(steps.size, 1)) ** 0.5)
+    moves = moves[:fitting]
     deltas = moves - steps
     one, two = np.triu_indices(len(deltas), 1)
     apart = ~((deltas[one] != 0) & (deltas[two] != 0)).any(axis=1)
@@ -193,12 +215,12 @@ def _pairs(steps: IntArray, moves: IntArray) -> IntArray:
 
 
 def _neighbours(
-    steps: IntArray, kept: npt.NDArray[np.bool_], inputs: ProgramInputs, lots: Lots
+    steps: IntArray, kept: npt.NDArray[np.bool_], inputs: ProgramInputs, lots: Lots, size: int
 ) -> IntArray:
-    """Return the trades one step away, (M, N), and those that drop one contract's trade."""
+    """Return the trades `size` steps away, (M, N), and those that drop one contract's trade."""
     count = len(steps)
     one = np.eye(count, dtype=np.int64)
-    moves = np.concatenate([steps + one, steps - one, steps * (1 - one)])
+    moves = np.concatenate([steps + size * one, steps - size * one, steps * (1 - one)])
     changed = np.tile(np.arange(count), 3)
     allowed = _allowed(moves, inputs, lots)[np.arange(len(moves)), changed]
     fresh = moves[np.arange(len(moves)), changed] != steps[changed]

@@ -133,3 +133,15 @@ def worst_excess(weights: FloatArray, before: FloatArray, limits: LimitArrays) -
     """Return the largest excess over all limits of each book, (M,); at most 0 keeps them all."""
     parts = limit_excess(weights, before, limits).values()
     return np.asarray(np.max([part.max(axis=1) for part in parts if part.shape[1]], axis=0))
+
+
+def total_excess(
+    weights: FloatArray, before: FloatArray, limits: LimitArrays, headroom: float = 0.0
+) -> FloatArray:
+    """Return the sum of all excesses, each limit tightened by `headroom`, of each book, (M,).
+
+    Zero exactly where every limit holds; it falls when any one of several broken limits is mended,
+    which the largest excess does not.
+    """
+    parts = limit_excess(weights, before, limits).values()
+    return np.asarray(np.sum([np.maximum(part + headroom, 0.0).sum(axis=1) for part in parts], 0))

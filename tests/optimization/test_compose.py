@@ -233,3 +233,37 @@ def test_no_trade_is_a_result_with_its_reason() -> None:
     assert proposal.status == "no_trade"
     assert not proposal.exportable
     assert "no trade gains more than it costs within the limits" in proposal.reasons
+
+
+def test_more_orders_than_a_ticket_takes_are_not_exportable() -> None:
+    limits = msgspec.structs.replace(LIMITS, ticket_legs_max=1)
+    proposal = proposed([0.03, -0.05, 0.0], limits=limits)
+    assert proposal.status == "ok"
+    assert not proposal.exportable
+    assert any("more than the 1 of one ticket" in reason for reason in proposal.reasons)
+
+
+def test_a_rounded_book_that_breaks_a_limit_says_which_and_by_what() -> None:
+    # A lot of SOL is 15 % of 1 000 USD. From .6 the trader wants .36, which keeps ½·.24 of turnover
+    # and .4 of coin; but of the lots beside it .3 breaks the first and .45 the second.
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "1000"}, {SOL: "4"})
+    found = estimates(LEGS, MARKS, [0.0] * 3, SIGMA)
+    limits = msgspec.structs.replace(LIMITS, turnover_max=0.125, coin_net_max=0.4)
+    inputs = program_inputs(snap, found, BALANCED, limits, {SOL: 0.36})
+    answer = rebalance(inputs)
+    proposal = compose(inputs, answer, snap, found, BALANCED, "")
+    assert answer.solution.status == "optimal"
+    assert proposal.status == "ok"
+    assert not proposal.exportable
+    failed = [one for one in proposal.limits if not one.ok]
+    assert [one.name for one in failed] in (["turnover"], ["coin_net:SOL"])
+    assert proposal.reasons[0].startswith(f"{failed[0].name} would be {failed[0].value:.6g}")
+
+
+def test_at_the_drawdown_limit_a_reduction_may_be_sent() -> None:
+    proposal = proposed([0.0, 0.0, 0.0], {BTC: "1.2"}, peak="120000")
+    assert [one.name for one in proposal.limits if not one.ok] == ["drawdown"]
+    assert proposal.status == "ok"
+    assert proposal.exportable
+    assert all(order.reduce_only for order in proposal.orders)
+    assert any("only reducing" in reason for reason in proposal.reasons)

@@ -201,12 +201,12 @@ def test_at_the_drawdown_limit_only_reductions_are_proposed() -> None:
 
 
 def test_lots_too_coarse_for_the_limits_hold_a_book_that_keeps_them() -> None:
-    # One lot of SOL is 15 % of equity here and one of BTC 6 %: net is within ±2 % only when flat.
-    limits = msgspec.structs.replace(LIMITS, net_min=-0.02, net_max=0.02, coin_net_max=0.1)
+    # One lot of SOL is 25 % of equity here and one of BTC 10 %: net within ±.5 % is out of reach.
+    limits = msgspec.structs.replace(LIMITS, net_min=-0.005, net_max=0.005)
     inputs = posed(
-        [-0.012, 0.014, -0.036, -0.038, 0.03],
+        [-0.047, -0.05, 0.054, -0.048, 0.004],
         {},
-        dict.fromkeys(VENUES, "500"),
+        dict.fromkeys(VENUES, "300"),
         limits=limits,
     )
     answer = rebalance(inputs)
