@@ -17,6 +17,9 @@ from perptui.venues.transport import Exchange, captured
 log = logging.getLogger(__name__)
 
 USED_WEIGHT = "x-mbx-used-weight-1m"
+ORDER_PATIENCE_S = 0.5
+"""Longest wait of an order for its place in the budget; later its prices are no longer fresh."""
+
 DEFAULT_SILENCE_S = 60.0
 """After a 418 or 429 that names no time."""
 
@@ -82,7 +85,8 @@ class Caller:
         RateLimited
             When the budget or a silence forbids it: nothing was sent.
         """
-        await asyncio.sleep(self._limiter.claim(1.0, cancel=cancel))
+        wait = self._limiter.claim(1.0, cancel=cancel, patience_s=ORDER_PATIENCE_S)
+        await asyncio.sleep(wait)
         exchange, _, error = await self._once(method, arguments)
         if exchange is None or error is None:
             return exchange, self.redact(_reason(error))

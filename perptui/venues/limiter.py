@@ -42,13 +42,22 @@ class RateLimiter:
         self._filled_mono = now
         return self._tokens
 
-    def claim(self, weight: float, *, cancel: bool = False) -> float:
+    def claim(
+        self, weight: float, *, cancel: bool = False, patience_s: float = MAX_WAIT_S
+    ) -> float:
         """Take `weight` out of the bucket and return the seconds to wait before sending.
+
+        Parameters
+        ----------
+        cancel : bool
+            True draws on the reserve too.
+        patience_s : float
+            Longest wait; an order's is short, because what was checked for it grows old.
 
         Raises
         ------
         RateLimited
-            When the venue asked for silence, or the wait would be longer than `MAX_WAIT_S`;
+            When the venue asked for silence, or the wait would be longer than `patience_s`;
             nothing was taken then.
         """
         silence = self._silent_until_mono - self._clock.monotonic()
@@ -61,9 +70,9 @@ class RateLimiter:
             )
         floor = 0.0 if cancel else self._reserve
         wait = max(0.0, (floor + weight - self.available) / self._rate)
-        if wait > MAX_WAIT_S:
+        if wait > patience_s:
             raise RateLimited(
-                f"expected weight {weight:g} within {MAX_WAIT_S:g} s, was {wait:.1f} s away; "
+                f"expected weight {weight:g} within {patience_s:g} s, was {wait:.1f} s away; "
                 "poll less often",
                 code="BUDGET",
                 until_ms=self._clock.utc_ms() + int(wait * 1000),

@@ -44,6 +44,13 @@ def test_a_wait_too_long_takes_nothing(limiter: RateLimiter) -> None:
     assert limiter.available == pytest.approx(100)
 
 
+def test_an_order_waits_no_longer_than_its_patience(limiter: RateLimiter) -> None:
+    limiter.claim(500)
+    assert limiter.claim(5, patience_s=0.5) == pytest.approx(0.5)
+    with pytest.raises(RateLimited, match=r"within 0\.5 s"):
+        limiter.claim(1, patience_s=0.5)
+
+
 def test_silence_holds_everything_until_its_end(limiter: RateLimiter, clock: ManualClock) -> None:
     limiter.be_silent(30)
     limiter.be_silent(5)

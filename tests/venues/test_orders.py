@@ -9,8 +9,8 @@ from perptui.model.errors import BadResponse, VenueError, VenueRejected
 from perptui.model.order import LegState, OrderIntent
 from perptui.venues.base import Venue
 from tests.venues import payloads
-from tests.venues.payloads import BTC, CLIENT_ID, ETH
-from tests.venues.wire_server import WireServer
+from tests.venues.payloads import BTC, CLIENT_ID, ETH, NOW_MS
+from tests.venues.wire_server import Reply, WireServer, json_body
 
 pytestmark = pytest.mark.asyncio
 
@@ -142,3 +142,16 @@ async def test_an_order_in_an_unlisted_contract_is_an_error(
         await venue.open_orders()
     with pytest.raises(VenueRejected, match="load the markets again"):
         await venue.order("binanceusdm:NEW/USDT:USDT", CLIENT_ID)
+
+
+async def test_with_the_budget_used_up_orders_wait_for_nothing_but_cancels_go(
+    server: WireServer, venue: Venue, intent: OrderIntent
+) -> None:
+    body = json_body({"serverTime": NOW_MS})
+    server.replies["GET", "/fapi/v1/time"] = Reply(body, headers={"X-MBX-USED-WEIGHT-1M": "2350"})
+    await venue.server_time()
+    server.requests.clear()
+    outcome = await venue.submit(intent, CLIENT_ID)
+    assert (outcome.state, outcome.code) == (LegState.NOT_SENT, "BUDGET")
+    assert server.requests == []
+    assert (await venue.cancel(BTC, CLIENT_ID)).state is LegState.ACKED
