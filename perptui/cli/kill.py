@@ -41,8 +41,12 @@ def run(args: argparse.Namespace) -> int:
         file = leave_file(desk, args.reason)
         sys.stderr.write(f"perptui: the desk did not answer ({error}): left {file}\n")
         return 0
-    sys.stdout.write(f"{desk}: {reply.text or state}\n")
-    return 0 if reply.ok else 1
+    if not reply.ok:
+        file = leave_file(desk, args.reason)
+        sys.stderr.write(f"perptui: the desk refused ({reply.text}): left {file}\n")
+        return 1
+    sys.stdout.write(f"{desk}: {reply.text}\n")
+    return 0
 
 
 def chosen(name: str) -> tuple[str, Path]:

@@ -27,6 +27,8 @@ from perptui.settings.schema import SimulatorSettings
 LOOK_S = 0.01
 START_S = 60.0
 """How long a desk may take to listen; it does so before anything slow, but machines swap."""
+LOST_S = 1.0
+"""How long a desk that closed its line is given to end before it is joined again."""
 END_S = 15.0
 """How long a desk may take to end in order: sends in flight are journalled and reconciled."""
 
@@ -120,6 +122,12 @@ class Launcher:
         """Process id of our desk, None when it is not ours."""
         return None if self._desk is None else self._desk.pid
 
+    @property
+    def venue_pid(self) -> int | None:
+        """Process id of our simulated venue, None when there is none."""
+        process = None if self._venue is None else self._venue.process
+        return None if process is None else process.pid
+
     def claim(self) -> bool:
         """Return True when the desk is ours to start: nobody else has it and none listens."""
         if not self._command or not self._lock.take():
@@ -166,11 +174,20 @@ class Launcher:
             As `connect`.
         """
         if self._owner:
-            if self._desk is not None and self._desk.poll() is not None:
+            if await self._ended():
                 self.start()
         elif not listens(self._place.socket) and self.claim():
             self.start()
         return await self.connect()
+
+    async def _ended(self) -> bool:
+        """Return True when our desk is gone: its line closes a moment before its process ends."""
+        deadline = self._clock.monotonic() + LOST_S
+        while self._desk is not None and self._desk.poll() is None:
+            if self._clock.monotonic() > deadline:
+                return False
+            await asyncio.sleep(LOOK_S)
+        return True
 
     def leave(self) -> None:
         """Forget the desk, which goes on without us."""

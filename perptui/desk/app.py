@@ -24,7 +24,7 @@ from perptui.desk.pace import Pace
 from perptui.desk.painter import Painter, told_by
 from perptui.desk.poller import VenuePoller
 from perptui.desk.proposer import Proposer
-from perptui.desk.server import Server
+from perptui.desk.server import Peer, Server
 from perptui.desk.sight import Sight
 from perptui.desk.state import DeskState
 from perptui.desk.ticketing import trader_of
@@ -36,6 +36,7 @@ from perptui.model.clock import Clock, VenueClock
 from perptui.model.errors import InputError, JournalError, PerptuiError, WorkerError
 from perptui.model.instrument import instrument_id
 from perptui.model.snapshot import MarketSnapshot
+from perptui.protocol.intents import Intent
 from perptui.protocol.views import JournalView, TicketView
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue
@@ -80,6 +81,7 @@ class DeskApp:
         self._failure: BaseException | None = None
         self._clock = VenueClock(base, base.utc_ms())
         self._painter: Painter | None = None
+        self._server: Server | None = None
         self._pollers: list[VenuePoller] = []
         self._observed = asyncio.Event()
         self._state = DeskState(self._wanted(), settings.polling, self._clock, self._changed)
@@ -108,11 +110,12 @@ class DeskApp:
             server = Server(
                 self._paths.socket,
                 self._settings.desk.name,
-                self._intents.answer,
+                self._answer,
                 self._painter.first(),
                 shared=bool(self._settings.desk.socket_dir),
                 private=self._private_fd is not None,
             )
+            self._server = server
             stack.push_async_callback(server.close)
             await server.open()
             self._worker.start()
@@ -207,7 +210,8 @@ class DeskApp:
 
     async def _stop(self, trading: Trading) -> None:
         try:
-            await asyncio.wait_for(trading.stop(), END_S)
+            async with asyncio.timeout(END_S):
+                await trading.stop()
         except TimeoutError:
             # What is still in flight stands as SENDING in the journal: UNKNOWN at the next start.
             _log.critical("sends did not end within %.0f s", END_S)
@@ -284,6 +288,13 @@ class DeskApp:
         generated = simulated.market == "generated"
         self._painter.market = "SIMULATED MARKET" if generated else "REPLAY"
 
+    async def _answer(self, intent: Intent, peer: Peer) -> str:
+        try:
+            return await self._intents.answer(intent, peer)
+        finally:
+            if self._painter is not None and self._server is not None:
+                self._painter.paint(self._server)
+
     def _leave(self) -> str:
         """Go on without the terminal that a private desk lives and dies with."""
         if self._private_fd is None:
@@ -329,10 +340,11 @@ class DeskApp:
         self.end()
 
     async def _cancel_tasks(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Again and again: a library that swallows one cancellation must not keep the desk alive.
+        while tasks := [task for task in self._tasks if not task.done()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=1.0)
 
     def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -85,6 +85,7 @@ class Backfill:
         self._reach: dict[str, int] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._left = 0
+        self._estimated = False
 
     async def run(self) -> None:
         """Fill what is missing, then follow every closed bar, for ever."""
@@ -117,7 +118,8 @@ class Backfill:
             if isinstance(error, BaseException):
                 raise error
         self._state.set_history("", newest)
-        if newest != before or before is None:
+        if newest != before or not self._estimated:
+            self._estimated = True
             await self._ready()
 
     def _wanted(self) -> list[Series]:

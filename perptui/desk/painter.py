@@ -107,17 +107,23 @@ class Painter:
             age_limit_s=self._state.stale_after_s,
         )
 
+    def paint(self, server: Server) -> None:
+        """Publish what changed, now."""
+        self._dirty.clear()
+        self._urgent.clear()
+        server.publish(panels(self.scene()))
+
     async def run(self, server: Server) -> None:
         """Publish for ever."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), TICK_S)
-            self._dirty.clear()
-            self._urgent.clear()
-            server.publish(panels(self.scene()))
+                async with asyncio.timeout(TICK_S):
+                    await self._dirty.wait()
+            self.paint(server)
             await asyncio.sleep(HURRIED_S)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), CALM_S - HURRIED_S)
+                async with asyncio.timeout(CALM_S - HURRIED_S):
+                    await self._urgent.wait()
 
     def _who(self) -> Identity:
         desk = self._settings.desk

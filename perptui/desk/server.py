@@ -110,12 +110,14 @@ class Terminal:
             await self._writer.drain()
 
     def _take(self) -> list[ToTerminal]:
-        messages: list[ToTerminal] = [*self._first, *self._replies]
-        self._first, self._replies = [], []
+        messages: list[ToTerminal] = [*self._first]
         panels, self._panels = self._panels, {}
         for view in panels.values():
             self._seq += 1
             messages.append(Replace.of(self._seq, view))
+        # What an intent changed is on the screen before its answer says that it is done.
+        messages += self._replies
+        self._first, self._replies = [], []
         return messages
 
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import msgspec
@@ -173,16 +173,17 @@ class QuantWorker:
 
     async def _one_life(self) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = self._spawn(theirs.fileno())
-        reader, writer = await asyncio.open_connection(sock=ours, limit=2**20)
         try:
-            self._say("idle")
-            await self._serve(reader, writer)
+            with theirs:
+                self._process = self._spawn(theirs.fileno())
+            reader, writer = await asyncio.open_connection(sock=ours, limit=2**20)
+            with closing(writer):
+                self._say("idle")
+                await self._serve(reader, writer)
         except (OSError, EOFError, TimeoutError, msgspec.MsgspecError) as error:
             self._end_running(error)
         finally:
-            writer.close()
+            ours.close()
             await self._reap()
 
     def _spawn(self, fd: int) -> subprocess.Popen[bytes]:

@@ -1,0 +1,235 @@
+"""The desk as a process, on the real simulated venue: from the first panel to the last fill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from perptui.model.clock import iso
+from perptui.protocol.intents import (
+    ConfirmTicket,
+    EditTarget,
+    ExportOrders,
+    Kill,
+    OpenTicket,
+    Quit,
+    Redo,
+    Reestimate,
+    RejectTicket,
+    ResetTargets,
+    Solve,
+    Undo,
+)
+from perptui.protocol.views import DeskView
+from tests.desk.attached import (
+    PATIENCE_S,
+    Demo,
+    Terminal,
+    alive,
+    children_of,
+    filled,
+    market,
+    running_demo,
+)
+
+pytestmark = pytest.mark.slow
+BTC = "binanceusdm:BTC/USDT:USDT"
+TYPED_MS = (140.0, 120.0, 160.0)
+
+
+@pytest.fixture
+def demo() -> Iterator[Demo]:
+    with running_demo(market()) as running:
+        yield running
+
+
+def confirm(terminal: Terminal) -> DeskView:
+    """Open a ticket of a new proposal, read it, type its end, and return the view when it ended."""
+    assert terminal.ask(Solve()).ok
+    view = terminal.until(lambda view: view.rebalance.state == "ready")
+    reply = terminal.ask(OpenTicket(view.rebalance.digest, "send", 120, 40))
+    assert reply.ok, reply.text
+    ticket = terminal.until(lambda view: view.ticket.phase == "confirm").ticket
+    while time.monotonic() < ticket.opens_mono:
+        time.sleep(0.05)
+    typed = ConfirmTicket(ticket.id, ticket.token[-4:], True, TYPED_MS, 120, 40)
+    reply = terminal.ask(typed)
+    assert reply.ok, reply.text
+    return terminal.until(lambda view: view.ticket.phase == "done")
+
+
+def test_from_the_first_panel_to_the_last_fill(demo: Demo) -> None:
+    terminal = demo.ready()
+    view = terminal.until(filled)
+    assert terminal.hello is not None
+    assert terminal.hello.uid == os.getuid()
+    assert (view.status.mode, view.status.market) == ("PAPER", "SIMULATED MARKET")
+    carry = sum((row.carry_usd_day or Decimal(0) for row in view.positions.rows), Decimal(0))
+    assert carry == view.positions.carry_usd_day
+    before = {row.id: row.contracts for row in view.positions.rows}
+
+    view = confirm(terminal)
+    assert [leg.state for leg in view.ticket.legs] == ["FILLED"] * len(view.ticket.legs)
+    assert view.ticket.legs
+    for leg in view.ticket.legs:
+        assert leg.filled == leg.contracts
+    # Positions at the venue moved by exactly what was filled.
+    signed = {
+        f"binanceusdm:{leg.label.split()[0]}/USDT:USDT": leg.filled
+        if leg.side == "buy"
+        else -leg.filled
+        for leg in view.ticket.legs
+    }
+    wanted = {key: before.get(key, Decimal(0)) + signed.get(key, Decimal(0)) for key in before}
+    wanted |= {key: moved for key, moved in signed.items() if key not in before}
+    wanted = {key: contracts for key, contracts in wanted.items() if contracts}
+    view = terminal.until(
+        lambda view: {row.id: row.contracts for row in view.positions.rows} == wanted
+    )
+    view = terminal.until(lambda view: view.status.today_fees_usd not in {None, Decimal(0)})
+    status = view.status
+    assert status.today_price_usd is not None
+    assert status.today_funding_usd is not None
+    assert status.today_fees_usd is not None
+    parts = status.today_price_usd + status.today_funding_usd + status.today_fees_usd
+    assert parts == status.today_usd
+    assert status.today_fees_usd < 0
+    # The desk proposes anew from the new book by itself.
+    terminal.until(lambda view: view.rebalance.state == "ready" and not view.status.breaches)
+    demo.end()
+    verdict = subprocess.run(
+        [sys.executable, "-m", "perptui", "audit", "verify", "--desk", "demo"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert verdict.returncode == 0, verdict.stderr
+
+
+def test_what_ifs_undo_and_export_on_two_terminals(demo: Demo) -> None:
+    terminal, other = demo.ready(), demo.ready()
+    assert terminal.ask(EditTarget(BTC, 0.5)).ok
+    view = other.until(lambda view: view.rebalance.edits == 1 and view.rebalance.state == "ready")
+    row = next(row for row in view.rebalance.rows if row.id == BTC)
+    assert row.edited
+    assert row.weight_rounded == pytest.approx(0.5, abs=0.001)
+    first = view.rebalance.digest
+    assert terminal.ask(EditTarget(BTC, 0.4)).ok
+    assert terminal.ask(Undo()).ok
+    view = other.until(lambda view: view.rebalance.can_redo and view.rebalance.state == "ready")
+    row = next(row for row in view.rebalance.rows if row.id == BTC)
+    assert row.weight_rounded == pytest.approx(0.5, abs=0.001)
+    assert view.rebalance.digest != first
+    assert terminal.ask(Redo()).ok
+    assert terminal.ask(ResetTargets(BTC)).ok
+    assert terminal.ask(Reestimate()).ok
+    view = other.until(lambda view: view.rebalance.edits == 0 and view.rebalance.state == "ready")
+    refused = terminal.ask(ResetTargets())
+    assert not refused.ok
+    assert "nothing to reset" in refused.text
+    assert "solve first" in terminal.ask(EditTarget("binanceusdm:PEPE/USDT:USDT", 0.1)).text
+    assert "name one of these" in terminal.ask(Solve("lucky")).text
+    assert not terminal.ask(OpenTicket("0" * 64, "send", 120, 40)).ok
+
+    assert terminal.ask(Solve("tactical")).ok
+    view = terminal.until(
+        lambda view: view.rebalance.strategy == "tactical" and view.rebalance.state == "ready"
+    )
+    reply = terminal.ask(ExportOrders(view.rebalance.digest))
+    assert reply.ok, reply.text
+    exported = list((Path(os.environ["XDG_DATA_HOME"]) / "perptui" / "exports").rglob("*.csv"))
+    assert len(exported) == 1
+    orders = [row for row in view.rebalance.rows if row.side]
+    assert len(exported[0].read_text().strip().splitlines()) == 1 + len(orders)
+
+
+def test_killed_parts_come_back_or_are_named(demo: Demo) -> None:
+    terminal = demo.ready()
+    desk = demo.way.desk_pid
+    assert desk is not None
+    (quant,) = children_of(desk)
+    os.kill(quant, signal.SIGKILL)
+    terminal.until(lambda _: children_of(desk) not in ([], [quant]))
+    assert terminal.ask(Solve()).ok
+    view = terminal.until(lambda view: view.rebalance.state == "ready")
+    positions = {row.id: row.contracts for row in view.positions.rows}
+
+    os.kill(desk, signal.SIGKILL)
+    terminal.until_lost()
+    demo.relaunch()
+    assert demo.way.desk_pid not in {desk, None}
+    again = demo.ready()
+    view = again.until(filled)
+    # The same venue, still there, with the same book.
+    assert {row.id: row.contracts for row in view.positions.rows} == positions
+
+    venue = demo.way.venue_pid
+    assert venue is not None
+    os.kill(venue, signal.SIGKILL)
+    view = again.until(lambda view: view.status.feeds[0].stale and bool(view.status.feeds[0].text))
+    assert all(row.stale for row in view.positions.rows)
+    refused = again.ask(OpenTicket(view.rebalance.digest, "send", 120, 40))
+    assert not refused.ok
+
+
+def test_the_kill_switch_stops_sending_and_quitting_ends_everything(demo: Demo) -> None:
+    terminal = demo.ready()
+    reply = terminal.ask(Kill("drill"))
+    assert reply.text == "the desk is HALTED"
+    view = terminal.until(lambda view: view.status.kill_state == "HALTED")
+    assert view.status.sends_locked
+    assert not terminal.ask(OpenTicket(view.rebalance.digest, "send", 120, 40)).ok
+    desk, venue = demo.way.desk_pid, demo.way.venue_pid
+    assert desk is not None
+    assert venue is not None
+    pids = [desk, venue, *children_of(desk)]
+    assert terminal.ask(Quit()).ok
+    demo.end()
+    assert not [pid for pid in pids if alive(pid)]
+    assert not demo.socket.exists()
+
+
+def test_a_desk_that_is_left_goes_on_without_its_terminal(demo: Demo) -> None:
+    terminal = demo.attach()
+    terminal.until(lambda _: True)
+    desk, venue = demo.way.desk_pid, demo.way.venue_pid
+    assert desk is not None
+    assert venue is not None
+    reply = terminal.ask(Quit(leave_desk=True))
+    assert "goes on" in reply.text
+    demo.end()
+    later = demo.attach()
+    later.until(lambda view: view.positions.waiting is None)
+    assert alive(venue)
+    os.kill(desk, signal.SIGTERM)
+    later.until_lost()
+    deadline = time.monotonic() + PATIENCE_S
+    while alive(venue) or alive(desk):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.history
+def test_a_replay_drops_to_1x_while_a_confirmation_is_open(history_dir: Path) -> None:
+    replay = market(str(history_dir), "2024-08-04T12:00Z", 30.0)
+    with running_demo(replay) as demo:
+        terminal = demo.ready()
+        view = terminal.until(lambda view: view.status.speed == 30.0)
+        assert view.status.market == "REPLAY"
+        assert iso(view.status.venue_ms).startswith("2024-08-04T1")
+        assert terminal.ask(Solve()).ok
+        view = terminal.until(lambda view: view.rebalance.state == "ready")
+        assert terminal.ask(OpenTicket(view.rebalance.digest, "send", 120, 40)).ok
+        view = terminal.until(lambda view: view.status.speed == 1.0)
+        assert any("1x while a confirmation" in line.text for line in view.status.news)
+        assert terminal.ask(RejectTicket(view.ticket.id, "a look is enough")).ok
+        terminal.until(lambda view: view.status.speed == 30.0)
