@@ -22,7 +22,10 @@ DEFAULT_LEVERAGE = Decimal(20)
 
 
 def booked(amount: Decimal) -> Decimal:
-    """Return `amount` rounded to the smallest unit a venue books."""
+    """Return `amount` rounded to 1e-8, half to even.
+
+    The rounding is said because ccxt changes the decimal context of every thread it is used in.
+    """
     return amount.quantize(CENT_MICRO, rounding=ROUND_HALF_EVEN)
 
 

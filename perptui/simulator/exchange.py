@@ -16,7 +16,7 @@ from perptui.model.clock import HOUR_MS
 from perptui.model.money import ZERO
 from perptui.model.order import Side
 from perptui.risk.margin import float_tiers, initial_margin, maintenance
-from perptui.simulator.accounts import MarginAccount
+from perptui.simulator.accounts import MarginAccount, booked
 from perptui.simulator.book import Books
 from perptui.simulator.contracts import ContractRules
 from perptui.simulator.funding import settle
@@ -42,7 +42,6 @@ from perptui.simulator.validation import (
     worst_quantity,
 )
 
-MARK_UNIT = Decimal("1e-8")
 ORDERS_KEPT = 20_000
 TRADES_KEPT = 50_000
 OPEN_ORDERS_MAX = 200
@@ -87,7 +86,7 @@ class Exchange:
 
     def mark(self, symbol: str) -> Decimal:
         """Return the mark of `symbol` now, USD, to 1e-8."""
-        return Decimal(repr(self.market.mark(symbol, self.now_ms))).quantize(MARK_UNIT)
+        return booked(Decimal(repr(self.market.mark(symbol, self.now_ms))))
 
     def marks(self, symbols: Iterable[str]) -> dict[str, Decimal]:
         """Return the marks of `symbols` now."""

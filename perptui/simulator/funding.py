@@ -5,15 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from perptui.model.money import ZERO
-from perptui.simulator.accounts import MarginAccount
+from perptui.simulator.accounts import MarginAccount, booked
 from perptui.simulator.market import Settlement
-
-RATE_UNIT = Decimal("1e-8")
 
 
 def rate_decimal(rate: float) -> Decimal:
     """Return a funding rate as the venue states it, to 1e-8."""
-    return Decimal(repr(rate)).quantize(RATE_UNIT)
+    return booked(Decimal(repr(rate)))
 
 
 def settle(account: MarginAccount, settlement: Settlement, mark: Decimal) -> Decimal:

@@ -70,6 +70,25 @@ def test_what_was_taken_is_gone_and_comes_back() -> None:
     assert later == pytest.approx(10.0)
 
 
+def test_a_book_taken_whole_ends_at_the_band() -> None:
+    exchange = exchange_of({BTC: [20_000.0] * 3}, equity="1000000000", depth=1.0)
+    for _ in range(3):
+        order(exchange, Side.BUY, "100")
+    assert exchange.books.touch(BTC, Side.BUY, exchange.now_ms) == 21_000
+    assert exchange.books.touch(BTC, Side.SELL, exchange.now_ms) < 20_000
+
+
+def test_reduce_only_orders_share_what_there_is_to_reduce() -> None:
+    exchange = exchange_of({BTC: [20_000.0, 20_300.0, 20_300.0]})
+    order(exchange, Side.BUY, "0.3")
+    order(exchange, Side.SELL, "0.2", "20200", reduce_only=True)
+    second = order(exchange, Side.SELL, "0.2", "20200", reduce_only=True)
+    assert second.request.quantity == Decimal("0.1")
+    exchange.advance(START_MS + HOUR_MS + 1_000)
+    assert exchange.account.quantity(BTC) == 0
+    assert second.status is Status.FILLED
+
+
 def test_immediate_or_cancel_fills_what_is_there_and_expires() -> None:
     exchange = exchange_of({BTC: [20_000.0] * 3}, equity="10000000")
     there = exchange.books.available(BTC, Side.BUY, Decimal("20001"), exchange.now_ms)

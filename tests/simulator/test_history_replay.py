@@ -5,7 +5,7 @@ simulator but the list of what was traded.
 """
 
 import random
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,11 @@ pytestmark = [pytest.mark.history]
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT")
 UNIT = Decimal("1e-8")
+
+
+def booked(amount: Decimal) -> Decimal:
+    """Round as venues book: to 1e-8, half to even (ccxt changes the context's rounding)."""
+    return amount.quantize(UNIT, rounding=ROUND_HALF_EVEN)
 
 
 def replay(history_dir: Path, start: str, equity: int) -> Exchange:
@@ -76,15 +81,15 @@ class Ledger:
 
     def mark(self, symbol: str, stamp: int) -> Decimal:
         """Return the mark at a stamp: that of the hour that ended there."""
-        return Decimal(repr(self.marks[symbol][stamp - HOUR_MS]["mark_price"])).quantize(UNIT)
+        return booked(Decimal(repr(self.marks[symbol][stamp - HOUR_MS]["mark_price"])))
 
     def funding(self, stamp: int) -> Decimal:
         """Return what the book held before `stamp` receives there."""
         received = Decimal(0)
         for symbol, quantity in self.held.items():
             if quantity and stamp in self.rates[symbol]:
-                rate = Decimal(repr(self.rates[symbol][stamp]["funding_rate"])).quantize(UNIT)
-                received -= (quantity * self.mark(symbol, stamp) * rate).quantize(UNIT)
+                rate = booked(Decimal(repr(self.rates[symbol][stamp]["funding_rate"])))
+                received -= booked(quantity * self.mark(symbol, stamp) * rate)
                 self.settled += 1
         return received
 
@@ -105,7 +110,7 @@ class Ledger:
         signed = trade.quantity if trade.side is Side.BUY else -trade.quantity
         rate = Decimal("0.0002") if trade.maker else Decimal("0.0005")
         self.held[trade.symbol] += signed
-        fee = (trade.quantity * trade.price * rate).quantize(UNIT)
+        fee = booked(trade.quantity * trade.price * rate)
         return signed * (self.mark(trade.symbol, after) - trade.price) - fee
 
 
@@ -153,14 +158,14 @@ def test_solana_settles_every_two_hours_in_november_2022(history_dir: Path) -> N
     stamps = [s for s in recorded if parse_iso("2022-11-09T12:00Z") < s <= exchange.now_ms]
     assert [seen[s] for s in stamps] == [recorded[s]["interval_hours"] for s in stamps]
     assert {2, 4, 8} <= set(seen.values())
-    booked = {b.ts_ms: b.amount for b in exchange.account.bookings if b.kind == "FUNDING_FEE"}
-    assert sorted(booked) == stamps
+    paid = {b.ts_ms: b.amount for b in exchange.account.bookings if b.kind == "FUNDING_FEE"}
+    assert sorted(paid) == stamps
     for stamp in stamps:
-        rate = Decimal(repr(recorded[stamp]["funding_rate"])).quantize(UNIT)
-        mark = Decimal(repr(marks[stamp - HOUR_MS]["mark_price"])).quantize(UNIT)
+        rate = booked(Decimal(repr(recorded[stamp]["funding_rate"])))
+        mark = booked(Decimal(repr(marks[stamp - HOUR_MS]["mark_price"])))
         # Shorts pay when the rate is below zero: -2 % every two hours at the worst.
-        assert booked[stamp] == (1_000 * mark * rate).quantize(UNIT)
-    assert min(booked.values()) < -200
+        assert paid[stamp] == booked(1_000 * mark * rate)
+    assert min(paid.values()) < -200
 
 
 def test_a_long_in_solana_is_liquidated_in_november_2022(history_dir: Path) -> None:
@@ -189,7 +194,7 @@ def test_a_long_in_solana_is_liquidated_in_november_2022(history_dir: Path) -> N
     assert {"REALIZED_PNL", "COMMISSION"} <= kinds
     fee = next(b for b in exchange.account.bookings if b.kind == "COMMISSION" and b.ts_ms == event)
     order = list(exchange.orders.values())[-1]
-    assert -fee.amount == (order.turnover * Decimal("0.0125")).quantize(UNIT)
+    assert -fee.amount == booked(order.turnover * Decimal("0.0125"))
 
 
 def test_prices_inside_the_hour_keep_to_the_bar_and_show_no_future(history_dir: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket as so
 import stat
 import subprocess
 import sys
@@ -160,6 +161,37 @@ def test_the_process_ends_on_sigterm_and_takes_its_socket_along() -> None:
     process.send_signal(signal.SIGTERM)
     assert finish(process) == 0
     assert not path.exists()
+
+
+@pytest.mark.asyncio
+async def test_a_port_is_served_on_loopback_when_asked(venue: SimulatedVenue) -> None:
+    path = Path(os.environ["XDG_RUNTIME_DIR"]) / "p.sock"
+    with so.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server, ready = VenueServer(venue, path, port), asyncio.Event()
+    serving = asyncio.create_task(server.serve(ready.set))
+    await ready.wait()
+    url = f"http://127.0.0.1:{port}/fapi/v1/time"
+    async with aiohttp.ClientSession() as client, client.get(url) as response:
+        assert (await response.json())["serverTime"] == venue.exchange.now_ms
+    server.stop()
+    await serving
+
+
+@pytest.mark.asyncio
+async def test_the_end_of_the_parents_descriptor_is_the_end(venue: SimulatedVenue) -> None:
+    reader, writer = os.pipe()
+    path = Path(os.environ["XDG_RUNTIME_DIR"]) / "p.sock"
+    server, ready = VenueServer(venue, path), asyncio.Event()
+    serving = asyncio.create_task(server.serve(ready.set, reader))
+    await ready.wait()
+    os.write(writer, b"still here")
+    await asyncio.sleep(0.05)
+    assert not serving.done()
+    os.close(writer)
+    await asyncio.wait_for(serving, 5)
+    os.close(reader)
 
 
 @pytest.mark.slow

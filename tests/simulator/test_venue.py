@@ -4,6 +4,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from perptui.model.clock import DAY_MS, HOUR_MS, ManualClock, iso, parse_iso
@@ -151,6 +153,51 @@ def test_a_history_stands_still_at_its_end(history_dir: Path) -> None:
     assert venue.exchange.now_ms == parse_iso("2025-06-30T23:59:59.750Z")
     price = venue.exchange.market.last("BTCUSDT", venue.exchange.now_ms)
     assert price == venue.source.series["BTCUSDT"].close[-1]
+
+
+STAMPS = [NOW // HOUR_MS * HOUR_MS + i * HOUR_MS for i in range(300 * 24)]
+
+
+def write(folder: Path, name: str, stamps: list[int], **columns: list[float]) -> None:
+    """Write a small history file."""
+    ts = pa.array(stamps, pa.timestamp("ms", tz="UTC"))
+    pq.write_table(pa.table({"ts": ts, **columns}), folder / f"{name}.parquet")
+
+
+def bars_of(stamps: list[int]) -> dict[str, list[float]]:
+    """Return flat bars at 20,000."""
+    names = ("open", "high", "low", "close", "volume")
+    return {name: [20_000.0] * len(stamps) for name in names}
+
+
+def test_a_history_without_marks_or_depth_uses_the_traded_price(tmp_path: Path) -> None:
+    folder = tmp_path / "binance"
+    folder.mkdir()
+    write(folder, "BTCUSDT-1h", STAMPS, **bars_of(STAMPS))
+    write(folder, "BTCUSDT-funding", STAMPS[8:9], funding_rate=[0.0001], interval_hours=[8.0])
+    venue = venue_of(data=str(tmp_path), book="none")
+    market, now = venue.exchange.market, venue.exchange.now_ms
+    assert venue.source.start_ms == STAMPS[0] + 210 * DAY_MS
+    assert venue.exchange.mark("BTCUSDT") == 20_000
+    # Depth within 1 % is then a share of the day's volume, and the next stamp keeps the interval.
+    assert market.depth("BTCUSDT", now) == pytest.approx((24 * 20_000 * 0.006,) * 2)
+    stamp, hours = market.next_settlement("BTCUSDT", now)
+    assert (hours, stamp % (8 * HOUR_MS)) == (8.0, 0)
+    assert now < stamp <= now + 8 * HOUR_MS
+
+
+def test_histories_that_cannot_be_replayed(tmp_path: Path) -> None:
+    folder = tmp_path / "binance"
+    folder.mkdir()
+    write(folder, "BTCUSDT-1h", STAMPS, **bars_of(STAMPS))
+    with pytest.raises(InputError, match=r"BTCUSDT-funding\.parquet beside"):
+        venue_of(data=str(tmp_path))
+    write(folder, "BTCUSDT-1h", STAMPS[:2][::-1], **bars_of(STAMPS[:2]))
+    with pytest.raises(HistoryError, match="rising stamps"):
+        venue_of(data=str(tmp_path))
+    write(folder, "BTCUSDT-1h", [], **bars_of([]))
+    with pytest.raises(HistoryError, match="column ts"):
+        venue_of(data=str(tmp_path))
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
