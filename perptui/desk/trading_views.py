@@ -34,7 +34,13 @@ class JournalTail:
         head = self._journal.head[0]
         if head > self._seq:
             for event in self._journal.events(self._seq + 1):
-                row = JournalRow(event.seq, event.ts, event.actor.name, event.kind, describe(event))
+                row = JournalRow(
+                    event.seq,
+                    event.ts,
+                    event.actor.name,
+                    event.kind,
+                    describe(event, self._leg_name),
+                )
                 self._rows.append(row)
             self._seq = head
         return JournalView(
@@ -43,6 +49,12 @@ class JournalTail:
             verified=f"chain verified to {head}",
             path=str(self._journal.path),
         )
+
+    def _leg_name(self, client_id: str) -> str:
+        leg = self._journal.leg(client_id)
+        if leg is None:
+            return client_id
+        return f"{leg.ticket}.{leg.number + 1} {_label(leg)} {leg.side.value}"
 
     def _tickets(self) -> tuple[TicketRow, ...]:
         rows = []
@@ -81,11 +93,15 @@ def ticket_view(
     )
 
 
-def _progress(leg: LegRow) -> LegProgress:
+def _label(leg: LegRow) -> str:
     symbol = leg.instrument.partition(":")[2]
+    return f"{symbol.partition('/')[0]} {leg.venue}"
+
+
+def _progress(leg: LegRow) -> LegProgress:
     return LegProgress(
         index=leg.number,
-        label=f"{symbol.partition('/')[0]} {leg.venue}",
+        label=_label(leg),
         side=leg.side.value,
         contracts=leg.contracts,
         filled=leg.filled,

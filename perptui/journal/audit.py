@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from perptui.journal.chain import read
@@ -99,14 +99,21 @@ def _ticket_of(body: Body) -> str:
     return ""
 
 
-def describe(event: Event) -> str:
-    """Return the event in one line of words, for the journal view."""
+def _short(client_id: str) -> str:
+    return f"leg {client_id[:8]}"
+
+
+def describe(event: Event, leg_name: Callable[[str], str] = _short) -> str:
+    """Return the event in one line of words, for the journal view.
+
+    Parameters
+    ----------
+    leg_name : callable, optional
+        Names a leg by its client id; the id's beginning unless something better is known.
+    """
     body = event.record()
-    for words in (_about_ticket, _about_leg, _about_desk):
-        text = words(body)
-        if text:
-            return text
-    return event.kind.lower()
+    text = _about_ticket(body) or _about_desk(body) or _about_leg(body, leg_name)
+    return text or event.kind.lower()
 
 
 def _about_ticket(body: Body) -> str:
@@ -124,25 +131,25 @@ def _about_ticket(body: Body) -> str:
             return ""
 
 
-def _about_leg(body: Body) -> str:
+def _about_leg(body: Body, leg_name: Callable[[str], str]) -> str:
     match body:
         case LegSending():
-            return f"leg {_short(body.client_id)} sending, {plain(body.notional_usd)} USD"
+            words = ["sending,", f"{body.notional_usd:,.2f}", "USD"]
         case LegOutcome():
-            said = f"{body.state.value} {body.code} {body.text}".rstrip()
-            return f"leg {_short(body.client_id)} {said}"
+            words = [body.state.value, body.code, body.text]
         case LegMoved():
-            return f"leg {_short(body.client_id)} {body.state.value}, filled {plain(body.filled)}"
+            words = [body.state.value + ",", "filled", plain(body.filled)]
         case CancelSending():
-            return f"leg {_short(body.client_id)} cancel sending"
+            words = ["cancel sending"]
         case CancelOutcome():
-            return f"leg {_short(body.client_id)} cancel {body.state.value} {body.text}".rstrip()
+            words = ["cancel", body.state.value, body.text]
         case FillSeen():
             fill = body.fill
             size = f"{fill.side.value} {plain(fill.contracts)}"
             return f"fill {size} {fill.id} at {plain(fill.price)}"
         case _:
             return ""
+    return " ".join(word for word in (leg_name(body.client_id), *words) if word)
 
 
 def _about_desk(body: Body) -> str:
@@ -161,7 +168,3 @@ def _about_desk(body: Body) -> str:
             return f"first sight of {body.venue}: {len(body.positions)} positions"
         case _:
             return ""
-
-
-def _short(client_id: str) -> str:
-    return client_id[:8]

@@ -78,6 +78,7 @@ async def test_from_proposal_to_fills_everything_is_in_the_journal(tmp_path: Pat
     rows = deal.trading.journal_view
     assert (rows.tickets[0].state, rows.tickets[0].filled) == ("DONE", 1)
     assert [row.kind for row in rows.events] == deal.kinds()
+    assert rows.events[6].text == f"T1.1 BTC {VENUE} sell sending, 19,500.00 USD"
     assert rows.verified == "chain verified to 11"
     assert rows.path == str(tmp_path / "journal.db")
     assert verify_file(tmp_path / "journal.db").ok

@@ -46,7 +46,7 @@ BODIES: list[tuple[Body, str]] = [
     (TicketEnded("T1", "VOID", "expired"), "ticket T1 VOID: expired"),
     (TicketEnded("T1", "DONE"), "ticket T1 DONE"),
     (GateSaidNo("T1", "", ("kill",), "the desk is HALTED"), "refused: the desk is HALTED"),
-    (LegSending(LEG.client_id, 1, Decimal("10.50"), "a"), "sending, 10.5 USD"),
+    (LegSending(LEG.client_id, 1, Decimal("10.50"), "a"), "sending, 10.50 USD"),
     (LegOutcome(LEG.client_id, LegState.REJECTED, "-2019", "margin"), "REJECTED -2019 margin"),
     (LegMoved(LEG.client_id, LegState.FILLED, Decimal(2), None, "7", ""), "FILLED, filled 2"),
     (FillSeen(fill(LEG, "0.2")), "fill buy 0.2 binanceusdm:BTC/USDT:USDT at 50010"),
