@@ -184,6 +184,16 @@ async def _read_into(exchange: Exchange, response: aiohttp.ClientResponse) -> No
     exchange.complete = True
 
 
+def _is_json_container(body: bytes) -> bool:
+    if body.lstrip()[:1] not in {b"{", b"["}:
+        return False
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 class _Request:
     """The context manager that ``session.get(...)`` returns to ccxt."""
 
@@ -196,7 +206,14 @@ class _Request:
         self._options = options
 
     async def __aenter__(self) -> WireResponse:
-        return await self._session.send(self._method, self._url, self._options)
+        """Send; refuse a success that is no JSON before ccxt walks through it letter by letter.
+
+        ccxt takes a page of text for a list of rows: 100 kB of it hold the event loop for seconds.
+        """
+        response = await self._session.send(self._method, self._url, self._options)
+        if 200 <= response.status < 300 and not _is_json_container(response.content):
+            raise aiohttp.ClientPayloadError("expected a JSON object or array, was something else")
+        return response
 
     async def __aexit__(
         self,

@@ -11,7 +11,7 @@ import pytest_asyncio
 import yarl
 
 from perptui.model.clock import ManualClock
-from perptui.model.errors import VenueUnavailable
+from perptui.model.errors import BadResponse, VenueUnavailable
 from perptui.model.order import LegState, OrderIntent
 from perptui.venues import transport
 from perptui.venues.base import Venue
@@ -142,6 +142,18 @@ async def test_a_body_without_end_is_cut(
     server.replies["GET", "/fapi/v1/time"] = Reply(b"x" * 1001)
     with pytest.raises(aiohttp.ClientPayloadError, match="at most 1000 bytes"):
         await session.send("GET", URL, {})
+
+
+@pytest.mark.parametrize("page", [b"<p>busy</p>" * 300_000, b"[" * 3_000_000, b"\xff" * 3_000_000])
+async def test_a_long_page_of_text_does_not_hold_the_event_loop(
+    server: WireServer, venue: Venue, page: bytes
+) -> None:
+    """ccxt would parse each letter as a row: minutes for this one."""
+    server.answer("/fapi/v1/income", page)
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(BadResponse):
+        await venue.cashflows(NOW_MS)
+    assert asyncio.get_running_loop().time() - started < 5
 
 
 async def test_a_refused_connection_is_known_not_to_have_sent(
