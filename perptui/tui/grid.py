@@ -6,13 +6,11 @@ formatted once and again only when they change, and only those in sight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from rich.cells import cell_len
-
 from perptui.tui.format import UNKNOWN
-from perptui.tui.picture import Line, Span, fit, left, on_ground, right
+from perptui.tui.picture import Line, Span, fit, left, on_ground, right, size_of, width_of
 
 Row = TypeVar("Row")
 
@@ -93,8 +91,12 @@ class Grid(Generic[Row]):
         self._skip = 0
         self._page = 1
         self._cache: dict[str, tuple[Row, tuple[Cell, ...]]] = {}
-        self._widths: dict[str, int] = {}
+        self._laid: dict[str, tuple[tuple[Any, ...], Line]] = {}
+        self._widths: list[int] = []
+        self._known: set[int] = set()
+        self._live: list[int] = []
         self._width = 0
+        self._reset()
 
     # ---------------------------------------------------------------- rows
 
@@ -120,8 +122,7 @@ class Grid(Generic[Row]):
         if [(column.name, column.priority) for column in columns] == old:
             return
         self.columns = tuple(columns)
-        self._cache.clear()
-        self._widths.clear()
+        self._reset()
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Take new rows; what is equal to before is not formatted again."""
@@ -129,6 +130,7 @@ class Grid(Generic[Row]):
         if len(self._cache) > 2 * len(self._rows) + 16:
             alive = {self._identity(row) for row in self._rows}
             self._cache = {k: v for k, v in self._cache.items() if k in alive}
+            self._laid = {k: v for k, v in self._laid.items() if k in alive}
         self._arrange()
 
     def _arrange(self) -> None:
@@ -162,13 +164,33 @@ class Grid(Generic[Row]):
         if cached is None or cached[0] != row:
             cells = tuple(column.cell(row, now) for column in self.columns)
             self._cache[name] = (row, cells)
+            self._widen(range(len(self.columns)), cells)
             return cells
-        if not any(column.live for column in self.columns):
+        if not self._live:
             return cached[1]
-        return tuple(
-            column.cell(row, now) if column.live else kept
-            for column, kept in zip(self.columns, cached[1], strict=True)
-        )
+        fresh = list(cached[1])
+        for index in self._live:
+            fresh[index] = self.columns[index].cell(row, now)
+        self._widen(self._live, fresh)
+        return tuple(fresh)
+
+    def _widen(self, indices: Iterable[int], cells: Sequence[Cell]) -> None:
+        """Let columns grow with their figures; they never shrink, so that nothing jumps."""
+        for index in indices:
+            cell = cells[index]
+            if cell.text != UNKNOWN:
+                self._known.add(index)
+            needed = size_of(cell.text) + len(cell.lead)
+            if needed > self._widths[index]:
+                self._widths[index] = needed
+
+    def _reset(self) -> None:
+        """Forget how wide columns have been."""
+        self._cache.clear()
+        self._laid.clear()
+        self._known = set()
+        self._live = [index for index, column in enumerate(self.columns) if column.live]
+        self._widths = [max(size_of(c.name), c.least) for c in self.columns]
 
     # ---------------------------------------------------------------- moving
 
@@ -242,18 +264,27 @@ class Grid(Generic[Row]):
         `editing` may replace a cell, given its row and column name, while it is typed into.
         """
         self._page = max(height - 1, 1)
+        if width != self._width:
+            self._width = width
+            self._reset()
         self._keep_in_sight()
         visible = self._shown[self._top : self._top + self._page]
         matrix = [self._cells(row, now) for row in visible]
-        order, widths, gap = self._fit(width, matrix)
+        order, widths, gap = self._fit(width)
         lines = [self._header(order, widths, gap, width)]
         cursor = self._index()
         for y, (row, found) in enumerate(zip(visible, matrix, strict=True)):
             at_cursor = focused and self._top + y == cursor
-            line = self._line(row, found, order, widths, gap, editing)
-            marked: Line = (("▸" if at_cursor else " ", "focus"), *line)
             ground = "cursor" if at_cursor else "zebra" if (self._top + y) % 2 else ""
-            lines.append(on_ground(_padded(marked, width), ground) if ground else marked)
+            key = (found, tuple(order), tuple(widths.values()), gap, ground)
+            name = self._identity(row)
+            laid = self._laid.get(name)
+            if laid is None or laid[0] != key or editing is not None:
+                line = self._line(row, found, order, widths, gap, editing)
+                line = (("▸" if at_cursor else " ", "focus"), *line)
+                line = on_ground(_padded(line, width), ground) if ground else line
+                laid = self._laid[name] = (key, line)
+            lines.append(laid[1])
         return lines
 
     def _keep_in_sight(self) -> None:
@@ -264,17 +295,12 @@ class Grid(Generic[Row]):
         elif index >= self._top + self._page:
             self._top = index - self._page + 1
 
-    def _fit(
-        self, width: int, matrix: Sequence[Sequence[Cell]]
-    ) -> tuple[list[int], dict[int, int], int]:
+    def _fit(self, width: int) -> tuple[list[int], dict[int, int], int]:
         """Return the columns in order of display, the width of each, and the gap between."""
-        if width != self._width:
-            self._widths.clear()
-            self._width = width
         widths = {
-            index: self._column_width(index, matrix)
+            index: self._widths[index]
             for index, column in enumerate(self.columns)
-            if not column.optional or any(row[index].text != UNKNOWN for row in matrix)
+            if not column.optional or index in self._known
         }
         room = width - 2
         gap = 2 if sum(widths.values()) + 2 * (len(widths) - 1) <= room else 1
@@ -302,18 +328,6 @@ class Grid(Generic[Row]):
                 widths[index] += max(spare, 0)
                 return gap
         return gap + min(max(spare, 0) // max(len(widths) - 1, 1), 2)
-
-    def _column_width(self, index: int, matrix: Sequence[Sequence[Cell]]) -> int:
-        """Return the column's width: it grows with its figures and never shrinks, so it is calm."""
-        column = self.columns[index]
-        longest = max(
-            (cell_len(row[index].text) + len(row[index].lead) for row in matrix), default=0
-        )
-        longest = max(
-            longest, cell_len(column.name), column.least, self._widths.get(column.name, 0)
-        )
-        self._widths[column.name] = longest
-        return longest
 
     def _header(self, order: Sequence[int], widths: dict[int, int], gap: int, width: int) -> Line:
         spans: list[Span] = [(" ", "header")]
@@ -362,5 +376,4 @@ def _whole(order: list[int], widths: dict[int, int], gap: int, room: int) -> lis
 
 
 def _padded(line: Line, width: int) -> Line:
-    used = sum(cell_len(text) for text, _ in line)
-    return (*line, (" " * max(width - used, 0), "text"))
+    return (*line, (" " * max(width - width_of(line), 0), "text"))

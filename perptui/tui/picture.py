@@ -7,6 +7,7 @@ background. Text is drawn as it is: nothing in it is markup.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -61,18 +62,23 @@ def drawable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def size_of(text: str) -> int:
+    """Return the width of `text` in cells."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def width_of(line: Line) -> int:
     """Return the width of `line` in cells."""
-    return sum(cell_len(text) for text, _ in line)
+    return sum(size_of(text) for text, _ in line)
 
 
 def crop(text: str, width: int) -> str:
     """Return `text` cut to `width` cells, ending in … where more than spaces is missing."""
-    if cell_len(text) <= width:
+    if size_of(text) <= width:
         return text
     bare = text.rstrip(" ")
-    if cell_len(bare) <= width:
-        return bare + " " * (width - cell_len(bare))
+    if size_of(bare) <= width:
+        return bare + " " * (width - size_of(bare))
     kept, used = [], 0
     for character in text:
         size = cell_len(character)
@@ -86,15 +92,16 @@ def crop(text: str, width: int) -> str:
 def left(text: str, width: int) -> str:
     """Return `text` at the left of exactly `width` cells."""
     text = crop(text, width)
-    return text + " " * (width - cell_len(text))
+    return text + " " * (width - size_of(text))
 
 
 def right(text: str, width: int) -> str:
     """Return `text` at the right of exactly `width` cells."""
     text = crop(text, width)
-    return " " * (width - cell_len(text)) + text
+    return " " * (width - size_of(text)) + text
 
 
+@lru_cache(maxsize=2048)
 def fit(line: Line, width: int, role: str = "text") -> Line:
     """Return `line` in exactly `width` cells, drawable."""
     spans: list[Span] = []
@@ -103,7 +110,7 @@ def fit(line: Line, width: int, role: str = "text") -> Line:
         shown = crop(drawable(text), room)
         if shown:
             spans.append((shown, kind))
-        room -= cell_len(shown)
+        room -= size_of(shown)
         if room <= 0:
             break
     if room > 0:
@@ -126,8 +133,11 @@ def cells(line: Line) -> list[tuple[str, str]]:
     """Return one (characters, role) a cell; the second cell of a wide character is empty."""
     found: list[tuple[str, str]] = []
     for text, role in line:
+        if text.isascii():
+            found.extend([(character, role) for character in text])
+            continue
         for character in text:
-            size = 1 if character.isascii() else cell_len(character)
+            size = cell_len(character)
             if size == 0 and found:
                 found[-1] = (found[-1][0] + character, found[-1][1])
                 continue
@@ -183,6 +193,7 @@ class Picture(Widget):
         self._palette = palette
         self._ascii = ascii_only
         self._lines: list[Line] = []
+        self._strips: dict[int, Strip] = {}
         self._drawn = (-1, -1)
 
     def draw(self, width: int, height: int) -> Sequence[Line]:
@@ -205,6 +216,8 @@ class Picture(Widget):
         lines = self._compose_lines()
         regions = differences(self._lines, lines)
         self._lines = lines
+        for region in regions:
+            self._strips.pop(region.y, None)
         if regions:
             self.refresh(*regions)
         return len(regions)
@@ -212,25 +225,34 @@ class Picture(Widget):
     def recolour(self) -> None:
         """Draw every cell again, in the theme of the moment."""
         self._drawn = (-1, -1)
+        self._strips.clear()
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """Return line `y` as a strip of the theme's styles."""
         if self._drawn != tuple(self.size):
             self._lines = self._compose_lines()
+            self._strips.clear()
+        strip = self._strips.get(y)
+        if strip is None:
+            strip = self._strips[y] = self._strip(y)
+        return strip
+
+    def _strip(self, y: int) -> Strip:
         if y >= len(self._lines):
             return Strip.blank(self.size.width)
         style = self._palette().style
-        return Strip([Segment(text, style(role)) for text, role in self._lines[y]], self.size.width)
+        strip = Strip(
+            [Segment(text, style(role)) for text, role in self._lines[y]], self.size.width
+        )
+        for line_filter in self.get_line_filters():
+            if self._palette().ansi or not isinstance(line_filter, ANSIToTruecolor):
+                strip = strip.apply_filter(line_filter, self.background_colors[1])
+        return strip
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the strips of `crop`; there is no border or padding that styles could add."""
-        strips = [self.render_line(y).crop(crop.x, crop.right) for y in crop.line_range]
-        for line_filter in self.get_line_filters():
-            if self._palette().ansi or not isinstance(line_filter, ANSIToTruecolor):
-                ground = self.background_colors[1]
-                strips = [strip.apply_filter(line_filter, ground) for strip in strips]
-        return strips
+        return [self.render_line(y).crop(crop.x, crop.right) for y in crop.line_range]
 
     def plain(self) -> list[str]:
         """Return the picture's lines as they stand, without styles."""

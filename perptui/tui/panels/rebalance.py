@@ -81,7 +81,9 @@ class RebalancePanel(PanelWidget):
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
         super().__init__(showing, palette)
-        self.grid: Grid[RebalanceRow] = Grid(COLUMNS, lambda row: row.id, sort="now")
+        self.grid: Grid[RebalanceRow] = Grid(
+            COLUMNS, lambda row: row.id, sort="now", mark=lambda row: "" if row.trade_usd else "dim"
+        )
         self.editor: LineEditor | None = None
         self.editing = ""
         self.wanted: dict[str, float] = {}

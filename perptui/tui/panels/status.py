@@ -161,12 +161,14 @@ class StatusLines(Picture):
         if not status.worst_account:
             return ()
         down, up = status.liquidation_down, status.liquidation_up
+        name = figures.venue(status.worst_account)
+        if down is None and up is None:
+            return ((f"{name} liq ", "dim"), ("none", "text"))
         if both:
             words = f"{_whole(down)}/{_whole(up)}%"
         else:
             nearest = min((v for v in (down, up) if v is not None), key=abs, default=None)
             words = f"{_whole(nearest)}%"
-        name = figures.venue(status.worst_account)
         return ((f"{name} liq ", "dim"), (words, "text"))
 
     def _margin(self) -> Line:

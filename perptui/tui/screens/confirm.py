@@ -191,22 +191,22 @@ class TicketPicture(Picture):
     def _legs(self, room: int) -> list[Line]:
         header = f"{'#':>2}  {'leg':<16} {'side':<4} {'contracts':>12} {'filled':>12}"
         lines: list[Line] = [((f"{header} {'average':>12}  state", "header"),)]
-        for leg in self.ticket.legs:
-            lines.append(_leg_line(leg))
-            if leg.note:
+        for number, leg in enumerate(self.ticket.legs, start=1):
+            lines.append(_leg_line(number, leg))
+            if leg.note and leg.state != "FILLED":
                 lines += wrapped(leg.note, TICKET_COLUMNS, "    ", "dim")
         filled = sum(leg.state == "FILLED" for leg in self.ticket.legs)
         unknown = sum(leg.state == "UNKNOWN" for leg in self.ticket.legs)
         lines.append(())
         lines.append(
             (
-                (f"{filled} of {len(self.ticket.legs)} filled", "title"),
+                (f" {filled} of {len(self.ticket.legs)} filled", "title"),
                 (f" · {unknown} UNKNOWN, being reconciled" if unknown else "", "alarm"),
                 (f" · {self._shortfall()}", "text"),
             )
         )
         if self.ticket.reason:
-            lines += wrapped(self.ticket.reason, TICKET_COLUMNS, "", "warn")
+            lines += wrapped(self.ticket.reason, TICKET_COLUMNS, " ", "warn")
         return lines[:room]
 
     def _shortfall(self) -> str:
@@ -226,6 +226,8 @@ class TicketPicture(Picture):
             return [((f"exported: {said}", "accent"),), _keys(("esc", "back"))]
         if ticket.phase == "none":
             return [((said or "this ticket is closed", "text"),), _keys(("esc", "back"))]
+        if ticket.phase == "done":
+            return [((self.message, "warn"),), _keys(("esc", "back"))]
         keys = _keys(("esc", "back, it goes on"), ("C", "cancel what works"), ("F10 F10", "HALT"))
         return [((self.message, "warn"),), keys]
 
@@ -253,10 +255,10 @@ class TicketPicture(Picture):
         return _keys(("jk", "scroll"), ("x", "export instead"), ("n", "reject"), ("esc", "back"))
 
 
-def _leg_line(leg: LegProgress) -> Line:
+def _leg_line(number: int, leg: LegProgress) -> Line:
     average = figures.price(leg.average_price)
     return (
-        (f"{leg.index:>2}  {left(leg.label, 16)} {left(leg.side, 4)} ", "text"),
+        (f"{number:>2}  {left(figures.known_venues(leg.label), 16)} {left(leg.side, 4)} ", "text"),
         (f"{right(f'{leg.contracts:,f}', 12)} {right(f'{leg.filled:,f}', 12)} ", "text"),
         (f"{right(average, 12)}  ", "text"),
         (leg.state, LEG_ROLES.get(leg.state, "text")),

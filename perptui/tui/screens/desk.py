@@ -24,6 +24,7 @@ from perptui.tui.panels.regime import RegimePanel
 from perptui.tui.panels.status import NewsLines, StatusLines
 from perptui.tui.picture import Picture
 from perptui.tui.screens.small import TooSmall
+from perptui.tui.spans import SpanCompositor
 
 if TYPE_CHECKING:
     from perptui.tui.app import DeskApp
@@ -47,6 +48,7 @@ class DeskScreen(DeskActions):
 
     def __init__(self, desk_app: DeskApp) -> None:
         super().__init__()
+        self._compositor = SpanCompositor()
         self.desk_app = desk_app
         self.showing = desk_app.showing
         self.alone = ""
