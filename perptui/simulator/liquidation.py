@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from perptui.model.money import ZERO, ceil_to_tick, floor_to_tick
 from perptui.model.order import Side
 from perptui.simulator.accounts import booked
 from perptui.simulator.contracts import ContractRules
 from perptui.simulator.orders import OrderRequest, OrderType
-
-if TYPE_CHECKING:
-    from perptui.simulator.exchange import Exchange
+from perptui.simulator.state import VenueState
 
 
 class Liquidator:
@@ -31,25 +28,25 @@ class Liquidator:
         self.insurance = ZERO
         self.events: list[int] = []
 
-    def liquidate(self, exchange: Exchange) -> None:
+    def liquidate(self, state: VenueState) -> None:
         """Cancel all orders, close every position at the mark, charge the fee, cover a loss."""
-        exchange.cancel_all()
-        for symbol, holding in exchange.account.open_holdings().items():
-            self._close(exchange, symbol, holding.quantity)
-        wallet = exchange.account.wallet
+        state.cancel_all()
+        for symbol, holding in state.account.open_holdings().items():
+            self._close(state, symbol, holding.quantity)
+        wallet = state.account.wallet
         if wallet < 0:
-            exchange.account.book(exchange.now_ms, "INSURANCE_CLEAR", "", -wallet)
+            state.account.book(state.now_ms, "INSURANCE_CLEAR", "", -wallet)
             self.insurance += wallet
-        self.events.append(exchange.now_ms)
+        self.events.append(state.now_ms)
 
-    def _close(self, exchange: Exchange, symbol: str, quantity: Decimal) -> None:
+    def _close(self, state: VenueState, symbol: str, quantity: Decimal) -> None:
         rules = self._rules[symbol]
         side = Side.SELL if quantity > 0 else Side.BUY
         rounded = floor_to_tick if side is Side.SELL else ceil_to_tick
-        price = rounded(exchange.mark(symbol), rules.tick)
+        price = rounded(state.mark(symbol), rules.tick)
         size = abs(quantity)
         request = OrderRequest(symbol, side, OrderType.LIQUIDATION, size, price, reduce_only=True)
-        order = exchange.new_order(request, f"autoclose-{exchange.now_ms}{len(self.events)}")
+        order = state.new_order(request, f"autoclose-{state.now_ms}{len(self.events)}")
         fee = booked(size * price * rules.liquidation_fee)
-        exchange.execute(order, size, price, fee, maker=False)
+        state.execute(order, size, price, fee, maker=False)
         self.insurance += fee

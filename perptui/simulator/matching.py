@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from perptui.model.order import Side
 from perptui.simulator.accounts import booked
 from perptui.simulator.book import within
 from perptui.simulator.orders import Order, OrderType, Reason, Refused, Status, TimeInForce
-
-if TYPE_CHECKING:
-    from perptui.simulator.exchange import Exchange
+from perptui.simulator.state import VenueState
 
 
-def limit_of(exchange: Exchange, order: Order) -> Decimal:
+def limit_of(state: VenueState, order: Order) -> Decimal:
     """Return the worst price an order accepts; the band's edge for MARKET."""
     if order.request.price is not None:
         return order.request.price
-    rules = exchange.rules[order.request.symbol]
+    rules = state.rules[order.request.symbol]
     away = rules.band if order.request.side is Side.BUY else -rules.band
-    return exchange.mark(order.request.symbol) * (1 + away)
+    return state.mark(order.request.symbol) * (1 + away)
 
 
-def check_immediate(exchange: Exchange, order: Order) -> None:
+def check_immediate(state: VenueState, order: Order) -> None:
     """Refuse what cannot be done at this moment.
 
     Raises
@@ -32,64 +29,64 @@ def check_immediate(exchange: Exchange, order: Order) -> None:
         PERCENT_PRICE, POST_ONLY or FILL_OR_KILL.
     """
     request = order.request
-    now = exchange.now_ms
-    touch = exchange.books.touch(request.symbol, request.side, now)
+    now = state.now_ms
+    touch = state.books.touch(request.symbol, request.side, now)
     if request.kind is OrderType.MARKET:
-        mark, band = exchange.mark(request.symbol), exchange.rules[request.symbol].band
+        mark, band = state.mark(request.symbol), state.rules[request.symbol].band
         if not mark * (1 - band) <= touch <= mark * (1 + band):
             raise Refused(Reason.PERCENT_PRICE)
         return
-    limit = limit_of(exchange, order)
+    limit = limit_of(state, order)
     if request.time_in_force is TimeInForce.GTX and within(request.side, touch, limit):
         raise Refused(Reason.POST_ONLY)
     if request.time_in_force is TimeInForce.FOK:
-        there = exchange.books.available(request.symbol, request.side, limit, now)
+        there = state.books.available(request.symbol, request.side, limit, now)
         if there < request.quantity:
             raise Refused(Reason.FILL_OR_KILL)
 
 
-def match_taking(exchange: Exchange, order: Order) -> None:
+def match_taking(state: VenueState, order: Order) -> None:
     """Sweep the book up to the order's limit; let the rest of it rest, or expire."""
-    request, limit = order.request, limit_of(exchange, order)
+    request, limit = order.request, limit_of(state, order)
     fills = []
     left = order.remaining
-    for price, there in exchange.books.levels(request.symbol, request.side, exchange.now_ms):
+    for price, there in state.books.levels(request.symbol, request.side, state.now_ms):
         if left <= 0 or not within(request.side, price, limit):
             break
         fills.append((price, min(left, there)))
         left -= fills[-1][1]
     for price, quantity in fills:
-        _fill(exchange, order, quantity, price, maker=False)
+        _fill(state, order, quantity, price, maker=False)
     if order.status is Status.FILLED:
         return
     rests = request.time_in_force in {TimeInForce.GTC, TimeInForce.GTX}
     if request.kind is OrderType.LIMIT and rests:
-        exchange.resting[order.id] = order
+        state.resting[order.id] = order
     else:
         order.status = Status.EXPIRED
 
 
-def match_resting(exchange: Exchange, order: Order) -> None:
+def match_resting(state: VenueState, order: Order) -> None:
     """Fill an open order at its own price with what the book offers there or better."""
-    if order.id not in exchange.resting:
+    if order.id not in state.resting:
         return
-    request, limit = order.request, limit_of(exchange, order)
-    there = exchange.books.available(request.symbol, request.side, limit, exchange.now_ms)
+    request, limit = order.request, limit_of(state, order)
+    there = state.books.available(request.symbol, request.side, limit, state.now_ms)
     quantity = min(order.remaining, there)
     if request.reduce_only:
-        held = exchange.account.quantity(request.symbol)
+        held = state.account.quantity(request.symbol)
         against = -held if request.side is Side.BUY else held
         if against <= 0:
-            exchange.close_order(order, Status.EXPIRED)
+            state.close_order(order, Status.EXPIRED)
             return
         quantity = min(quantity, against)
     if quantity > 0:
-        _fill(exchange, order, quantity, limit, maker=True)
+        _fill(state, order, quantity, limit, maker=True)
 
 
-def _fill(exchange: Exchange, order: Order, quantity: Decimal, price: Decimal, maker: bool) -> None:
+def _fill(state: VenueState, order: Order, quantity: Decimal, price: Decimal, maker: bool) -> None:
     request = order.request
-    rules = exchange.rules[request.symbol]
-    exchange.books.take(request.symbol, request.side, quantity, exchange.now_ms)
+    rules = state.rules[request.symbol]
+    state.books.take(request.symbol, request.side, quantity, state.now_ms)
     rate = rules.maker_fee if maker else rules.taker_fee
-    exchange.execute(order, quantity, price, booked(quantity * price * rate), maker)
+    state.execute(order, quantity, price, booked(quantity * price * rate), maker)

@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from perptui.model.order import Side
 from perptui.risk.margin import maintenance
 from perptui.simulator.path import GRID_MS
-
-if TYPE_CHECKING:
-    from perptui.simulator.exchange import Exchange
+from perptui.simulator.state import VenueState
 
 TOLERANCE_USD = 1e-3
 
 
-def first_event(exchange: Exchange, begin_ms: int, end_ms: int) -> int | None:
+def first_event(state: VenueState, begin_ms: int, end_ms: int) -> int | None:
     """Return the first grid point in [begin, end] where something may happen, else None.
 
     Both lie in one hour. What is skipped is certainly quiet; what is returned may be quiet too.
     """
-    if not exchange.resting and not exchange.account.open_holdings():
+    if not state.resting and not state.account.open_holdings():
         return None
-    if _quiet(exchange, begin_ms, end_ms):
+    if _quiet(state, begin_ms, end_ms):
         return None
     while begin_ms < end_ms:
         middle = (begin_ms + end_ms) // 2 // GRID_MS * GRID_MS
-        if _quiet(exchange, begin_ms, middle):
+        if _quiet(state, begin_ms, middle):
             begin_ms = middle + GRID_MS
         else:
             end_ms = middle
     return begin_ms
 
 
-def _quiet(exchange: Exchange, begin_ms: int, end_ms: int) -> bool:
-    return _untouched(exchange, begin_ms, end_ms) and _solvent(exchange, begin_ms, end_ms)
+def _quiet(state: VenueState, begin_ms: int, end_ms: int) -> bool:
+    return _untouched(state, begin_ms, end_ms) and _solvent(state, begin_ms, end_ms)
 
 
-def _untouched(exchange: Exchange, begin_ms: int, end_ms: int) -> bool:
-    for order in exchange.resting.values():
+def _untouched(state: VenueState, begin_ms: int, end_ms: int) -> bool:
+    for order in state.resting.values():
         request = order.request
-        low, high = exchange.market.extremes(request.symbol, begin_ms, end_ms)
-        tick, limit = float(exchange.rules[request.symbol].tick), float(request.price or 0)
+        low, high = state.market.extremes(request.symbol, begin_ms, end_ms)
+        tick, limit = float(state.rules[request.symbol].tick), float(request.price or 0)
         if request.side is Side.BUY and low <= limit + tick:
             return False
         if request.side is Side.SELL and high >= limit - tick:
@@ -48,12 +44,12 @@ def _untouched(exchange: Exchange, begin_ms: int, end_ms: int) -> bool:
     return True
 
 
-def _solvent(exchange: Exchange, begin_ms: int, end_ms: int) -> bool:
-    held = exchange.account.open_holdings()
-    excess = float(exchange.account.wallet)
+def _solvent(state: VenueState, begin_ms: int, end_ms: int) -> bool:
+    held = state.account.open_holdings()
+    excess = float(state.account.wallet)
     for symbol, holding in held.items():
-        low, high = exchange.market.mark_extremes(symbol, begin_ms, end_ms)
+        low, high = state.market.mark_extremes(symbol, begin_ms, end_ms)
         quantity = float(holding.quantity)
         excess += quantity * (low if quantity > 0 else high) - float(holding.cost)
-        excess -= maintenance(quantity * high, exchange.float_tiers[symbol])
+        excess -= maintenance(quantity * high, state.float_tiers[symbol])
     return excess > TOLERANCE_USD or not held
