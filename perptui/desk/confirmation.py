@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -168,6 +168,7 @@ def drift(
     inputs: TicketInputs,
     snapshot: MarketSnapshot | None,
     *,
+    legs: Sequence[OrderIntent],
     positions: Mapping[str, Decimal],
     settings_digest: str,
     stale: str,
@@ -178,6 +179,8 @@ def drift(
     ----------
     snapshot : MarketSnapshot | None
         The picture now.
+    legs : sequence of OrderIntent
+        Those that are still to be sent: the price of one that was sent is history.
     positions : mapping of str to Decimal
         Signed positions now, without what this ticket itself has filled.
     settings_digest : str
@@ -192,7 +195,7 @@ def drift(
     return (
         _moved_position(inputs, positions)
         or _changed_tiers(inputs, snapshot)
-        or _left_collar(inputs, snapshot)
+        or _left_collar(legs, snapshot)
     )
 
 
@@ -236,9 +239,9 @@ def _rules(instrument: Instrument) -> tuple[object, ...]:
     )
 
 
-def _left_collar(inputs: TicketInputs, snapshot: MarketSnapshot) -> str | None:
+def _left_collar(legs: Sequence[OrderIntent], snapshot: MarketSnapshot) -> str | None:
     marks = {quote.id: quote.mark for quote in snapshot.quotes}
-    for leg in inputs.legs:
+    for leg in legs:
         mark = marks.get(leg.id)
         if mark is None or abs(mark - leg.mark_price) > abs(leg.limit_price - leg.mark_price):
             return f"the price of {leg.id} left its collar"

@@ -75,10 +75,12 @@ def _clean(given: GateInput) -> Reasons:
 
 
 def _positions(given: GateInput) -> Reasons:
+    held = dict(given.positions)
     for leg in given.legs:
-        held = given.positions.get(leg.id, Decimal(0))
-        if held != leg.before:
-            yield "position", f"{leg.id} is {held}, its order rests on {leg.before}: solve again"
+        now = held.get(leg.id, Decimal(0))
+        if now != leg.before:
+            yield "position", f"{leg.id} is {now}, its order rests on {leg.before}: solve again"
+        held[leg.id] = leg.after
 
 
 def _fresh(given: GateInput) -> Reasons:
@@ -216,7 +218,9 @@ def _held(given: GateInput, snapshot: MarketSnapshot, *, after: bool) -> Book[De
     ValueError
         When a contract that is held or traded has no price or no account.
     """
-    changes = {leg.id: leg.after - leg.before for leg in given.legs}
+    changes: dict[str, Decimal] = {}
+    for leg in given.legs:
+        changes[leg.id] = changes.get(leg.id, Decimal(0)) + leg.after - leg.before
     marks = {quote.id: quote.mark for quote in snapshot.quotes}
     accounts = {account.venue: account for account in snapshot.accounts}
     known = {one.id: one for one in snapshot.instruments}

@@ -228,9 +228,15 @@ class Ticketing:
         opened.phase = "sending"
 
     def admit(self, opened: OpenTicket, leg: Leg) -> tuple[Refusal, ...]:
-        """Ask the gate about `leg` and the ones after it, with everything as it is now."""
+        """Ask the gate about `leg` and the ones after it, with everything as it is now.
+
+        While legs that only reduce are sent, those that add are left out: they are asked about in
+        their own turn, and one that no longer fits must not keep the book from getting smaller.
+        """
         left = opened.inputs.legs[leg.index :]
-        return self._gate(opened.inputs, left, self._stand(opened))
+        if leg.intent.reduce_only:
+            left = tuple(one for one in left if one.reduce_only)
+        return self._gate(opened.inputs, left, self._stand(opened, left))
 
     def look(self) -> bool:
         """Void the open ticket if it expired or drifted; True when it was voided now."""
@@ -242,7 +248,7 @@ class Ticketing:
             return True
         snapshot = self._picture.snapshot()
         positions = {} if snapshot is None else confirmation.positions_of(snapshot)
-        reason = self._drift(opened, snapshot, positions)
+        reason = self._drift(opened, snapshot, opened.inputs.legs, positions)
         if reason is not None:
             self.end("VOID", reason)
         return reason is not None
@@ -276,7 +282,7 @@ class Ticketing:
                 positions[leg.instrument] = held + _signed(leg, missing)
         return {key: held for key, held in positions.items() if held}
 
-    def _stand(self, opened: OpenTicket) -> str:
+    def _stand(self, opened: OpenTicket, left: tuple[OrderIntent, ...]) -> str:
         """Return why a confirmed ticket no longer stands; "" while it does."""
         confirmed = opened.confirmed_mono
         if confirmed is None:
@@ -288,14 +294,19 @@ class Ticketing:
             done = max(leg.filled, leg.executed)
             held = positions.get(leg.instrument, Decimal(0))
             positions[leg.instrument] = held - _signed(leg, done)
-        return self._drift(opened, self._picture.snapshot(), positions) or ""
+        return self._drift(opened, self._picture.snapshot(), left, positions) or ""
 
     def _drift(
-        self, opened: OpenTicket, snapshot: MarketSnapshot | None, positions: dict[str, Decimal]
+        self,
+        opened: OpenTicket,
+        snapshot: MarketSnapshot | None,
+        legs: tuple[OrderIntent, ...],
+        positions: dict[str, Decimal],
     ) -> str | None:
         return confirmation.drift(
             opened.inputs,
             snapshot,
+            legs=legs,
             positions=positions,
             settings_digest=self._picture.settings_digest(),
             stale=self._picture.stale(),

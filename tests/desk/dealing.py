@@ -58,6 +58,11 @@ def order(
 
 REDUCE_BTC = order(BTC, Side.SELL, "0.2", "0.4", reduce_only=True)
 REDUCE_ETH = order(ETH, Side.BUY, "1", "-6", reduce_only=True)
+FLIP_ETH = (
+    order(ETH, Side.BUY, "6", "-6", reduce_only=True),
+    order(ETH, Side.BUY, "2", "0"),
+)
+"""From -6 to +2 in two legs, as flips are proposed."""
 ADD_ETH = order(ETH, Side.SELL, "0.5", "-6")
 
 

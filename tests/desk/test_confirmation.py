@@ -149,6 +149,7 @@ def test_the_whole_token_typed_is_not_its_end(tmp_path: Path) -> None:
 def drifted(given: TicketInputs, snapshot: MarketSnapshot | None, **changes: object) -> str | None:
     positions = {} if snapshot is None else confirmation.positions_of(snapshot)
     terms: dict[str, object] = {
+        "legs": given.legs,
         "positions": positions,
         "settings_digest": given.settings_digest,
         "stale": "",
@@ -181,6 +182,8 @@ def test_what_voids_a_ticket(tmp_path: Path) -> None:
     for mark in ("97696", "97304"):
         assert "left its collar" in str(drifted(given, _marked(now, mark)))
     assert "left its collar" in str(drifted(given, replace(now, quotes=now.quotes[1:])))
+    # A leg that was sent already is not voided by what its price does now.
+    assert drifted(given, _marked(now, "97696"), legs=given.legs[1:]) is None
 
 
 def test_orders_that_only_reduce_come_first() -> None:

@@ -19,7 +19,7 @@ from perptui.model.limit import Limits
 from perptui.model.market import Quote
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.snapshot import MarketSnapshot
-from tests.desk.dealing import ADD_ETH, REDUCE_BTC, REDUCE_ETH, order
+from tests.desk.dealing import ADD_ETH, FLIP_ETH, REDUCE_BTC, REDUCE_ETH, order
 from tests.desk.market import (
     BTC,
     ETH,
@@ -141,6 +141,15 @@ def test_a_position_that_is_not_what_the_order_rests_on() -> None:
 def test_what_is_not_positive_is_no_order(name: str) -> None:
     for amount in ("0", "-1"):
         assert reasons(leg0(passing(), **{name: Decimal(amount)}))[0] == "schema"
+
+
+def test_a_flip_in_two_legs_is_judged_as_one_change() -> None:
+    """ETH from -6 over 0 to +2: gross 1.3 + 0.2133 = 1.51333, whatever lies between."""
+    given = limited(passing(*FLIP_ETH), net_max=2.0)
+    assert gate(given) == ()
+    assert gate(limited(given, gross_max=1.514)) == ()
+    assert reasons(limited(given, gross_max=1.513)) == ["limit:gross"]
+    assert reasons(replace(given, legs=FLIP_ETH[::-1])) == ["position", "position"]
 
 
 def test_reduce_only_must_reduce() -> None:

@@ -24,6 +24,7 @@ from tests.desk.dealing import (
     ADD_ETH,
     ALICE,
     BOB,
+    FLIP_ETH,
     REDUCE_BTC,
     REDUCE_ETH,
     Deal,
@@ -266,13 +267,32 @@ async def test_the_gate_stops_a_ticket_between_its_legs(tmp_path: Path) -> None:
 
 
 async def test_own_fills_are_no_drift_between_legs(tmp_path: Path) -> None:
-    """The second leg goes although the account's positions changed: this ticket changed them."""
+    """The later legs go although the account's positions changed: this ticket changed them."""
     deal = await started(tmp_path)
-    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH, ADD_ETH))
+    await deal.confirm(await deal.open(FLIP_ETH[1], REDUCE_BTC, FLIP_ETH[0]))
     await deal.trading.sent()
-    # The third leg rests on -6 ETH, and the second one made it -5: refused, not sent blindly.
-    assert deal.states() == ["FILLED", "FILLED", "NOT_SENT"]
+    assert deal.states() == ["FILLED"] * 3
+    assert deal.journal.positions() == {BTC: Decimal("0.2"), ETH: Decimal(2)}
+    assert deal.venue.positions == deal.journal.positions()
+
+
+async def test_a_flip_whose_first_half_did_not_fill_stops_there(tmp_path: Path) -> None:
+    deal = await started(tmp_path, "fill", "half")
+    await deal.confirm(await deal.open(REDUCE_BTC, *FLIP_ETH))
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED", "EXPIRED", "NOT_SENT"]
     assert deal.journal.legs("T1")[2].code == "gate:position"
+    assert deal.venue.positions[ETH] == -3
+
+
+async def test_reductions_go_on_where_an_addition_no_longer_fits(tmp_path: Path) -> None:
+    """BTC half sold is 0.975 of equity, above 0.8: ETH is still reduced, and not added to."""
+    deal = await started(tmp_path, "half", "fill")
+    await deal.confirm(await deal.open(REDUCE_BTC, *FLIP_ETH))
+    await deal.trading.sent()
+    assert deal.states() == ["EXPIRED", "FILLED", "NOT_SENT"]
+    assert deal.journal.legs("T1")[2].code == "gate:limit:net_max"
+    assert deal.venue.positions == {BTC: Decimal("0.3"), ETH: Decimal(0)}
 
 
 async def test_a_confirmation_that_took_too_long_to_send_expires(tmp_path: Path) -> None:
