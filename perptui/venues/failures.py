@@ -73,10 +73,23 @@ def failure(
         return VenueUnavailable(redact(wait), "NO_ANSWER")
     if 200 <= exchange.status < 300:
         return BadResponse(
-            redact(f"{call}: expected a usable payload, was {reason}; trust nothing of it"),
+            redact(f"{call}: expected a payload, was {_body(exchange, reason)}; trust none of it"),
             "BAD_RESPONSE",
         )
     return _refusal(call, exchange, table, redact)
+
+
+def _body(exchange: Exchange, reason: str) -> str:
+    """Describe the body of a success that could not be used."""
+    size = f"{len(exchange.body)} bytes"
+    start = exchange.body.lstrip()[:1]
+    if not exchange.complete:
+        return f"cut off after {size}"
+    if not start:
+        return "empty"
+    if start not in {b"{", b"["}:
+        return f"{'a page' if start == b'<' else 'text'} of {size}"
+    return f"JSON that ccxt could not read ({reason.partition(':')[0]}, {size})"
 
 
 def _refusal(call: str, exchange: Exchange, table: VenueTable, redact: Redactor) -> VenueError:

@@ -265,5 +265,8 @@ def decode(body: bytes, shape: type[T], *, unique_keys: bool = True) -> T:
         ) from None
 
 
-def _name(shape: object) -> str:
-    return str(getattr(shape, "__name__", shape)).replace("perptui.venues.wire_binance.", "")
+def _name(shape: Any) -> str:
+    of = getattr(shape, "__args__", None)
+    if getattr(shape, "__origin__", None) is list and of:
+        return f"a list of {_name(of[0])}"
+    return str(getattr(shape, "__name__", shape))

@@ -182,3 +182,23 @@ def test_a_redactor_hides_its_secrets_and_known_fields() -> None:
     assert redact("\x1b]0;owned") == "\\x1b]0;owned"
     assert len(redact("x" * 1000)) == LONGEST_TEXT
     assert repr(redact) == "Redactor(***)"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(b"<html>busy</html>"), "was a page of 17 bytes"),
+        (Reply(b"busy"), "was text of 4 bytes"),
+        (Reply(b""), "was empty"),
+        (Reply(b'{"serverTime": 1}', cut=5), "was cut off after 5 bytes"),
+        (Reply(b'{"serverTime": NaN}'), r"ccxt could not read \(ExchangeError, 19 bytes\)"),
+        (Reply(b"{}"), "expected ServerTime, was another shape"),
+    ],
+)
+async def test_an_unusable_success_is_described(
+    server: WireServer, venue: Venue, reply: Reply, said: str
+) -> None:
+    server.replies["GET", TIME] = reply
+    with pytest.raises(BadResponse, match=said):
+        await venue.server_time()
