@@ -59,6 +59,12 @@ class VenueOptions(msgspec.Struct, frozen=True):
     book: str = "demo"
 
 
+class SpeedWish(msgspec.Struct, frozen=True):
+    """Body of ``POST /speed``: venue seconds per second."""
+
+    speed: float
+
+
 def build_source(options: VenueOptions, clock: Clock) -> Source:
     """Return the market that `options` ask for.
 
@@ -175,7 +181,7 @@ class SimulatedVenue:
             return json_reply(self.state())
         if endpoint == "POST /speed":
             self.advance()
-            self.set_speed(msgspec.json.decode(request.body, type=dict[str, float])["speed"])
+            self.set_speed(msgspec.json.decode(request.body, type=SpeedWish).speed)
             return json_reply(self.state())
         if endpoint == "GET /history":
             return json_reply(self.recorder.all())

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -57,3 +59,33 @@ async def exchange(session: VenueSession, venue: SimulatedVenue) -> AsyncIterato
     await client.load_markets()
     yield client
     await client.close()
+
+
+class Door:
+    """A bare HTTP client of the socket, which passes on whatever comes."""
+
+    def __init__(self, path: Path) -> None:
+        self.session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)))
+        # Without this aiohttp sends a GET twice after a reset.
+        self.session._retry_connection = False  # noqa: SLF001
+
+    async def ask(self, host: str, path: str, body: Any = None) -> tuple[int, bytes]:
+        """Return status and body; POST when there is a body to send."""
+        method = "GET" if body is None else "POST"
+        data = None if body is None else msgspec.json.encode(body)
+        url, headers = f"http://simulated{path}", {"X-Orig-Host": host}
+        async with self.session.request(method, url, data=data, headers=headers) as response:
+            return response.status, await response.read()
+
+    async def control(self, path: str, body: Any = None) -> tuple[int, Any]:
+        """Ask the control plane; the answer decoded."""
+        status, answer = await self.ask(CONTROL_HOST, path, body)
+        return status, msgspec.json.decode(answer)
+
+
+@pytest_asyncio.fixture
+async def door(socket: Path) -> AsyncIterator[Door]:
+    """A bare client."""
+    opened = Door(socket)
+    yield opened
+    await opened.session.close()

@@ -11,33 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import ccxt
 import msgspec
 import pytest
-import yarl
 
 from perptui.model.clock import HOUR_MS
 from perptui.model.errors import InputError
 from perptui.simulator.faults import Fault, FaultKind
 from perptui.simulator.server import VenueServer
 from perptui.simulator.venue import SimulatedVenue
-from perptui.venues.transport import VenueSession
+from tests.simulator.conftest import Door
 
 ORDER = "POST /fapi/v1/order"
-TIME = yarl.URL("https://fapi.binance.com/fapi/v1/time")
-
-
-def control(path: str) -> yarl.URL:
-    """Return a URL of the control plane."""
-    return yarl.URL(f"https://control.perptui{path}")
-
-
-async def ask(session: VenueSession, path: str, body: Any = None) -> tuple[int, Any]:
-    """Ask the control plane; POST when there is a body."""
-    if body is None:
-        async with session.get(control(path)) as response:
-            return response.status, msgspec.json.decode(response.content)
-    async with session.post(control(path), data=msgspec.json.encode(body)) as response:
-        return response.status, msgspec.json.decode(response.content)
+BINANCE, TIME = "fapi.binance.com", "/fapi/v1/time"
 
 
 @pytest.mark.asyncio
@@ -47,73 +33,67 @@ async def test_the_socket_is_the_owners_alone(socket: Path) -> None:
 
 
 @pytest.mark.asyncio
-async def test_control_plane(session: VenueSession, venue: SimulatedVenue) -> None:
-    status, state = await ask(session, "/state")
+async def test_control_plane(door: Door, venue: SimulatedVenue) -> None:
+    status, state = await door.control("/state")
     assert (status, state["label"], state["market"]) == (200, "SIMULATED MARKET", "generated")
     assert (state["seed"], state["speed"], state["wire"]) == (5, 1.0, "binanceusdm")
     assert state["start_ms"] == venue.source.start_ms
-    status, state = await ask(session, "/speed", {"speed": 60})
+    status, state = await door.control("/speed", {"speed": 60})
     assert (status, state["speed"]) == (200, 60.0)
-    for body in ({"speed": -1}, {"speed": "fast"}, ["nonsense"]):
-        status, answer = await ask(session, "/speed", body)
+    for body in ({"speed": -1}, {"speed": "fast"}, ["nonsense"], {"slow": 1}):
+        status, answer = await door.control("/speed", body)
         assert status == 400
         assert "error" in answer
-    assert (await ask(session, "/nothing"))[0] == 404
+    assert (await door.control("/nothing"))[0] == 404
 
 
 @pytest.mark.asyncio
-async def test_another_venues_host_is_misdirected(session: VenueSession) -> None:
-    session._hosts = frozenset({"api.bybit.com"})  # noqa: SLF001
-    async with session.get(yarl.URL("https://api.bybit.com/v5/market/time")) as response:
-        assert response.status == 421
+async def test_another_venues_host_is_misdirected(door: Door) -> None:
+    status, _ = await door.ask("api.bybit.com", "/v5/market/time")
+    assert status == 421
 
 
 @pytest.mark.asyncio
 async def test_faults_strike_as_scripted_and_the_truth_is_kept(
-    session: VenueSession, venue: SimulatedVenue
+    door: Door, venue: SimulatedVenue
 ) -> None:
-    script = [
-        Fault("GET /fapi/v1/time", 1, FaultKind.BANNED),
-        Fault("GET /fapi/v1/time", 2, FaultKind.HTML),
-        Fault("GET /fapi/v1/time", 3, FaultKind.RESET_BEFORE_ANSWER),
-        Fault("GET /fapi/v1/time", 4, FaultKind.RESET_MID_BODY),
-        Fault("GET /fapi/v1/time", 5, FaultKind.HANG, seconds=0.01),
-        Fault("GET /fapi/v1/time", 6, FaultKind.DELAY, seconds=0.01),
-    ]
-    assert await ask(session, "/faults", msgspec.to_builtins(script)) == (200, {"faults": 6})
-    async with session.get(TIME) as response:
-        assert response.status == 418
-    async with session.get(TIME) as response:
-        assert response.content.startswith(b"<html>")
-    for error in (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError):
+    kinds = (
+        FaultKind.BANNED,
+        FaultKind.HTML,
+        FaultKind.RESET_BEFORE_ANSWER,
+        FaultKind.RESET_MID_BODY,
+        FaultKind.HANG,
+        FaultKind.DELAY,
+    )
+    script = [Fault(f"GET {TIME}", n, kind, 0.01) for n, kind in enumerate(kinds, start=1)]
+    assert await door.control("/faults", msgspec.to_builtins(script)) == (200, {"faults": 6})
+    assert (await door.ask(BINANCE, TIME))[0] == 418
+    assert (await door.ask(BINANCE, TIME))[1].startswith(b"<html>")
+    for error in (
+        aiohttp.ServerDisconnectedError,
+        aiohttp.ClientPayloadError,
+        aiohttp.ServerDisconnectedError,
+    ):
         with pytest.raises(error):
-            await session.get(TIME).__aenter__()
-    with pytest.raises(aiohttp.ServerDisconnectedError):
-        await session.get(TIME).__aenter__()
-    async with session.get(TIME) as response:
-        assert msgspec.json.decode(response.content)["serverTime"] == venue.exchange.now_ms
-    _, history = await ask(session, "/history")
-    assert [(row["fault"], row["handled"]) for row in history] == [
-        ("banned", False),
-        ("html", True),
-        ("reset_before_answer", True),
-        ("reset_mid_body", True),
-        ("hang", True),
-        ("delay", True),
-    ]
+            await door.ask(BINANCE, TIME)
+    _, answer = await door.ask(BINANCE, TIME)
+    assert msgspec.json.decode(answer) == {"serverTime": venue.exchange.now_ms}
+    _, history = await door.control("/history")
+    assert [row["fault"] for row in history] == [kind.value for kind in kinds]
+    assert [row["handled"] for row in history] == [False] + [True] * 5
     assert all("serverTime" in row["reply"] for row in history[1:])
-    assert (await ask(session, "/faults", [{"endpoint": 1}]))[0] == 400
+    assert (await door.control("/faults", [{"endpoint": 1}]))[0] == 400
 
 
 @pytest.mark.asyncio
 async def test_an_order_accepted_before_the_reset_is_at_the_venue(
-    exchange: Any, venue: SimulatedVenue, session: VenueSession
+    exchange: Any, venue: SimulatedVenue, door: Door
 ) -> None:
     script = [Fault(ORDER, 1, FaultKind.RESET_BEFORE_ANSWER)]
-    await ask(session, "/faults", msgspec.to_builtins(script))
+    await door.control("/faults", msgspec.to_builtins(script))
     terms = {"newClientOrderId": "lost", "timeInForce": "GTC"}
     price = round((await exchange.fetch_ticker("BTC/USDT:USDT"))["last"] * 0.97, 1)
-    with pytest.raises(Exception, match="binanceusdm"):
+    with pytest.raises(ccxt.NetworkError):
         await exchange.create_order("BTC/USDT:USDT", "limit", "buy", 0.01, price, terms)
     assert [order.client_id for order in venue.exchange.orders.values()] == ["lost"]
 
@@ -124,8 +104,9 @@ def test_a_long_socket_path_is_refused(venue: SimulatedVenue) -> None:
 
 
 @pytest.mark.asyncio
-async def test_prices_move_on_their_own(session: VenueSession, venue: SimulatedVenue) -> None:
+async def test_prices_move_on_their_own(socket: Path, venue: SimulatedVenue) -> None:
     before = venue.exchange.now_ms
+    assert await asyncio.to_thread(socket.is_socket)
     await asyncio.sleep(0.25)
     assert venue.exchange.now_ms == before, "the clock of this test stands still"
     venue.clock.anchor(before + HOUR_MS)
