@@ -182,7 +182,7 @@ def limit_rows(terms: Terms, data: Data) -> dict[str, Row]:
     """Return every limit by name, as `perptui.risk.arrays.limit_excess` names and measures it."""
     limit = data.scalars
     coin, account = terms.coin, terms.account
-    coins, accounts = len(coin), terms.structure.accounts
+    coins = len(coin)
     net = cp.sum(terms.w)
     pull = data.move * (account @ terms.w)
     rows: dict[str, Row] = {
@@ -202,8 +202,6 @@ def limit_rows(terms: Terms, data: Data) -> dict[str, Row]:
     if data.cluster is not None:
         ones = np.ones(terms.structure.clusters)
         rows["cluster"] = (data.cluster @ terms.size, limit["cluster_max"] * ones)
-    if accounts == 0:
-        raise OptimizationError("expected at least one margin account, was none; read one first")
     return rows
 
 

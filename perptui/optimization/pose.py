@@ -69,8 +69,7 @@ def program_inputs(
         uncertainty=strategy.uncertainty * forecasts.deviation,
         covariance=forecasts.covariance,
         before=before,
-        linear_cost=forecasts.half_spread
-        + np.array([float(contract.instrument.taker_fee) for contract in contracts]),
+        linear_cost=forecasts.half_spread + _taker_fees(contracts),
         impact=impact_coefficients(forecasts.sigma_day, forecasts.volume, float(equity)),
         lower=lower,
         upper=upper,
@@ -85,6 +84,10 @@ def program_inputs(
         reduce_only=reduce_only,
         notes=(*rules.notes, *frozen.values(), *_drawdown_note(reduce_only)),
     )
+
+
+def _taker_fees(contracts: Sequence[Contract]) -> FloatArray:
+    return np.array([float(contract.instrument.taker_fee) for contract in contracts])
 
 
 def _refuse_mismatch(

@@ -9,14 +9,13 @@ when they are as small as they can be, so each limit holds for the true absolute
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cvxpy as cp
 import numpy as np
 
-from perptui.model.errors import OptimizationError
 from perptui.optimization.constraints import Structure, Terms, hard_rows, limit_rows, relaxed
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.risk.arrays import limit_excess
@@ -97,10 +96,13 @@ class Program:
         )
         limits = [left <= right for left, right in limit_rows(terms, data).values()]
         self._problem = cp.Problem(cp.Maximize(objective), hard_rows(terms, data) + limits)
-        if not self._problem.is_dpp():
-            raise OptimizationError("expected a DPP program, was one cvxpy would compile anew")
 
-    def solve(self, inputs: ProgramInputs) -> Solution:
+    @property
+    def compiles_once(self) -> bool:
+        """Whether the parameters enter as cvxpy needs them, not to compile at each solve."""
+        return bool(self._problem.is_dpp())
+
+    def solve(self, inputs: ProgramInputs, attempts: Sequence[Attempt] = ATTEMPTS) -> Solution:
         """Return the optimum; only the solver's `optimal` with limits that hold is one.
 
         Raises
@@ -110,7 +112,7 @@ class Program:
         """
         self._terms.fill(inputs)
         status = "failed"
-        for attempt in ATTEMPTS:
+        for attempt in attempts:
             self._fill_objective(inputs, attempt.scale)
             status = run(self._problem, attempt)
             if status == "optimal":
@@ -199,10 +201,10 @@ def compiled_relaxation(structure: Structure) -> Relaxation:
     return Relaxation(structure)
 
 
-def solve(inputs: ProgramInputs) -> Solution:
+def solve(inputs: ProgramInputs, attempts: Sequence[Attempt] = ATTEMPTS) -> Solution:
     """Solve the program of `inputs`; what fails numerically is infeasible when phase 1 says so."""
     structure = Structure.of(inputs)
-    solution = compiled(structure).solve(inputs)
+    solution = compiled(structure).solve(inputs, attempts)
     if solution.status == "failed":
         slacks = compiled_relaxation(structure).solve(inputs).values()
         if max((float(slack.max(initial=0.0)) for slack in slacks), default=0.0) > RESIDUAL_MAX:

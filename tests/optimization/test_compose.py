@@ -4,6 +4,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from perptui.model.errors import OptimizationError
 from perptui.model.limit import Limits
 from perptui.model.order import Effect, Side
 from perptui.model.proposal import Proposal, TargetRow
@@ -267,3 +268,9 @@ def test_at_the_drawdown_limit_a_reduction_may_be_sent() -> None:
     assert proposal.exportable
     assert all(order.reduce_only for order in proposal.orders)
     assert any("only reducing" in reason for reason in proposal.reasons)
+
+
+def test_a_collar_that_leaves_no_price_is_refused() -> None:
+    limits = msgspec.structs.replace(LIMITS, collar_bps=10000.0)
+    with pytest.raises(OptimizationError, match="positive limit price"):
+        proposed([-0.05, 0.0, 0.0], limits=limits)

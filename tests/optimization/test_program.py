@@ -13,7 +13,7 @@ from perptui.model.strategy import StrategyParameters
 from perptui.optimization.constraints import Structure
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.pose import program_inputs
-from perptui.optimization.program import compiled, largest_excess, solve
+from perptui.optimization.program import Attempt, compiled, largest_excess, solve
 from perptui.risk.arrays import limit_excess
 from tests.optimization.market import (
     BALANCED,
@@ -262,6 +262,21 @@ def test_shapes_are_compiled_once() -> None:
     inputs = inputs_of([0.02, 0.01], covariance([0.5, 0.6], 0.5))
     other = inputs_of([0.05, -0.01], covariance([0.4, 0.9], 0.1), positions={IDS[0]: "9"})
     assert compiled(Structure.of(inputs)) is compiled(Structure.of(other))
+    assert compiled(Structure.of(inputs)).compiles_once
+
+
+def test_an_answer_short_of_its_tolerance_is_no_answer() -> None:
+    mu, sigma = [0.02, -0.015, 0.03], covariance([0.6, 0.5, 0.7], 0.5)
+    out_of_reach = (Attempt(1e4, tolerance=1e-40),)
+    inputs = inputs_of(mu, sigma, strategy=BALANCED, limits=LIMITS, positions={IDS[0]: "3"})
+    found = solve(inputs, out_of_reach)
+    assert found.status == "failed"
+    assert "CLARABEL ended with" in found.detail
+    assert found.weights.tolist() == inputs.before.tolist()
+    # Where phase 1 needs slack, the reason is the limits and not the numbers.
+    clash = msgspec.structs.replace(LIMITS, turnover_max=0.1, coin_net_max=0.1, gross_max=0.2)
+    inputs = inputs_of(mu, sigma, strategy=BALANCED, limits=clash, positions={IDS[1]: "3"})
+    assert solve(inputs, out_of_reach).status == "infeasible"
 
 
 def test_an_infinite_bound_never_reaches_the_solver() -> None:
