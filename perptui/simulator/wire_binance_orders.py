@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,7 @@ CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 FORGOTTEN_MS = 3 * DAY_MS
 BATCH_MAX = 5
 CANCEL_BATCH_MAX = 10
+T = TypeVar("T", int, str)
 
 
 class OrderEndpoints:
@@ -194,14 +195,14 @@ class OrderEndpoints:
     def cancel_batch(self, params: Params) -> Any:
         """Cancel up to ten orders of a contract; each is answered for itself."""
         symbol = params.symbol(self.listed)
-        ids = _list(params.optional("orderIdList") or params.optional("orderidlist"))
-        names = _list(
-            params.optional("origClientOrderIdList") or params.optional("origclientorderidlist")
-        )
+        ids = _list(params, "orderIdList", int)
+        names = _list(params, "origClientOrderIdList", str)
         if not 1 <= len(ids) + len(names) <= CANCEL_BATCH_MAX:
             raise WireError(-4083, "Invalid number of batch cancel orders.")
         answers = []
-        for order_id, name in [(int(i), None) for i in ids] + [(None, str(n)) for n in names]:
+        wanted: list[tuple[int | None, str | None]] = [(order_id, None) for order_id in ids]
+        wanted += [(None, name) for name in names]
+        for order_id, name in wanted:
             try:
                 answers.append(self.row(self.exchange.cancel(symbol, order_id, name)))
             except Refused as refused:
@@ -296,10 +297,12 @@ def _batch(text: str) -> list[dict[str, Any]]:
         raise invalid("batchOrders") from None
 
 
-def _list(text: str | None) -> list[int | str]:
+def _list(params: Params, name: str, kind: type[T]) -> list[T]:
+    """Return a JSON list; ccxt writes the name in lower case."""
+    text = params.optional(name) or params.optional(name.lower())
     if text is None:
         return []
     try:
-        return msgspec.json.decode(text, type=list[int | str])
+        return msgspec.json.decode(text, type=list[kind])  # type: ignore[valid-type]
     except msgspec.MsgspecError:
-        raise invalid("orderIdList") from None
+        raise invalid(name) from None
