@@ -106,6 +106,7 @@ class Launcher:
         self._line: socket.socket | None = None
         self._desk: subprocess.Popen[bytes] | None = None
         self._owner = False
+        self._left: list[subprocess.Popen[bytes]] = []
 
     @property
     def desk(self) -> str:
@@ -127,6 +128,11 @@ class Launcher:
         """Process id of our simulated venue, None when there is none."""
         process = None if self._venue is None else self._venue.process
         return None if process is None else process.pid
+
+    @property
+    def left_running(self) -> bool:
+        """True while a desk that we left, or its venue, goes on."""
+        return any(process.poll() is None for process in self._left)
 
     def claim(self) -> bool:
         """Return True when the desk is ours to start: nobody else has it and none listens."""
@@ -192,6 +198,8 @@ class Launcher:
     def leave(self) -> None:
         """Forget the desk, which goes on without us."""
         self._owner = False
+        venue = None if self._venue is None else self._venue.process
+        self._left = [process for process in (self._desk, venue) if process is not None]
         self._desk = None
         if self._venue is not None and self._venue.leash is not None:
             self._venue.leash.close()

@@ -210,10 +210,11 @@ def test_a_desk_that_is_left_goes_on_without_its_terminal(demo: Demo) -> None:
     later = demo.attach()
     later.until(lambda view: view.positions.waiting is None)
     assert alive(venue)
+    assert demo.way.left_running
     os.kill(desk, signal.SIGTERM)
     later.until_lost()
     deadline = time.monotonic() + PATIENCE_S
-    while alive(venue) or alive(desk):
+    while demo.way.left_running:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

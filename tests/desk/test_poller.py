@@ -30,6 +30,8 @@ from tests.desk.market import BTC, ETH, NOW_MS, VENUE
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 PATIENCE_S = 60.0
+HELD = tuple(f"{coin}/USDT:USDT" for coin in ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE"))
+"""Contracts of the demonstration's book: one held without a mark would refuse the snapshot."""
 QUICK = msgspec.structs.replace(
     load().settings.polling,
     account_s=0.5,
@@ -80,9 +82,7 @@ async def bench() -> AsyncIterator[Bench]:
     # A clock an hour behind: only the venue's own makes requests signed in time.
     clock = VenueClock(SystemClock(), SystemClock().utc_ms() - HOUR_MS)
     key = Secret("simulated")
-    venue = open_venue(
-        VENUE, clock=clock, socket=path, key=key, secret=key, symbols=("BTC/USDT:USDT", ETH)
-    )
+    venue = open_venue(VENUE, clock=clock, socket=path, key=key, secret=key, symbols=HELD)
     yield Bench(simulated, venue, clock)
     await venue.close()
     server.stop()
