@@ -108,6 +108,21 @@ class Database:
             self._lock = None
 
     @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Run the block's queries; what SQLite says no to is the journal's fault.
+
+        Raises
+        ------
+        JournalError
+            When the file cannot be read.
+        """
+        try:
+            yield self.connection
+        except sqlite3.Error as error:
+            self.fault = _unusable(self.path, error)
+            raise JournalError(self.fault) from None
+
+    @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Run the block inside BEGIN IMMEDIATE; what raises leaves no trace.
 

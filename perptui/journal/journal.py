@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from perptui.journal import queries
 from perptui.journal.chain import append, head, read
@@ -16,6 +19,9 @@ from perptui.journal.verify import Verdict, verify_database
 from perptui.model.clock import Clock
 from perptui.model.errors import JournalError
 from perptui.model.order import LegState, Ticket
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Journal:
@@ -126,26 +132,32 @@ class Journal:
                 for body in bodies
             )
 
+    def _ask(
+        self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kw: P.kwargs
+    ) -> T:
+        with self._database.reading() as connection:
+            return query(connection, *args, **kw)
+
     @property
     def head(self) -> tuple[int, str]:
         """Number and hash of the last event."""
-        return head(self._database.connection)
+        return self._ask(head)
 
     def events(self, since: int) -> list[Event]:
         """Return the events from number `since` on."""
-        return list(read(self._database.connection, since))
+        return self._ask(_read_all, since)
 
     def next_ticket(self) -> str:
         """Return the id of the ticket to be made next."""
-        return queries.next_ticket(self._database.connection)
+        return self._ask(queries.next_ticket)
 
     def tickets(self, count: int) -> list[TicketHead]:
         """Return the last `count` tickets, newest last."""
-        return queries.tickets(self._database.connection, count)
+        return self._ask(queries.tickets, count)
 
     def open_tickets(self, state: str) -> list[TicketHead]:
         """Return the tickets in `state`, oldest first."""
-        return queries.tickets_in(self._database.connection, state)
+        return self._ask(queries.tickets_in, state)
 
     def ticket(self, identifier: str) -> Ticket:
         """Return a ticket as it was proposed.
@@ -155,29 +167,27 @@ class Journal:
         JournalError
             When there is none of that id.
         """
-        row = self._database.connection.execute(
-            "SELECT seq FROM ticket WHERE id = ?", (identifier,)
-        ).fetchone()
-        if row is None:
+        seq = self._ask(queries.ticket_seq, identifier)
+        if seq is None:
             raise JournalError(f"expected a ticket of this journal, was {identifier!r}")
-        body = next(read(self._database.connection, row[0])).record()
+        body = self._ask(_read_all, seq)[0].record()
         if not isinstance(body, TicketProposed):
-            raise JournalError(f"expected a PROPOSED event at {row[0]}; verify the journal")
+            raise JournalError(f"expected a PROPOSED event at {seq}; verify the journal")
         return body.ticket
 
     def legs(self, ticket: str) -> list[LegRow]:
         """Return the legs of a ticket in their order."""
-        return queries.legs(self._database.connection, "ticket = ?", (ticket,))
+        return self._ask(queries.legs, "ticket = ?", (ticket,))
 
     def leg(self, client_id: str) -> LegRow | None:
         """Return the leg of a client id, None when the journal has none."""
-        found = queries.legs(self._database.connection, "client_id = ?", (client_id,))
+        found = self._ask(queries.legs, "client_id = ?", (client_id,))
         return found[0] if found else None
 
     def leg_of_order(self, venue: str, venue_order_id: str) -> LegRow | None:
         """Return the leg whose order has this id at the venue."""
-        found = queries.legs(
-            self._database.connection,
+        found = self._ask(
+            queries.legs,
             "venue = ? AND venue_order_id = ?",
             (venue, venue_order_id),
         )
@@ -185,48 +195,52 @@ class Journal:
 
     def sent_since(self, utc_ms: int) -> list[LegRow]:
         """Return the legs sent at venue time `utc_ms` or later."""
-        return queries.legs(self._database.connection, "sent_ms >= ?", (utc_ms,))
+        return self._ask(queries.legs, "sent_ms >= ?", (utc_ms,))
 
     def legs_short_of_fills(self) -> list[LegRow]:
         """Return the legs reported to be filled further than their fills here add up to."""
-        return queries.legs_short_of_fills(self._database.connection)
+        return self._ask(queries.legs_short_of_fills)
 
     def live_legs(self) -> list[LegRow]:
         """Return the legs that are in no terminal state."""
-        return queries.live_legs(self._database.connection)
+        return self._ask(queries.live_legs)
 
     def unsettled_legs(self, venue: str) -> list[LegRow]:
         """Return the legs sent to `venue` of which something is still to be learned."""
-        return queries.unsettled_legs(self._database.connection, venue)
+        return self._ask(queries.unsettled_legs, venue)
 
     def unknown_legs(self) -> list[LegRow]:
         """Return the legs of which it is not known whether the venue has them."""
         states = (LegState.SENDING.value, LegState.UNKNOWN.value)
-        return queries.legs(self._database.connection, "state IN (?, ?)", states)
+        return self._ask(queries.legs, "state IN (?, ?)", states)
 
     def positions(self) -> dict[str, Decimal]:
         """Return signed positions: baseline, own fills, external changes."""
-        return queries.positions(self._database.connection)
+        return self._ask(queries.positions)
 
     def day_notional_usd(self, trader: str | None = None) -> Decimal:
         """Return what was sent today, by `trader` or by all, USD."""
-        return queries.day_notional_usd(self._database.connection, self._clock.utc_ms(), trader)
+        return self._ask(queries.day_notional_usd, self._clock.utc_ms(), trader)
 
     def fill(self, instrument: str, trade_id: str) -> FillRow | None:
         """Return the fill of a trade, None when it is not here."""
-        return queries.fill(self._database.connection, instrument, trade_id)
+        return self._ask(queries.fill, instrument, trade_id)
 
     def kill_state(self) -> KillRow:
         """Return where the kill switch stands."""
-        return queries.kill_state(self._database.connection)
+        return self._ask(queries.kill_state)
 
     def has_notice(self, key: str) -> bool:
         """Return True when an alarm or external change of that key was journalled."""
-        return queries.has_notice(self._database.connection, key)
+        return self._ask(queries.has_notice, key)
 
     def has_baseline(self, venue: str) -> bool:
         """Return True when the venue's account was seen before."""
-        return queries.has_baseline(self._database.connection, venue)
+        return self._ask(queries.has_baseline, venue)
+
+
+def _read_all(connection: sqlite3.Connection, since: int) -> list[Event]:
+    return list(read(connection, since))
 
 
 def _require_whole(path: Path, verdict: Verdict) -> None:

@@ -138,6 +138,12 @@ def tickets_in(connection: sqlite3.Connection, state: str) -> list[TicketHead]:
     return [TicketHead(*row) for row in rows]
 
 
+def ticket_seq(connection: sqlite3.Connection, identifier: str) -> int | None:
+    """Return the number of the event that proposed a ticket, None when there is no such ticket."""
+    row = connection.execute("SELECT seq FROM ticket WHERE id = ?", (identifier,)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def next_ticket(connection: sqlite3.Connection) -> str:
     """Return the id of the ticket to be made next: T1, T2, ..."""
     (count,) = connection.execute("SELECT count(*) FROM ticket").fetchone()

@@ -25,6 +25,7 @@ from tests.desk.market import FUNDING, INSTRUMENTS, POSITIONS, QUOTES, VENUE, ac
 T = TypeVar("T")
 
 UNKNOWN = Outcome(LegState.UNKNOWN, "504", "no answer")
+LATE_MS = 10_000
 FEE = Decimal("0.0005")
 
 
@@ -40,8 +41,8 @@ class LedgerVenue:
 
     Words of `script`: fill; half (half fills, the rest expires); expire (nothing fills); rest
     (stays open); ack (fills, the answer says only that it was taken); blind (fills, the answer is
-    lost); lost (never arrives, nor does an answer); reject; not_sent; hang (fills, and the answer
-    never comes).
+    lost); late (fills ten seconds from now, the answer is lost); lost (never arrives, nor does an
+    answer); reject; not_sent; hang (fills, and the answer never comes).
     """
 
     def __init__(self, clock: Clock, script: Sequence[str] = ()) -> None:
@@ -54,6 +55,7 @@ class LedgerVenue:
         self.trades: list[Fill] = []
         self.positions = {held.id: held.contracts for held in POSITIONS}
         self.down: set[str] = set()
+        self.pending: list[tuple[int, OrderIntent, str]] = []
         self.hanging = asyncio.Event()
         self.one_way = True
         self.before: Callable[[str], None] = lambda _: None
@@ -73,12 +75,21 @@ class LedgerVenue:
     async def close(self) -> None:
         return None
 
+    def _arrive(self) -> None:
+        """Let the orders arrive that were long on their way."""
+        now_ms = self._clock.utc_ms()
+        due = [entry for entry in self.pending if entry[0] <= now_ms]
+        self.pending = [entry for entry in self.pending if entry[0] > now_ms]
+        for _, intent, client_id in due:
+            self.accept(intent, client_id, "fill")
+
     def _reading(self, value: T, call: str) -> Reading[T]:
         if call in self.down:
             raise VenueUnavailable(f"expected an answer to {call}, was none; wait")
         return Reading(value, self._clock.utc_ms(), self._clock.monotonic(), call)
 
     async def server_time(self) -> Reading[int]:
+        self._arrive()
         return self._reading(self._clock.utc_ms(), "server_time")
 
     async def instruments(self) -> Reading[tuple[Instrument, ...]]:
@@ -146,7 +157,9 @@ class LedgerVenue:
             return Outcome(LegState.REJECTED, "-2019", "margin is insufficient")
         if word == "not_sent":
             return Outcome(LegState.NOT_SENT, "429", "too many requests")
-        if word == "lost":
+        if word == "late":
+            self.pending.append((self._clock.utc_ms() + LATE_MS, intent, client_id))
+        if word in {"lost", "late"}:
             return UNKNOWN
         report = self.accept(intent, client_id, word)
         await self.after(client_id)
