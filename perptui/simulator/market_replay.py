@@ -45,6 +45,8 @@ class ReplayMarket:
     kind = "history"
 
     def __init__(self, directory: Path, symbols: tuple[str, ...], start_ms: int | None) -> None:
+        # Arrow's own pool would keep what it read with for good, some 50 MB.
+        pa.set_memory_pool(pa.system_memory_pool())
         self.seed: int | None = 0
         found = [s for s in symbols if (directory / f"{s}-1h.parquet").is_file()]
         if not found:
@@ -77,7 +79,7 @@ class ReplayMarket:
 
 def _columns(path: Path) -> dict[str, Any]:
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise HistoryError(
             f"expected a Parquet file in {path.name}, was {error}; replace it"
