@@ -157,7 +157,11 @@ class MarketEndpoints:
     def klines(self, params: Params) -> Any:
         """Answer bars of traded prices."""
         symbol = params.symbol(self.listed)
-        return [self._kline(symbol, bar, interval) for bar, interval in self._bars(params, symbol)]
+        rules = self.exchange.rules[symbol]
+        digits, sizes = rules.price_decimals, rules.quantity_decimals
+        return [
+            _kline(bar, interval, digits, sizes) for bar, interval in self._bars(params, symbol)
+        ]
 
     def mark_klines(self, params: Params) -> Any:
         """Answer bars of the mark."""
@@ -249,24 +253,6 @@ class MarketEndpoints:
         bars = candles(self.exchange.market, symbol, interval, now, start, end, limit)
         return [(bar, interval) for bar in bars]
 
-    def _kline(self, symbol: str, bar: Candle, interval: int) -> list[Any]:
-        rules = self.exchange.rules[symbol]
-        digits, sizes = rules.price_decimals, rules.quantity_decimals
-        return [
-            bar.ts_ms,
-            fixed(bar.open, digits),
-            fixed(bar.high, digits),
-            fixed(bar.low, digits),
-            fixed(bar.close, digits),
-            fixed(bar.volume, sizes),
-            bar.ts_ms + interval - 1,
-            fixed(bar.turnover, 5),
-            int(bar.turnover / 5000),
-            fixed(bar.volume / 2, sizes),
-            fixed(bar.turnover / 2, 5),
-            "0",
-        ]
-
     def _shifted(self, symbol: str, bar: Candle, interval: int, price: Any) -> list[Any]:
         end = min(bar.ts_ms + interval, self.exchange.now_ms)
         opened, close = price(symbol, bar.ts_ms), price(symbol, end)
@@ -275,6 +261,24 @@ class MarketEndpoints:
         low = float(np.min([bar.low + opened - bar.open, *ends]))
         row: list[Any] = [bar.ts_ms, *(fixed(p, 8) for p in (opened, high, low, close))]
         return [*row, "0", bar.ts_ms + interval - 1, "0", 0, "0", "0", "0"]
+
+
+def _kline(bar: Candle, interval: int, digits: int, sizes: int) -> list[Any]:
+    half, turnover = f"{bar.volume / 2:.{sizes}f}", bar.turnover
+    return [
+        bar.ts_ms,
+        f"{bar.open:.{digits}f}",
+        f"{bar.high:.{digits}f}",
+        f"{bar.low:.{digits}f}",
+        f"{bar.close:.{digits}f}",
+        f"{bar.volume:.{sizes}f}",
+        bar.ts_ms + interval - 1,
+        f"{turnover:.5f}",
+        int(turnover / 5000),
+        half,
+        f"{turnover / 2:.5f}",
+        "0",
+    ]
 
 
 def _rate_limit(kind: str, interval: str, number: int, limit: int) -> dict[str, Any]:
