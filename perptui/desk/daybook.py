@@ -62,16 +62,15 @@ class Daybook(Record, frozen=True):
         return Daybook(since_ms, self.latest.equity_usd, account, kept)
 
     def with_flows(self, flows: Iterable[CashFlow]) -> Daybook:
-        """Return the book with these flows added; one already known by its id counts once."""
-        known = {(flow.kind, flow.id) for flow in self.flows}
-        new = [
-            flow
-            for flow in flows
-            if flow.ts_ms > self.since_ms and (flow.kind, flow.id) not in known
-        ]
+        """Return the book with these flows added; one already known counts once.
+
+        The venue's `reference` tells two entries of one contract and instant apart.
+        """
+        recent = {flow for flow in flows if flow.ts_ms > self.since_ms}
+        new = recent.difference(self.flows)
         if not new:
             return self
-        merged = sorted((*self.flows, *new), key=lambda flow: (flow.ts_ms, flow.id))
+        merged = sorted((*self.flows, *new), key=lambda flow: (flow.ts_ms, flow.id, flow.reference))
         return Daybook(self.since_ms, self.opening_usd, self.latest, tuple(merged))
 
     def booked(self, kind: str) -> Decimal:

@@ -62,8 +62,8 @@ def funding_today(picture: Picture) -> dict[str, Decimal]:
     totals: dict[str, Decimal] = {}
     for venue in picture.venues:
         for flow in venue.day.flows if venue.day is not None else ():
-            if flow.kind == "funding" and flow.reference:
-                totals[flow.reference] = totals.get(flow.reference, ZERO) + flow.amount_usd
+            if flow.kind == "funding" and flow.id:
+                totals[flow.id] = totals.get(flow.id, ZERO) + flow.amount_usd
     return totals
 
 

@@ -85,9 +85,9 @@ def limits() -> Limits:
     return load().settings.limits
 
 
-def flow(kind: str, amount: str, ts_ms: int, number: int = 1, reference: str = "") -> CashFlow:
-    """Return something the venue booked."""
-    return CashFlow(f"{kind}{number}", ts_ms, kind, Decimal(amount), reference)
+def flow(kind: str, amount: str, ts_ms: int, number: int = 1, identifier: str = BTC) -> CashFlow:
+    """Return something the venue booked for a contract; `number` tells entries apart."""
+    return CashFlow(identifier, ts_ms, kind, Decimal(amount), f"{kind}:{number}")
 
 
 def hours(count: float) -> int:

@@ -53,6 +53,13 @@ def test_a_flow_counts_once_and_not_before_its_reading() -> None:
     assert book.with_account(account(NOW_MS + 2000)).booked("fee") == Decimal(-3)
 
 
+def test_every_fill_of_a_contract_has_a_fee_of_its_own() -> None:
+    stamp = NOW_MS + 2000
+    book = Daybook.opened(account()).with_flows([flow("fee", "-3", stamp, number=1)])
+    book = book.with_flows([flow("fee", "-3", stamp, number=1), flow("fee", "-3", stamp, number=2)])
+    assert book.with_account(account(stamp)).booked("fee") == Decimal(-6)
+
+
 def test_what_was_booked_before_the_start_is_left_out() -> None:
     book = Daybook.opened(account()).with_flows([flow("fee", "-3", NOW_MS)])
     assert book.flows == ()

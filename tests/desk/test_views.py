@@ -173,7 +173,7 @@ def test_the_status_sums_the_day_exactly() -> None:
     desk.state.observe(VENUE, "account", reading(later, desk.clock.monotonic()))
     desk.state.add_flows(
         VENUE,
-        [flow("funding", "-7.8", NOW_MS + 1000, reference=BTC), flow("fee", "-2.5", NOW_MS + 2000)],
+        [flow("funding", "-7.8", NOW_MS + 1000), flow("fee", "-2.5", NOW_MS + 2000)],
     )
     shown = desk.panels()
     status = shown.status
