@@ -128,11 +128,18 @@ FOOTER = (
 )
 
 
+ROOMY = 110
+SPARED = frozenset({"maximise", "export"})
+"""Left out of the footer of a narrower terminal, so that leaving it is not."""
+
+
 def footer(keymap: Mapping[str, str], width: int) -> tuple[tuple[str, str], ...]:
     """Return the footer's spans within `width` cells: first key of each binding and its word."""
     spans: list[tuple[str, str]] = [(" ", "dim")]
     used = 1
     for binding_id, word in FOOTER:
+        if width < ROOMY and binding_id in SPARED:
+            continue
         key = keys_of(binding_id, keymap).split()[0]
         if used + len(key) + len(word) + 3 > width:
             break

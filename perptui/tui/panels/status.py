@@ -15,7 +15,7 @@ from perptui.tui.keymap import footer
 from perptui.tui.panels.base import gain_role
 from perptui.tui.panels.limits import limit_name
 from perptui.tui.panels.regime import regime_role
-from perptui.tui.picture import Line, Picture, Span, beside, width_of
+from perptui.tui.picture import Line, Picture, Span, beside, crop, width_of
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
@@ -46,13 +46,16 @@ class Piece(NamedTuple):
 
 
 def packed(pieces: Sequence[Piece], width: int) -> Line:
-    """Return the pieces in order, two spaces apart, less those of highest rank that do not fit."""
+    """Return the pieces in order, two spaces apart, less those of highest rank that do not fit.
+
+    The last one stays whatever its length: what matters most is cut rather than left out.
+    """
     kept = [piece for piece in pieces if piece.spans]
 
     def needed() -> int:
         return sum(width_of(piece.spans) + 2 for piece in kept) - 1
 
-    while kept and needed() > width:
+    while len(kept) > 1 and needed() > width:
         kept.remove(max(kept, key=lambda piece: piece.rank))
     spans: list[Span] = [(" ", "text")]
     for index, piece in enumerate(kept):
@@ -235,7 +238,8 @@ class StatusLines(Picture):
             words = f"{status.working_orders} working order{_s(status.working_orders)}"
             found.append(((words, "accent"),))
         if status.sends_locked and status.kill_state == "ACTIVE":
-            found.append(((f"sends locked: {status.sends_locked}", "warn"),))
+            reason = crop(status.sends_locked, max(self.size.width - 34, 20))
+            found.append(((f"sends locked: {reason}", "warn"),))
         return found
 
     def outlook(self) -> list[Line]:

@@ -1,0 +1,218 @@
+"""What the panels say when something is missing, wrong, or out of the ordinary."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from perptui.protocol.views import (
+    DeskView,
+    EventLine,
+    FundingView,
+    JournalView,
+    LimitRow,
+    LimitsView,
+    PositionsView,
+    RebalanceView,
+    RegimeView,
+)
+from perptui.tui.panels.base import wrapped
+from perptui.tui.panels.limits import limit_name, state_words
+from tests.tui import book
+from tests.tui.test_snapshots import drawn
+
+WIDE = (120, 40)
+SMALL = (80, 24)
+
+
+def text(view: DeskView, size: tuple[int, int] = WIDE, *keys: str) -> str:
+    return "\n".join(drawn(view, size, *keys))
+
+
+def changed(view: Any, **changes: Any) -> Any:
+    return msgspec.structs.replace(view, **changes)
+
+
+def test_a_flat_book_says_so() -> None:
+    flat = PositionsView(waiting=None, observed_mono=book.NOW_MONO)
+    assert "flat: no open position" in text(book.desk(positions=flat))
+
+
+def test_every_panel_waits_in_its_own_words() -> None:
+    view = book.desk(
+        positions=PositionsView(),
+        funding=FundingView(),
+        regime=RegimeView(),
+        rebalance=RebalanceView(),
+        limits=LimitsView(),
+    )
+    shown = text(view)
+    for panel in (PositionsView(), FundingView(), RegimeView(), RebalanceView()):
+        assert panel.waiting
+        assert panel.waiting in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"mode": "LIVE"}, " LIVE main "),
+        ({"mode": "VIEW"}, " VIEW main "),
+        ({"kill_state": "HALTED", "sends_locked": "killed"}, " HALTED "),
+        ({"unknown_legs": 2}, "2 UNKNOWN legs"),
+        ({"working_orders": 1}, "1 working order "),
+        ({"sends_locked": "reconcile is not clean"}, "sends locked: reconcile is not clean"),
+        ({"liquidation_down": None, "liquidation_up": None}, "binance liq none"),
+        ({"liquidation_up": 12212.7}, "−44/>+999%"),
+        ({"equity_usd": None}, "NAV ·"),
+        ({"drawdown": None}, "dd ·"),
+        ({"market": "REPLAY ×60"}, "REPLAY ×60"),
+        ({"proposal": "", "breaches": ()}, "STRESS .86 ×0.50 since 12:03  funding"),
+        ({"breaches": ("gross", "net_max", "drawdown")}, "gross and net ≤ +1 BREACH"),
+        ({"carry_usd_day_after": None}, "STRESS"),
+    ],
+)
+def test_the_status_lines_say_it_in_words(changes: dict[str, Any], words: str) -> None:
+    assert words in text(book.desk(status=book.status(**changes)))
+
+
+def test_pieces_stand_whole_or_not_at_all() -> None:
+    status = book.status(
+        equity_usd=Decimal("123456789"), today_usd=Decimal(-9876543), sends_locked="x" * 70
+    )
+    lines = drawn(book.desk(status=status), SMALL)
+    assert "…" not in "".join(lines[:2])
+    assert any("sends locked: " + "x" * 45 + "…" in line for line in lines)
+    assert "gross and CVaR" not in "\n".join(lines)
+
+
+def test_a_long_event_is_cut_and_said_to_be() -> None:
+    event = EventLine(book.BAR_MS, "alarm", "late fill " * 20)
+    line = drawn(book.desk(status=book.status(news=(event,))), SMALL)[22]
+    assert line.startswith(" 12:00 late fill")
+    assert line.rstrip().endswith("…")
+
+
+def test_the_regime_panel_keeps_its_first_lines_where_the_height_is_short() -> None:
+    reasons = tuple(f"reason {index} in words" for index in range(12))
+    shown = text(book.desk(regime=changed(book.regime(), evidence=reasons)))
+    assert "forecast 57.9 % a year" in shown
+    assert "exposure ×0.50" in shown
+    assert "reason 11" not in shown
+
+
+def test_unknown_estimates_are_dots() -> None:
+    regime = changed(
+        book.regime(),
+        forecast_volatility=None,
+        realised_7d=None,
+        ratio_7d=None,
+        exposure=None,
+        track_ms=(),
+        track_forecast=(),
+        track_realised=(),
+        models=(),
+        bar_ms=None,
+    )
+    shown = text(book.desk(regime=regime), WIDE, "4")
+    assert "forecast · % a year" in shown
+    assert "ratio ·" in shown
+    assert "exposure ·" in shown
+    assert "no track of forecasts yet" in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"state": "failed", "reasons": ("the limits contradict each other",)}, "· FAILED"),
+        ({"reasons": ("gross 3.1x over 3.0x",)}, "! gross 3.1x over 3.0x"),
+        ({"state": "solving"}, "solving"),
+        ({"expires_mono": book.NOW_MONO - 1}, "too old to confirm: r solves"),
+        ({"rows": ()}, "no trade: nothing to rebalance"),
+        ({"what_if": True, "edits": 2}, "What if · 2 edits"),
+        ({"comparisons": ()}, "turnover 51%"),
+        ({"exposure": None, "solve_ms": None, "status": ""}, "tactical"),
+    ],
+)
+def test_the_rebalance_panel_says_its_state(changes: dict[str, Any], words: str) -> None:
+    view = book.desk(rebalance=changed(book.rebalance(), **changes))
+    assert words in text(view, SMALL, "5")
+
+
+def test_the_cards_hold_everything_known() -> None:
+    for digit, words in (
+        ("2", "liquidation price"),
+        ("3", "(+: long pays short)"),
+        ("5", "rounded to lots"),
+        ("6", "$ a day for one more percentage point"),
+        ("8", "normal to stress, exposure 0.92 to 0.50"),
+    ):
+        assert words in text(book.desk(), SMALL, digit, "enter")
+    assert "Vol & regime" in text(book.desk(), SMALL, "4", "enter", "y", "slash", "j", "G", "s")
+
+
+def test_an_empty_journal_and_a_broken_chain() -> None:
+    empty = JournalView(verified="chain broken at 17", path="journal.db")
+    shown = text(book.desk(journal=empty), SMALL, "8")
+    assert "no ticket yet" in shown
+    assert "no event yet" in shown
+    assert "chain broken at 17" in shown
+    assert "/leg 3 of 5" in text(book.desk(), SMALL, "8", "slash", *"leg", "enter")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("margin_ratio:binanceusdm", "margin binance"),
+        ("liquidation:bybit", "liq bybit"),
+        ("coin_net:BTC", "coin net BTC"),
+        ("gross", "gross"),
+        ("margin_stress:binanceusdm", "margin stress binance"),
+    ],
+)
+def test_limits_have_names_a_trader_reads(name: str, shown: str) -> None:
+    assert limit_name(name) == shown
+
+
+def test_a_limit_that_stays_as_it_is_has_one_word() -> None:
+    row = LimitRow("gross", "x", 2.0, 1.0, "ok", 1.5, "ok")
+    assert state_words(row) == "ok"
+    assert state_words(changed(row, state_after="BINDS")) == "ok→BINDS"
+    many = LimitsView(
+        rows=tuple(changed(row, name=f"coin_net:C{index}") for index in range(40)), waiting=None
+    )
+    assert "more: G or z" in text(book.desk(limits=many))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kill_state": "HALTED"}, "HALTED"),
+        ({"unknown_legs": 3}, "3 UNKNOWN"),
+    ],
+)
+def test_even_a_tiny_terminal_says_what_must_not_be_missed(
+    changes: dict[str, Any], words: str
+) -> None:
+    shown = text(book.desk(status=book.status(**changes)), (40, 10))
+    assert words in shown
+    assert "need 80x24, have 40x10" in shown
+
+
+def test_words_are_wrapped_under_their_lead_and_kept_together() -> None:
+    lines = wrapped("one two\N{NO-BREAK SPACE}three four", 15, " why: ")
+    assert ["".join(part for part, _ in line) for line in lines] == [
+        " why: one",
+        "      two three",
+        "      four",
+    ]
+
+
+def test_help_scrolls_and_any_other_key_leaves_it() -> None:
+    first = text(book.desk(), SMALL, "question_mark")
+    last = text(book.desk(), SMALL, "question_mark", "G")
+    assert "Moving" in first
+    assert "Nothing is sent without a ticket" in last
+    assert "NAV" in text(book.desk(), SMALL, "question_mark", "space", "j", "k", "g", "x")
