@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from perptui.client.launch import Launcher, Market, place_of
+from perptui.desk.lifecycle import PEAK
 from perptui.model.clock import Clock, iso, parse_iso
 from perptui.model.errors import InputError
 from perptui.settings import paths
@@ -89,4 +90,5 @@ def put_aside(clock: Clock) -> None:
             if old.exists():
                 old.rename(f"{kept}{part}")
     shutil.rmtree(state / "history", ignore_errors=True)
-    (state / "KILL").unlink(missing_ok=True)
+    for left in ("KILL", PEAK):
+        (state / left).unlink(missing_ok=True)

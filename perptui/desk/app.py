@@ -19,9 +19,10 @@ from typing import Any
 
 from perptui.desk.backfill import Backfill
 from perptui.desk.intents import Intents
-from perptui.desk.lifecycle import LEFT, DeskPaths, SimulatedVenue, forget_history, listens
+from perptui.desk.lifecycle import LEFT, DeskPaths, SimulatedVenue, forget_market, listens
 from perptui.desk.pace import Pace
 from perptui.desk.painter import Painter, told_by
+from perptui.desk.peak import PeakFile
 from perptui.desk.poller import VenuePoller
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Peer, Server
@@ -41,7 +42,6 @@ from perptui.protocol.views import JournalView, TicketView
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue
 
-PROPOSAL_MAX_AGE_S = 60.0
 LOOK_S = 0.02
 PACE_S = 0.25
 END_S = 10.0
@@ -84,7 +84,10 @@ class DeskApp:
         self._server: Server | None = None
         self._pollers: list[VenuePoller] = []
         self._observed = asyncio.Event()
-        self._state = DeskState(self._wanted(), settings.polling, self._clock, self._changed)
+        self._peak = PeakFile(paths.peak)
+        self._state = DeskState(
+            self._wanted(), settings.polling, self._clock, self._changed, self._peak.read()
+        )
         self._worker = QuantWorker(paths.history, paths.quant_log, base, changed=self._hurry)
         self._proposer = Proposer(
             self._worker,
@@ -93,11 +96,12 @@ class DeskApp:
             settings.desk.strategy,
             base,
             self._snapshot,
-            PROPOSAL_MAX_AGE_S,
+            settings.confirmation.proposal_s,
             proposes=settings.desk.mode != "view",
             changed=self._hurry,
         )
         self._sight = Sight(self._state, self._proposer, base, settings.digest)
+        self._regime = ""
         self._intents = Intents(self._proposer, self._sight, self._leave)
 
     async def run(self) -> int:
@@ -192,8 +196,11 @@ class DeskApp:
         while True:
             await asyncio.sleep(PACE_S)
             await self._intents.settle_pace()
-            before, phase = phase, trading.ticket_view.phase
+            self._peak.keep(self._state.picture.peak_usd)
+            ticket = trading.ticket_view
+            before, phase = phase, ticket.phase
             if (before, phase) == ("sending", "done"):
+                self._state.tell("info", f"ticket {ticket.id}: {ticket.reason}")
                 await self._propose_after_fills()
 
     async def _propose_after_fills(self) -> None:
@@ -247,6 +254,16 @@ class DeskApp:
             await self._proposer.renew()
         except WorkerError as error:
             _log.warning("estimating: %s", error)
+        self._tell_regime()
+
+    def _tell_regime(self) -> None:
+        """Make a change of regime news."""
+        estimates = self._proposer.picture.estimates
+        if estimates is None:
+            return
+        before, self._regime = self._regime, estimates.regime.label
+        if before and before != self._regime:
+            self._state.tell("warn", f"regime {before} → {self._regime}")
 
     async def _simulated_socket(self, stack: AsyncExitStack) -> Path | None:
         """Return the simulated venue's socket; where config names none, a child's of our own."""
@@ -255,7 +272,7 @@ class DeskApp:
             return None
         if simulated[0].socket:
             return await self._listening(Path(simulated[0].socket), None)
-        forget_history(self._paths.history)
+        forget_market(self._paths)
         child = SimulatedVenue(self._paths.simulator_socket, self._paths.simulator_log)
         child.spawn(self._settings.simulator)
         stack.callback(child.end)

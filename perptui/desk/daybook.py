@@ -73,6 +73,12 @@ class Daybook(Record, frozen=True):
         merged = sorted((*self.flows, *new), key=lambda flow: (flow.ts_ms, flow.id, flow.reference))
         return Daybook(self.since_ms, self.opening_usd, self.latest, tuple(merged))
 
+    @property
+    def funding_total(self) -> Decimal:
+        """Funding of the day as booked, also what came after the latest account reading."""
+        amounts = (flow.amount_usd for flow in self.flows if flow.kind == "funding")
+        return sum(amounts, ZERO)
+
     def booked(self, kind: str) -> Decimal:
         """Return the sum of one kind of flow up to the latest reading, as booked."""
         amounts = (

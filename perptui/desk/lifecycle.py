@@ -19,12 +19,14 @@ from perptui.settings.schema import Settings, SimulatorSettings
 
 LEFT = b"left"
 """What a private desk writes to its terminal's line when it is asked to go on without it."""
+PEAK = "peak"
+"""File of the highest equity, in the state directory."""
 PATIENCE_S = 3.0
 """How long a child may take to end by itself after EOF."""
 
 
 class DeskPaths(msgspec.Struct, frozen=True):
-    """Files of one desk. `history` is the quant process's own; `exports` is the base folder."""
+    """Files of one desk. `history` is the quant process's own."""
 
     socket: Path
     lock: Path
@@ -35,8 +37,7 @@ class DeskPaths(msgspec.Struct, frozen=True):
     quant_log: Path
     simulator_log: Path
     simulator_socket: Path
-    exports: Path
-    kill_file: Path
+    peak: Path
 
 
 def desk_paths(settings: Settings) -> DeskPaths:
@@ -63,8 +64,7 @@ def desk_paths(settings: Settings) -> DeskPaths:
         quant_log=paths.log_file(name, "quant"),
         simulator_log=paths.log_file(name, "simulator"),
         simulator_socket=paths.socket_file(name, name="venue"),
-        exports=paths.export_dir(settings.desk.export_dir),
-        kill_file=state / "kill",
+        peak=state / PEAK,
     )
 
 
@@ -110,10 +110,11 @@ def refuse_second(path: Path, desk: str) -> Lock:
     return lock
 
 
-def forget_history(history: Path) -> None:
-    """Remove the history of a simulated market, which a new market does not continue."""
-    shutil.rmtree(history, ignore_errors=True)
-    paths.private_directory(history)
+def forget_market(files: DeskPaths) -> None:
+    """Remove what an earlier simulated market left, which a new market does not continue."""
+    shutil.rmtree(files.history, ignore_errors=True)
+    paths.private_directory(files.history)
+    files.peak.unlink(missing_ok=True)
 
 
 def listens(path: Path) -> bool:

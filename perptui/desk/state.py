@@ -196,8 +196,13 @@ class DeskState:
     def add_flows(self, venue: str, flows: Iterable[CashFlow]) -> None:
         """Take what the venue booked."""
         old = self._venue(venue)
-        if old.day is not None:
-            self._replace_venue(msgspec.structs.replace(old, day=old.day.with_flows(flows)))
+        if old.day is None:
+            return
+        new = old.day.with_flows(flows)
+        booked = new.funding_total - old.day.funding_total
+        self._replace_venue(msgspec.structs.replace(old, day=new))
+        if booked:
+            self.tell("info", f"funding {booked:+.2f} booked at {venue}")
 
     def fail(self, venue: str, call: str, text: str) -> None:
         """Say that `call` failed; its old reading stays and grows stale."""

@@ -23,6 +23,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "polling.tiers_s": (60, 7 * DAY_S),
     "polling.*": (0.2, 3600),
     "confirmation.expiry_s": (5, 300),
+    "confirmation.proposal_s": (5, 3600),
     "strategy.*.horizon_days": (1, 30),
     "strategy.*.risk_aversion": (1e-3, 1000),
     "strategy.*.cost_aversion": (0, 100),

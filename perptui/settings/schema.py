@@ -123,9 +123,10 @@ class PollingSettings(Record, frozen=True):
 
 
 class ConfirmationSettings(Record, frozen=True):
-    """How long a confirmation stands, monotonic seconds."""
+    """How long a confirmation stands, and a proposal that may still become one, seconds."""
 
     expiry_s: float
+    proposal_s: float = 60.0
 
 
 class Appearance(Record, frozen=True):

@@ -142,6 +142,14 @@ def test_flows_before_the_first_reading_are_nothing_to_count_from() -> None:
     assert state.picture.venues[0].day is None
 
 
+def test_booked_funding_is_news_once() -> None:
+    state = filled(ManualClock(NOW_MS))
+    flows = [flow("funding", "-7.8", NOW_MS + 1), flow("funding", "3.2", NOW_MS + 1, number=2)]
+    state.add_flows(VENUE, flows)
+    state.add_flows(VENUE, flows)
+    assert [line.text for line in state.picture.news] == [f"funding -4.60 booked at {VENUE}"]
+
+
 def test_each_call_has_the_interval_of_the_settings() -> None:
     assert interval_s(POLLING, "account") == 3.0
     assert interval_s(POLLING, "quotes") == 2.0
