@@ -21,7 +21,8 @@ from perptui.model.errors import ConfigError
 from perptui.protocol.intents import Intent, Quit
 from perptui.protocol.views import DeskView
 from perptui.tui import theme as themes
-from perptui.tui.keymap import KEYS, unknown_ids
+from perptui.tui.commands import commands
+from perptui.tui.keymap import unknown_ids
 from perptui.tui.screens.desk import DeskScreen
 from perptui.tui.showing import Showing
 from perptui.tui.whatif import EditQueue
@@ -328,18 +329,8 @@ class DeskApp(App[int]):
         self.tick()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Yield the palette's commands: every key but those that move, confirm, cancel or kill."""
-        hidden = {"confirm", "kill", "cancel_working", "palette", "command"}
-        for key in KEYS:
-            if key.group == "move" or key.id in hidden:
-                continue
-            yield SystemCommand(key.words, f"key {key.keys}", self._runner(key.action or key.id))
-
-    def _runner(self, action: str) -> Callable[[], Any]:
-        async def run() -> None:
-            await self.run_action(action, self.desk_screen)
-
-        return run
+        """Yield the palette's commands."""
+        return commands(self.desk_screen)
 
     # ---------------------------------------------------------------- the end
 

@@ -17,7 +17,8 @@ from perptui.protocol.intents import (
     Kill,
     RejectTicket,
 )
-from perptui.tui.screens.confirm import ConfirmScreen, Token
+from perptui.tui.screens.confirm import ConfirmScreen
+from perptui.tui.screens.ticket import Token
 from tests.tui import book
 from tests.tui.sitting import Session, session
 

@@ -6,9 +6,6 @@ or mouse can confirm. The field opens after the first second and after the last 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from textual.app import ComposeResult
 from textual.events import Key, Paste
 from textual.screen import Screen
@@ -21,34 +18,11 @@ from perptui.protocol.intents import (
     Kill,
     RejectTicket,
 )
-from perptui.protocol.views import LegProgress, TicketView
-from perptui.tui import format as figures
-from perptui.tui.arrange import columns_of
-from perptui.tui.panels.base import wrapped
-from perptui.tui.panels.status import MODE_ROLES
-from perptui.tui.picture import Line, Picture, beside, fit, left, right
-from perptui.tui.screens.small import too_small_lines
-from perptui.tui.showing import Showing
-from perptui.tui.theme import Palette
+from perptui.tui.owner import Owner
+from perptui.tui.screens.ticket import TYPED, TicketPicture
 
-if TYPE_CHECKING:
-    from perptui.tui.app import DeskApp
-
-TYPED = 4
-TICKET_COLUMNS = 80
 HEX = frozenset("0123456789abcdef")
 KILL_WINDOW_S = 2.0
-LEG_ROLES = {
-    "FILLED": "gain",
-    "PARTIAL": "accent",
-    "OPEN": "accent",
-    "UNKNOWN": "alarm",
-    "REJECTED": "loss",
-    "NOT_SENT": "warn",
-    "CANCELED": "warn",
-    "EXPIRED": "warn",
-    "NEVER_ACCEPTED": "warn",
-}
 MOVES = {
     "j": 1,
     "down": 1,
@@ -64,221 +38,13 @@ MOVES = {
 }
 
 
-class Token:
-    """What has been typed of the token, and the gaps between the keys in milliseconds."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self._times: list[float] = []
-
-    def type(self, character: str, at_s: float) -> None:
-        """Take a character typed at `at_s`, once the field holds fewer than four."""
-        if len(self.text) < TYPED:
-            self.text += character
-            self._times.append(at_s)
-
-    def erase(self) -> None:
-        """Take the last character back."""
-        self.text = self.text[:-1]
-        self._times = self._times[:-1]
-
-    def clear(self) -> None:
-        """Take everything back."""
-        self.text, self._times = "", []
-
-    @property
-    def gaps_ms(self) -> tuple[float, ...]:
-        """Time between the typed keys."""
-        return tuple(
-            (after - before) * 1000
-            for before, after in zip(self._times, self._times[1:], strict=False)
-        )
-
-
-class TicketPicture(Picture):
-    """The ticket's text, or how its legs stand, between a head and a foot."""
-
-    def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
-        super().__init__(palette, ascii_only=False, name="ticket")
-        self.showing = showing
-        self.token = Token()
-        self.top = 0
-        self.seen_end = False
-        self.message = ""
-        self._seen_at = ("", 0, 0)
-
-    @property
-    def ticket(self) -> TicketView:
-        """The ticket, always the newest."""
-        return self.showing.live.ticket
-
-    def field_is_open(self) -> bool:
-        """Return whether the token may be typed now."""
-        ticket, now = self.ticket, self.showing.now()
-        return (
-            ticket.phase == "confirm"
-            and self.seen_end
-            and not self.showing.lost
-            and ticket.opens_mono <= now < ticket.expires_mono
-            and columns_of(*self.size) > 0
-        )
-
-    def scroll_by(self, by: int) -> None:
-        """Move the text by `by` lines, held at the ends."""
-        room = max(self.size.height - 5, 1)
-        self.top = min(max(self.top + by, 0), max(len(self.ticket.text) - room, 0))
-
-    # ---------------------------------------------------------------- drawing
-
-    def draw(self, width: int, height: int) -> list[Line]:
-        """Return the screen."""
-        if columns_of(width, height) == 0:
-            self.token.clear()
-            return too_small_lines(width, height, self.showing)
-        ticket = self.ticket
-        if (ticket.id, width, height) != self._seen_at:
-            self._seen_at = (ticket.id, width, height)
-            self.seen_end, self.top = False, 0
-            self.token.clear()
-        margin = " " * ((width - TICKET_COLUMNS) // 2)
-        room = height - 5
-        if ticket.phase == "confirm":
-            body = self._text(room)
-        elif ticket.phase in {"sending", "done"}:
-            body = self._legs(room)
-        else:
-            body = [((line, "dim"),) for line in ticket.text[:room]]
-        lines = [self._head(), ((("─" * TICKET_COLUMNS), "border"),), *body]
-        lines += [()] * (height - 3 - len(lines))
-        lines += [((("─" * TICKET_COLUMNS), "border"),), *self._foot()]
-        return [((margin, "text"), *fit(line, TICKET_COLUMNS)) for line in lines]
-
-    def _text(self, room: int) -> list[Line]:
-        text = self.ticket.text
-        self.top = min(self.top, max(len(text) - room, 0))
-        if self.top + room >= len(text):
-            self.seen_end = True
-        return [((line, "text"),) for line in text[self.top : self.top + room]]
-
-    def _head(self) -> Line:
-        ticket, status = self.ticket, self.showing.live.status
-        words = {
-            "confirm": "confirm",
-            "sending": "being sent",
-            "done": "finished",
-            "void": "VOID",
-            "exported": "exported",
-            "none": "closed",
-        }.get(ticket.phase, ticket.phase)
-        mode = "EXPORT" if ticket.purpose == "export" else status.mode
-        first: Line = (
-            (f" {mode} ", MODE_ROLES.get(mode, "title@bar")),
-            (f" {status.market}" if status.market else "", "accent"),
-            (f"  ticket {ticket.id} · {words}", "title"),
-        )
-        return beside(first, self._expiry(), TICKET_COLUMNS)
-
-    def _expiry(self) -> Line:
-        if self.showing.lost:
-            return ((" DESK LOST ", "alarm@alarm"),)
-        if self.ticket.phase != "confirm":
-            return ()
-        left_s = self.ticket.expires_mono - self.showing.now()
-        if left_s <= 0:
-            return (("expired", "alarm"),)
-        return ((f"expires in {int(left_s)} s", "warn" if left_s < 10 else "dim"),)
-
-    def _legs(self, room: int) -> list[Line]:
-        header = f"{'#':>2}  {'leg':<16} {'side':<4} {'contracts':>12} {'filled':>12}"
-        lines: list[Line] = [((f"{header} {'average':>12}  state", "header"),)]
-        for number, leg in enumerate(self.ticket.legs, start=1):
-            lines.append(_leg_line(number, leg))
-            if leg.note and leg.state != "FILLED":
-                lines += wrapped(leg.note, TICKET_COLUMNS, "    ", "dim")
-        filled = sum(leg.state == "FILLED" for leg in self.ticket.legs)
-        unknown = sum(leg.state == "UNKNOWN" for leg in self.ticket.legs)
-        lines.append(())
-        lines.append(
-            (
-                (f" {filled} of {len(self.ticket.legs)} filled", "title"),
-                (f" · {unknown} UNKNOWN, being reconciled" if unknown else "", "alarm"),
-                (f" · {self._shortfall()}", "text"),
-            )
-        )
-        if self.ticket.reason:
-            lines += wrapped(self.ticket.reason, TICKET_COLUMNS, " ", "warn")
-        return lines[:room]
-
-    def _shortfall(self) -> str:
-        known = [leg.shortfall_usd for leg in self.ticket.legs if leg.shortfall_usd is not None]
-        if not known:
-            return f"shortfall {figures.UNKNOWN}"
-        return f"shortfall {figures.number(sum(known), 2)} $ so far"
-
-    def _foot(self) -> list[Line]:
-        ticket = self.ticket
-        said = self.message or ticket.reason
-        if ticket.phase == "confirm":
-            return [self._field(), self._confirm_keys()]
-        if ticket.phase == "void":
-            return [((f"VOID: {said}. Nothing was sent.", "alarm"),), _keys(("esc", "back"))]
-        if ticket.phase == "exported":
-            return [((f"exported: {said}", "accent"),), _keys(("esc", "back"))]
-        if ticket.phase == "none":
-            return [((said or "this ticket is closed", "text"),), _keys(("esc", "back"))]
-        if ticket.phase == "done":
-            return [((self.message, "warn"),), _keys(("esc", "back"))]
-        keys = _keys(("esc", "back, it goes on"), ("C", "cancel what works"), ("F10 F10", "HALT"))
-        return [((self.message, "warn"),), keys]
-
-    def _field(self) -> Line:
-        ticket = self.ticket
-        if self.message:
-            return ((f" {self.message}", "warn"),)
-        if not self.seen_end:
-            hidden = len(ticket.text) - self.top - max(self.size.height - 5, 1)
-            return (
-                (f" {hidden} more lines: read to the end (j, space, G) to open the field", "warn"),
-            )
-        if self.showing.now() < ticket.opens_mono:
-            return ((" the field opens in a second", "dim"),)
-        if not self.field_is_open():
-            return ((" the field is closed", "warn"),)
-        verb = "write these orders to files" if ticket.purpose == "export" else "send these orders"
-        field = self.token.text + "▏" + "_" * (TYPED - len(self.token.text) - 1)
-        return (
-            (f" type {ticket.token[-TYPED:]} and Enter to {verb}:  ", "title"),
-            (field[: TYPED + 1], "edited"),
-        )
-
-    def _confirm_keys(self) -> Line:
-        return _keys(("jk", "scroll"), ("x", "export instead"), ("n", "reject"), ("esc", "back"))
-
-
-def _leg_line(number: int, leg: LegProgress) -> Line:
-    average = figures.price(leg.average_price)
-    return (
-        (f"{number:>2}  {left(figures.known_venues(leg.label), 16)} {left(leg.side, 4)} ", "text"),
-        (f"{right(f'{leg.contracts:,f}', 12)} {right(f'{leg.filled:,f}', 12)} ", "text"),
-        (f"{right(average, 12)}  ", "text"),
-        (leg.state, LEG_ROLES.get(leg.state, "text")),
-    )
-
-
-def _keys(*pairs: tuple[str, str]) -> Line:
-    spans: list[tuple[str, str]] = [(" ", "dim")]
-    for key, words in pairs:
-        spans += [(key, "key"), (f" {words}   ", "dim")]
-    return tuple(spans)
-
-
 class ConfirmScreen(Screen[None]):
     """Takes every key itself; nothing goes on to bindings."""
 
     AUTO_FOCUS = None
     ALLOW_SELECT = False
 
-    def __init__(self, desk_app: DeskApp) -> None:
+    def __init__(self, desk_app: Owner) -> None:
         super().__init__()
         self.desk_app = desk_app
         self.picture = TicketPicture(desk_app.showing, desk_app.palette_now)

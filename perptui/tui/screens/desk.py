@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -14,6 +14,7 @@ from perptui.tui.actions import DeskActions
 from perptui.tui.arrange import BOTTOM, DESK_PANELS, TOP, DeskLayout, columns_of, regions
 from perptui.tui.editor import LineEditor
 from perptui.tui.keymap import bindings
+from perptui.tui.owner import Owner
 from perptui.tui.panels.base import PanelWidget
 from perptui.tui.panels.funding import FundingPanel
 from perptui.tui.panels.journal import JournalPanel
@@ -25,9 +26,6 @@ from perptui.tui.panels.status import NewsLines, StatusLines
 from perptui.tui.picture import Picture
 from perptui.tui.screens.small import TooSmall
 from perptui.tui.spans import SpanCompositor
-
-if TYPE_CHECKING:
-    from perptui.tui.app import DeskApp
 
 VIEWS = {
     "2": "positions",
@@ -46,7 +44,7 @@ class DeskScreen(DeskActions):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
     AUTO_FOCUS = None
 
-    def __init__(self, desk_app: DeskApp) -> None:
+    def __init__(self, desk_app: Owner) -> None:
         super().__init__()
         self._compositor = SpanCompositor()
         self.desk_app = desk_app

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.events import Key, MouseScrollDown, MouseScrollUp
 from textual.screen import Screen
 
 from perptui.tui.keymap import KEYS, keys_of
+from perptui.tui.owner import Owner
 from perptui.tui.panels.base import PanelWidget
 from perptui.tui.picture import Line, Picture, fit, left
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
-
-if TYPE_CHECKING:
-    from perptui.tui.app import DeskApp
 
 GROUPS = (
     ("move", "Moving"),
@@ -105,7 +102,7 @@ class HelpScreen(Screen[None]):
 
     AUTO_FOCUS = None
 
-    def __init__(self, desk_app: DeskApp, panel: PanelWidget) -> None:
+    def __init__(self, desk_app: Owner, panel: PanelWidget) -> None:
         super().__init__()
         self.picture = HelpPicture(desk_app.showing, desk_app.palette_now, panel, desk_app.keymap)
 
