@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from perptui.desk.backfill import Backfill
@@ -48,6 +49,12 @@ END_S = 10.0
 """How long sends in flight may take to be journalled and reconciled when the desk ends."""
 
 _log = logging.getLogger(__name__)
+
+
+def load_libraries() -> ModuleType:
+    """Import what speaks to venues, and return the module that opens them."""
+    importlib.import_module("perptui.venues.ccxt_client")
+    return importlib.import_module("perptui.desk.venues")
 
 
 class DeskApp:
@@ -139,8 +146,11 @@ class DeskApp:
         self._ending.set()
 
     async def _operate(self, stack: AsyncExitStack) -> None:
+        # The venue library takes a second of CPU: it loads while the simulated venue starts too.
+        loading = asyncio.create_task(asyncio.to_thread(load_libraries))
         socket = await self._simulated_socket(stack)
-        venues = await self._open_venues(socket)
+        opened = await loading
+        venues: list[Venue] = opened.open_venues(self._settings, self._clock, socket)
         for venue in venues:
             stack.push_async_callback(venue.close)
         self._pollers = [
@@ -291,12 +301,6 @@ class DeskApp:
             row = next(row for row in self._state.picture.venues if row.name == name)
             if venue.endpoint == "simulated" and "open" not in row.troubles:
                 self._state.fail(name, "open", f"no simulated venue listens at {path} yet")
-
-    async def _open_venues(self, socket: Path | None) -> list[Venue]:
-        # Its imports take a second of CPU: the socket answers meanwhile.
-        module = await asyncio.to_thread(importlib.import_module, "perptui.desk.venues")
-        venues: list[Venue] = module.open_venues(self._settings, self._clock, socket)
-        return venues
 
     async def _name_market(self, venue: Venue) -> None:
         if self._painter is None or venue.control is None:
