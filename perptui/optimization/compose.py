@@ -117,7 +117,7 @@ def _rows(
     after: Sequence[Decimal],
     orders: Sequence[OrderIntent],
 ) -> tuple[TargetRow, ...]:
-    words = reasons_of(inputs, np.where(answer.steps == 0, inputs.before, answer.rounded))
+    words = reasons_of(inputs, answer)
     costs: dict[str, Decimal] = {}
     for order in orders:
         spent = order.fee_usd + order.slippage_usd

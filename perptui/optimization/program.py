@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import cvxpy as cp
@@ -60,12 +60,16 @@ class Solution:
         Rounded to 1e-9; the weights before the trade where there is no answer.
     residual : float
         Largest limit violation, weight units.
+    prices : mapping of str to (k,) array
+        d objective / d limit of each limit, named and shaped as `limit_excess`: the objective's
+        gain, fraction of equity over the horizon, per weight unit of relaxation; at least 0.
     """
 
     status: str
     weights: FloatArray
     residual: float = 0.0
     detail: str = ""
+    prices: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class Program:
@@ -94,8 +98,12 @@ class Program:
             - self._impact @ cp.power(terms.trade, 1.5, approx=False)
             - self._risk * cp.sum_squares(terms.spread)
         )
-        limits = [left <= right for left, right in limit_rows(terms, data).values()]
-        self._problem = cp.Problem(cp.Maximize(objective), hard_rows(terms, data) + limits)
+        self._limits = {
+            name: left <= right for name, (left, right) in limit_rows(terms, data).items()
+        }
+        self._problem = cp.Problem(
+            cp.Maximize(objective), hard_rows(terms, data) + list(self._limits.values())
+        )
 
     @property
     def compiles_once(self) -> bool:
@@ -116,7 +124,7 @@ class Program:
             self._fill_objective(inputs, attempt.scale)
             status = run(self._problem, attempt)
             if status == "optimal":
-                return self._accepted(inputs)
+                return self._accepted(inputs, attempt.scale)
             if status == "infeasible":
                 return Solution("infeasible", inputs.before)
         return Solution("failed", inputs.before, detail=f"{SOLVER} ended with {status}")
@@ -128,7 +136,7 @@ class Program:
         self._impact.value = scale * inputs.cost_aversion * inputs.impact
         self._risk.value = 0.5 * scale * inputs.risk_aversion
 
-    def _accepted(self, inputs: ProgramInputs) -> Solution:
+    def _accepted(self, inputs: ProgramInputs, scale: float) -> Solution:
         found = np.clip(np.array(self._terms.w.value), inputs.lower, inputs.upper)
         weights = np.round(found, DECIMALS) + 0.0
         residual = largest_excess(weights, inputs)
@@ -136,7 +144,11 @@ class Program:
             return Solution(
                 "failed", inputs.before, residual, f"a limit is exceeded by {residual:.2g}"
             )
-        return Solution("optimal", weights, residual)
+        prices = {
+            name: np.maximum(np.atleast_1d(np.array(row.dual_value, dtype=float)), 0.0) / scale
+            for name, row in self._limits.items()
+        }
+        return Solution("optimal", weights, residual, prices=prices)
 
 
 class Relaxation:
