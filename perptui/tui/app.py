@@ -231,9 +231,9 @@ class DeskApp(App[int]):
             return
         if not reply.ok:
             self.expects_ticket = False
-        if reply.text or not reply.ok:
-            self.showing.notice(reply.text or "the desk said no", "info" if reply.ok else "warn")
-            self.tick()
+        text = reply.text if reply.ok else reply.text or "the desk said no"
+        self.showing.notice(text, "info" if reply.ok else "warn")
+        self.tick()
 
     def ask_for_ticket(self, intent: Intent, then: Callable[[bool, str], None]) -> None:
         """Send an intent and hand its answer to `then`."""

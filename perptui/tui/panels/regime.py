@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from perptui.protocol.views import RegimeView
 from perptui.tui import format as figures
 from perptui.tui.panels.base import PanelWidget, wrapped
 from perptui.tui.picture import Line, Span
 from perptui.tui.plot import Series, chart
+from perptui.tui.showing import Showing
+from perptui.tui.theme import Palette
 
 REGIMES = ("calm", "normal", "stress", "crisis")
 LEVEL_ROLES = {"calm": "ok", "normal": "text", "stress": "warn", "crisis": "alarm"}
@@ -22,6 +26,11 @@ class RegimePanel(PanelWidget):
 
     panel = "regime"
     title = "Vol & regime"
+
+    def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
+        super().__init__(showing, palette)
+        self._drawn_chart: tuple[tuple[RegimeView | None, int, int], list[Line]]
+        self._drawn_chart = ((None, 0, 0), [])
 
     @property
     def _view(self) -> RegimeView:
@@ -66,6 +75,13 @@ class RegimePanel(PanelWidget):
         )
 
     def _chart(self, width: int, height: int) -> list[Line]:
+        """Return the chart; it is drawn again only for new estimates or another size."""
+        key = (self._view, width, height)
+        if self._drawn_chart[0] != key:
+            self._drawn_chart = (key, self._draw_chart(width, height))
+        return self._drawn_chart[1]
+
+    def _draw_chart(self, width: int, height: int) -> list[Line]:
         view = self._view
         if height < 3:
             return [()] * max(height, 0)
