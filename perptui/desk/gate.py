@@ -6,7 +6,6 @@ limit. Reason codes are stable; the texts are for people.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
@@ -17,15 +16,12 @@ from perptui.model.instrument import Instrument
 from perptui.model.limit import LimitCheck, Limits
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.snapshot import MarketSnapshot
+from perptui.risk.collar import collar_bps, collar_width
 from perptui.risk.limits import Book, Holding, blocking, check_limits, only_reduces
 
 RECEIVE_WINDOW_MS = 5_000
 """How old a signed request may be at the venue."""
 DUPLICATE_MS = MINUTE_MS
-SIGMAS = 3.0
-COLLAR_SECONDS = 30.0
-YEAR_SECONDS = 365 * 24 * 3600
-BPS = Decimal(10_000)
 CENT = Decimal("0.01")
 SURVIVAL = frozenset({"margin_ratio", "liquidation", "drawdown"})
 """Limits that are judged at the prices of now as well."""
@@ -130,29 +126,17 @@ def _filters(leg: OrderIntent, found: Instrument) -> Reasons:
         yield "min_notional", f"{leg.id}: {leg.notional_usd} USD is under {found.min_notional_usd}"
 
 
-def collar_bps(given: GateInput, leg: OrderIntent) -> float:
-    """Return how far a limit price may be from its mark, basis points.
-
-    Reducing legs: max(collar, 3 sigma of 30 s) up to their own bound; in crisis hours a fixed
-    collar would void every confirmation that matters. Others: the collar.
-    """
-    narrow = given.limits.collar_bps
-    annual = given.volatility_annual.get(leg.id)
-    if leg.effect is not Effect.REDUCE or annual is None:
-        return narrow
-    wide = SIGMAS * annual * math.sqrt(COLLAR_SECONDS / YEAR_SECONDS) * 10_000
-    return max(narrow, min(wide, given.limits.collar_reducing_max_bps))
-
-
 def _collar(given: GateInput) -> Reasons:
     marks = {} if given.snapshot is None else {q.id: q.mark for q in given.snapshot.quotes}
     for leg in given.legs:
-        allowed = leg.mark_price * Decimal(repr(collar_bps(given, leg))) / BPS
+        annual = given.volatility_annual.get(leg.id)
+        reducing = leg.effect is Effect.REDUCE
+        allowed = collar_width(leg.mark_price, collar_bps(given.limits, annual, reducing=reducing))
         if abs(leg.limit_price - leg.mark_price) > allowed:
             yield "collar", f"the limit price of {leg.id} is too far from its mark"
         mark = marks.get(leg.id)
         if mark is not None and abs(mark - leg.mark_price) > allowed:
-            yield "collar", f"the price of {leg.id} left its collar: solve again"
+            yield "collar", f"the price of {leg.id} left its collar: price it anew"
 
 
 def _order_size(given: GateInput) -> Reasons:

@@ -47,7 +47,7 @@ def compose(
     book_now = exact_book(inputs, [contract.position for contract in inputs.contracts])
     limits_now = checks_of(inputs, book_now)
     limits = checks_of(inputs, book)
-    orders = orders_of(inputs, answer.steps, inputs.in_force.limits.collar_bps)
+    orders = orders_of(inputs, answer.steps, inputs.in_force.limits)
     reducing = only_reduces(book)
     blocked = [
         check for check in limits if not check.ok and not (reducing and check.name == "drawdown")

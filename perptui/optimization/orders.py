@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 
 from perptui.model.errors import OptimizationError
-from perptui.model.money import ZERO, ceil_to_tick, decimal_of, floor_to_tick
+from perptui.model.limit import Limits
+from perptui.model.money import ZERO, decimal_of
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.optimization.costs import trade_costs
 from perptui.optimization.inputs import Contract, ProgramInputs
 from perptui.optimization.lots import IntArray
+from perptui.risk.collar import collar_bps, limit_price
 
 CENT = Decimal("0.01")
-BASIS_POINT = Decimal("0.0001")
 
 
 def positions_after(inputs: ProgramInputs, steps: IntArray) -> tuple[Decimal, ...]:
@@ -25,13 +26,13 @@ def positions_after(inputs: ProgramInputs, steps: IntArray) -> tuple[Decimal, ..
     )
 
 
-def orders_of(inputs: ProgramInputs, steps: IntArray, collar_bps: float) -> tuple[OrderIntent, ...]:
+def orders_of(inputs: ProgramInputs, steps: IntArray, limits: Limits) -> tuple[OrderIntent, ...]:
     """Return the orders of a trade in steps, reductions before additions, then by size.
 
     Parameters
     ----------
-    collar_bps : float
-        Distance of each limit price from the mark, basis points, rounded towards the mark.
+    limits : Limits
+        Their collars are the distance of each limit price from the mark, rounded towards it.
 
     Raises
     ------
@@ -45,28 +46,22 @@ def orders_of(inputs: ProgramInputs, steps: IntArray, collar_bps: float) -> tupl
         middle = ZERO if before * after < 0 else after
         for start, end in ((before, middle), (middle, after)):
             if start != end:
-                legs.append(_order(inputs, index, start, end, collar_bps))
+                legs.append(_order(inputs, index, start, end, limits))
     legs.sort(key=lambda leg: (not leg.reduce_only, -leg.notional_usd, leg.id))
     return tuple(legs)
 
 
-def limit_price(contract: Contract, side: Side, collar_bps: float) -> Decimal:
-    """Return mark·(1 + c) floored to the tick for a buy, mark·(1 - c) ceiled for a sell."""
-    collar = decimal_of(collar_bps, "collar") * BASIS_POINT
-    tick = contract.instrument.tick
-    if side is Side.BUY:
-        price = floor_to_tick(contract.mark * (1 + collar), tick)
-    else:
-        price = ceil_to_tick(contract.mark * (1 - collar), tick)
-    if price <= 0:
-        raise OptimizationError(
-            f"expected a positive limit price of {contract.id}, was {price}; narrow the collar"
-        )
-    return price
+def _limit_price(contract: Contract, side: Side, limits: Limits, *, reducing: bool) -> Decimal:
+    annual = None if contract.forecast is None else contract.forecast.volatility.combined
+    collar = collar_bps(limits, annual, reducing=reducing)
+    try:
+        return limit_price(contract.mark, contract.instrument.tick, side, collar)
+    except ValueError as error:
+        raise OptimizationError(f"{contract.id}: {error}") from None
 
 
 def _order(
-    inputs: ProgramInputs, index: int, start: Decimal, end: Decimal, collar_bps: float
+    inputs: ProgramInputs, index: int, start: Decimal, end: Decimal, limits: Limits
 ) -> OrderIntent:
     contract = inputs.contracts[index]
     contracts = abs(end - start)
@@ -79,12 +74,12 @@ def _order(
         effect=Effect.REDUCE if reducing else Effect.ADD,
         contracts=contracts,
         notional_usd=notional,
-        limit_price=limit_price(contract, side, collar_bps),
+        limit_price=_limit_price(contract, side, limits, reducing=reducing),
         mark_price=contract.mark,
         reduce_only=reducing,
         before=start,
         after=end,
-        fee_usd=(notional * contract.instrument.taker_fee).quantize(CENT),
+        fee_usd=_cents(notional * contract.instrument.taker_fee),
         slippage_usd=_slippage(inputs, index, notional),
     )
 
@@ -95,4 +90,9 @@ def _slippage(inputs: ProgramInputs, index: int, notional: Decimal) -> Decimal:
     trade[index] = float(notional / inputs.equity)
     fee = float(inputs.contracts[index].instrument.taker_fee)
     cost = trade_costs(trade, inputs.linear_cost - fee, inputs.impact)[index]
-    return decimal_of(max(float(cost), 0.0) * float(inputs.equity), "slippage").quantize(CENT)
+    return _cents(decimal_of(max(float(cost), 0.0) * float(inputs.equity), "slippage"))
+
+
+def _cents(usd: Decimal) -> Decimal:
+    # Named, because libraries change the rounding of the thread's decimal context.
+    return usd.quantize(CENT, rounding=ROUND_HALF_EVEN)

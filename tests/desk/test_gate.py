@@ -11,7 +11,7 @@ from hypothesis import given as drawn
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
 
-from perptui.desk.gate import collar_bps, gate, throttle_wait
+from perptui.desk.gate import gate, throttle_wait
 from perptui.desk.gate_input import GateInput, SentOrder
 from perptui.model.account import Position
 from perptui.model.instrument import Instrument
@@ -269,21 +269,23 @@ def test_an_instrument_nobody_knows_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("leg", "sigma", "expected"),
+    ("sigma", "away", "refused"),
     [
-        (ADD_ETH, 5.0, 30.0),
-        (REDUCE_ETH, None, 30.0),
-        (REDUCE_ETH, 0.5, 30.0),
-        # 3 x 4.0 x sqrt(30 s / 365 d) = 117.04 bp
-        (REDUCE_ETH, 4.0, 117.041),
-        (REDUCE_ETH, 20.0, 200.0),
+        # 3 x 4.0 x sqrt(30 s / 365 d) = 117.04 bp of 97,500: 1,141.1
+        (4.0, "1141.1", False),
+        (4.0, "1141.2", True),
+        (None, "292.5", False),
+        (None, "292.6", True),
     ],
 )
-def test_the_collar_widens_for_reducing_legs_in_a_storm(
-    leg: OrderIntent, sigma: float | None, expected: float
+def test_the_gate_takes_the_wide_collar_of_reducing_legs(
+    sigma: float | None, away: str, refused: bool
 ) -> None:
-    given = replace(passing(leg), volatility_annual={} if sigma is None else {ETH: sigma})
-    assert collar_bps(given, leg) == pytest.approx(expected, abs=1e-3)
+    legs = (replace(REDUCE_BTC, limit_price=Decimal(97500) - Decimal(away)),)
+    given = replace(passing(*legs), volatility_annual={} if sigma is None else {BTC: sigma})
+    assert ("collar" in reasons(given)) is refused
+    adding = replace(ADD_ETH, limit_price=Decimal(3190))
+    assert "collar" in reasons(replace(passing(adding), volatility_annual={ETH: 4.0}))
 
 
 @pytest.mark.parametrize(

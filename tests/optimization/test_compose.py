@@ -16,6 +16,7 @@ from perptui.optimization.rebalance import rebalance
 from tests.optimization.market import (
     BALANCED,
     LIMITS,
+    WIDE,
     covariance,
     estimates,
     instrument,
@@ -75,6 +76,22 @@ def test_prices_stand_at_the_collar_towards_the_mark() -> None:
     narrow = proposed([0.03, -0.05, 0.0], limits=msgspec.structs.replace(LIMITS, collar_bps=0.011))
     # 60 000.066 floors to 60 000.0 for a buyer, 2 999.9967 ceils to 3 000.0 for a seller.
     assert {order.limit_price for order in narrow.orders} >= {D("60000.0"), D("3000.0")}
+
+
+def test_reducing_legs_have_the_wide_collar_of_a_storm() -> None:
+    """Five times the volatility: 3 sigma of 30 s is above 30 bp, and only reductions get it."""
+    positions = {BTC: "1.5", ETH: "-20"}
+    wild = covariance([4.0, 4.0, 4.0], 0.7)
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, positions)
+    found = estimates(LEGS, MARKS, [0.0, 0.0, 0.0], wild)
+    inputs = program_inputs(snap, found, BALANCED, WIDE, {BTC: 0.3, ETH: -0.7})
+    made = compose(inputs, rebalance(inputs), snap, found, BALANCED, "digest of the snapshot")
+    legs = {order.id: order for order in made.orders}
+    assert legs[BTC].reduce_only
+    assert not legs[ETH].reduce_only
+    # 117.041 bp of 60 000 is 702.25, ceiled towards the mark; 30 bp of 3 000 is 9.
+    assert legs[BTC].limit_price == D("59297.8")
+    assert legs[ETH].limit_price == D("2991")
 
 
 def test_the_cost_of_an_order_is_fee_half_spread_and_root_impact() -> None:
