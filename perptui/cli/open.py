@@ -53,11 +53,16 @@ def found(args: argparse.Namespace) -> Launcher | None:
         return _running((args.name,) if args.name else ("main", DEMO))
     settings = loaded(args).settings
     desk = args.name or settings.desk.name
+    place = place_of(desk, settings.desk.socket_dir)
+    if settings.desk.socket_dir and not listens(place.socket):
+        raise ConfigError(
+            f"expected the shared desk {desk} at {place.socket}, was none; start `perptui desk`"
+        )
     command = ["--name", desk]
     command += [] if args.config is None else ["--config", str(args.config)]
     for assignment in args.assignments:
         command += ["--set", assignment]
-    return Launcher(place_of(desk, settings.desk.socket_dir), clock, command)
+    return Launcher(place, clock, command)
 
 
 def _running(names: tuple[str, ...]) -> Launcher | None:

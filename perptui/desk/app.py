@@ -166,7 +166,6 @@ class DeskApp:
             for index, venue in enumerate(venues)
         ]
         await asyncio.gather(*(poller.prepare() for poller in self._pollers))
-        await self._name_market(venues[0])
         for poller in self._pollers:
             self._start(poller.run(), "poller")
         self._intents.pace = Pace(venues[0].control, self._clock, self._state)
@@ -301,13 +300,6 @@ class DeskApp:
             row = next(row for row in self._state.picture.venues if row.name == name)
             if venue.endpoint == "simulated" and "open" not in row.troubles:
                 self._state.fail(name, "open", f"no simulated venue listens at {path} yet")
-
-    async def _name_market(self, venue: Venue) -> None:
-        if self._painter is None or venue.control is None:
-            return
-        simulated = await venue.control.state()
-        generated = simulated.market == "generated"
-        self._painter.market = "SIMULATED MARKET" if generated else "REPLAY"
 
     async def _answer(self, intent: Intent, peer: Peer) -> str:
         try:

@@ -52,8 +52,6 @@ class Painter:
     ----------
     told : callable
         What the trading side of the desk shows.
-    market : str
-        What kind of market the venue is, once known.
     """
 
     def __init__(
@@ -73,7 +71,6 @@ class Painter:
         self._urgent = asyncio.Event()
         self._time = self._now()
         self.told: Told = nothing_told
-        self.market = ""
 
     def touch(self) -> None:
         """Paint soon."""
@@ -102,7 +99,7 @@ class Painter:
             ticket=ticket,
             quant=self._worker.status,
             now_mono=self._clock.monotonic(),
-            waits=self._state.why_no_snapshot(),
+            waits=self._waits(),
             is_stale=self._state.is_stale,
             age_limit_s=self._state.stale_after_s,
         )
@@ -125,9 +122,15 @@ class Painter:
                 async with asyncio.timeout(CALM_S - HURRIED_S):
                     await self._urgent.wait()
 
+    def _waits(self) -> str:
+        if self._settings.desk.mode == "view":
+            return "mode view proposes nothing"
+        return self._state.why_no_snapshot()
+
     def _who(self) -> Identity:
         desk = self._settings.desk
-        return Identity(desk.mode.upper(), desk.name, desk.account, self.market)
+        markets = (venue.market for venue in self._state.picture.venues)
+        return Identity(desk.mode.upper(), desk.name, desk.account, next(filter(None, markets), ""))
 
     def _now(self) -> VenueTime:
         return VenueTime(self._clock.utc_ms(), self._clock.monotonic(), self._clock.speed)

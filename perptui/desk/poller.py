@@ -21,8 +21,13 @@ from perptui.settings.schema import PollingSettings
 from perptui.venues.backoff import Backoff, CircuitBreaker
 from perptui.venues.base import Reading, Venue
 
+HURRY_GAP_S = 1.0
+"""Least time between two polls of a kind, however often they are hurried: a venue counts them."""
 JITTER = 0.1
 """Each interval is multiplied by a number drawn evenly from [1 - JITTER, 1 + JITTER]."""
+
+MARKETS = {"generated": "SIMULATED MARKET", "history": "REPLAY"}
+"""What the screen calls the market of a simulated venue."""
 
 _log = logging.getLogger(__name__)
 
@@ -113,19 +118,21 @@ class VenuePoller:
         hurry = self._hurry.setdefault(poll.call, asyncio.Event())
         if waits:
             await self._pause(poll.every_s, hurry)
+        gap = min(HURRY_GAP_S, poll.every_s)
         while True:
+            hurry.clear()
             delay = 1.0
             if self._breaker.allows():
                 failed = await self._attempt(poll.call, poll.ask, backoff)
                 if failed is None:
-                    await self._pause(self._jittered(poll.every_s), hurry)
+                    await asyncio.sleep(gap)
+                    await self._pause(self._jittered(poll.every_s) - gap, hurry)
                     continue
                 delay = failed
             # A hurry never shortens the wait after a failure.
             await asyncio.sleep(delay)
 
     async def _pause(self, seconds: float, hurry: asyncio.Event) -> None:
-        hurry.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await hurry.wait()
@@ -193,6 +200,7 @@ class VenuePoller:
             simulated = await control.state()
             half_trip_s = (self._base.monotonic() - asked) / 2
             self._state.set_offset(self._venue.name, 0.0)
+            self._state.set_market(self._venue.name, MARKETS.get(simulated.market, "SIMULATED"))
             if self._anchors:
                 self._clock.set_speed(simulated.speed)
                 self._clock.anchor(simulated.utc_ms + int(half_trip_s * simulated.speed * 1000))

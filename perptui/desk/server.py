@@ -13,6 +13,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -88,15 +89,11 @@ class Terminal:
         self._wake.set()
 
     def reply(self, reply: Reply) -> None:
-        """Send an answer.
-
-        Raises
-        ------
-        ProtocolError
-            When too many wait: the terminal does not read.
-        """
+        """Send an answer; a terminal that asks and never reads is cut off."""
         if len(self._replies) >= MAX_REPLIES:
-            raise ProtocolError("expected a terminal that reads, was one that does not; cut off")
+            _log.warning("terminal %d does not read: cut off", self.peer.pid)
+            self._writer.transport.abort()
+            return
         self._replies.append(reply)
         self._wake.set()
 
@@ -245,6 +242,7 @@ class Server:
                 task = asyncio.create_task(self._carry_out(terminal, ask.number, ask.intent))
                 asking.add(task)
                 task.add_done_callback(asking.discard)
+                task.add_done_callback(partial(self._carried_out, terminal, ask.number))
         finally:
             sender.cancel()
             # Intents go on without their terminal: a send that began is journalled to its end.
@@ -260,8 +258,16 @@ class Server:
         except PerptuiError as error:
             reply = Reply(number=number, ok=False, text=str(error))
         if terminal in self._terminals:
-            with suppress(ProtocolError):
-                terminal.reply(reply)
+            terminal.reply(reply)
+
+    def _carried_out(self, terminal: Terminal, number: int, task: asyncio.Task[None]) -> None:
+        """Answer also when carrying out failed by a fault of ours: nobody waits for ever."""
+        if task.cancelled() or (fault := task.exception()) is None:
+            return
+        _log.critical("an intent failed", exc_info=fault)
+        if terminal in self._terminals:
+            text = f"the desk failed at this ({type(fault).__name__}); see its log"
+            terminal.reply(Reply(number=number, ok=False, text=text))
 
 
 async def _read_frame(reader: asyncio.StreamReader, sender: asyncio.Task[None]) -> bytes:

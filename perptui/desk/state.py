@@ -28,6 +28,9 @@ VITAL_CALLS = ("account", "quotes", "funding")
 
 NEWS_KEPT = 50
 
+FLOWS_EVERY = 5
+"""Fees and funding are asked for at every fifth turn of fills: the call is dear at venues."""
+
 
 class Trouble(msgspec.Struct, frozen=True):
     """The last failure of a call since its last success."""
@@ -50,7 +53,9 @@ class VenuePicture(msgspec.Struct, frozen=True):
     day : Daybook | None
         The day's profit; None before the first account reading.
     offset_ms : float | None
-        Venue clock less the machine's; None in a replay, which has a clock of its own.
+        Venue clock less the machine's; 0 for a simulated venue, None before it was read.
+    market : str
+        What a simulated venue's market is called on screen, "" for a real one.
     """
 
     name: str
@@ -59,6 +64,7 @@ class VenuePicture(msgspec.Struct, frozen=True):
     troubles: dict[str, Trouble] = {}
     day: Daybook | None = None
     offset_ms: float | None = None
+    market: str = ""
 
     def _value(self, call: str) -> Any:
         reading = self.readings.get(call)
@@ -223,6 +229,10 @@ class DeskState:
         """Take the venue clock's offset from the machine's."""
         self._replace_venue(msgspec.structs.replace(self._venue(venue), offset_ms=offset_ms))
 
+    def set_market(self, venue: str, market: str) -> None:
+        """Say what kind of market a simulated venue has."""
+        self._replace_venue(msgspec.structs.replace(self._venue(venue), market=market))
+
     def set_history(self, text: str, bars_ms: int | None) -> None:
         """Say what the history waits for and how far it reaches."""
         self._set(msgspec.structs.replace(self._picture, history=text, bars_ms=bars_ms))
@@ -323,7 +333,7 @@ def interval_s(polling: PollingSettings, call: str) -> float:
         "account": polling.account_s,
         "quotes": polling.marks_s,
         "funding": polling.funding_s,
-        "cashflows": polling.fills_s,
+        "cashflows": FLOWS_EVERY * polling.fills_s,
         "open_orders": polling.open_orders_s,
         "instruments": polling.markets_s,
         "clock": polling.clock_s,

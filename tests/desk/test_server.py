@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from perptui.desk.server import MAX_REPLIES, Peer, Server
+from perptui.desk.server import Peer, Server
 from perptui.desk.views import first_view
 from perptui.desk.views_status import Identity, VenueTime
 from perptui.model.errors import ConfigError, InputError
@@ -29,7 +29,7 @@ from perptui.protocol.frames import (
     encode,
     frame,
 )
-from perptui.protocol.intents import Intent, Kill, Solve
+from perptui.protocol.intents import Intent, Kill, Redo, Solve
 from perptui.protocol.views import LimitRow, LimitsView, RegimeView
 
 pytestmark = pytest.mark.asyncio
@@ -65,6 +65,10 @@ class Raw:
 async def answer(intent: Intent, peer: Peer) -> str:
     if isinstance(intent, Kill):
         raise InputError("expected a reason, was none; give one")
+    if isinstance(intent, Redo):
+        raise KeyError("a fault of ours")
+    if isinstance(intent, Solve) and intent.strategy:
+        return intent.strategy
     return f"uid {peer.uid}"
 
 
@@ -198,15 +202,34 @@ async def test_a_terminal_that_does_not_read_gets_the_latest_only(path: Path) ->
         assert len(seen) < 100
 
 
-async def test_a_terminal_that_asks_and_never_reads_is_bounded(path: Path) -> None:
+async def test_a_terminal_that_asks_and_never_reads_is_cut_off(path: Path) -> None:
     async with serving(path) as server:
         flood = await attach(path)
-        for number in range(MAX_REPLIES * 4):
-            flood.ask(number, Solve())
-        await flood.writer.drain()
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            await _flood(flood)
         terminal = await attach(path)
         assert isinstance(await terminal.next(), Hello)
-        assert server.terminals == 2
+        assert server.terminals == 1
+
+
+async def _flood(terminal: Raw) -> None:
+    """Ask until the desk has had enough; its answers fill the socket, which nobody reads."""
+    wide = Solve(strategy="s" * 60_000)
+    async with asyncio.timeout(30):
+        for number in range(100_000):
+            terminal.ask(number, wide)
+            await terminal.writer.drain()
+
+
+async def test_a_fault_of_ours_is_answered_and_logged(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(path):
+        terminal = await attach(path)
+        terminal.ask(3, Redo())
+        (reply,) = [message async for message in _replies(terminal, 1)]
+        assert reply == Reply(3, ok=False, text="the desk failed at this (KeyError); see its log")
+    assert "an intent failed" in caplog.text
 
 
 async def test_a_path_that_no_socket_can_have_is_refused_with_the_cure(tmp_path: Path) -> None:
