@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perptui.history.clean import BoolArray, Cleaned, FloatArray, IntArray, Table, clean, summary
+from perptui.history.parquet import read_columns
 from perptui.model.clock import HOUR_MS
 from perptui.model.errors import HistoryError
 from perptui.model.instrument import HISTORY_FOLDERS, VENUE_ALIASES
@@ -273,16 +274,9 @@ def _read(file: Path, kind: str) -> Cleaned:
     columns, width = KINDS[kind]
     if not file.is_file():
         return Cleaned(np.empty(0, np.int64), {name: np.empty(0) for name in columns}, ())
-    try:
-        table = pq.ParquetFile(file).read(columns=["ts", *columns], use_threads=False)
-        stamps = table.column("ts").cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64())
-        ts_ms = stamps.to_numpy().astype(np.int64)
-        found = {n: table.column(n).to_numpy().astype(np.float64) for n in columns}
-    except (OSError, KeyError, pa.ArrowException) as error:
-        text = " ".join(str(error).split())
-        raise HistoryError(
-            f"expected ts, {', '.join(columns)} in {file}: {text}; replace the file"
-        ) from None
+    read = read_columns(file, ("ts", *columns))
+    ts_ms = read["ts"].astype(np.int64)
+    found = {name: read[name].astype(np.float64) for name in columns}
     return clean(ts_ms, found, width)
 
 

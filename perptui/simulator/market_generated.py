@@ -137,14 +137,16 @@ class GeneratedMarket:
 
     def _add_funding(self, series: Series, column: int, begin: int) -> None:
         hours, interest = self._hours(column), self._interest(column)
-        stamps, rates = [], []
-        for row in range(begin + 1, len(self._premiums) + 1):
-            stamp = self._first_ms + row * HOUR_MS
-            if stamp % (hours * HOUR_MS) == 0:
-                premium = float(self._premiums[max(0, row - hours) : row, column].mean())
-                stamps.append(stamp)
-                rates.append(funding_of(premium, interest, hours, self._caps[series.symbol]))
-        series.funding_ms = np.concatenate([series.funding_ms, np.array(stamps, np.int64)])
+        cap, step = self._caps[series.symbol], hours * HOUR_MS
+        offset = -self._first_ms % step // HOUR_MS
+        rows = np.arange(begin + 1, len(self._premiums) + 1)
+        rows = rows[(rows - offset) % hours == 0]
+        stamps = self._first_ms + HOUR_MS * rows.astype(np.int64)
+        total = np.concatenate([[0.0], np.cumsum(self._premiums[:, column])])
+        since = np.maximum(rows - hours, 0)
+        means = (total[rows] - total[since]) / (rows - since)
+        rates = [funding_of(mean, interest, hours, cap) for mean in means.tolist()]
+        series.funding_ms = np.concatenate([series.funding_ms, stamps])
         series.funding_rate = np.concatenate([series.funding_rate, np.array(rates)])
         series.funding_hours = np.concatenate([series.funding_hours, np.full(len(rates), hours)])
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from perptui.history.parquet import read_columns
 from perptui.model.clock import DAY_MS, HOUR_MS, iso
 from perptui.model.errors import HistoryError, InputError
 from perptui.simulator.market import Integers, Series
 from perptui.simulator.path import Floats
 
+OHLCV = ("open", "high", "low", "close", "volume")
 HISTORY_DAYS = 730
 """How far back before the start the series reach."""
 
@@ -54,7 +56,7 @@ class ReplayMarket:
                 f"expected hourly history such as BTCUSDT-1h.parquet in {directory}, found none; "
                 "name the directory that holds it"
             )
-        bars = {symbol: _columns(directory / f"{symbol}-1h.parquet") for symbol in found}
+        bars = {symbol: _columns(directory / f"{symbol}-1h.parquet", OHLCV) for symbol in found}
         begins = min(int(table["ts"][0]) for table in bars.values())
         self.end_ms: int | None = max(int(table["ts"][-1]) for table in bars.values()) + HOUR_MS
         self.start_ms = begins + WARM_UP_DAYS * DAY_MS if start_ms is None else start_ms
@@ -77,28 +79,17 @@ class ReplayMarket:
         return float(series.funding_rate[index]) if index >= 0 else 0.0
 
 
-def _columns(path: Path) -> dict[str, Any]:
-    try:
-        table = pq.read_table(path, use_threads=False)
-    except (OSError, pa.ArrowException) as error:
-        raise HistoryError(
-            f"expected a Parquet file in {path.name}, was {error}; replace it"
-        ) from None
-    columns = {}
-    for name in table.column_names:
-        column = table.column(name)
-        if name == "ts":
-            column = column.cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64())
-        columns[name] = column.to_numpy()
-    if "ts" not in columns or len(columns["ts"]) == 0:
-        raise HistoryError(f"expected rows with a column ts in {path.name}; replace the file")
+def _columns(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    columns = read_columns(path, ("ts", *names))
+    if len(columns["ts"]) == 0:
+        raise HistoryError(f"expected rows in {path.name}, found none; replace the file")
     if not bool(np.all(np.diff(columns["ts"]) > 0)):
         raise HistoryError(f"expected rising stamps in {path.name}; sort and deduplicate it")
     return columns
 
 
-def _optional(path: Path) -> dict[str, Any] | None:
-    return _columns(path) if path.is_file() else None
+def _optional(path: Path, names: Sequence[str]) -> dict[str, Any] | None:
+    return _columns(path, names) if path.is_file() else None
 
 
 def _series(directory: Path, symbol: str, bars: dict[str, Any], oldest_ms: int) -> Series:
@@ -128,7 +119,7 @@ def _series(directory: Path, symbol: str, bars: dict[str, Any], oldest_ms: int) 
         **_funding(directory, symbol, oldest_ms),
         **prices,
     )
-    depth = _optional(directory / f"{symbol}-depth1pct-8h.parquet")
+    depth = _optional(directory / f"{symbol}-depth1pct-8h.parquet", ("bid_depth", "ask_depth"))
     if depth is not None:
         series.depth_ms = depth["ts"]
         series.bid_depth, series.ask_depth = depth["bid_depth"], depth["ask_depth"]
@@ -146,7 +137,7 @@ def _filled(rows: Integers, values: Floats, length: int) -> Floats:
 def _mark(directory: Path, symbol: str, first_ms: int, close: Floats) -> Floats:
     """Return the mark at the end of each hour; the close where no mark was recorded."""
     mark = close.copy()
-    table = _optional(directory / f"{symbol}-mark-1h.parquet")
+    table = _optional(directory / f"{symbol}-mark-1h.parquet", ("mark_price",))
     if table is not None:
         rows = (table["ts"] - first_ms) // HOUR_MS
         inside = (rows >= 0) & (rows < len(mark))
@@ -156,7 +147,7 @@ def _mark(directory: Path, symbol: str, first_ms: int, close: Floats) -> Floats:
 
 def _funding(directory: Path, symbol: str, oldest_ms: int) -> dict[str, Any]:
     path = directory / f"{symbol}-funding.parquet"
-    table = _optional(path)
+    table = _optional(path, ("funding_rate", "interval_hours"))
     if table is None:
         raise InputError(f"expected {path.name} beside the hourly bars, found none; add it")
     keep = table["ts"] >= oldest_ms

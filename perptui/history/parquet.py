@@ -1,0 +1,53 @@
+"""Parquet columns as numpy arrays, without pandas.
+
+Arrow's own `to_numpy`, `cast` and `read_table` import pandas or compile all compute functions,
+which takes longer than reading years of hours. A column without holes is one buffer of numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from perptui.model.errors import HistoryError
+
+STAMP = pa.timestamp("ms", tz="UTC")
+
+
+def read_columns(file: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Return columns of a Parquet file, (T,) each; `ts` in integer ms since the epoch, UTC.
+
+    Missing values are NaN. The arrays may share memory with what was read: copy what is kept.
+
+    Raises
+    ------
+    HistoryError
+        When the file cannot be read, or has no such column of numbers.
+    """
+    try:
+        table = pq.ParquetFile(file).read(columns=list(names), use_threads=False)
+        return {name: _numbers(table.column(name), name) for name in names}
+    except (OSError, KeyError, pa.ArrowException) as error:
+        text = " ".join(str(error).split())
+        raise HistoryError(
+            f"expected {', '.join(names)} in {file}: {text}; replace the file"
+        ) from None
+
+
+def _numbers(column: pa.ChunkedArray, name: str) -> Any:
+    array = column.combine_chunks()
+    if not len(array):
+        return np.empty(0)
+    if name == "ts":
+        array = (array if array.type == STAMP else array.cast(STAMP)).view(pa.int64())
+    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        raise pa.ArrowTypeError(f"column {name} holds {array.type}")
+    if array.null_count:
+        return array.to_numpy(zero_copy_only=False)
+    values = np.frombuffer(array.buffers()[1], array.type.to_pandas_dtype())
+    return values[array.offset : array.offset + len(array)]
