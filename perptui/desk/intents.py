@@ -86,7 +86,7 @@ class Intents:
             case asked.CloseTicket():
                 await trading.close(intent.id)
             case asked.ExportOrders():
-                return (await trading.export(intent.digest, trader)).reason
+                return (await trading.export(intent.digest, trader, intent.ticket)).reason
             case asked.CancelWorking():
                 return f"{await trading.cancel_working(trader)} orders cancelled"
             case asked.Kill():

@@ -44,9 +44,11 @@ class TicketInputs(Record, frozen=True):
     expiry_s : float
         How long it stands.
     legs : tuple[OrderIntent, ...]
-        The proposal's orders as they are to be sent: those that only reduce come first.
+        The proposal's orders as they are to be sent, priced at the marks of `snapshot`: those that
+        only reduce come first.
     snapshot : MarketSnapshot
-        The picture at `created_ms`: marks, positions, tiers and funding that the trader sees.
+        The picture at `created_ms`: marks, positions, tiers and funding that the trader sees; that
+        of the proposal where its orders are exported as proposed.
     basis : MarketSnapshot
         The picture that the proposal was made from.
     settings_digest, limits_digest : str
@@ -129,6 +131,9 @@ def _heading(inputs: TicketInputs) -> Iterator[str]:
 
 def _orders(inputs: TicketInputs) -> Iterator[str]:
     yield "ORDERS, each LIMIT immediate-or-cancel, in this order, one attempt each"
+    if inputs.snapshot.as_of_ms != inputs.basis.as_of_ms:
+        now, then = iso(inputs.snapshot.as_of_ms)[11:19], iso(inputs.basis.as_of_ms)[11:19]
+        yield f"priced at the marks of {now}Z, proposed at those of {then}Z"
     for number, leg in enumerate(inputs.legs, start=1):
         yield from _order(inputs, number, leg)
     total = sum((leg.notional_usd for leg in inputs.legs), Decimal(0))

@@ -9,6 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from perptui.desk import confirmation
+from perptui.desk.drafting import Drafts
 from perptui.desk.gate import DUPLICATE_MS, gate
 from perptui.desk.gate_input import GateInput, Refusal, SentOrder
 from perptui.desk.kill import KillSwitch
@@ -24,7 +25,6 @@ from perptui.journal.events import (
 )
 from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
-from perptui.model.canonical import digest_of
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfirmationRefused, GateRefused
 from perptui.model.order import Leg, LegState, OrderIntent, Side, Ticket
@@ -93,14 +93,14 @@ class Ticketing:
         self._picture = picture
         self._kill = kill
         self._sent_mono = sent_mono
-        self._limits_digest = digest_of(settings.limits)
+        self._drafts = Drafts(journal, settings, clock, picture)
         self.open: OpenTicket | None = None
         self.unclean = "not reconciled yet"
 
     def show(
         self, proposal: Proposal, purpose: str, trader: Actor, columns: int, rows: int
     ) -> OpenTicket:
-        """Make a ticket of a fresh proposal, journal it and show it.
+        """Make a ticket of a fresh proposal, priced at the newest marks; journal and show it.
 
         Raises
         ------
@@ -112,66 +112,29 @@ class Ticketing:
         confirmation.require_size(columns, rows)
         self._require_room()
         self._require_mode(purpose)
-        inputs = self.inputs_of(proposal, purpose, trader)
+        inputs = self._drafts.priced_now(proposal, purpose, trader)
         if purpose == "send":
             self._require_gate("", self._gate(inputs, inputs.legs, ""), trader)
+        return self._shown(inputs, trader)
+
+    def show_as_proposed(self, proposal: Proposal, trader: Actor) -> OpenTicket:
+        """Make a ticket that exports exactly the orders that the proposal shows.
+
+        Raises
+        ------
+        ConfirmationRefused
+            When another ticket is open, the mode forbids it, or the proposal is not fresh.
+        """
+        self._require_room()
+        self._require_mode("export")
+        return self._shown(self._drafts.as_proposed(proposal, "export", trader), trader)
+
+    def _shown(self, inputs: TicketInputs, trader: Actor) -> OpenTicket:
         now = self._clock.monotonic()
         ticket, shown = confirmation.ticket_of(inputs, now)
         self._journal.append(TicketProposed(ticket, shown), actor=trader)
         self.open = OpenTicket(inputs, ticket, trader, now)
         return self.open
-
-    def inputs_of(self, proposal: Proposal, purpose: str, trader: Actor) -> TicketInputs:
-        """Return what a ticket of `proposal` is made from, now.
-
-        Raises
-        ------
-        ConfirmationRefused
-            When the proposal is not the fresh one, cannot be traded, or there is no picture.
-        """
-        snapshot = self._picture.snapshot()
-        stale = self._picture.stale()
-        if snapshot is None or stale:
-            raise ConfirmationRefused(
-                f"expected fresh inputs, was {stale or 'no picture'}; wait for the venue", "stale"
-            )
-        if self._picture.proposal(proposal.digest) is None:
-            raise ConfirmationRefused(
-                f"expected a fresh proposal, was {proposal.digest[:4]}; solve again", "proposal"
-            )
-        basis = self._picture.basis(proposal.digest)
-        if basis is None or digest_of(basis) != proposal.snapshot_digest:
-            raise ConfirmationRefused(
-                "expected the snapshot that the proposal rests on, was another; solve again",
-                "basis",
-            )
-        if not proposal.exportable or not proposal.orders:
-            raise ConfirmationRefused(
-                "expected a proposal that keeps every limit and trades, was "
-                f"{'; '.join(proposal.reasons) or proposal.status}; solve again",
-                "not_exportable",
-            )
-        desk = self._settings.desk
-        volumes = self._picture.volume_usd_day()
-        return TicketInputs(
-            ticket=self._journal.next_ticket(),
-            purpose=purpose,
-            mode="EXPORT" if purpose == "export" else desk.mode.upper(),
-            desk=desk.name,
-            account=desk.account,
-            trader=trader.name,
-            created_ms=self._clock.utc_ms(),
-            expiry_s=self._settings.confirmation.expiry_s,
-            proposal=proposal,
-            legs=confirmation.in_sending_order(proposal.orders),
-            snapshot=snapshot,
-            basis=basis,
-            settings_digest=self._picture.settings_digest(),
-            limits_digest=self._limits_digest,
-            volume_usd_day={
-                order.id: volumes[order.id] for order in proposal.orders if order.id in volumes
-            },
-        )
 
     def _require_room(self) -> None:
         self.look()
@@ -189,6 +152,28 @@ class Ticketing:
                 "mode",
             )
 
+    def require_own(self, ticket: str, trader: Actor) -> OpenTicket:
+        """Return the ticket of that id if it waits, stands, and `trader` opened it.
+
+        Raises
+        ------
+        ConfirmationRefused
+            With reason ``other_ticket``, ``other_trader`` or ``void``.
+        """
+        opened = self.open
+        if opened is None or opened.phase != "confirm" or opened.ticket.id != ticket:
+            raise ConfirmationRefused(
+                f"expected an open ticket, was {ticket!r}; solve again", "other_ticket"
+            )
+        if opened.trader.uid != trader.uid:
+            raise ConfirmationRefused(
+                f"expected {opened.trader.name}, who opened it, was {trader.name}", "other_trader"
+            )
+        self.look()
+        if opened.phase != "confirm":
+            raise ConfirmationRefused(f"the ticket is void: {opened.reason}; price it anew", "void")
+        return opened
+
     def require_confirmable(self, answer: ConfirmTicket, trader: Actor) -> OpenTicket:
         """Return the open ticket if `answer` confirms it.
 
@@ -199,18 +184,7 @@ class Ticketing:
         GateRefused
             When the gate refuses it; then it is void.
         """
-        opened = self.open
-        if opened is None or opened.phase != "confirm" or opened.ticket.id != answer.id:
-            raise ConfirmationRefused(
-                f"expected an open ticket, was {answer.id!r}; solve again", "other_ticket"
-            )
-        if opened.trader.uid != trader.uid:
-            raise ConfirmationRefused(
-                f"expected {opened.trader.name}, who opened it, was {trader.name}", "other_trader"
-            )
-        self.look()
-        if opened.phase != "confirm":
-            raise ConfirmationRefused(f"the ticket is void: {opened.reason}; solve again", "void")
+        opened = self.require_own(answer.id, trader)
         now = self._clock.monotonic()
         confirmation.require_typed(opened.ticket, answer, shown_mono=opened.shown_mono, now=now)
         if opened.inputs.purpose == "send":

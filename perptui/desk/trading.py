@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from perptui.desk import confirmation
+from perptui.desk.canceling import Cancels
 from perptui.desk.executor import WORKING, Executor, go_on
 from perptui.desk.export import write_orders
 from perptui.desk.kill import KillSwitch
@@ -22,16 +23,10 @@ from perptui.desk.reconciler import Findings, Reconciler
 from perptui.desk.ticketing import OpenTicket, Ticketing
 from perptui.desk.trading_picture import TradingPicture
 from perptui.desk.trading_views import JournalTail, ticket_view
-from perptui.journal.events import (
-    Actor,
-    CancelOutcome,
-    CancelSending,
-    TicketEnded,
-)
+from perptui.journal.events import Actor, TicketEnded
 from perptui.journal.journal import Journal
-from perptui.journal.queries import LegRow
 from perptui.model.clock import Clock
-from perptui.model.errors import ConfirmationRefused, JournalError
+from perptui.model.errors import ConfigError, ConfirmationRefused, InputError, JournalError
 from perptui.model.order import LegState
 from perptui.model.proposal import Proposal
 from perptui.protocol.intents import ConfirmTicket
@@ -46,7 +41,6 @@ RETRY_S = 2.0
 """Between reconciles while something is unresolved."""
 SETTLE_TIMES = 10
 SETTLE_S = 0.3
-CANCELABLE = WORKING | {LegState.UNKNOWN}
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +84,6 @@ class Trading:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._journal = journal
-        self._venues = venues
         self._settings = settings
         self._clock = clock
         self._changed = changed
@@ -102,11 +95,11 @@ class Trading:
         sent_mono = self._executor.sent_mono
         self._tickets = Ticketing(journal, settings, clock, picture, self._kill, sent_mono)
         self._reconciler = Reconciler(journal, venues, pause)
+        self._cancels = Cancels(journal, venues)
         self._tail = JournalTail(journal)
         self._lock = asyncio.Lock()
         self._was_clean = False
         self._fault = ""
-        self._cancelled: set[tuple[str, LegState]] = set()
         self._due_mono = clock.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -195,36 +188,44 @@ class Trading:
             self._changed()
         return self.ticket_view
 
-    async def export(self, digest: str, trader: Actor) -> TicketView:
-        """Write the fresh proposal's orders to CSV and JSON instead of sending them.
+    async def export(self, digest: str, trader: Actor, ticket: str = "") -> TicketView:
+        """Write orders to CSV and JSON instead of sending them, exactly as they stand on screen.
+
+        Those of the open ticket when `ticket` names it, which ends it; else those of the fresh
+        proposal as proposed.
 
         Raises
         ------
-        ConfirmationRefused, InputError, JournalError
+        ConfirmationRefused, ConfigError, InputError, JournalError
             With why nothing was written.
         """
+        if ticket:
+            self._write(self._tickets.require_own(ticket, trader), trader)
+        else:
+            self._export_proposal(digest, trader)
+        self._changed()
+        return self.ticket_view
+
+    def _export_proposal(self, digest: str, trader: Actor) -> None:
         proposal = self._picture.proposal(digest)
         if proposal is None:
             raise ConfirmationRefused(
                 f"expected the fresh proposal, was {digest[:4]}; solve again", "proposal"
             )
-        opened = self._tickets.show(
-            proposal, "export", trader, confirmation.COLUMNS, confirmation.ROWS
-        )
-        self._write(opened, trader)
-        self._changed()
-        return self.ticket_view
+        opened = self._tickets.show_as_proposed(proposal, trader)
+        try:
+            self._write(opened, trader)
+        except (ConfigError, InputError) as error:
+            self._tickets.end("VOID", str(error))
+            raise
 
     async def cancel_working(self, trader: Actor) -> int:
         """Cancel every order of ours that may work; return how many cancels were sent."""
-        legs = [leg for leg in self._journal.live_legs() if leg.state in CANCELABLE]
-        for leg in legs:
-            self._cancelled.add((leg.client_id, leg.state))
-            await self._cancel(leg, trader)
-        if legs:
+        sent = await self._cancels.send(trader)
+        if sent:
             await self._reconcile_or_lock()
         self._changed()
-        return len(legs)
+        return sent
 
     async def kill(self, reason: str, trader: Actor, state: str = "HALTED") -> None:
         """Tighten the kill switch, or with "ACTIVE" release it; HALTED cancels working orders.
@@ -377,14 +378,8 @@ class Trading:
         if self._kill.state() != "HALTED":
             return
         self._tickets.end("VOID", "the desk is HALTED")
-        works = {(leg.client_id, leg.state) for leg in self._journal.live_legs()}
-        if any(pair[1] in CANCELABLE for pair in works - self._cancelled):
+        if self._cancels.pending:
             await self.cancel_working(trader or self._journal.actor)
-
-    async def _cancel(self, leg: LegRow, trader: Actor) -> None:
-        self._journal.append(CancelSending(leg.client_id), actor=trader)
-        outcome = await self._venues[leg.venue].cancel(leg.instrument, leg.client_id)
-        self._journal.append(CancelOutcome(leg.client_id, outcome.state, outcome.text))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

@@ -76,9 +76,14 @@ class CloseTicket(Record, frozen=True, tag=True):
 
 
 class ExportOrders(Record, frozen=True, tag=True):
-    """Write the fresh proposal's orders to CSV and JSON instead of sending them."""
+    """Write orders to CSV and JSON instead of sending them.
+
+    Those of the fresh proposal `digest` as proposed; with `ticket` those of that open ticket, as
+    priced there, which ends it.
+    """
 
     digest: str
+    ticket: str = ""
 
 
 class CancelWorking(Record, frozen=True, tag=True):

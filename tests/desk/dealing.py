@@ -14,6 +14,7 @@ from perptui.journal.journal import Journal
 from perptui.model.canonical import digest_of
 from perptui.model.clock import ManualClock
 from perptui.model.limit import LimitCheck
+from perptui.model.market import Quote
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.proposal import BookRisk, Proposal, SolverReport, TargetRow
 from perptui.model.snapshot import MarketSnapshot
@@ -128,7 +129,7 @@ class DeskPicture:
         self.venue = venue
         self.clock = clock
         self.digest = settings.digest
-        self.quotes = QUOTES
+        self.quotes: tuple[Quote, ...] = QUOTES
         self.instruments = INSTRUMENTS
         self.stale_text = ""
         self.offsets = {VENUE: 12}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import json
 import os
 from decimal import Decimal
@@ -18,7 +19,13 @@ from perptui.journal.audit import confirmed_text
 from perptui.journal.events import Alarm
 from perptui.journal.verify import verify_file
 from perptui.model.clock import ManualClock
-from perptui.model.errors import ConfirmationRefused, GateRefused, InputError, JournalError
+from perptui.model.errors import (
+    ConfigError,
+    ConfirmationRefused,
+    GateRefused,
+    InputError,
+    JournalError,
+)
 from perptui.model.market import Quote
 from tests.desk.dealing import (
     ADD_ETH,
@@ -402,6 +409,136 @@ async def test_export_writes_the_orders_and_sends_nothing(tmp_path: Path) -> Non
     ended = deal.events()[-1]
     assert (ended.body["state"], len(ended.body["files"])) == ("EXPORTED", 2)
     assert deal.journal.tickets(1)[0].purpose == "export"
+
+
+def csv_rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of the one CSV file there."""
+    (file,) = folder.glob("*.csv")
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def crash(deal: Deal, btc: str) -> None:
+    """Move the price of BTC."""
+    deal.picture.quotes = (Quote(BTC, NOW_MS, Decimal(btc)), deal.picture.quotes[1])
+
+
+async def test_opening_prices_the_legs_at_the_newest_marks(tmp_path: Path) -> None:
+    """The mark left the collar since the proposal: 30 bp of 90,000 is 270."""
+    deal = await started(tmp_path)
+    made = deal.picture.take(proposal(REDUCE_BTC, REDUCE_ETH))
+    deal.clock.advance(60)
+    crash(deal, "90000")
+    view = await deal.trading.open_ticket(made, "send", ALICE, 120, 40)
+    first, second = (leg.intent for leg in deal.journal.ticket(view.id).legs)
+    for leg, proposed in ((first, REDUCE_BTC), (second, REDUCE_ETH)):
+        assert (leg.id, leg.side, leg.contracts, leg.reduce_only, leg.before, leg.after) == (
+            *(proposed.id, proposed.side, proposed.contracts),
+            *(proposed.reduce_only, proposed.before, proposed.after),
+        )
+    assert (first.mark_price, first.limit_price) == (Decimal(90000), Decimal(89730))
+    # 0.2 contracts: 18,000 USD; 5 bp fee; 1 bp slippage as the proposal had.
+    assert (first.notional_usd, first.fee_usd, first.slippage_usd) == (
+        *(Decimal(18000), Decimal("9.00"), Decimal("1.80")),
+    )
+    assert any("limit 89730  mark 90000" in line for line in view.text)
+    assert any("priced at the marks of 07:21:00Z, proposed at" in line for line in view.text)
+    await deal.confirm(view)
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED", "FILLED"]
+
+
+async def test_reducing_legs_take_the_wide_collar_in_a_storm(tmp_path: Path) -> None:
+    """sigma 4: 117.041 bp of 97,500 is 1,141.15."""
+    deal = await started(tmp_path)
+    deal.picture.sigmas = {BTC: 4.0, ETH: 4.0}
+    view = await deal.open(REDUCE_BTC, ADD_ETH)
+    first, second = (leg.intent for leg in deal.journal.ticket(view.id).legs)
+    assert first.limit_price == Decimal("96358.9")
+    assert second.limit_price == Decimal("3190.4")
+    crash(deal, "96400")
+    await deal.confirm(view)
+    await deal.trading.sent()
+    assert deal.journal.legs(view.id)[0].filled == Decimal("0.2")
+
+
+async def test_a_ticket_that_drifted_is_priced_anew_with_its_legs_unchanged(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    made = deal.picture.take(proposal(REDUCE_BTC))
+    view = await deal.trading.open_ticket(made, "send", ALICE, 120, 40)
+    crash(deal, "97100")
+    with pytest.raises(ConfirmationRefused, match="left its collar"):
+        await deal.confirm(view)
+    assert deal.trading.ticket_view.phase == "void"
+    again = await deal.trading.open_ticket(made, "send", ALICE, 120, 40)
+    assert (again.phase, again.id) == ("confirm", "T2")
+    assert again.token != view.token
+    before, after = (deal.journal.ticket(one).legs[0] for one in ("T1", "T2"))
+    assert before.client_id != after.client_id
+    assert before.intent.contracts == after.intent.contracts
+    assert after.intent.mark_price == Decimal(97100)
+    await deal.confirm(again)
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED"]
+    assert len(deal.venue.submitted) == 1
+
+
+async def test_a_contract_without_a_price_now_gives_no_ticket(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    made = deal.picture.take(proposal(REDUCE_BTC))
+    deal.picture.quotes = deal.picture.quotes[1:]
+    with pytest.raises(ConfirmationRefused, match="expected a price of") as refused:
+        await deal.trading.open_ticket(made, "send", ALICE, 120, 40)
+    assert reason_of(refused) == "price"
+
+
+async def test_export_outside_a_ticket_holds_the_orders_as_proposed(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    deal = await started(tmp_path, settings=settings_of("paper", str(folder)))
+    made = deal.picture.take(proposal(REDUCE_BTC))
+    deal.clock.advance(60)
+    crash(deal, "90000")
+    await deal.trading.export(made.digest, ALICE)
+    (row,) = csv_rows(folder)
+    assert (row["limit_price"], row["mark_price"]) == ("97305", "97500")
+    document = json.loads(next(folder.glob("*.json")).read_bytes())
+    assert document["as_of"] == "2024-08-05T07:20:00Z"
+
+
+async def test_export_from_a_ticket_holds_its_orders_and_ends_it(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    deal = await started(tmp_path, settings=settings_of("paper", str(folder)))
+    made = deal.picture.take(proposal(REDUCE_BTC))
+    crash(deal, "90000")
+    view = await deal.trading.open_ticket(made, "send", ALICE, 120, 40)
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.export(made.digest, BOB, view.id)
+    assert reason_of(refused) == "other_trader"
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.export(made.digest, ALICE)
+    assert reason_of(refused) == "open"
+    done = await deal.trading.export(made.digest, ALICE, view.id)
+    (row,) = csv_rows(folder)
+    intent = deal.journal.ticket(view.id).legs[0].intent
+    assert row["limit_price"] == "89730" == str(intent.limit_price)
+    assert row["notional_usd"] == "18000"
+    assert (done.phase, done.id) == ("exported", view.id)
+    assert deal.journal.tickets(1)[0].state == "EXPORTED"
+    assert deal.states() == ["NOT_SENT"]
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.confirm(view)
+    assert reason_of(refused) == "other_ticket"
+    assert deal.venue.submitted == []
+
+
+async def test_an_export_that_cannot_be_written_leaves_no_ticket_open(tmp_path: Path) -> None:
+    blocked = tmp_path / "out"
+    deal = await started(tmp_path, settings=settings_of("paper", str(blocked)))
+    blocked.write_text("a file, no folder")
+    made = deal.picture.take(proposal(REDUCE_BTC))
+    with pytest.raises(ConfigError):
+        await deal.trading.export(made.digest, ALICE)
+    assert deal.trading.ticket_view.phase == "void"
 
 
 async def test_a_confirmed_export_writes_too(tmp_path: Path) -> None:
