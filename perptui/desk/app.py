@@ -168,7 +168,7 @@ class DeskApp:
         await asyncio.gather(*(poller.prepare() for poller in self._pollers))
         for poller in self._pollers:
             self._start(poller.run(), "poller")
-        self._intents.pace = Pace(venues[0].control, self._clock, self._state)
+        self._intents.pace = Pace(venues[0].control, self._clock, self._state, self._poll_now)
         self._start(self._trade(stack, venues), "trading")
         await self._follow_history(venues)
 
@@ -239,9 +239,12 @@ class DeskApp:
             self._painter.told = lambda: (standing, JournalView(), TicketView())
 
     def _traded(self) -> None:
-        for poller in self._pollers:
-            poller.hurry("account", "open_orders", "cashflows")
+        self._poll_now("account", "open_orders", "cashflows")
         self._hurry()
+
+    def _poll_now(self, *calls: str) -> None:
+        for poller in self._pollers:
+            poller.hurry(*calls)
 
     async def _follow_history(self, venues: list[Venue]) -> None:
         backfill = Backfill(

@@ -5,12 +5,20 @@ A person reads at one second per second: at 60x a ticket would be void before it
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 
 from perptui.desk.state import DeskState
 from perptui.model.clock import VenueClock
 from perptui.model.errors import VenueError
 from perptui.venues.base import SimulatedControl, SimulatedState
+
+FRESH_CALLS = ("quotes", "account")
+"""What a ticket is priced from."""
+FRESH_S = 3.0
+"""How long readings at the new pace are waited for; the gate judges what is there then."""
+LOOK_S = 0.02
 
 _log = logging.getLogger(__name__)
 
@@ -22,14 +30,21 @@ class Pace:
     ----------
     control : SimulatedControl | None
         None on a live venue.
+    hurry : callable
+        Asks for calls to be made now instead of at their next turn.
     """
 
     def __init__(
-        self, control: SimulatedControl | None, clock: VenueClock, state: DeskState
+        self,
+        control: SimulatedControl | None,
+        clock: VenueClock,
+        state: DeskState,
+        hurry: Callable[..., None],
     ) -> None:
         self._control = control
         self._clock = clock
         self._state = state
+        self._hurry = hurry
         self._before: float | None = None
 
     @property
@@ -38,13 +53,31 @@ class Pace:
         return self._before is not None
 
     async def slow(self) -> None:
-        """Drop to 1x, if it runs faster."""
+        """Drop to 1x, if it runs faster, and wait for readings made since.
+
+        What was read at 60x is minutes of venue time old: a ticket priced from it would be void
+        as soon as it is shown.
+        """
         if self._control is None or self._before is not None or self._clock.speed <= 1:
             return
         before = self._clock.speed
         self._take(await self._control.set_speed(1.0))
         self._before = before
         self._state.tell("info", f"replay at 1x while a confirmation is open, was {before:g}x")
+        await self._read_anew()
+
+    async def _read_anew(self) -> None:
+        since = self._clock.monotonic()
+        self._hurry(*FRESH_CALLS)
+        while self._clock.monotonic() < since + FRESH_S:
+            read = [
+                venue.observed_mono(call)
+                for venue in self._state.picture.venues
+                for call in FRESH_CALLS
+            ]
+            if all(moment is not None and moment > since for moment in read):
+                return
+            await asyncio.sleep(LOOK_S)
 
     async def resume(self) -> None:
         """Go on at the speed before `slow`; tried again at the next call where that fails."""
