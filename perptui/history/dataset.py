@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from perptui.history.clean import BoolArray, Cleaned, FloatArray, IntArray, Table, clean, summary
-from perptui.history.parquet import read_columns
+from perptui.history.parquet import STAMP, arrow_column, read_columns
 from perptui.model.clock import HOUR_MS
 from perptui.model.errors import HistoryError
 from perptui.model.instrument import HISTORY_FOLDERS, VENUE_ALIASES
@@ -310,11 +310,13 @@ def _merged(kept: Cleaned, incoming: Cleaned, fresh: BoolArray) -> Cleaned:
 
 
 def _arrow(kind: str, series: Cleaned) -> pa.Table:
-    columns = {"ts": pa.array(series.ts_ms, pa.int64()).cast(pa.timestamp("ms", tz="UTC"))}
-    for name in KINDS[kind].columns:
-        whole = pa.int16() if name == "interval_hours" else pa.float64()
-        columns[name] = pa.array(series.table[name]).cast(whole)
-    return pa.table(columns)
+    names = KINDS[kind].columns
+    arrays = [arrow_column(series.ts_ms.astype(np.int64), STAMP)]
+    for name in names:
+        whole = name == "interval_hours"
+        values = series.table[name].astype(np.int16 if whole else np.float64)
+        arrays.append(arrow_column(values, pa.int16() if whole else pa.float64()))
+    return pa.Table.from_arrays(arrays, names=["ts", *names])
 
 
 def _replace(file: Path, table: pa.Table) -> None:

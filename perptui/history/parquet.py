@@ -1,7 +1,7 @@
 """Parquet columns as numpy arrays, without pandas.
 
-Arrow's own `to_numpy`, `cast` and `read_table` import pandas or compile all compute functions,
-which takes longer than reading years of hours. A column without holes is one buffer of numbers.
+Arrow's own `array`, `to_numpy`, `cast` and `read_table` import pandas or make all compute
+functions, which takes longer than reading years of hours. A column without holes is one buffer.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ def read_columns(file: Path, names: Sequence[str]) -> dict[str, Any]:
         raise HistoryError(
             f"expected {', '.join(names)} in {file}: {text}; replace the file"
         ) from None
+
+
+def arrow_column(values: Any, kind: pa.DataType) -> pa.Array:
+    """Return (T,) numbers as an Arrow array of the same width; NaN stays NaN."""
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
 
 
 def _numbers(column: pa.ChunkedArray, name: str) -> Any:

@@ -61,23 +61,23 @@ def test_a_file_of_several_row_groups_and_an_empty_one(tmp_path: Path) -> None:
     assert len(read_columns(empty, ("v",))["v"]) == 0
 
 
-def test_reading_imports_no_pandas(tmp_path: Path) -> None:
-    file = written(
-        tmp_path / "x.parquet",
-        ts=pa.array(STAMPS, pa.timestamp("ms", tz="UTC")),
-        close=pa.array(np.ones(5)),
-    )
+def test_reading_and_appending_import_no_pandas(tmp_path: Path) -> None:
     said = subprocess.run(
         [
             sys.executable,
             "-c",
             "import sys, pathlib\n"
-            "from perptui.history.parquet import read_columns\n"
-            f"read_columns(pathlib.Path({str(file)!r}), ('ts', 'close'))\n"
-            "print('pandas' in sys.modules)",
+            "from perptui.history.dataset import History\n"
+            "from perptui.model.jobs import FundingSeries\n"
+            "from perptui.model.market import FundingSettlement as Settled\n"
+            f"root = pathlib.Path({str(tmp_path)!r})\n"
+            "rows = (Settled(1_600_000_000_000, 1e-4, 8.0),)\n"
+            "History(root).append(FundingSeries('binanceusdm', 'BTCUSDT', rows))\n"
+            "print(History(root).funding('binanceusdm', 'BTCUSDT', 2**60).rate.tolist())\n"
+            "print('pandas' in sys.modules, 'pyarrow.compute' in sys.modules)",
         ],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert said.stdout == "False\n"
+    assert said.stdout == "[0.0001]\nFalse False\n"
