@@ -90,6 +90,7 @@ def ticket_view(
         expires_mono=ticket.expires_mono,
         legs=tuple(_progress(leg) for leg in legs),
         reason=reason,
+        digest=ticket.proposal_digest,
     )
 
 

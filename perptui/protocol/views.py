@@ -332,6 +332,8 @@ class TicketView(Record, frozen=True):
     legs: tuple[LegProgress, ...] = ()
     reason: str = ""
     """Why it is void, or where the export was written, in words."""
+    digest: str = ""
+    """Of the proposal it was made from: opening it again prices the same legs anew."""
 
 
 Panel = (

@@ -433,6 +433,7 @@ def ticket(**changes: object) -> TicketView:
         text=tuple(line[:80] for line in lines),
         opens_mono=NOW_MONO - 1,
         expires_mono=NOW_MONO + 27,
+        digest=DIGEST,
     )
     return msgspec.structs.replace(base, **changes)
 

@@ -15,6 +15,7 @@ from perptui.protocol.intents import (
     ConfirmTicket,
     ExportOrders,
     Kill,
+    OpenTicket,
     RejectTicket,
 )
 from perptui.tui.screens.confirm import ConfirmScreen
@@ -181,14 +182,30 @@ async def test_reject_and_export_instead() -> None:
         await made.until(lambda: len(made.desk.asked) == 1)
         assert made.desk.asked == [RejectTicket(id="tk-9f3c", reason="rejected by the trader")]
         await made.press("c", "x")
-        await made.until(lambda: len(made.desk.asked) == 3)
-        assert made.desk.asked[1:] == [
-            RejectTicket(id="tk-9f3c", reason="exported instead"),
-            ExportOrders(digest=book.DIGEST),
-        ]
+        await made.until(lambda: len(made.desk.asked) == 2)
+        assert made.desk.asked[1:] == [ExportOrders(digest=book.DIGEST, ticket="tk-9f3c")]
         await made.press("c", "escape")
         assert "NAV 404,310" in made.text()
-        assert len(made.desk.asked) == 3
+        assert len(made.desk.asked) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_void_ticket_is_priced_anew_by_one_key() -> None:
+    async with session(ticket_desk()) as made:
+        await made.press("c", "r")
+        assert made.desk.asked == [], "r does nothing while the ticket stands"
+        made.desk.replace(book.ticket(phase="void", reason="the price of BTC left its collar"))
+        await made.until(lambda: "VOID: the price of BTC left its collar" in made.text())
+        assert "r price the same legs anew" in made.text()
+        made.desk.answer = lambda _: Reply(number=0, ok=False, text="expected a fresh proposal")
+        await made.press("r")
+        await made.until(lambda: "expected a fresh proposal" in made.text())
+        width, height = made.app.size
+        again = OpenTicket(digest=book.DIGEST, purpose="send", columns=width, rows=height)
+        assert made.desk.asked == [again]
+        made.desk.replace(book.ticket(id="tk-new"))
+        await made.until(lambda: "ticket tk-new" in made.text())
+        assert isinstance(made.app.screen, ConfirmScreen)
 
 
 @pytest.mark.asyncio

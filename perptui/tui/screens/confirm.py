@@ -16,6 +16,7 @@ from perptui.protocol.intents import (
     ConfirmTicket,
     ExportOrders,
     Kill,
+    OpenTicket,
     RejectTicket,
 )
 from perptui.tui.owner import Owner
@@ -90,6 +91,8 @@ class ConfirmScreen(Screen[None]):
             self._confirm_key(event)
         elif event.key == "escape":
             self._leave()
+        elif event.key == "r" and self.picture.ticket.phase == "void":
+            self._price_anew()
         elif event.key == "C":
             self.desk_app.ask(CancelWorking())
             self._say("cancelling what works")
@@ -121,7 +124,7 @@ class ConfirmScreen(Screen[None]):
             return "the field is closed: read to the end first (G)"
         if self.desk_app.showing.now() < picture.ticket.opens_mono:
             return "the field is closed for the first second"
-        return "the field is closed: r makes a new proposal"
+        return "the field is closed: the ticket expires"
 
     def _enter(self) -> None:
         """Send what was typed; Enter alone does nothing."""
@@ -145,11 +148,22 @@ class ConfirmScreen(Screen[None]):
         self._say("" if ok else text)
 
     def _export_instead(self) -> None:
-        """Close the ticket and write the same proposal's orders to files."""
-        digest = self.desk_app.showing.live.rebalance.digest
-        self.desk_app.ask(RejectTicket(id=self.picture.ticket.id, reason="exported instead"))
-        self.desk_app.ask(ExportOrders(digest=digest))
+        """Write the ticket's orders to files, exactly as they stand here; that ends it."""
+        ticket = self.picture.ticket
+        self.desk_app.ask(ExportOrders(digest=ticket.digest, ticket=ticket.id))
         self.dismiss()
+
+    def _price_anew(self) -> None:
+        """Ask for a new ticket of the same legs, at the marks of now."""
+        width, height = self.app.size
+        intent = OpenTicket(
+            digest=self.picture.ticket.digest,
+            purpose=self.picture.ticket.purpose,
+            columns=width,
+            rows=height,
+        )
+        self._say("asking for a ticket at the prices of now")
+        self.desk_app.ask_for_ticket(intent, self._answered)
 
     def _leave(self) -> None:
         ticket = self.picture.ticket

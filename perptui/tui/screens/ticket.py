@@ -186,7 +186,10 @@ class TicketPicture(Picture):
         if ticket.phase == "confirm":
             return [self._field(), self._confirm_keys()]
         if ticket.phase == "void":
-            return [((f"VOID: {said}. Nothing was sent.", "alarm"),), _keys(("esc", "back"))]
+            keys = _keys(("r", "price the same legs anew"), ("esc", "back"))
+            if self.message:
+                return [((f" {self.message}", "warn"),), keys]
+            return [((f"VOID: {ticket.reason}. Nothing was sent.", "alarm"),), keys]
         if ticket.phase == "exported":
             return [((f"exported: {said}", "accent"),), _keys(("esc", "back"))]
         if ticket.phase == "none":
