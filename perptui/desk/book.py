@@ -6,7 +6,6 @@ of a position is -x·f·24/h dollars a day, positive when received.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -215,9 +214,3 @@ def own_distance(row: Holding, account: AccountBook) -> float | None:
         sum((other.maintenance_usd for other in others), ZERO),
     )
     return None if price is None else float(price / row.mark - 1)
-
-
-def stale_ids(venues: Iterable[VenuePicture], stale: Iterable[str]) -> frozenset[str]:
-    """Return the contracts of the venues named in `stale`."""
-    names = set(stale)
-    return frozenset(row.id for venue in venues if venue.name in names for row in venue.instruments)

@@ -15,7 +15,6 @@ from perptui.desk.views_book import total_carry_after
 from perptui.desk.views_limits import breaches, drawdown_now, mends
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck, Limits
-from perptui.model.order import OrderReport
 from perptui.protocol.views import EventLine, Feed, StatusView
 
 DIGEST_SHOWN = 4
@@ -95,14 +94,9 @@ def status_view(
     now_mono: float,
 ) -> StatusView:
     """Return the status lines."""
-    profit = combined(venue.day for venue in picture.venues if venue.day is not None)
-    worst = None if book.missing else book.worst
-    fresh = proposed.proposal if proposed.fresh(now_mono) else None
-    estimates = proposed.estimates
-    whole = not book.missing
     stamps = [quote.next_ms for quote in picture.funding.values()]
-    working: list[OrderReport] = [row for venue in picture.venues for row in venue.open_orders]
-    return StatusView(
+    working = [row for venue in picture.venues for row in venue.open_orders]
+    status = StatusView(
         mode=who.mode,
         desk=who.desk,
         account=who.account,
@@ -112,35 +106,67 @@ def status_view(
         speed=time.speed,
         feeds=venue_feeds,
         quant=quant,
+        drawdown_max=limits.drawdown_max,
+        gross_max=limits.gross_max,
+        breaches=breaches(checks),
+        next_funding_ms=min(stamps, default=None),
+        unknown_legs=standing.unknown_legs,
+        working_orders=len(working),
+        kill_state=standing.kill_state,
+        sends_locked=standing.sends_locked,
+        news=merged_news(picture.news, standing.news),
+    )
+    status = _with_profit(status, picture)
+    if not book.missing:
+        status = _with_book(status, book)
+    return _with_proposal(status, picture, proposed, checks, now_mono)
+
+
+def _with_profit(status: StatusView, picture: Picture) -> StatusView:
+    profit = combined(venue.day for venue in picture.venues if venue.day is not None)
+    return msgspec.structs.replace(
+        status,
         equity_usd=picture.equity_usd,
         today_usd=profit.total_usd if profit else None,
         today_price_usd=profit.price_usd if profit else None,
         today_funding_usd=profit.funding_usd if profit else None,
         today_fees_usd=profit.fees_usd if profit else None,
         drawdown=drawdown_now(picture),
-        drawdown_max=limits.drawdown_max,
-        gross=book.multiple(book.gross_usd) if whole else None,
-        gross_max=limits.gross_max,
+    )
+
+
+def _with_book(status: StatusView, book: Book) -> StatusView:
+    worst = book.worst
+    return msgspec.structs.replace(
+        status,
+        gross=book.multiple(book.gross_usd),
         worst_account=worst.account.key if worst else "",
         margin_ratio=worst.margin_ratio if worst else None,
         liquidation_down=worst.shock.down if worst else None,
         liquidation_up=worst.shock.up if worst else None,
         free_usd=free_by_venue(book),
+        carry_usd_day=book.carry_usd_day if book.accounts else None,
+    )
+
+
+def _with_proposal(
+    status: StatusView,
+    picture: Picture,
+    proposed: ProposalPicture,
+    checks: tuple[LimitCheck, ...],
+    now_mono: float,
+) -> StatusView:
+    fresh = proposed.proposal if proposed.fresh(now_mono) else None
+    estimates = proposed.estimates
+    return msgspec.structs.replace(
+        status,
         regime=estimates.regime.label if estimates else "",
         regime_probability=_probability(estimates),
         regime_since_ms=estimates.regime.since_ms if estimates else None,
         exposure=estimates.regime.exposure if estimates else None,
-        breaches=breaches(checks),
         proposal=fresh.digest[:DIGEST_SHOWN] if fresh else "",
         proposal_mends=mends(checks, fresh),
-        next_funding_ms=min(stamps, default=None),
-        carry_usd_day=book.carry_usd_day if whole and book.accounts else None,
         carry_usd_day_after=total_carry_after(picture, proposed.proposal),
-        unknown_legs=standing.unknown_legs,
-        working_orders=len(working),
-        kill_state=standing.kill_state,
-        sends_locked=standing.sends_locked,
-        news=merged_news(picture.news, standing.news),
     )
 
 

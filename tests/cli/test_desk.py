@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import subprocess
@@ -14,10 +15,12 @@ import pytest
 
 from perptui.cli.app import run
 from perptui.cli.desk import refuse_root
+from perptui.cli.open import add_arguments, found
 from perptui.model.errors import ConfigError
+from perptui.protocol.intents import Kill
 from perptui.settings.load import load
-from perptui.settings.paths import state_dir
-from tests.desk.attached import PATIENCE_S, Terminal
+from perptui.settings.paths import resource, state_dir
+from tests.desk.attached import PATIENCE_S, Terminal, alive, children_of
 
 NO_VENUE = ("--set", "venues.binanceusdm.socket=/nowhere/venue.sock")
 
@@ -81,6 +84,31 @@ def test_a_desk_that_cannot_journal_yet_refuses_and_the_kill_file_stays(
     assert desk.poll() is None
 
 
+@pytest.mark.slow
+def test_a_desk_with_its_own_venue_shows_but_never_sends_without_a_journal() -> None:
+    (state_dir("own") / "journal.db").write_bytes(b"no database at all, but long enough" * 99)
+    six = [f"{coin}/USDT:USDT" for coin in ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")]
+    symbols = f"venues.binanceusdm.symbols={msgspec.json.encode(six).decode()}"
+    command = [sys.executable, "-m", "perptui", "desk", "--name", "own", "--set", symbols]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        path = Path(os.environ["XDG_RUNTIME_DIR"]) / "perptui" / "own" / "desk.sock"
+        terminal = Terminal(path)
+        view = terminal.until(lambda view: view.positions.waiting is None)
+        assert view.status.market == "SIMULATED MARKET"
+        view = terminal.until(lambda view: "journal is not open" not in view.status.sends_locked)
+        assert view.status.sends_locked
+        assert any(line.level == "alarm" for line in view.status.news)
+        refused = terminal.ask(Kill("drill"))
+        assert not refused.ok
+        assert refused.text == view.status.sends_locked
+        children = children_of(process.pid)
+        assert len(children) == 2
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE_S) == 0
+        terminal.close()
+        assert not [pid for pid in children if alive(pid)]
+
+
 def test_kill_leaves_a_file_where_no_desk_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["kill", "--desk", "gone", "--reason", "smoke"]) == 0
     assert "did not answer" in capsys.readouterr().err
@@ -103,6 +131,25 @@ def test_a_desk_named_but_not_running_is_refused() -> None:
     refused = perptui("open", "--name", "nobody")
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
+
+
+def test_a_shared_desk_that_does_not_run_is_not_started_by_a_terminal(tmp_path: Path) -> None:
+    refused = perptui(
+        "open", "--config", str(resource("config.toml")), "--set", f"desk.socket_dir={tmp_path}"
+    )
+    assert refused.returncode == 2
+    assert "start `perptui desk`" in refused.stderr
+
+
+def test_the_way_to_a_configured_desk_keeps_its_arguments() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    way = found(parser.parse_args(["--config", str(resource("config.toml")), "--name", "second"]))
+    assert way is not None
+    assert way.desk == "second"
+    assert way.claim()
+    way.end()
+    assert found(parser.parse_args([])) is None
 
 
 def test_live_orders_are_never_sent_as_root(monkeypatch: pytest.MonkeyPatch) -> None:

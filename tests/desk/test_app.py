@@ -180,8 +180,8 @@ def test_killed_parts_come_back_or_are_named(demo: Demo) -> None:
     venue = demo.way.venue_pid
     assert venue is not None
     os.kill(venue, signal.SIGKILL)
-    view = again.until(lambda view: view.status.feeds[0].stale and bool(view.status.feeds[0].text))
-    assert all(row.stale for row in view.positions.rows)
+    again.until(lambda view: view.status.feeds[0].stale and bool(view.status.feeds[0].text))
+    view = again.until(lambda view: all(row.stale for row in view.positions.rows))
     refused = again.ask(OpenTicket(view.rebalance.digest, "send", 120, 40))
     assert not refused.ok
 
