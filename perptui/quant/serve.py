@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,23 +90,25 @@ def _worker(history: Path) -> Worker:
 def serve(connection: socket.socket, worker: Worker) -> None:
     """Answer requests in their order until the other end closes.
 
-    What proposals need is imported in the first pause: the desk's first question, what history
-    there is, is answered before that, and the desk fetches the rest meanwhile.
+    What proposals need is imported in the pauses, a step a time: the desk's first question, what
+    history there is, is answered before that, and whatever it sends meanwhile after one step.
     """
     deframer = Deframer()
+    steps: Iterator[str] = worker.warm_up()
+    warm = False
+    wait_s = FIRST_WAIT_S
     _log.info("ready")
-    wait_s: float | None = FIRST_WAIT_S
     while True:
-        if wait_s is not None and not select.select([connection], [], [], wait_s)[0]:
-            worker.warm_up()
-            _log.info("warm")
-            wait_s = None
+        while not warm and not select.select([connection], [], [], wait_s)[0]:
+            wait_s = 0.0
+            warm = next(steps, None) is None
+            _log.log(logging.INFO if warm else logging.DEBUG, "warm" if warm else "warming up")
         data = _received(connection)
         if not data:
             return
         for payload in deframer.feed(data):
             connection.sendall(answer_frame(payload, worker))
-            wait_s = None if wait_s is None else 0.0
+            wait_s = 0.0
 
 
 def _received(connection: socket.socket) -> bytes:

@@ -1,4 +1,5 @@
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,10 @@ def test_a_crash_is_an_answer_too(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "positive half-life" in answer.text
     assert "see the quant log" in answer.text
     assert "EstimateJob crashed" in caplog.text
+
+
+def test_warming_up_goes_by_steps_to_a_solve(tmp_path: Path) -> None:
+    steps = list(Worker(History(tmp_path)).warm_up())
+    assert steps[-1] == "solve"
+    assert set(steps[:-1]) <= set(sys.modules)
+    assert "clarabel" in sys.modules
