@@ -5,10 +5,25 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+import traceback
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from perptui.model.errors import InputError
+
+EXIT_FAILED = 1
+UNEXPECTED = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    TypeError,
+    ValueError,
+)
+"""What a damaged installation, an unusable socket or a fault of ours may raise at the start."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +47,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until SIGTERM, the keyboard, or the end of the parent.
+    """Serve until SIGTERM, the keyboard, or the end of the parent; 1 when it cannot start.
 
     Raises
     ------
     InputError
         When an option is wrong.
     """
+    said: list[str] = []
+
+    def ready() -> None:
+        said.append(f"ready {args.socket}")
+        sys.stdout.write(f"{said[0]}\n")
+        sys.stdout.flush()
+
+    try:
+        _serve(args, ready)
+    except UNEXPECTED as error:
+        # Once it serves, a traceback in its log says more than a line does.
+        if said:
+            raise
+        sys.stderr.write(f"perptui: the simulated venue cannot start: {_one_line(error)}\n")
+        return EXIT_FAILED
+    return 0
+
+
+def _serve(args: argparse.Namespace, ready: Callable[[], None]) -> None:
     from perptui.model.clock import SystemClock
     from perptui.simulator.server import VenueServer, run_until_stopped
     from perptui.simulator.venue import SimulatedVenue, VenueOptions
@@ -54,14 +88,14 @@ def run(args: argparse.Namespace) -> int:
     )
     venue = SimulatedVenue(options, SystemClock())
     gc.freeze()
+    run_until_stopped(VenueServer(venue, Path(args.socket), args.port), ready, args.parent_fd)
 
-    def ready() -> None:
-        sys.stdout.write(f"ready {args.socket}\n")
-        sys.stdout.flush()
 
-    server = VenueServer(venue, Path(args.socket), args.port)
-    run_until_stopped(server, ready, args.parent_fd)
-    return 0
+def _one_line(error: BaseException) -> str:
+    """Return what failed and where: its kind, its text, and the line that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
 
 
 def _equity(text: str) -> Decimal:

@@ -38,3 +38,26 @@ def test_it_serves_until_it_is_told_to_stop(capsys: pytest.CaptureFixture[str]) 
     stop.join()
     assert capsys.readouterr().out == f"ready {path}\n"
     assert not path.exists()
+
+
+def test_what_cannot_start_ends_with_one_line_and_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = tmp_path / "absent" / "s.sock"
+    assert simulate.run(parse("--socket", str(nowhere), "--book", "none")) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("perptui: the simulated venue cannot start: FileNotFoundError: ")
+
+
+def test_a_damaged_parameter_file_ends_with_one_line_and_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "market_parameters.toml").write_text("[factor\nbeta = ]", encoding="utf-8")
+    monkeypatch.setattr("perptui.simulator.market_generated.resources.files", lambda _: tmp_path)
+    assert simulate.run(parse("--socket", str(tmp_path / "s.sock"))) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "TOMLDecodeError" in err
