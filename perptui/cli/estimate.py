@@ -7,9 +7,8 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-import msgspec
-
 from perptui.cli.config import add_sources
+from perptui.cli.printed import json_of
 from perptui.cli.propose import VENUES, existing_directory, instant, venue_names
 from perptui.model.clock import iso
 from perptui.model.errors import InputError
@@ -67,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     for line in (*estimates.left_out, *estimates.notes):
         sys.stderr.write(f"perptui: {line}\n")
     report = report_of(estimates)
-    text = msgspec.json.encode(report).decode() + "\n" if args.json else table_of(estimates)
+    text = json_of(report) if args.json else table_of(estimates)
     sys.stdout.write(text)
     return 0
 

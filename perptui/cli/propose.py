@@ -10,9 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
-
 from perptui.cli.config import add_sources
+from perptui.cli.printed import json_of
 from perptui.model.clock import iso, parse_iso
 from perptui.model.errors import InputError
 from perptui.model.instrument import split_id
@@ -83,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     proposal, estimates = propose(job, history, None)
     notes = (*(f"left out: {text}" for text in estimates.left_out), *estimates.notes)
     report = report_of(proposal, snapshot, notes)
-    text = msgspec.json.encode(report).decode() + "\n" if args.json else table_of(report)
+    text = json_of(report) if args.json else table_of(report)
     sys.stdout.write(text)
     return 0
 
