@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 from perptui.model.record import Record
@@ -50,6 +51,11 @@ class Bar(Record, frozen=True):
     low: float
     close: float
     volume: float
+
+    def __post_init__(self) -> None:
+        # Bars come by the ten thousand: one look at their sum tells whether a closer one is due.
+        if not math.isfinite(self.open + self.high + self.low + self.close + self.volume):
+            super().__post_init__()
 
 
 class BookLevel(Record, frozen=True):
