@@ -277,8 +277,30 @@ def _mode(given: GateInput) -> Reasons:
 
 
 def _loss(given: GateInput) -> Reasons:
-    if given.daily_loss >= given.limits.daily_loss_max:
-        yield "daily_loss", f"today's loss of {given.daily_loss:.2%} stops sending"
+    why = loss_stop(given.daily_loss, given.limits)
+    for leg in given.legs:
+        if why and not leg.reduce_only:
+            yield "daily_loss", f"{why}: {leg.id} is not reduce-only"
+
+
+def loss_stop(daily_loss: float | None, limits: Limits) -> str:
+    """Return why today's profit lets only reductions through, "" while it lets all."""
+    if daily_loss is None:
+        return "today's profit is not known yet"
+    if daily_loss >= limits.daily_loss_max:
+        return f"today's loss of {daily_loss:.2%} reached its limit of {limits.daily_loss_max:.2%}"
+    return ""
+
+
+def drawdown_stop(snapshot: MarketSnapshot | None, limits: Limits) -> str:
+    """Return why the drawdown lets only reductions through, "" while it lets all."""
+    peak = None if snapshot is None else snapshot.peak_equity_usd
+    if snapshot is None or peak is None or peak <= snapshot.equity_usd:
+        return ""
+    fallen = 1 - snapshot.equity_usd / peak
+    if fallen <= Decimal(repr(limits.drawdown_max)):
+        return ""
+    return f"a drawdown of {float(fallen):.2%} is beyond its limit of {limits.drawdown_max:.2%}"
 
 
 def _restricted(given: GateInput) -> Reasons:

@@ -63,8 +63,9 @@ class GateInput(Record, frozen=True):
         Orders of other tickets.
     unknown : tuple[str, ...]
         Instruments with a leg of which the outcome is not known.
-    daily_loss : float
-        Loss of the UTC day as a fraction of equity at its start; a profit is negative.
+    daily_loss : float | None
+        Loss of the UTC day as a fraction of equity at its start; a profit is negative; None: not
+        known, which stops what adds.
     """
 
     now_ms: int
@@ -87,7 +88,7 @@ class GateInput(Record, frozen=True):
     sent_mono: dict[str, tuple[float, ...]]
     recent: tuple[SentOrder, ...]
     unknown: tuple[str, ...]
-    daily_loss: float
+    daily_loss: float | None
 
     @property
     def venues(self) -> tuple[str, ...]:

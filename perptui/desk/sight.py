@@ -75,11 +75,15 @@ class Sight:
             return None
         return stands.snapshot
 
-    def daily_loss(self) -> float:
-        """Return the loss of the UTC day over equity at its start; a profit is negative."""
-        days = [venue.day for venue in self._state.picture.venues if venue.day is not None]
+    def daily_loss(self) -> float | None:
+        """Return the loss of the UTC day over equity at its start; None while it is not known.
+
+        A profit is negative.
+        """
+        venues = self._state.picture.venues
+        days = [venue.day for venue in venues if venue.day is not None]
         profit = combined(days)
         opening = sum((day.opening_usd for day in days), Decimal(0))
-        if profit is None or opening <= 0:
-            return 0.0
+        if profit is None or len(days) < len(venues) or opening <= 0:
+            return None
         return float(-profit.total_usd / opening)

@@ -10,7 +10,7 @@ import msgspec
 
 from perptui.desk import confirmation
 from perptui.desk.drafting import Drafts
-from perptui.desk.gate import DUPLICATE_MS, gate
+from perptui.desk.gate import DUPLICATE_MS, drawdown_stop, gate, loss_stop
 from perptui.desk.gate_input import GateInput, Refusal, SentOrder
 from perptui.desk.kill import KillSwitch
 from perptui.desk.ticket_text import TicketInputs
@@ -245,6 +245,14 @@ class Ticketing:
             if leg.state is LegState.CONFIRMED:
                 body = LegOutcome(leg.client_id, LegState.NOT_SENT, "restart", why)
                 self._journal.append(body)
+
+    @property
+    def only_reducing(self) -> str:
+        """Why only reductions may be sent, in words; "" while additions may be too."""
+        limits = self._settings.limits
+        why = loss_stop(self._picture.daily_loss(), limits)
+        why = why or drawdown_stop(self._picture.snapshot(), limits)
+        return f"all but reductions, {why}" if why else ""
 
     def known_positions(self) -> dict[str, Decimal]:
         """Return signed positions: the journal's, and fills reported that are not there yet."""

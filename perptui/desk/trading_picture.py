@@ -43,6 +43,9 @@ class TradingPicture(Protocol):
         """Return the snapshot that the proposal of that digest was made from, None when gone."""
         ...
 
-    def daily_loss(self) -> float:
-        """Return the loss of the UTC day over equity at its start; a profit is negative."""
+    def daily_loss(self) -> float | None:
+        """Return the loss of the UTC day over equity at its start; None while it is not known.
+
+        A profit is negative.
+        """
         ...

@@ -137,7 +137,8 @@ class DeskPicture:
         self.sigmas: dict[str, float] = {BTC: 0.6, ETH: 0.8}
         self.proposals: dict[str, Proposal] = {}
         self.bases: dict[str, MarketSnapshot] = {}
-        self.loss = 0.0
+        self.loss: float | None = 0.0
+        self.peak: Decimal | None = None
         self.blank = False
 
     def snapshot(self) -> MarketSnapshot | None:
@@ -149,6 +150,7 @@ class DeskPicture:
             quotes=self.quotes,
             funding=FUNDING,
             accounts=(self.venue.now(),),
+            peak_equity_usd=self.peak,
         )
 
     def stale(self) -> str:
@@ -181,7 +183,7 @@ class DeskPicture:
         self.proposals = {made.digest: made}
         return made
 
-    def daily_loss(self) -> float:
+    def daily_loss(self) -> float | None:
         return self.loss
 
 

@@ -69,7 +69,7 @@ class ReadPicture:
     def basis(self, digest: str) -> MarketSnapshot | None:
         return self.kept if digest in self.proposals else None
 
-    def daily_loss(self) -> float:
+    def daily_loss(self) -> float | None:
         return 0.0
 
 

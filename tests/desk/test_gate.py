@@ -11,7 +11,7 @@ from hypothesis import given as drawn
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
 
-from perptui.desk.gate import gate, throttle_wait
+from perptui.desk.gate import drawdown_stop, gate, throttle_wait
 from perptui.desk.gate_input import GateInput, SentOrder
 from perptui.model.account import Position
 from perptui.model.instrument import Instrument
@@ -122,7 +122,8 @@ CASES: list[tuple[str, Callable[[GateInput], GateInput]]] = [
     ("day_notional", lambda g: replace(g, day_notional_usd=Decimal(4977301))),
     ("throttle", lambda g: replace(g, sent_mono={VENUE: (999.1, 999.2, 999.3, 999.4, 999.5)})),
     ("unknown", lambda g: replace(g, unknown=(ETH,))),
-    ("daily_loss", lambda g: replace(g, daily_loss=0.05)),
+    ("daily_loss", lambda g: replace(passing(REDUCE_BTC, ADD_ETH), daily_loss=0.05)),
+    ("daily_loss", lambda g: replace(passing(REDUCE_BTC, ADD_ETH), daily_loss=None)),
     ("restricted", lambda g: limited(g, restricted=(ETH,))),
 ]
 
@@ -266,6 +267,35 @@ def test_an_instrument_nobody_knows_is_refused() -> None:
     stranger = order(BTC, Side.SELL, "0.2", "0.4", reduce_only=True)
     stranger = replace(stranger, id=f"{VENUE}:LUNA/USDT:USDT", before=Decimal(0))
     assert "instrument" in reasons(passing(stranger))
+
+
+def in_drawdown(given: GateInput) -> GateInput:
+    """12.5 % under the highest equity, above the 10 % at which only reducing is allowed."""
+    peaked = replace(SNAPSHOT, peak_equity_usd=Decimal(30000) / Decimal("0.875"))
+    return replace(given, snapshot=peaked, basis=peaked)
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.9, None])
+def test_a_loss_or_drawdown_never_stops_what_only_reduces(loss: float | None) -> None:
+    cut = passing(REDUCE_BTC, REDUCE_ETH)
+    assert gate(replace(in_drawdown(cut), daily_loss=loss)) == ()
+    refused = gate(replace(passing(REDUCE_BTC, ADD_ETH), daily_loss=loss))
+    assert [one.reason for one in refused] == ["daily_loss"]
+    assert refused[0].text.endswith(f"{ETH} is not reduce-only")
+    known = "today's loss of" if loss else "today's profit is not known yet"
+    assert refused[0].text.startswith(known)
+
+
+def test_a_drawdown_stops_what_adds() -> None:
+    assert reasons(in_drawdown(passing(REDUCE_BTC, ADD_ETH))) == ["limit:drawdown"]
+
+
+def test_the_drawdown_stop_is_said_in_words() -> None:
+    peaked = in_drawdown(passing()).snapshot
+    words = "a drawdown of 12.50% is beyond its limit of 10.00%"
+    assert drawdown_stop(peaked, limits()) == words
+    assert drawdown_stop(SNAPSHOT, limits()) == ""
+    assert drawdown_stop(None, limits()) == ""
 
 
 @pytest.mark.parametrize(
