@@ -262,6 +262,7 @@ class Trading:
         return ticket_view(
             opened.ticket,
             self._journal.legs(opened.ticket.id),
+            self._journal.fills_of(opened.ticket.id),
             phase=opened.phase,
             opens_mono=opened.shown_mono + confirmation.DEAD_S,
             reason=opened.reason,
@@ -274,7 +275,7 @@ class Trading:
 
     @property
     def sends_locked(self) -> str:
-        """Why nothing may be sent, in words; "" when sending is possible."""
+        """Why nothing, or nothing but reductions, may be sent; "" when sending is possible."""
         mode = self._settings.desk.mode
         if mode in {"view", "export"}:
             return f"mode {mode} sends nothing"
@@ -282,7 +283,7 @@ class Trading:
             return self._journal.fault or self._fault
         if self.kill_state == "HALTED":
             return "the desk is HALTED"
-        return self._tickets.unclean
+        return self._tickets.unclean or self._tickets.only_reducing
 
     @property
     def unknown_legs(self) -> int:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from perptui.journal.audit import describe
 from perptui.journal.journal import Journal
-from perptui.journal.queries import LegRow
-from perptui.model.order import LegState, Ticket
+from perptui.journal.queries import FillRow, LegRow
+from perptui.model.money import plain
+from perptui.model.order import LegState, OrderIntent, Side, Ticket
 from perptui.protocol.views import JournalRow, JournalView, LegProgress, TicketRow, TicketView
 
 EVENTS_SHOWN = 200
 TICKETS_SHOWN = 50
+CENT = Decimal("0.01")
+EXPLAINED = frozenset(
+    {LegState.REJECTED, LegState.UNKNOWN, LegState.NOT_SENT, LegState.NEVER_ACCEPTED}
+)
+"""States of which the code and the reason are shown."""
 
 
 class JournalTail:
@@ -77,9 +84,15 @@ class JournalTail:
 
 
 def ticket_view(
-    ticket: Ticket, legs: Sequence[LegRow], *, phase: str, opens_mono: float, reason: str
+    ticket: Ticket,
+    legs: Sequence[LegRow],
+    fills: Sequence[FillRow],
+    *,
+    phase: str,
+    opens_mono: float,
+    reason: str,
 ) -> TicketView:
-    """Return the view of an open or sent ticket."""
+    """Return the view of an open or sent ticket; `legs` in the ticket's order."""
     return TicketView(
         phase=phase,
         id=ticket.id,
@@ -88,10 +101,34 @@ def ticket_view(
         text=ticket.text,
         opens_mono=opens_mono,
         expires_mono=ticket.expires_mono,
-        legs=tuple(_progress(leg) for leg in legs),
+        legs=tuple(
+            _progress(row, shortfall_usd(leg.intent, own_fills(row, fills)))
+            for leg, row in zip(ticket.legs, legs, strict=True)
+        ),
         reason=reason,
         digest=ticket.proposal_digest,
     )
+
+
+def own_fills(leg: LegRow, fills: Sequence[FillRow]) -> tuple[FillRow, ...]:
+    """Return the fills of one leg."""
+    return tuple(fill for fill in fills if fill.client_id == leg.client_id)
+
+
+def shortfall_usd(intent: OrderIntent, fills: Sequence[FillRow]) -> Decimal | None:
+    """Return the implementation shortfall of the fills so far, USD, to the cent.
+
+    Sum of side·(price - mark)·base + fees against the mark that was confirmed; positive is a cost,
+    side is +1 for a buy. None while nothing was filled.
+    """
+    if not fills:
+        return None
+    base = intent.notional_usd / (intent.contracts * intent.mark_price)
+    sign = 1 if intent.side is Side.BUY else -1
+    cost = Decimal(0)
+    for fill in fills:
+        cost += sign * (fill.price - intent.mark_price) * fill.contracts * base + fill.fee_usd
+    return cost.quantize(CENT, rounding=ROUND_HALF_EVEN)
 
 
 def _label(leg: LegRow) -> str:
@@ -99,14 +136,25 @@ def _label(leg: LegRow) -> str:
     return f"{symbol.partition('/')[0]} {leg.venue}"
 
 
-def _progress(leg: LegRow) -> LegProgress:
+def _progress(leg: LegRow, shortfall: Decimal | None) -> LegProgress:
     return LegProgress(
-        index=leg.number,
+        index=leg.number + 1,
         label=_label(leg),
         side=leg.side.value,
         contracts=leg.contracts,
         filled=leg.filled,
         average_price=leg.average_price,
         state=leg.state.value,
-        note=leg.note or leg.code,
+        note=_note(leg),
+        shortfall_usd=shortfall,
     )
+
+
+def _note(leg: LegRow) -> str:
+    """Return what a person must know of a leg that did not simply go its way; "" otherwise."""
+    if leg.state in EXPLAINED:
+        return ": ".join(filter(None, (leg.code, leg.note)))
+    if leg.filled and leg.filled < leg.contracts:
+        open_contracts = plain(leg.contracts - leg.filled)
+        return f"partial: {open_contracts} of {plain(leg.contracts)} contracts not filled"
+    return ""

@@ -226,6 +226,10 @@ class Journal:
         """Return the fill of a trade, None when it is not here."""
         return self._ask(queries.fill, instrument, trade_id)
 
+    def fills_of(self, ticket: str) -> list[FillRow]:
+        """Return the fills of a ticket's legs."""
+        return self._ask(queries.fills_of, ticket)
+
     def kill_state(self) -> KillRow:
         """Return where the kill switch stands."""
         return self._ask(queries.kill_state)

@@ -79,6 +79,8 @@ _LEG = (
 )
 
 
+_FILL = "SELECT instrument, trade_id, client_id, side, contracts, price, fee_usd, ts_ms FROM fill"
+_OF_TICKET = "client_id IN (SELECT client_id FROM leg WHERE ticket = ?)"
 _TICKET = "SELECT id, seq, purpose, trader, created_ms, digest, token, state, reason FROM ticket"
 
 
@@ -169,10 +171,18 @@ def day_notional_usd(
 def fill(connection: sqlite3.Connection, instrument: str, trade_id: str) -> FillRow | None:
     """Return the fill of that trade, None when it is not here."""
     row = connection.execute(
-        "SELECT * FROM fill WHERE instrument = ? AND trade_id = ?", (instrument, trade_id)
+        f"{_FILL} WHERE instrument = ? AND trade_id = ?", (instrument, trade_id)
     ).fetchone()
-    if row is None:
-        return None
+    return None if row is None else _fill_row(row)
+
+
+def fills_of(connection: sqlite3.Connection, ticket: str) -> list[FillRow]:
+    """Return the fills of a ticket's legs, in the order they were journalled."""
+    rows = connection.execute(f"{_FILL} WHERE {_OF_TICKET} ORDER BY rowid", (ticket,)).fetchall()
+    return [_fill_row(row) for row in rows]
+
+
+def _fill_row(row: tuple[Any, ...]) -> FillRow:
     return FillRow(
         instrument=row[0],
         trade_id=row[1],

@@ -301,7 +301,10 @@ class JournalView(Record, frozen=True):
 
 
 class LegProgress(Record, frozen=True):
-    """Where one leg stands; `state` is a LegState in words."""
+    """Where one leg stands; `state` is a LegState in words, `index` counts from 1 as the text.
+
+    `note` only where there is something to say: rejected and why, unknown, partly filled.
+    """
 
     index: int
     label: str

@@ -57,6 +57,7 @@ class LedgerVenue:
         self.down: set[str] = set()
         self.pending: list[tuple[int, OrderIntent, str]] = []
         self.hanging = asyncio.Event()
+        self.prices: dict[str, Decimal] = {}
         self.one_way = True
         self.before: Callable[[str], None] = lambda _: None
         self.after: Callable[[str], Awaitable[None]] = _nothing
@@ -172,7 +173,7 @@ class LedgerVenue:
 
     def accept(self, intent: OrderIntent, client_id: str, word: str) -> OrderReport:
         """Let the order happen as `word` says, whatever is answered."""
-        filled = Decimal(0)
+        filled, price = Decimal(0), self.prices.get(intent.id, intent.mark_price)
         if word in FILLED:
             filled = intent.contracts / 2 if word == "half" else intent.contracts
         states = {"rest": LegState.OPEN, "expire": LegState.EXPIRED, "half": LegState.EXPIRED}
@@ -184,12 +185,12 @@ class LedgerVenue:
             side=intent.side,
             contracts=intent.contracts,
             filled=filled,
-            average_price=intent.mark_price if filled else None,
+            average_price=price if filled else None,
             ts_ms=self._clock.utc_ms(),
         )
         self.orders[client_id] = report
         if filled:
-            self.trade(report, filled, intent.mark_price)
+            self.trade(report, filled, price)
         return report
 
     def trade(self, report: OrderReport, contracts: Decimal, price: Decimal) -> None:

@@ -92,6 +92,44 @@ async def test_from_proposal_to_fills_everything_is_in_the_journal(tmp_path: Pat
     assert verify_file(tmp_path / "journal.db").ok
 
 
+async def test_progress_counts_from_one_and_says_what_it_cost(tmp_path: Path) -> None:
+    """Sold 0.2 at 97,400, marked 97,500: 20 USD short and 9.74 of fees; then 1 bought at mark."""
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC, REDUCE_ETH)
+    assert [(leg.index, leg.note, leg.shortfall_usd) for leg in view.legs] == [
+        (1, "", None),
+        (2, "", None),
+    ]
+    deal.venue.prices = {BTC: Decimal(97400)}
+    await deal.confirm(view)
+    await deal.trading.sent()
+    legs = deal.trading.ticket_view.legs
+    assert [(leg.index, leg.state, leg.note) for leg in legs] == [
+        (1, "FILLED", ""),
+        (2, "FILLED", ""),
+    ]
+    assert [leg.shortfall_usd for leg in legs] == [Decimal("29.74"), Decimal("1.60")]
+
+
+@pytest.mark.parametrize(
+    ("script", "state", "note"),
+    [
+        (("reject",), "REJECTED", "-2019: margin is insufficient"),
+        (("half",), "EXPIRED", "partial: 0.1 of 0.2 contracts not filled"),
+        (("not_sent",), "NOT_SENT", "429: too many requests"),
+        (("lost",), "UNKNOWN", "504: no answer"),
+    ],
+)
+async def test_progress_says_why_a_leg_did_not_go_its_way(
+    tmp_path: Path, script: tuple[str, ...], state: str, note: str
+) -> None:
+    deal = await started(tmp_path, *script)
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    await deal.trading.sent()
+    leg = deal.trading.ticket_view.legs[0]
+    assert (leg.state, leg.note) == (state, note)
+
+
 async def test_the_confirmed_screen_is_kept(tmp_path: Path) -> None:
     deal = await started(tmp_path)
     view = await deal.open(REDUCE_BTC)
@@ -249,13 +287,35 @@ async def test_what_drifts_voids_at_once(tmp_path: Path, what: str) -> None:
 
 async def test_the_gate_refuses_at_confirmation_what_it_let_be_shown(tmp_path: Path) -> None:
     deal = await started(tmp_path)
-    view = await deal.open(REDUCE_BTC)
+    view = await deal.open(REDUCE_BTC, ADD_ETH)
     deal.picture.loss = 0.06
     with pytest.raises(GateRefused) as refused:
         await deal.confirm(view)
     assert reason_of(refused) == "daily_loss"
     assert deal.trading.ticket_view.phase == "void"
     assert deal.kinds()[-2:] == ["ENDED", "REFUSED"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "peak", "words"),
+    [
+        (0.06, None, "all but reductions, today's loss of 6.00% reached its limit of 5.00%"),
+        (None, None, "all but reductions, today's profit is not known yet"),
+        (0.0, "40000", "all but reductions, a drawdown of 25.00% is beyond its limit of 10.00%"),
+    ],
+)
+async def test_a_desk_in_a_crash_may_cut_and_says_that_it_may_not_add(
+    tmp_path: Path, loss: float | None, peak: str | None, words: str
+) -> None:
+    deal = await started(tmp_path)
+    deal.picture.loss = loss
+    deal.picture.peak = None if peak is None else Decimal(peak)
+    assert deal.trading.sends_locked == words
+    with pytest.raises(GateRefused):
+        await deal.open(REDUCE_BTC, ADD_ETH)
+    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH))
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED", "FILLED"]
 
 
 async def test_the_gate_stops_a_ticket_between_its_legs(tmp_path: Path) -> None:
