@@ -15,11 +15,9 @@ from perptui.model.errors import InputError, ProtocolError
 from perptui.protocol.frames import Ask, Deframer, Reply, decode_to_terminal, encode, frame
 from perptui.protocol.intents import Kill
 from perptui.settings.load import load, user_file
-from perptui.settings.paths import state_dir
+from perptui.settings.paths import kill_file
 
 ANSWER_S = 10.0
-FILE = "KILL"
-"""Beside the journal; its presence halts the desk, now or when it starts."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,12 +48,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def chosen(name: str) -> tuple[str, Path]:
-    """Return the desk to halt and its socket: the named one, else the only one that runs.
+    """Return the desk to halt and its socket: the named one, one that runs, the configured one.
 
     Raises
     ------
     InputError
-        When none is named and none runs.
+        When none is named, none runs and none is configured.
     """
     file = user_file()
     settings = load(file).settings if file is not None else None
@@ -70,6 +68,8 @@ def chosen(name: str) -> tuple[str, Path]:
     for desk, place in places.items():
         if listens(place.socket):
             return desk, place.socket
+    if settings is not None:
+        return settings.desk.name, places[settings.desk.name].socket
     raise InputError("expected a running desk, was none; name one with --desk to leave a kill file")
 
 
@@ -96,7 +96,7 @@ def tell(path: Path, intent: Kill) -> Reply:
 
 def leave_file(desk: str, reason: str) -> Path:
     """Write the kill file of a desk, 0600, and return its path."""
-    file = state_dir(desk) / FILE
+    file = kill_file(desk)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as stream:
         stream.write(f"{reason}\n")

@@ -90,5 +90,5 @@ def put_aside(clock: Clock) -> None:
             if old.exists():
                 old.rename(f"{kept}{part}")
     shutil.rmtree(state / "history", ignore_errors=True)
-    for left in ("KILL", PEAK):
+    for left in (paths.KILL_FILE, PEAK):
         (state / left).unlink(missing_ok=True)

@@ -13,11 +13,10 @@ from perptui.journal.events import Actor, KillChanged
 from perptui.journal.journal import Journal
 from perptui.model.errors import GateRefused, InputError
 from perptui.model.text import safe_text
+from perptui.settings.paths import KILL_FILE
 
 STATES = ("ACTIVE", "REDUCING", "HALTED")
 """From loose to tight."""
-FILE = "KILL"
-"""Name of the file beside the journal whose presence halts the desk."""
 REASON_LENGTH = 200
 FILE_ACTOR = Actor(uid=-1, name="kill file")
 
@@ -33,7 +32,7 @@ class KillSwitch:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._file = journal.path.with_name(FILE)
+        self._file = journal.path.with_name(KILL_FILE)
 
     @property
     def file(self) -> Path:

@@ -13,6 +13,9 @@ from perptui.model.errors import ConfigError
 SOCKET_PATH_BYTES = 107
 """Longest path of a UNIX socket (sun_path holds 108 bytes with its closing zero)."""
 
+KILL_FILE = "KILL"
+"""Name of the file beside a desk's journal whose presence halts it, now or when it starts."""
+
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -88,6 +91,11 @@ def state_dir(desk: str) -> Path:
 def journal_file(desk: str) -> Path:
     """Return the desk's journal database."""
     return state_dir(desk) / "journal.db"
+
+
+def kill_file(desk: str) -> Path:
+    """Return the file whose presence halts the desk."""
+    return journal_file(desk).with_name(KILL_FILE)
 
 
 def log_file(desk: str, process: str) -> Path:

@@ -19,7 +19,7 @@ from perptui.cli.open import add_arguments, found
 from perptui.model.errors import ConfigError
 from perptui.protocol.intents import Kill
 from perptui.settings.load import load
-from perptui.settings.paths import resource, state_dir
+from perptui.settings.paths import config_file, kill_file, resource, state_dir
 from tests.desk.attached import PATIENCE_S, Terminal, alive, children_of
 
 NO_VENUE = ("--set", "venues.binanceusdm.socket=/nowhere/venue.sock")
@@ -79,7 +79,7 @@ def test_a_desk_that_cannot_journal_yet_refuses_and_the_kill_file_stays(
     killed = perptui("kill", "--desk", "alone", "--reason", "drill")
     assert killed.returncode == 1
     assert "left" in killed.stderr
-    assert (state_dir("alone") / "KILL").read_text() == "drill\n"
+    assert kill_file("alone").read_text() == "drill\n"
     terminal.close()
     assert desk.poll() is None
 
@@ -112,7 +112,16 @@ def test_a_desk_with_its_own_venue_shows_but_never_sends_without_a_journal() -> 
 def test_kill_leaves_a_file_where_no_desk_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["kill", "--desk", "gone", "--reason", "smoke"]) == 0
     assert "did not answer" in capsys.readouterr().err
-    assert (state_dir("gone") / "KILL").read_text() == "smoke\n"
+    assert kill_file("gone").read_text() == "smoke\n"
+
+
+def test_kill_means_the_configured_desk_where_none_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    config_file().parent.mkdir(parents=True, exist_ok=True)
+    shipped = resource("config.toml").read_text()
+    config_file().write_text(shipped.replace('name = "main"', 'name = "fund"', 1))
+    assert run(["kill", "--reason", "smoke"]) == 0
+    assert kill_file("fund").read_text() == "smoke\n"
+    assert str(kill_file("fund")) in capsys.readouterr().err
 
 
 def test_kill_without_a_desk_names_the_cure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from perptui.cli.kill import leave_file
 from perptui.desk.kill import KillSwitch
+from perptui.desk.lifecycle import desk_paths
 from perptui.journal.journal import Journal
 from perptui.model.clock import ManualClock
 from perptui.model.errors import GateRefused, InputError
+from perptui.settings.load import load
+from perptui.settings.paths import kill_file
 from tests.desk.dealing import ALICE, BOB, DESK
 from tests.desk.market import NOW_MS
 
@@ -75,6 +79,25 @@ def test_the_file_halts_the_desk_and_holds_it(journal: Journal) -> None:
     switch.file.unlink()
     switch.release("looked at it", BOB)
     assert switch.state() == "ACTIVE"
+
+
+def test_a_file_left_from_a_shell_halts_the_next_desk() -> None:
+    """The command and the desk mean the same file, through the desk's own paths."""
+    name = load().settings.desk.name
+    left = leave_file(name, "smoke in the room")
+    opened = Journal.open(
+        desk_paths(load().settings).journal,
+        desk=name,
+        account="main",
+        clock=ManualClock(NOW_MS),
+        actor=DESK,
+        version="0",
+    )
+    switch = KillSwitch(opened)
+    assert switch.file == left == kill_file(name)
+    assert switch.state() == "HALTED"
+    assert opened.kill_state().reason == "smoke in the room"
+    opened.close()
 
 
 def test_an_empty_or_unreadable_file_halts_as_well(journal: Journal) -> None:
