@@ -187,7 +187,7 @@ async def test_history_is_filled_and_then_followed(bench: Bench, tmp_path: Path)
 
 async def test_a_replay_waits_for_a_person(bench: Bench) -> None:
     async with bench.polling():
-        pace = Pace(bench.venue.control, bench.clock, bench.state)
+        pace = Pace(bench.venue.control, bench.clock, bench.state, bench.poller.hurry)
         await pace.resume()
         assert bench.simulated.clock.speed == 2.0
         await pace.slow()
@@ -200,12 +200,6 @@ async def test_a_replay_waits_for_a_person(bench: Bench) -> None:
             "replay at 1x while a confirmation is open, was 2x",
             "replay at 2x again",
         ]
-
-
-async def test_a_live_venue_has_no_pace(bench: Bench) -> None:
-    pace = Pace(None, bench.clock, bench.state)
-    await pace.slow()
-    assert not pace.slowed
 
 
 async def test_failures_are_named_in_few_words() -> None:
