@@ -98,11 +98,6 @@ def probability(value: float | None) -> str:
     return bare(number(value, 2))
 
 
-def basis_points(value: Number | None, digits: int = 1) -> str:
-    """Return the fraction `value` in basis points: 0.0012 is "12.0 bp"."""
-    return UNKNOWN if value is None else number(value * 10_000, digits) + " bp"
-
-
 def age(seconds: float | None) -> str:
     """Return an age in its largest unit: "2 s", "3 min", "5 h", "4 d"."""
     if seconds is None:
@@ -154,6 +149,12 @@ def venue(name: str, *, short: bool = False) -> str:
     """Return a venue's name on screen; `short` is three letters."""
     shown = VENUE_NAMES.get(name, name)
     return shown[:3] if short else shown
+
+
+def contract(of: str) -> str:
+    """Return an instrument id as coin and venue, ``BTC binance``; a venue alone as its name."""
+    name, _, symbol = of.partition(":")
+    return f"{symbol.partition('/')[0]} {venue(name)}" if symbol else venue(name)
 
 
 def known_venues(text: str) -> str:

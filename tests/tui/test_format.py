@@ -40,7 +40,6 @@ def test_number_has_thousands_and_a_true_sign(
         (figures.weight, -0.4457, "−.446"),
         (figures.weight, 1.042, "+1.042"),
         (figures.probability, 0.86, ".86"),
-        (figures.basis_points, 0.0012, "12.0 bp"),
         (figures.percent, -0.44, "−44.0"),
     ],
 )

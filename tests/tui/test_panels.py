@@ -68,7 +68,8 @@ def test_every_panel_waits_in_its_own_words() -> None:
         ({"liquidation_up": 12212.7}, "−44/>+999%"),
         ({"equity_usd": None}, "NAV ·"),
         ({"drawdown": None}, "dd ·"),
-        ({"market": "REPLAY ×60"}, "REPLAY ×60"),
+        ({"market": "SIMULATED MARKET", "speed": 20.0}, "SIMULATED MARKET ×20"),
+        ({"market": "REPLAY", "speed": 60.0, "venue_ms": 1_722_837_600_000}, "05 Aug 2024 ×60"),
         ({"proposal": "", "breaches": ()}, "STRESS .86 ×0.50 since 12:03  funding"),
         ({"breaches": ("gross", "net_max", "drawdown")}, "gross and net ≤ +1 BREACH"),
         ({"carry_usd_day_after": None}, "STRESS"),
@@ -169,6 +170,7 @@ def test_an_empty_journal_and_a_broken_chain() -> None:
         ("liquidation:bybit", "liq bybit"),
         ("coin_net:BTC", "coin net BTC"),
         ("gross", "gross"),
+        ("participation:bybit:ETH/USDT:USDT", "of volume ETH bybit"),
         ("margin_stress:binanceusdm", "margin stress binance"),
     ],
 )

@@ -20,6 +20,7 @@ WORDS = {
     "venue_gross": "gross",
     "coin_gross": "coin gross",
     "coin_net": "coin net",
+    "participation": "of volume",
     "net_min": "net ≥",
     "net_max": "net ≤",
     "cvar_95": "CVaR 95 %",
@@ -29,7 +30,7 @@ WORDS = {
 def limit_name(name: str) -> str:
     """Return a limit's name as it is read: ``margin_ratio:binanceusdm`` is margin binance."""
     kind, _, of = name.partition(":")
-    return f"{WORDS.get(kind, kind.replace('_', ' '))} {figures.venue(of)}".strip()
+    return f"{WORDS.get(kind, kind.replace('_', ' '))} {figures.contract(of)}".strip()
 
 
 def state_words(row: LimitRow) -> str:

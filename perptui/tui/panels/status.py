@@ -29,6 +29,8 @@ TABS = (
     ("7", "Test", "Test"),
     ("8", "Jrnl", "Journal"),
 )
+REPLAY = "REPLAY"
+"""A market of the past: its label in `StatusView.market`."""
 WIDE = 110
 """From this width on, words are longer and there are three lines at the top."""
 
@@ -203,7 +205,7 @@ class StatusLines(Picture):
     def _ages(self, *, wide: bool) -> list[Piece]:
         """Return the market's label and each venue's age; what is stale is left out last."""
         status = self.status
-        pieces = [Piece(1, ((status.market, "accent"),))] if status.market else []
+        pieces = [Piece(1, ((self._market(), "accent"),))] if status.market else []
         for feed in status.feeds:
             name = figures.venue(feed.venue, short=not wide)
             write = figures.age if wide else figures.short_age
@@ -216,6 +218,14 @@ class StatusLines(Picture):
         if wide or status.quant not in {"idle", "ready"}:
             pieces.append(Piece(3, ((f"quant {status.quant}", "dim"),)))
         return pieces
+
+    def _market(self) -> str:
+        """Return what market this is; of a replay also its day, and its speed unless that is 1."""
+        status = self.status
+        day = (
+            f" {figures.clock_time(status.venue_ms, '%d %b %Y')}" if status.market == REPLAY else ""
+        )
+        return f"{status.market}{day}" + (f" ×{status.speed:g}" if status.speed != 1 else "")
 
     # ---------------------------------------------------------------- line 3: state
 
