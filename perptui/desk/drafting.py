@@ -7,7 +7,7 @@ ticket's limit prices, notionals and costs are made anew when it is opened.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 import msgspec
 
@@ -21,13 +21,12 @@ from perptui.model.clock import Clock
 from perptui.model.errors import ConfirmationRefused
 from perptui.model.instrument import Instrument
 from perptui.model.limit import Limits
+from perptui.model.money import to_cents
 from perptui.model.order import Effect, OrderIntent
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
 from perptui.risk.collar import collar_bps, limit_price
 from perptui.settings.schema import Settings
-
-CENT = Decimal("0.01")
 
 
 class Drafts:
@@ -162,11 +161,7 @@ def _at(leg: OrderIntent, instrument: Instrument, mark: Decimal, bps: float) -> 
         mark_price=mark,
         limit_price=limit_price(mark, instrument.tick, leg.side, bps),
         notional_usd=notional,
-        fee_usd=_cents(notional * instrument.taker_fee),
+        fee_usd=to_cents(notional * instrument.taker_fee),
         # Half-spread is in proportion to the notional, and so is impact for the moves of minutes.
-        slippage_usd=_cents(leg.slippage_usd * notional / leg.notional_usd),
+        slippage_usd=to_cents(leg.slippage_usd * notional / leg.notional_usd),
     )
-
-
-def _cents(usd: Decimal) -> Decimal:
-    return usd.quantize(CENT, rounding=ROUND_HALF_EVEN)

@@ -17,6 +17,7 @@ from perptui.model.account import Account, CashFlow
 from perptui.model.clock import Clock
 from perptui.model.instrument import Instrument
 from perptui.model.market import FundingQuote, Quote
+from perptui.model.money import to_cents
 from perptui.model.order import OrderReport
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.views import EventLine
@@ -208,7 +209,7 @@ class DeskState:
         booked = new.funding_total - old.day.funding_total
         self._replace_venue(msgspec.structs.replace(old, day=new))
         if booked:
-            self.tell("info", f"funding {booked:+.2f} booked at {venue}")
+            self.tell("info", f"funding {to_cents(booked):+.2f} booked at {venue}")
 
     def fail(self, venue: str, call: str, text: str) -> None:
         """Say that `call` failed; its old reading stays and grows stale."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from perptui.model.clock import iso
 from perptui.model.instrument import Instrument
 from perptui.model.limit import LimitCheck
 from perptui.model.market import FundingQuote, Quote
-from perptui.model.money import nearest_step, plain
+from perptui.model.money import nearest_step, plain, to_cents
 from perptui.model.order import OrderIntent
 from perptui.model.proposal import Proposal
 from perptui.model.record import Record
 from perptui.model.snapshot import MarketSnapshot
 
 COLUMNS = 80
-CENT = Decimal("0.01")
 FAR = 10.0
 """Rises beyond this, as a fraction, are not told apart."""
 
@@ -251,8 +250,7 @@ def _closing(inputs: TicketInputs) -> Iterator[str]:
 
 def usd(amount: Decimal) -> str:
     """Return dollars to the cent with thousands separated: ``-1,234.50``."""
-    cents = amount.quantize(CENT, rounding=ROUND_HALF_EVEN)
-    return f"{cents + 0:,.2f}"
+    return f"{to_cents(amount):,.2f}"
 
 
 def _signed(contracts: Decimal) -> str:

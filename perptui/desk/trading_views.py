@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from perptui.journal.audit import describe
 from perptui.journal.journal import Journal
 from perptui.journal.queries import FillRow, LegRow
-from perptui.model.money import plain
+from perptui.model.money import plain, to_cents
 from perptui.model.order import LegState, OrderIntent, Side, Ticket
 from perptui.protocol.views import JournalRow, JournalView, LegProgress, TicketRow, TicketView
 
 EVENTS_SHOWN = 200
 TICKETS_SHOWN = 50
-CENT = Decimal("0.01")
 EXPLAINED = frozenset(
     {LegState.REJECTED, LegState.UNKNOWN, LegState.NOT_SENT, LegState.NEVER_ACCEPTED}
 )
@@ -128,7 +127,7 @@ def shortfall_usd(intent: OrderIntent, fills: Sequence[FillRow]) -> Decimal | No
     cost = Decimal(0)
     for fill in fills:
         cost += sign * (fill.price - intent.mark_price) * fill.contracts * base + fill.fee_usd
-    return cost.quantize(CENT, rounding=ROUND_HALF_EVEN)
+    return to_cents(cost)
 
 
 def _label(leg: LegRow) -> str:

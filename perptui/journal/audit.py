@@ -30,7 +30,7 @@ from perptui.journal.events import (
 )
 from perptui.journal.verify import SQLITE_MAGIC, read_lines
 from perptui.model.errors import JournalError
-from perptui.model.money import plain
+from perptui.model.money import plain, to_cents
 from perptui.model.order import Ticket
 
 
@@ -134,7 +134,7 @@ def _about_ticket(body: Body) -> str:
 def _about_leg(body: Body, leg_name: Callable[[str], str]) -> str:
     match body:
         case LegSending():
-            words = ["sending,", f"{body.notional_usd:,.2f}", "USD"]
+            words = ["sending,", f"{to_cents(body.notional_usd):,.2f}", "USD"]
         case LegOutcome():
             words = [body.state.value, body.code, body.text]
         case LegMoved():

@@ -12,6 +12,7 @@ from decimal import (
 )
 
 ZERO = Decimal(0)
+CENT = Decimal("0.01")
 
 
 def _parsed(value: object) -> Decimal | None:
@@ -67,6 +68,14 @@ def floor_to_tick(price: Decimal, tick: Decimal) -> Decimal:
 def ceil_to_tick(price: Decimal, tick: Decimal) -> Decimal:
     """Round `price` up to a multiple of `tick` (a seller's limit)."""
     return _to_multiple(price, tick, ROUND_CEILING)
+
+
+def to_cents(usd: Decimal) -> Decimal:
+    """Round dollars to the cent, ties to even; never -0.
+
+    The rounding is named: ccxt changes the one of the thread's decimal context.
+    """
+    return usd.quantize(CENT, rounding=ROUND_HALF_EVEN) + ZERO
 
 
 def plain(value: Decimal) -> str:

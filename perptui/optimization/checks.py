@@ -11,7 +11,7 @@ import numpy as np
 
 from perptui.model.forecast import InstrumentForecast
 from perptui.model.limit import LimitCheck
-from perptui.model.money import ZERO, decimal_of
+from perptui.model.money import ZERO, decimal_of, to_cents
 from perptui.model.proposal import BookRisk
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.risk.limits import (
@@ -25,7 +25,6 @@ from perptui.risk.limits import (
 )
 from perptui.risk.liquidation import AccountShock, account_shock
 
-CENT = Decimal("0.01")
 KEPT_DECIMALS = 12
 """Decimals to which figures made of floats are kept in records."""
 
@@ -141,4 +140,4 @@ def carry_usd_day(inputs: ProgramInputs, index: int, notional: Decimal) -> Decim
     if forecast is None:
         return ZERO
     a_day = forecast.funding.horizon_mean / inputs.horizon_days
-    return (-notional * decimal_of(round(a_day, 15), "funding")).quantize(CENT) + ZERO
+    return to_cents(-notional * decimal_of(round(a_day, 15), "funding"))

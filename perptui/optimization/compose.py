@@ -9,13 +9,12 @@ import numpy as np
 
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck
-from perptui.model.money import ZERO
+from perptui.model.money import ZERO, to_cents
 from perptui.model.order import OrderIntent
 from perptui.model.proposal import Proposal, SolverReport, TargetRow
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.checks import (
-    CENT,
     KEPT_DECIMALS,
     carry_usd_day,
     checks_of,
@@ -138,7 +137,7 @@ def _rows(
                 volatility_annual=round(float(volatility[index]), KEPT_DECIMALS),
                 contracts_now=contract.position,
                 contracts_after=after[index],
-                trade_usd=(notional - contract.notional).quantize(CENT),
+                trade_usd=to_cents(notional - contract.notional),
                 cost_usd=costs.get(contract.id, ZERO),
                 carry_usd_day_now=carry_usd_day(inputs, index, contract.notional),
                 carry_usd_day_after=carry_usd_day(inputs, index, notional),

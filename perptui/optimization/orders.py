@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 import numpy as np
 
 from perptui.model.errors import OptimizationError
 from perptui.model.limit import Limits
-from perptui.model.money import ZERO, decimal_of
+from perptui.model.money import ZERO, decimal_of, to_cents
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.optimization.costs import trade_costs
 from perptui.optimization.inputs import Contract, ProgramInputs
 from perptui.optimization.lots import IntArray
 from perptui.risk.collar import collar_bps, limit_price
-
-CENT = Decimal("0.01")
 
 
 def positions_after(inputs: ProgramInputs, steps: IntArray) -> tuple[Decimal, ...]:
@@ -79,7 +77,7 @@ def _order(
         reduce_only=reducing,
         before=start,
         after=end,
-        fee_usd=_cents(notional * contract.instrument.taker_fee),
+        fee_usd=to_cents(notional * contract.instrument.taker_fee),
         slippage_usd=_slippage(inputs, index, notional),
     )
 
@@ -90,9 +88,4 @@ def _slippage(inputs: ProgramInputs, index: int, notional: Decimal) -> Decimal:
     trade[index] = float(notional / inputs.equity)
     fee = float(inputs.contracts[index].instrument.taker_fee)
     cost = trade_costs(trade, inputs.linear_cost - fee, inputs.impact)[index]
-    return _cents(decimal_of(max(float(cost), 0.0) * float(inputs.equity), "slippage"))
-
-
-def _cents(usd: Decimal) -> Decimal:
-    # Named, because libraries change the rounding of the thread's decimal context.
-    return usd.quantize(CENT, rounding=ROUND_HALF_EVEN)
+    return to_cents(decimal_of(max(float(cost), 0.0) * float(inputs.equity), "slippage"))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from perptui.model.money import (
     floor_to_tick,
     nearest_step,
     plain,
+    to_cents,
     truncate_to_step,
 )
 
@@ -58,3 +59,12 @@ def test_a_step_must_be_positive() -> None:
 )
 def test_plain_text_has_no_exponent(value: str, text: str) -> None:
     assert plain(Decimal(value)) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "cents"), [("0.125", "0.12"), ("0.135", "0.14"), ("-0.001", "0.00")]
+)
+def test_cents_do_not_rest_on_the_threads_rounding(amount: str, cents: str) -> None:
+    with localcontext() as context:
+        context.rounding = ROUND_HALF_UP
+        assert str(to_cents(Decimal(amount))) == cents
