@@ -22,6 +22,8 @@ Table = dict[str, FloatArray]
 
 SPIKE_FACTOR = 3.0
 """A close this many times off both of its neighbours is a bad print, not a price."""
+RATE_MAX = 0.1
+"""Largest funding rate of one settlement, either way: venues cap theirs at a few percent."""
 
 
 class Dropped(NamedTuple):
@@ -62,13 +64,30 @@ def clean(ts_ms: IntArray, table: Mapping[str, FloatArray], width_ms: int) -> Cl
         bad |= rows
     good = np.flatnonzero(~bad)
     order = good[np.argsort(ts_ms[good], kind="stable")]
-    again = np.zeros(len(order), dtype=bool)
-    again[1:] = np.diff(ts_ms[order]) == 0
+    stamps, sorted_table = ts_ms[order], {n: column[order] for n, column in table.items()}
+    again, torn = _repeated(stamps, sorted_table)
+    dropped += [Dropped(int(stamp), "a stamp that is there already") for stamp in stamps[again]]
     dropped += [
-        Dropped(int(stamp), "a stamp that is there already") for stamp in ts_ms[order[again]]
+        Dropped(int(stamp), "a stamp of rows that differ, none of which is kept")
+        for stamp in stamps[torn]
     ]
-    keep = order[~again]
-    return Cleaned(ts_ms[keep], {n: column[keep] for n, column in table.items()}, tuple(dropped))
+    keep = ~(again | torn)
+    kept = {n: column[keep] for n, column in sorted_table.items()}
+    return Cleaned(stamps[keep], kept, tuple(dropped))
+
+
+def _repeated(stamps: IntArray, table: Mapping[str, FloatArray]) -> tuple[BoolArray, BoolArray]:
+    """Return which sorted rows say again what is there, and which contradict one another.
+
+    Rows of one stamp that differ are all left out: which of them came first says nothing about
+    which is right.
+    """
+    again = np.zeros(len(stamps), dtype=bool)
+    again[1:] = np.diff(stamps) == 0
+    differs = again.copy()
+    differs[1:] &= np.logical_or.reduce([np.diff(column) != 0 for column in table.values()])
+    torn: BoolArray = np.isin(stamps, stamps[differs])
+    return again & ~torn, torn
 
 
 def _not_finite(table: Mapping[str, FloatArray]) -> BoolArray:
@@ -90,11 +109,14 @@ def _impossible(table: Mapping[str, FloatArray]) -> list[tuple[str, BoolArray]]:
     if "interval_hours" in table:
         hours = table["interval_hours"]
         found.append(("an interval that is no whole hour", (hours < 1) | (hours % 1 != 0)))
+    if "funding_rate" in table:
+        absurd = np.abs(table["funding_rate"]) > RATE_MAX
+        found.append((f"a funding rate beyond {RATE_MAX:.0%} a settlement", absurd))
     return found
 
 
 def summary(series: str, dropped: tuple[Dropped, ...], end_ms: int) -> tuple[str, ...]:
-    """Return one line for each reason why rows up to `end_ms` were left out of `series`."""
+    """Return one line for each reason why rows stamped up to `end_ms` were left out of `series`."""
     by_reason: dict[str, list[int]] = {}
     for row in dropped:
         if row.ts_ms <= end_ms:

@@ -27,6 +27,8 @@ from perptui.model.jobs import BarSeries, FundingSeries
 
 OHLCV = ("open", "high", "low", "close", "volume")
 FAR_FUTURE_MS = 2**62
+LAST_STAMP_MS = 253_402_300_799_999
+"""The end of the year 9999, the last that can be written."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -183,8 +185,12 @@ class History:
         return last
 
     def notes(self, venue: str, symbol: str, kind: str, end_ms: int) -> tuple[str, ...]:
-        """Return what cleaning left out of one series up to `end_ms`, in words."""
-        return summary(f"{venue}/{symbol}-{kind}", self._load(venue, symbol, kind).dropped, end_ms)
+        """Return what cleaning left out of one series, of what was known by `end_ms`, in words.
+
+        A bar is known when it closed, a bad one too.
+        """
+        dropped = self._load(venue, symbol, kind).dropped
+        return summary(f"{venue}/{symbol}-{kind}", dropped, end_ms - KINDS[kind].width_ms)
 
     def all_notes(self) -> tuple[str, ...]:
         """Return what cleaning left out of the series read so far, in words."""
@@ -275,9 +281,20 @@ def _read(file: Path, kind: str) -> Cleaned:
     if not file.is_file():
         return Cleaned(np.empty(0, np.int64), {name: np.empty(0) for name in columns}, ())
     read = read_columns(file, ("ts", *columns))
-    ts_ms = read["ts"].astype(np.int64)
+    ts_ms = _stamps(file, read["ts"])
     found = {name: read[name].astype(np.float64) for name in columns}
     return clean(ts_ms, found, width)
+
+
+def _stamps(file: Path, found: FloatArray | IntArray) -> IntArray:
+    # A hole reads as NaN, which the comparison refuses as well.
+    wrong = np.count_nonzero(~((found >= 0) & (found <= LAST_STAMP_MS)))
+    if wrong:
+        raise HistoryError(
+            f"expected a stamp from 1970 to 9999 in every row of {file}, was none in {wrong}; "
+            "replace the file"
+        )
+    return found.astype(np.int64)
 
 
 def _columns_of(series: BarSeries | FundingSeries) -> tuple[str, Table, IntArray]:

@@ -81,11 +81,14 @@ def gather(instrument: Instrument, history: History, as_of_ms: int) -> Gathered:
     priced, priced_kind = _priced(history, instrument, traded, as_of_ms)
     closes, flags = _closes(instrument, priced)
     check_closes(closes)
-    notes = [history.notes(venue, symbol, name, as_of_ms) for name in {kind, priced_kind}]
+    settled = _settled(history, instrument, as_of_ms)
+    notes = [
+        history.notes(venue, symbol, name, as_of_ms) for name in {kind, priced_kind, "funding"}
+    ]
     return Gathered(
         instrument,
         closes,
-        _settled(history, instrument, as_of_ms),
+        settled,
         _volume(traded, as_of_ms),
         (*_length_flags(traded, as_of_ms), *flags),
         tuple(sorted(line for lines in notes for line in lines)),

@@ -1,3 +1,5 @@
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -57,14 +59,50 @@ def test_a_stamp_between_two_bars_is_dropped_but_funding_may_settle_at_any_time(
     assert clean(ts, table, 0).dropped == ()
 
 
-def test_the_first_of_two_rows_of_a_stamp_is_kept_unless_it_is_bad() -> None:
+def test_rows_of_one_stamp_are_kept_once_when_they_agree_and_never_when_they_differ() -> None:
     ts, table = bars(4)
     ts[2] = ts[1]
-    cleaned = clean(ts, table, HOUR_MS)
-    assert cleaned.table["close"].tolist() == [100.0, 101.0, 103.0]
-    assert cleaned.dropped[0].reason == "a stamp that is there already"
+    differing = clean(ts, table, HOUR_MS)
+    assert differing.table["close"].tolist() == [100.0, 103.0]
+    reason = "a stamp of rows that differ, none of which is kept"
+    assert [(row.ts_ms, row.reason) for row in differing.dropped] == [(int(ts[1]), reason)] * 2
+    for column in table.values():
+        column[2] = column[1]
+    agreeing = clean(ts, table, HOUR_MS)
+    assert agreeing.table["close"].tolist() == [100.0, 101.0, 103.0]
+    assert [row.reason for row in agreeing.dropped] == ["a stamp that is there already"]
+
+
+def test_a_bad_row_does_not_stand_against_a_good_one_of_its_stamp() -> None:
+    ts, table = bars(4)
+    ts[2] = ts[1]
     table["close"][1] = np.nan
     assert clean(ts, table, HOUR_MS).table["close"].tolist() == [100.0, 102.0, 103.0]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.sampled_from([-1.0, 1.0, 2.0])), max_size=20),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_of_rows_changes_nothing(rows: list[tuple[int, float]], random: Random) -> None:
+    answers = []
+    for _ in range(2):
+        ts = NOON + HOUR_MS * np.array([hour for hour, _ in rows], dtype=np.int64)
+        price = np.array([value for _, value in rows], dtype=np.float64)
+        cleaned = clean(ts, {"mark_price": price}, HOUR_MS)
+        lines = summary("s", cleaned.dropped, NOON + 9 * HOUR_MS)
+        answers.append((cleaned.ts_ms.tolist(), cleaned.table["mark_price"].tolist(), lines))
+        random.shuffle(rows)
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(("rate", "kept"), [(0.04, 1), (-0.1, 1), (50.0, 0), (-3.0, 0)])
+def test_a_rate_that_no_venue_charges_is_left_out(rate: float, kept: int) -> None:
+    table = {"funding_rate": np.array([rate]), "interval_hours": np.array([8.0])}
+    cleaned = clean(np.array([NOON], dtype=np.int64), table, 0)
+    assert len(cleaned.ts_ms) == kept
+    reasons = [row.reason for row in cleaned.dropped]
+    assert reasons == ["a funding rate beyond 10% a settlement"] * (1 - kept)
 
 
 def test_a_funding_interval_must_be_whole_hours() -> None:

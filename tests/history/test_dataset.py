@@ -94,15 +94,39 @@ def test_what_is_kept_is_left_alone_and_what_is_new_is_merged(tmp_path: Path) ->
 def test_bad_rows_are_refused_in_words(tmp_path: Path) -> None:
     history = History(tmp_path)
     wrong = Bar(START + HOUR_MS, 10.0, 9.0, 8.0, 8.5, 1.0)
-    notes = history.append(series(bar(3), wrong, bar(0), bar(3, 40_000.0)))
+    notes = history.append(series(bar(3), wrong, bar(0), bar(3), bar(4), bar(4, 40_000.0)))
     assert any("open or close outside of low and high" in line for line in notes)
     assert any("a stamp that is there already" in line for line in notes)
+    assert any("2 row(s) left out for a stamp of rows that differ" in line for line in notes)
     assert any("out of order" in line for line in notes)
     kept = history.bars("binanceusdm", "BTCUSDT", "1h", START + 9 * HOUR_MS)
     assert kept.close.tolist() == [50_000.0, 50_000.0]
     assert history.all_notes()
     assert history.notes("binanceusdm", "BTCUSDT", "1h", START) == ()
-    assert len(history.notes("binanceusdm", "BTCUSDT", "1h", START + 9 * HOUR_MS)) == 2
+    assert len(history.notes("binanceusdm", "BTCUSDT", "1h", START + 9 * HOUR_MS)) == 3
+
+
+def test_a_bad_bar_is_not_spoken_of_before_it_closed(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    history.append(series(bar(0), Bar(START + HOUR_MS, 10.0, 9.0, 8.0, 8.5, 1.0)))
+    named = ("binanceusdm", "BTCUSDT", "1h")
+    assert history.notes(*named, START + 2 * HOUR_MS - 1) == ()
+    (line,) = history.notes(*named, START + 2 * HOUR_MS)
+    assert line.endswith("first 2024-08-05T01:00:00Z")
+
+
+@pytest.mark.parametrize("stamp", [None, -1, 2**60])
+def test_a_row_without_a_stamp_condemns_its_file(tmp_path: Path, stamp: int | None) -> None:
+    folder = tmp_path / "binance"
+    folder.mkdir()
+    stamps = pa.array([START, stamp], pa.timestamp("ms", tz="UTC"))
+    pq.write_table(
+        pa.table({"ts": stamps, "mark_price": [1.0, 2.0]}), folder / "BTCUSDT-mark-1h.parquet"
+    )
+    with pytest.raises(
+        HistoryError, match=r"a stamp .* of .*BTCUSDT-mark-1h\.parquet, was none in 1"
+    ):
+        History(tmp_path).bars("binanceusdm", "BTCUSDT", "mark-1h", START)
 
 
 def test_reach_names_the_last_stamp_of_each_series(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError, HistoryError
-from perptui.model.jobs import BarSeries
+from perptui.model.jobs import BarSeries, FundingSeries
+from perptui.model.market import FundingSettlement
 from perptui.quant.gather import gather, gather_all
 from tests.quant.markets import (
     HOUR,
@@ -33,6 +34,20 @@ def test_a_sound_series_has_no_flags_but_its_age(tmp_path: Path) -> None:
     short = History(tmp_path / "short")
     market(short, [("binanceusdm", "BTC")], 60)
     assert gather(BTC, short, HOUR).flags == ("60 days of history",)
+
+
+def test_absurd_funding_is_left_out_and_said(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    market(history, [("binanceusdm", "BTC")], 60)
+    known = gather(BTC, history, HOUR)
+    absurd = FundingSettlement(int(known.settled.ts_ms[-1]) - HOUR_MS, 50.0, 8.0)
+    good = FundingSettlement(int(known.settled.ts_ms[-1]) - 2 * HOUR_MS, 0.0003, 8.0)
+    history.append(FundingSeries("binanceusdm", "BTCUSDT", (good, absurd)))
+    found = gather(BTC, history, HOUR)
+    assert len(found.settled.rate) == len(known.settled.rate) + 1
+    assert abs(found.settled.rate).max() < 0.01
+    (line,) = found.notes
+    assert "binanceusdm/BTCUSDT-funding: 1 row(s) left out for a funding rate beyond 10%" in line
 
 
 def test_marks_are_preferred_where_they_reach_as_far_as_trades(tmp_path: Path) -> None:
