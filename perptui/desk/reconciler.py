@@ -117,11 +117,23 @@ class Reconciler:
                 continue
             reasons.extend(found.reasons)
             external = external or found.external
+        if missing := self._out_of_reach():
+            reasons.extend(missing)
+            answered = False
         findings = Findings(not reasons, tuple(reasons), external, answered)
         if self._last is None or self._last.clean != findings.clean:
             self._journal.append(Reconciled(findings.clean, findings.reasons))
         self._last = findings
         return findings
+
+    def _out_of_reach(self) -> list[str]:
+        """Return what to do about legs whose venue the configuration does not name any more."""
+        return [
+            f"{venue}: expected it in the configuration, was absent with {count} unsettled "
+            f"leg{'s' if count > 1 else ''}; add [venues.{venue}] again until they are settled"
+            for venue, count in self._journal.unsettled_by_venue().items()
+            if venue not in self._venues
+        ]
 
 
 class _Pass:

@@ -95,7 +95,7 @@ class Trading:
         sent_mono = self._executor.sent_mono
         self._tickets = Ticketing(journal, settings, clock, picture, self._kill, sent_mono)
         self._reconciler = Reconciler(journal, venues, pause)
-        self._cancels = Cancels(journal, venues)
+        self._cancels = Cancels(journal, venues, clock)
         self._tail = JournalTail(journal)
         self._lock = asyncio.Lock()
         self._was_clean = False
@@ -219,9 +219,9 @@ class Trading:
             self._tickets.end("VOID", str(error))
             raise
 
-    async def cancel_working(self, trader: Actor) -> int:
+    async def cancel_working(self, trader: Actor, *, due_only: bool = False) -> int:
         """Cancel every order of ours that may work; return how many cancels were sent."""
-        sent = await self._cancels.send(trader)
+        sent = await self._cancels.send(trader, due_only=due_only)
         if sent:
             await self._reconcile_or_lock()
         self._changed()
@@ -380,7 +380,7 @@ class Trading:
             return
         self._tickets.end("VOID", "the desk is HALTED")
         if self._cancels.pending:
-            await self.cancel_working(trader or self._journal.actor)
+            await self.cancel_working(trader or self._journal.actor, due_only=True)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)

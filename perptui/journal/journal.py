@@ -209,6 +209,10 @@ class Journal:
         """Return the legs sent to `venue` of which something is still to be learned."""
         return self._ask(queries.unsettled_legs, venue)
 
+    def unsettled_by_venue(self) -> dict[str, int]:
+        """Return how many legs sent to each venue have something still to be learned."""
+        return self._ask(queries.unsettled_by_venue)
+
     def unknown_legs(self) -> list[LegRow]:
         """Return the legs of which it is not known whether the venue has them."""
         states = (LegState.SENDING.value, LegState.UNKNOWN.value)

@@ -116,6 +116,15 @@ def unsettled_legs(connection: sqlite3.Connection, venue: str) -> list[LegRow]:
     return legs(connection, "settled = 0 AND sent_ms IS NOT NULL AND venue = ?", (venue,))
 
 
+def unsettled_by_venue(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return how many legs were sent to each venue of which something is still to be learned."""
+    rows = connection.execute(
+        "SELECT venue, count(*) FROM leg WHERE settled = 0 AND sent_ms IS NOT NULL "
+        "GROUP BY venue ORDER BY venue"
+    )
+    return dict(rows.fetchall())
+
+
 def live_legs(connection: sqlite3.Connection) -> list[LegRow]:
     """Return the legs, sent or not, that are in no terminal state."""
     marks = ", ".join("?" * len(LIVE_STATES))

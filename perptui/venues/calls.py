@@ -17,8 +17,8 @@ from perptui.venues.transport import Exchange, captured
 log = logging.getLogger(__name__)
 
 USED_WEIGHT = "x-mbx-used-weight-1m"
-ORDER_PATIENCE_S = 0.5
-"""Longest wait of an order for its place in the budget; later its prices are no longer fresh."""
+CANCEL_PATIENCE_S = 0.5
+"""Longest wait of a cancel for its place in the budget; an order never waits at all."""
 
 DEFAULT_SILENCE_S = 60.0
 """After a 418 or 429 that names no time."""
@@ -78,6 +78,7 @@ class Caller:
     ) -> tuple[Exchange | None, str]:
         """Make one attempt to write; return what went over the wire and ccxt's own word for it.
 
+        An order goes at once or not at all: what the gate allowed may be forbidden a moment later.
         The word is the error's class, and its whole text only where nothing went over the wire.
 
         Raises
@@ -85,8 +86,10 @@ class Caller:
         RateLimited
             When the budget or a silence forbids it: nothing was sent.
         """
-        wait = self._limiter.claim(1.0, cancel=cancel, patience_s=ORDER_PATIENCE_S)
-        await asyncio.sleep(wait)
+        patience_s = CANCEL_PATIENCE_S if cancel else 0.0
+        wait = self._limiter.claim(1.0, cancel=cancel, patience_s=patience_s)
+        if wait > 0:
+            await asyncio.sleep(wait)
         exchange, _, error = await self._once(method, arguments)
         if exchange is None or error is None:
             return exchange, self.redact(_reason(error))

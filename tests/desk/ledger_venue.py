@@ -52,6 +52,7 @@ class LedgerVenue:
         self.foreign: list[OrderReport] = []
         self.submitted: list[str] = []
         self.canceled: list[str] = []
+        self.cancel_script: list[LegState] = []
         self.trades: list[Fill] = []
         self.positions = {held.id: held.contracts for held in POSITIONS}
         self.down: set[str] = set()
@@ -212,6 +213,8 @@ class LedgerVenue:
 
     async def cancel(self, identifier: str, client_id: str) -> Outcome:
         self.canceled.append(client_id)
+        if self.cancel_script:
+            return Outcome(self.cancel_script.pop(0), "lost", "nothing came of it")
         report = self.orders.get(client_id)
         if report is None or report.id != identifier or report.state is not LegState.OPEN:
             return Outcome(LegState.REJECTED, "-2011", "unknown order")

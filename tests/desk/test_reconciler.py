@@ -366,3 +366,25 @@ async def test_two_legs_on_two_symbols_end_apart(tmp_path: Path) -> None:
         await deal.trading.reconcile()
     assert deal.states() == ["NEVER_ACCEPTED", "NOT_SENT"]
     assert deal.trading.ticket_view.phase == "done"
+
+
+async def test_legs_of_a_venue_that_is_not_configured_keep_sending_locked(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    await sent(deal)
+    findings = await Reconciler(deal.journal, {}, deal.pause).run()
+    assert not findings.clean
+    assert not findings.answered
+    assert findings.reasons == (
+        f"{VENUE}: expected it in the configuration, was absent with 1 unsettled leg; "
+        f"add [venues.{VENUE}] again until they are settled",
+    )
+    kept = [event for event in deal.events() if event.kind == "RECONCILED"][-1]
+    assert kept.body == {"clean": False, "reasons": list(findings.reasons)}
+
+
+async def test_a_venue_whose_legs_are_settled_may_be_taken_out(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    await deal.deal(REDUCE_BTC)
+    assert deal.states() == ["FILLED"]
+    findings = await Reconciler(deal.journal, {}, deal.pause).run()
+    assert findings == Findings(clean=True, reasons=(), external=False)

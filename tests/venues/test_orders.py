@@ -155,3 +155,18 @@ async def test_with_the_budget_used_up_orders_wait_for_nothing_but_cancels_go(
     assert (outcome.state, outcome.code) == (LegState.NOT_SENT, "BUDGET")
     assert server.requests == []
     assert (await venue.cancel(BTC, CLIENT_ID)).state is LegState.ACKED
+
+
+async def test_an_order_never_waits_for_budget_and_a_cancel_may(
+    server: WireServer, venue: Venue, intent: OrderIntent
+) -> None:
+    """The gate's yes is for this instant: an order that waits could leave after a kill."""
+    spent = Reply(json_body(payloads.order()), headers={"X-MBX-USED-WEIGHT-1M": "2300"})
+    server.replies["GET", "/fapi/v1/order"] = spent
+    await venue.order(BTC, CLIENT_ID)
+    server.requests.clear()
+    outcome = await venue.submit(intent, CLIENT_ID)
+    assert (outcome.state, outcome.code) == (LegState.NOT_SENT, "BUDGET")
+    assert server.requests == []
+    await venue.cancel(BTC, CLIENT_ID)
+    assert [request.method for request in server.requests] == ["DELETE"]
