@@ -43,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if way.claim():
             put_aside(clock)
-            way.start()
-        # Textual is imported while the children start: they need no more of this process.
+        # The children start with the first picture: before it they would only take its processor.
         from perptui.cli.terminal import open_terminal
 
         return open_terminal(way, args)

@@ -30,8 +30,7 @@ def run(args: argparse.Namespace) -> int:
     if way is None:
         return offer_demo()
     try:
-        if way.claim():
-            way.start()
+        way.claim()
         from perptui.cli.terminal import open_terminal
 
         return open_terminal(way, args, args.config or user_file())

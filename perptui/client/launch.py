@@ -152,7 +152,7 @@ class Launcher:
         self._spawn_desk()
 
     async def connect(self) -> tuple[StreamReader, StreamWriter]:
-        """Return a connection to the desk as soon as it listens.
+        """Return a connection to the desk as soon as it listens; a claimed one is started first.
 
         Raises
         ------
@@ -161,6 +161,8 @@ class Launcher:
         OSError
             When we joined a desk and none listens.
         """
+        if self._owner and self._desk is None:
+            self.start()
         deadline = self._clock.monotonic() + START_S
         while True:
             try:
