@@ -106,7 +106,8 @@ def _why_not(
         for check in blocked
     ]
     if status == "no_trade":
-        texts.append("no trade gains more than it costs within the limits")
+        nothing = "no trade gains more than it costs within the limits"
+        texts.append(answer.solution.detail or nothing)
     return tuple(texts)
 
 

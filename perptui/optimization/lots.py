@@ -42,15 +42,19 @@ class Lots:
         Weight of one step.
     smallest : (N,) array
         Smallest order that opens, adds or reduces, as weight; a full close may be smaller.
+    off_grid : (N,) array
+        Which positions are no whole number of steps. Whole orders cannot close one of those, so
+        they never take it to zero or across it.
     """
 
     unit: FloatArray
     smallest: FloatArray
+    off_grid: npt.NDArray[np.bool_]
 
     @classmethod
     def of(cls, inputs: ProgramInputs) -> Lots:
         """Return the grid of the program's contracts."""
-        unit, smallest = [], []
+        unit, smallest, off_grid = [], [], []
         for contract in inputs.contracts:
             rules, value = contract.instrument, contract.usd_per_contract
             unit.append(float(rules.step * value / inputs.equity))
@@ -59,7 +63,8 @@ class Lots:
                 float(rules.min_notional_usd) * NOTIONAL_HEADROOM,
             )
             smallest.append(least / float(inputs.equity))
-        return cls(np.array(unit), np.array(smallest))
+            off_grid.append(contract.position % rules.step != 0)
+        return cls(np.array(unit), np.array(smallest), np.array(off_grid, dtype=bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +128,9 @@ def _truncated(target: FloatArray, inputs: ProgramInputs, lots: Lots) -> IntArra
     distance = (target - inputs.before) / lots.unit
     snap = np.clip(2.0 * 10.0**-DECIMALS / lots.unit, SNAP_STEPS, 0.01)
     whole = np.where(target >= 0, np.floor(distance + snap), np.ceil(distance - snap))
+    # The last step of a position off the grid would carry it across zero.
+    most = np.where(lots.off_grid, np.floor(np.abs(inputs.before) / lots.unit), np.inf)
+    whole = np.where(inputs.before > 0, np.maximum(whole, -most), np.minimum(whole, most))
     steps = whole.astype(np.int64)
     steps[~_allowed(steps[None, :], inputs, lots)[0]] = 0
     return steps
@@ -133,10 +141,11 @@ def _allowed(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> npt.NDArray[
     before, unit = inputs.before, lots.unit
     after = before + steps * unit
     size = np.abs(steps) * unit
-    closed = np.abs(after) < 0.5 * unit
+    closed = (np.abs(after) < 0.5 * unit) & ~lots.off_grid
     flipped = (after * before < 0) & ~closed
     opening = np.where(flipped, np.abs(after), size)
     large_enough = (opening >= lots.smallest * (1 - 1e-12)) | (closed & (before != 0))
+    large_enough &= ~(flipped & lots.off_grid)
     slack = unit * 1e-6
     edited = np.array([identifier in inputs.edited for identifier in inputs.ids])
     within = (after >= inputs.lower - slack) & (after <= inputs.upper + slack)

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.lots import IntArray, Rounded, hold_lots, round_to_lots, too_small
+from perptui.optimization.lots import (
+    IntArray,
+    Lots,
+    Rounded,
+    hold_lots,
+    round_to_lots,
+    too_small,
+)
 from perptui.optimization.program import Solution, solve
 
 
@@ -39,7 +46,7 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
     Trades too small for the venue are fixed at none and the rest is solved again. Where lots are
     too coarse for the limits, a book that keeps them is held rather than broken.
     """
-    solution = solve(inputs)
+    solution = _too_poor(inputs) or solve(inputs)
     if solution.status != "optimal":
         nothing = np.zeros(len(inputs.contracts), dtype=np.int64)
         return Rebalance(solution, inputs.before, nothing, inputs.before)
@@ -48,6 +55,18 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
     if rounded.excess > 0:
         rounded = _held(rounded, inputs)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights)
+
+
+def _too_poor(inputs: ProgramInputs) -> Solution | None:
+    """Return the flat book where every order the venues take is larger than the gross limit.
+
+    No other book in lots keeps that limit, and weights of such an equity are no numbers to solve.
+    """
+    least, most = float(Lots.of(inputs).smallest.min()), inputs.in_force.limits.gross_max
+    if inputs.before.any() or inputs.edited or least <= most:
+        return None
+    detail = f"the smallest order is {least:.3g} x equity, beyond the gross limit {most:g}"
+    return Solution("optimal", inputs.before, detail=detail)
 
 
 def _without_small_trades(solution: Solution, inputs: ProgramInputs) -> Solution:

@@ -54,9 +54,3 @@ def proposal_of(job: ProposeJob, estimates: Estimates) -> Proposal:
     digest = digest_of(proposal)
     timed = msgspec.structs.replace(proposal.solver, seconds=seconds)
     return msgspec.structs.replace(proposal, digest=digest, solver=timed)
-
-
-def digest_again(proposal: Proposal) -> str:
-    """Return the digest a proposal should carry: without itself and the solver's seconds."""
-    untimed = msgspec.structs.replace(proposal.solver, seconds=0.0)
-    return digest_of(msgspec.structs.replace(proposal, digest="", solver=untimed))

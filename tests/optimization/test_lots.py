@@ -6,12 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from perptui.model.instrument import Instrument
 from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.checks import checks_of, exact_book
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.lots import Lots, hold_lots, round_to_lots, too_small
-from perptui.optimization.orders import positions_after
+from perptui.optimization.orders import orders_of, positions_after
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
 from tests.optimization.market import (
@@ -236,3 +237,44 @@ def test_two_steps_at_once_mend_what_no_single_step_does() -> None:
     after = positions_after(inputs, answer.steps)
     assert all(one.ok for one in checks_of(inputs, exact_book(inputs, after)))
     assert answer.steps.any()
+
+
+@pytest.mark.parametrize("held", ["-34.6667", "34.6667"])
+@pytest.mark.parametrize("edge", [0.08, -0.08])
+@pytest.mark.parametrize("fixed", [None, 0.3, -0.3, 0.0])
+def test_a_position_off_the_grid_keeps_its_side_and_trades_in_whole_steps(
+    held: str, edge: float, fixed: float | None
+) -> None:
+    sol = LEGS[2]
+    overrides = {} if fixed is None else {sol.id: fixed}
+    expected = [0.0, 0.0, edge, 0.0, 0.0]
+    equity = {"binanceusdm": "15000", "bybit": "15000"}
+    inputs = posed(expected, {sol.id: held}, equity, overrides=overrides)
+    answer = rebalance(inputs)
+    after = positions_after(inputs, answer.steps)[inputs.ids.index(sol.id)]
+    assert after * Decimal(held) > 0
+    for leg in orders_of(inputs, answer.steps, LIMITS):
+        assert leg.contracts % leg_rules(leg.id).step == 0
+        assert leg.contracts >= leg_rules(leg.id).min_contracts
+    if fixed == 0.0:
+        # As near to the target as whole steps come on this side of zero.
+        assert abs(after) == Decimal("0.6667")
+    elif fixed is not None and fixed * float(held) < 0:
+        assert after == Decimal(held)
+
+
+def leg_rules(name: str) -> Instrument:
+    return next(one for one in LEGS if one.id == name)
+
+
+@pytest.mark.parametrize("equity", ["0.000000001", "0.001", "1"])
+def test_an_account_smaller_than_the_smallest_order_does_not_trade(equity: str) -> None:
+    inputs = posed([0.05] * 5, {}, {"binanceusdm": equity})
+    answer = rebalance(inputs)
+    assert answer.solution.status == "optimal"
+    assert answer.solution.detail.startswith("the smallest order is ")
+    assert not answer.steps.any()
+    assert not answer.target.any()
+    larger = rebalance(posed([0.05] * 5, {}, {"binanceusdm": "5000"}))
+    assert larger.solution.detail == ""
+    assert larger.steps.any()

@@ -5,16 +5,18 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from perptui.history.dataset import History
+from perptui.model.canonical import digest_of
 from perptui.model.clock import HOUR_MS, parse_iso
 from perptui.model.jobs import ProposeJob
 from perptui.model.proposal import Proposal
 from perptui.quant.offline import Held, snapshot_at
-from perptui.quant.propose import digest_again, propose
+from perptui.quant.propose import propose
 from perptui.settings.load import load
 from tests.quant.market import START_MS, written
 
@@ -73,6 +75,12 @@ def assert_exact(proposal: Proposal, job: ProposeJob) -> None:
         signed[order.id] += order.contracts if order.side == "buy" else -order.contracts
         assert signed[order.id] == order.after
     assert signed == {row.id: row.contracts_after for row in proposal.rows}
+
+
+def digest_again(proposal: Proposal) -> str:
+    """Return the digest of a proposal without itself and the solver's seconds."""
+    untimed = msgspec.structs.replace(proposal.solver, seconds=0.0)
+    return digest_of(msgspec.structs.replace(proposal, digest="", solver=untimed))
 
 
 @pytest.fixture(scope="module")
