@@ -76,6 +76,8 @@ class Ticketing:
         The ticket on the screens.
     unclean : str
         Why nothing may be sent until a reconcile is clean; set by the caller.
+    ending : bool
+        The desk ends: no ticket is opened or confirmed any more; set by the caller.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Ticketing:
         self._drafts = Drafts(journal, settings, clock, picture)
         self.open: OpenTicket | None = None
         self.unclean = "not reconciled yet"
+        self.ending = False
 
     def show(
         self, proposal: Proposal, purpose: str, trader: Actor, columns: int, rows: int
@@ -137,10 +140,17 @@ class Ticketing:
         return self.open
 
     def _require_room(self) -> None:
+        self._require_going_on()
         self.look()
         if self.open is not None and self.open.busy:
             raise ConfirmationRefused(
                 f"expected no open ticket, was {self.open.ticket.id}; finish or reject it", "open"
+            )
+
+    def _require_going_on(self) -> None:
+        if self.ending:
+            raise ConfirmationRefused(
+                "expected a desk that goes on, was one that ends; start it again", "ending"
             )
 
     def _require_mode(self, purpose: str) -> None:
@@ -158,8 +168,9 @@ class Ticketing:
         Raises
         ------
         ConfirmationRefused
-            With reason ``other_ticket``, ``other_trader`` or ``void``.
+            With reason ``ending``, ``other_ticket``, ``other_trader`` or ``void``.
         """
+        self._require_going_on()
         opened = self.open
         if opened is None or opened.phase != "confirm" or opened.ticket.id != ticket:
             raise ConfirmationRefused(
@@ -235,6 +246,18 @@ class Ticketing:
         said = safe_text(reason, REASON_LENGTH)
         self._journal.append(TicketEnded(opened.ticket.id, state, said), actor=actor)
         opened.phase, opened.reason = "void", said or state.lower()
+
+    def end_settled(self) -> None:
+        """End every confirmed ticket of whose legs nothing more is to be learned."""
+        for head in self._journal.open_tickets("CONFIRMED"):
+            legs = self._journal.legs(head.id)
+            if not all(leg.settled for leg in legs):
+                continue
+            filled = sum(leg.state is LegState.FILLED for leg in legs)
+            reason = f"{filled} of {len(legs)} legs filled"
+            self._journal.append(TicketEnded(head.id, "DONE", reason))
+            if self.open is not None and self.open.ticket.id == head.id:
+                self.open.phase, self.open.reason = "done", reason
 
     def end_leftovers(self) -> None:
         """End what an earlier process left open: nothing of it is sent by this one."""

@@ -27,7 +27,6 @@ from perptui.journal.events import Actor, TicketEnded
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError, ConfirmationRefused, InputError, JournalError
-from perptui.model.order import LegState
 from perptui.model.proposal import Proposal
 from perptui.protocol.intents import ConfirmTicket
 from perptui.protocol.views import JournalView, TicketView
@@ -113,17 +112,25 @@ class Trading:
         self._spawn(self._watch(), "trading watch")
 
     async def stop(self) -> None:
-        """Let sends in flight end and be journalled and reconciled, then stop watching."""
-        await self.sent()
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Take nothing new; let sends in flight be journalled and reconciled; stop watching.
+
+        Cancelled while it waits, it cancels the sends: their legs are UNKNOWN in the journal.
+        """
+        self._tickets.ending = True
+        try:
+            await asyncio.gather(*self._sending(), return_exceptions=True)
+        finally:
+            tasks = tuple(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def sent(self) -> None:
         """Wait until no ticket is being sent."""
-        sending = [task for task in self._tasks if task.get_name() == "sending"]
-        await asyncio.gather(*sending)
+        await asyncio.gather(*self._sending())
+
+    def _sending(self) -> list[asyncio.Task[None]]:
+        return [task for task in self._tasks if task.get_name() == "sending"]
 
     async def open_ticket(
         self, proposal: Proposal, purpose: str, trader: Actor, columns: int, rows: int
@@ -333,21 +340,9 @@ class Trading:
         )
         if findings.external:
             self._tickets.end("VOID", "a position changed outside")
-        self._end_settled()
+        self._tickets.end_settled()
         self._changed()
         return findings
-
-    def _end_settled(self) -> None:
-        for head in self._journal.open_tickets("CONFIRMED"):
-            legs = self._journal.legs(head.id)
-            if not all(leg.settled for leg in legs):
-                continue
-            filled = sum(leg.state is LegState.FILLED for leg in legs)
-            reason = f"{filled} of {len(legs)} legs filled"
-            self._journal.append(TicketEnded(head.id, "DONE", reason))
-            opened = self._tickets.open
-            if opened is not None and opened.ticket.id == head.id:
-                opened.phase, opened.reason = "done", reason
 
     async def _reconcile_or_lock(self) -> None:
         try:
@@ -375,7 +370,7 @@ class Trading:
                 await self._reconcile_or_lock()
 
     async def _obey_kill(self, trader: Actor | None) -> None:
-        """Void what waits and cancel what works, also what an answer still under way left open."""
+        """Void what waits; cancel what works or may come to work, until the venue says it ended."""
         if self._kill.state() != "HALTED":
             return
         self._tickets.end("VOID", "the desk is HALTED")

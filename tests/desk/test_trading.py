@@ -719,6 +719,46 @@ async def test_stopping_lets_a_send_in_flight_end(tmp_path: Path) -> None:
     assert deal.trading.ticket_view.phase == "done"
 
 
+async def test_a_desk_that_ends_takes_nothing_new(tmp_path: Path) -> None:
+    deal = Deal(tmp_path, ("hang",))
+    await deal.trading.start()
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    await asyncio.wait_for(deal.venue.hanging.wait(), 5)
+    stopping = asyncio.create_task(deal.trading.stop())
+    await asyncio.sleep(0)
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.open(REDUCE_ETH)
+    assert reason_of(refused) == "ending"
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.trading.export(next(iter(deal.picture.proposals)), ALICE)
+    assert reason_of(refused) == "ending"
+    assert not stopping.done()
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+    assert deal.states() == ["UNKNOWN"]
+    assert deal.journal.legs("T1")[0].code == "interrupted"
+    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    deal.journal.close()
+    again = Deal(tmp_path, venue=deal.venue, clock=deal.clock)
+    await again.trading.start()
+    assert again.states() == ["FILLED"]
+    assert again.journal.positions() == again.venue.positions
+    assert len(again.venue.submitted) == 1
+    await again.trading.stop()
+
+
+async def test_a_ticket_open_at_the_end_is_not_confirmed(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    await deal.trading.start()
+    view = await deal.open(REDUCE_BTC)
+    await deal.trading.stop()
+    with pytest.raises(ConfirmationRefused) as refused:
+        await deal.confirm(view)
+    assert reason_of(refused) == "ending"
+    assert deal.venue.submitted == []
+
+
 async def test_a_full_disk_stops_the_ticket_and_loses_nothing(tmp_path: Path) -> None:
     clock = ManualClock(NOW_MS)
     venue = LedgerVenue(clock)
