@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 
+from perptui.cli.arguments import given_path
 from perptui.cli.config import add_sources
 from perptui.cli.printed import json_of
 from perptui.cli.propose import VENUES, existing_directory, instant, venue_names
@@ -22,16 +23,20 @@ from perptui.model.report import (
     EstimateReport,
 )
 from perptui.model.strategy import REGIMES
+from perptui.model.text import safe_text
 from perptui.settings.load import assignments, load, user_file
 
 DEFAULT_STRATEGY = "balanced"
+LONGEST_NOTE = 1000
 ANY_EQUITY = Decimal(1)
 """A snapshot has accounts; no estimate depends on what they hold."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that `run` reads."""
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="market history")
+    parser.add_argument(
+        "--data", type=given_path, required=True, metavar="DIR", help="market history"
+    )
     parser.add_argument("--at", required=True, metavar="ISO", help="instant, UTC unless it says")
     parser.add_argument("--venues", default=VENUES, metavar="LIST", help="as binance,bybit")
     parser.add_argument(
@@ -58,21 +63,22 @@ def run(args: argparse.Namespace) -> int:
     from perptui.history.dataset import History
     from perptui.model.jobs import EstimateJob
     from perptui.quant.estimate import estimate
-    from perptui.quant.offline import snapshot_at
+    from perptui.quant.offline import foreign_of, snapshot_at
 
     history = History(args.data)
-    snapshot = snapshot_at(history, at_ms, venue_names(args.venues), ANY_EQUITY)
+    venues = venue_names(args.venues)
+    snapshot = snapshot_at(history, at_ms, venues, ANY_EQUITY)
     estimates = estimate(EstimateJob(snapshot, strategy), history)
-    for line in (*estimates.left_out, *estimates.notes):
-        sys.stderr.write(f"perptui: {line}\n")
-    report = report_of(estimates)
+    for line in (*foreign_of(history, venues), *estimates.left_out, *estimates.notes):
+        sys.stderr.write(f"perptui: {safe_text(line, LONGEST_NOTE)}\n")
+    report = report_of(estimates, left_out)
     text = json_of(report) if args.json else table_of(estimates)
     sys.stdout.write(text)
     return 0
 
 
-def report_of(estimates: Estimates) -> EstimateReport:
-    """Return what ``--json`` prints."""
+def report_of(estimates: Estimates, left_out: Sequence[str] = ()) -> EstimateReport:
+    """Return what ``--json`` prints; `left_out`: contracts that were not even asked for."""
     regime = estimates.regime
     return EstimateReport(
         as_of=iso(estimates.as_of_ms),
@@ -85,9 +91,14 @@ def report_of(estimates: Estimates) -> EstimateReport:
         ),
         instruments=tuple(_instrument(row) for row in estimates.instruments),
         correlation=estimates.correlation,
-        left_out=estimates.left_out,
-        notes=estimates.notes,
+        left_out=(*left_out, *estimates.left_out),
+        notes=(*flags_of(estimates), *estimates.notes),
     )
+
+
+def flags_of(estimates: Estimates) -> tuple[str, ...]:
+    """Return what is weak about each contract's estimates, a line for each weakness."""
+    return tuple(f"{row.id}: {flag}" for row in estimates.instruments for flag in row.flags)
 
 
 def _instrument(row: InstrumentForecast) -> EstimatedInstrument:

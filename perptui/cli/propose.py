@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
 
+from perptui.cli.arguments import given_path, number, shown
 from perptui.cli.config import add_sources
+from perptui.cli.positions import read_positions
 from perptui.cli.printed import json_of
 from perptui.model.clock import iso, parse_iso
 from perptui.model.errors import InputError
 from perptui.model.instrument import split_id
-from perptui.model.money import decimal_of, plain
+from perptui.model.money import plain
 from perptui.model.proposal import Proposal
 from perptui.model.report import (
     AssumedInstrument,
@@ -31,24 +31,22 @@ from perptui.model.report import (
 from perptui.model.snapshot import MarketSnapshot
 from perptui.settings.load import assignments, load, user_file
 
-if TYPE_CHECKING:
-    from perptui.quant.offline import Held
-
 VENUES = "binance"
 TARGET = "target:"
-POSITION_KEYS = {"id", "contracts", "entry_price"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that `run` reads."""
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="market history")
+    parser.add_argument(
+        "--data", type=given_path, required=True, metavar="DIR", help="market history"
+    )
     parser.add_argument("--at", required=True, metavar="ISO", help="instant, UTC unless it says")
     parser.add_argument("--equity", required=True, metavar="USD", help="of all accounts together")
     parser.add_argument("--strategy", required=True, metavar="NAME", help="balanced or tactical")
     parser.add_argument("--venues", default=VENUES, metavar="LIST", help="as binance,bybit")
     parser.add_argument(
         "--positions",
-        type=Path,
+        type=given_path,
         metavar="FILE",
         help="JSON: [{id, contracts, entry_price}], contracts signed; without it the book is flat",
     )
@@ -72,15 +70,18 @@ def run(args: argparse.Namespace) -> int:
 
     from perptui.history.dataset import History
     from perptui.model.jobs import ProposeJob
-    from perptui.quant.offline import snapshot_at
+    from perptui.quant.offline import assumed_of, foreign_of, snapshot_at
     from perptui.quant.propose import propose
 
     positions = read_positions(args.positions) if args.positions else ()
     history = History(args.data)
-    snapshot = snapshot_at(history, at_ms, venue_names(args.venues), equity, positions)
+    venues = venue_names(args.venues)
+    snapshot = snapshot_at(history, at_ms, venues, equity, positions)
     job = ProposeJob(snapshot, strategy, settings.limits, targets)
     proposal, estimates = propose(job, history, None)
-    notes = (*(f"left out: {text}" for text in estimates.left_out), *estimates.notes)
+    left_out = (f"left out: {text}" for text in estimates.left_out)
+    rules = (*assumed_of(snapshot), *foreign_of(history, venues))
+    notes = (*rules, *left_out, *estimates.notes)
     report = report_of(proposal, snapshot, notes)
     text = json_of(report) if args.json else table_of(report)
     sys.stdout.write(text)
@@ -121,12 +122,9 @@ def venue_names(text: str) -> tuple[str, ...]:
 
 
 def _equity(text: str) -> Decimal:
-    try:
-        equity = decimal_of(text, "--equity")
-    except ValueError:
-        equity = Decimal(0)
+    equity = number(text, "--equity")
     if equity <= 0:
-        raise InputError(f"expected a positive amount for --equity, was {text!r}; give USD")
+        raise InputError(f"expected a positive amount for --equity, was {shown(text)}; give USD")
     return equity
 
 
@@ -139,66 +137,13 @@ def _targets(texts: Sequence[str]) -> dict[str, float]:
         name, _, value = text.removeprefix(TARGET).rpartition("=")
         try:
             venue, symbol = split_id(name)
-            targets[f"{venue}:{symbol}"] = float(decimal_of(value, name))
-        except ValueError:
+            targets[f"{venue}:{symbol}"] = float(number(value, name))
+        except (ValueError, InputError):
             raise InputError(
                 f"expected --set {TARGET}ID=WEIGHT, was {text!r}; write it like "
                 f"--set {TARGET}binanceusdm:BTC/USDT:USDT=0.25"
             ) from None
     return targets
-
-
-def read_positions(file: Path) -> tuple[Held, ...]:
-    """Return the positions of a JSON file, ids with their venue's alias resolved.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read, is no JSON, or a position is malformed or given twice.
-    """
-    try:
-        rows = json.loads(
-            file.read_text(encoding="utf-8"), parse_float=Decimal, parse_constant=_refuse_constant
-        )
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise InputError(f"expected a readable --positions file, was {file} ({reason})") from None
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"expected JSON in {file}, was {error.msg} at line {error.lineno}; mend it"
-        ) from None
-    if not isinstance(rows, list):
-        raise InputError(f"expected a JSON list in {file}, was {type(rows).__name__}; mend it")
-    held = [_held(row, index, file) for index, row in enumerate(rows)]
-    names = [one.id for one in held]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"expected one position of {name} in {file}, was more; add them up")
-    return tuple(held)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise InputError(f"expected finite numbers in --positions, was {name}; mend it")
-
-
-def _held(row: Any, index: int, file: Path) -> Held:
-    from perptui.quant.offline import Held
-
-    where = f"position {index + 1} of {file}"
-    if not isinstance(row, dict) or set(row) != POSITION_KEYS:
-        raise InputError(
-            f"expected {where} to hold id, contracts and entry_price, was {row!r}; mend it"
-        )
-    try:
-        venue, symbol = split_id(str(row["id"]))
-        contracts = decimal_of(row["contracts"], "contracts")
-        entry = decimal_of(row["entry_price"], "entry_price")
-    except ValueError as error:
-        said = str(error).removesuffix("; refuse the payload")
-        raise InputError(f"{where}: {said}; mend it") from None
-    if entry <= 0:
-        raise InputError(f"expected a positive entry_price in {where}, was {entry}; mend it")
-    return Held(f"{venue}:{symbol}", contracts, entry)
 
 
 def report_of(
@@ -251,9 +196,9 @@ def report_of(
 
 
 def _assumptions(snapshot: MarketSnapshot, notes: Sequence[str]) -> Assumptions:
-    from perptui.quant.venue_tables import venue_table
+    from perptui.risk.contract_rules import rules_table
 
-    table = venue_table()
+    table = rules_table()
     return Assumptions(
         table_date=table.date,
         instruments=tuple(

@@ -11,11 +11,11 @@ from perptui.history.dataset import History
 from perptui.model.account import Account, Position
 from perptui.model.clock import HOUR_MS, iso
 from perptui.model.errors import InputError
-from perptui.model.instrument import VENUE_ALIASES, Instrument
+from perptui.model.instrument import VENUE_ALIASES, Instrument, instrument_id
 from perptui.model.market import FundingQuote, Quote
-from perptui.model.money import ZERO, decimal_of
+from perptui.model.money import ZERO, decimal_of, plain
 from perptui.model.snapshot import MarketSnapshot
-from perptui.quant.venue_tables import venue_table
+from perptui.risk.contract_rules import QUOTE, rules_table
 
 STALE_MS = 6 * HOUR_MS
 """An hourly bar that closed longer ago than this speaks for a contract no more."""
@@ -40,9 +40,10 @@ def snapshot_at(
 ) -> MarketSnapshot:
     """Return the market and a book as they stood at `at_ms`; nothing younger is touched.
 
-    A contract is in it when the project's table knows it and its hourly bars and funding reach to
-    `at_ms`. The mark is that of the bar that closed last, else its last price; the funding rate
-    quoted is the last that settled. Equity is split equally over the venues.
+    A contract against USDT is in it when its hourly bars and funding reach to `at_ms`. Its rules
+    are the project's table's; of one that the table does not know they are assumed, see
+    `assumed_of`. The mark is that of the bar that closed last, else its last price; the funding
+    rate quoted is the last that settled. Equity is split equally over the venues.
 
     Parameters
     ----------
@@ -60,13 +61,8 @@ def snapshot_at(
     names = _known_venues(venues)
     if equity_usd <= 0:
         raise InputError(f"expected a positive equity, was {equity_usd}; give --equity in USD")
-    rows = [
-        (instrument, quote, funding)
-        for instrument in venue_table().instruments
-        if instrument.venue in names
-        and (quote := _quote(history, instrument, at_ms)) is not None
-        and (funding := _funding(history, instrument, at_ms)) is not None
-    ]
+    rows = [row for venue in names for row in _contracts(history, venue, at_ms)]
+    rows.sort(key=lambda row: row[0].id)
     if not rows:
         raise InputError(
             f"expected hourly bars and funding of {', '.join(names)} up to {iso(at_ms)}, "
@@ -83,7 +79,7 @@ def snapshot_at(
 
 
 def _known_venues(venues: Sequence[str]) -> tuple[str, ...]:
-    known = venue_table().venues
+    known = rules_table().venues
     names = sorted({VENUE_ALIASES.get(venue, venue) for venue in venues})
     unknown = [name for name in names if name not in known]
     if unknown or not names:
@@ -95,8 +91,46 @@ def _known_venues(venues: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _quote(history: History, instrument: Instrument, at_ms: int) -> Quote | None:
-    venue, symbol = instrument.venue, instrument.venue_symbol
+def assumed_of(snapshot: MarketSnapshot) -> tuple[str, ...]:
+    """Return, in words, which contracts' rules are assumed because the table has none."""
+    known = rules_table().contracts
+    return tuple(
+        f"{one.id} is not in the table of contract rules: tick {plain(one.tick)}, step "
+        f"{plain(one.step)} from its price, the heaviest maintenance schedule"
+        for one in snapshot.instruments
+        if one.venue_symbol not in known.get(one.venue, {})
+    )
+
+
+def foreign_of(history: History, venues: Sequence[str]) -> tuple[str, ...]:
+    """Return, in words, which contracts of the history are left out for what they settle in."""
+    return tuple(
+        f"left out: {venue} {symbol} is not a contract against {QUOTE}"
+        for venue in _known_venues(venues)
+        for symbol in history.symbols(venue)
+        if not _against_quote(symbol)
+    )
+
+
+def _against_quote(symbol: str) -> bool:
+    return symbol.endswith(QUOTE) and symbol != QUOTE
+
+
+def _contracts(
+    history: History, venue: str, at_ms: int
+) -> list[tuple[Instrument, Quote, FundingQuote]]:
+    rows = []
+    for symbol in filter(_against_quote, history.symbols(venue)):
+        identifier = instrument_id(venue, f"{symbol.removesuffix(QUOTE)}/{QUOTE}:{QUOTE}")
+        quote = _quote(history, identifier, venue, symbol, at_ms)
+        funding = _funding(history, identifier, venue, symbol, at_ms)
+        if quote is not None and funding is not None:
+            rules = rules_table().rules(venue, symbol, quote.mark)
+            rows.append((rules.instrument, quote, funding))
+    return rows
+
+
+def _quote(history: History, identifier: str, venue: str, symbol: str, at_ms: int) -> Quote | None:
     if not history.has(venue, symbol, "1h"):
         return None
     bars = history.bars(venue, symbol, "1h", at_ms)
@@ -109,16 +143,17 @@ def _quote(history: History, instrument: Instrument, at_ms: int) -> Quote | None
         if len(marks.ts_ms) and int(marks.close_ms[-1]) >= stamp:
             mark, stamp = float(marks.close[-1]), int(marks.close_ms[-1])
     return Quote(
-        id=instrument.id,
+        id=identifier,
         ts_ms=stamp,
         mark=decimal_of(mark, "mark"),
         last=decimal_of(last, "last price"),
     )
 
 
-def _funding(history: History, instrument: Instrument, at_ms: int) -> FundingQuote | None:
+def _funding(
+    history: History, identifier: str, venue: str, symbol: str, at_ms: int
+) -> FundingQuote | None:
     """Return the last settled rate as the quote of the interval that is open now."""
-    venue, symbol = instrument.venue, instrument.venue_symbol
     if not history.has(venue, symbol, "funding"):
         return None
     settled = history.funding(venue, symbol, at_ms)
@@ -130,7 +165,7 @@ def _funding(history: History, instrument: Instrument, at_ms: int) -> FundingQuo
     if at_ms - stamp > width_ms + STALE_MS:
         return None
     return FundingQuote(
-        id=instrument.id,
+        id=identifier,
         ts_ms=stamp,
         rate=decimal_of(float(settled.rate[-1]), "funding rate"),
         next_ms=stamp + width_ms * ((at_ms - stamp) // width_ms + 1),

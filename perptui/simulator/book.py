@@ -14,7 +14,7 @@ import numpy as np
 
 from perptui.model.money import ZERO, ceil_to_tick, floor_to_tick
 from perptui.model.order import Side
-from perptui.simulator.contracts import ContractRules
+from perptui.risk.contract_rules import ContractRules
 from perptui.simulator.market import Market
 from perptui.simulator.path import Floats, seed_of
 

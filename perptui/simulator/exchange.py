@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from perptui.model.clock import HOUR_MS
 from perptui.model.money import ZERO
-from perptui.simulator.contracts import ContractRules
+from perptui.risk.contract_rules import ContractRules
 from perptui.simulator.funding import settle
 from perptui.simulator.liquidation import Liquidator
 from perptui.simulator.market import Market

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from perptui.model.money import ZERO, ceil_to_tick, floor_to_tick
 from perptui.model.order import Side
+from perptui.risk.contract_rules import ContractRules
 from perptui.simulator.accounts import booked
-from perptui.simulator.contracts import ContractRules
 from perptui.simulator.orders import OrderRequest, OrderType
 from perptui.simulator.state import VenueState
 

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from perptui.model.clock import DAY_MS, HOUR_MS
-from perptui.simulator.contracts import QUOTE, load_contracts
+from perptui.risk.contract_rules import QUOTE, rules_table
 from perptui.simulator.market import Series
 from perptui.simulator.path import Floats
 
+VENUE = "binanceusdm"
 HISTORY_DAYS = 220
 BLOCK_HOURS = 96
 CLAMP_8H = 0.0005
@@ -70,7 +71,10 @@ class GeneratedMarket:
         self._coins: list[str] = list(table["coins"])
         self._rng = np.random.default_rng(seed)
         self._state = _State(self._coins, table)
-        self._caps = {s: float(r.funding_cap) for s, r in load_contracts().items()}
+        self._caps = {
+            symbol: float(rules.funding_cap)
+            for symbol, rules in rules_table().contracts[VENUE].items()
+        }
         self._premiums = np.empty((0, len(self._coins)))
         self._first_ms = start_ms // HOUR_MS * HOUR_MS - HISTORY_DAYS * DAY_MS
         self.series: dict[str, Series] = {}

@@ -12,6 +12,7 @@ import pyarrow as pa
 from perptui.history.parquet import read_columns
 from perptui.model.clock import DAY_MS, HOUR_MS, iso
 from perptui.model.errors import HistoryError, InputError
+from perptui.risk.contract_rules import QUOTE
 from perptui.simulator.market import Integers, Series
 from perptui.simulator.path import Floats
 
@@ -31,7 +32,7 @@ class ReplayMarket:
     directory : Path
         Folder of the venue, with ``BTCUSDT-1h.parquet`` and so on.
     symbols : tuple of str
-        Contracts to look for; those without an hourly file are left out.
+        Contracts that come first; others against USDT with hourly bars and funding follow them.
     start_ms : int, optional
         Where the replay begins; by default `WARM_UP_DAYS` after the history does.
 
@@ -50,7 +51,7 @@ class ReplayMarket:
         # Arrow's own pool would keep what it read with for good, some 50 MB.
         pa.set_memory_pool(pa.system_memory_pool())
         self.seed: int | None = 0
-        found = [s for s in symbols if (directory / f"{s}-1h.parquet").is_file()]
+        found = _found(directory, symbols)
         if not found:
             raise InputError(
                 f"expected hourly history such as BTCUSDT-1h.parquet in {directory}, found none; "
@@ -77,6 +78,21 @@ class ReplayMarket:
         series = self.series[symbol]
         index = int(np.searchsorted(series.funding_ms, utc_ms, side="right")) - 1
         return float(series.funding_rate[index]) if index >= 0 else 0.0
+
+
+def _found(directory: Path, first: Sequence[str]) -> list[str]:
+    known = [symbol for symbol in first if (directory / f"{symbol}-1h.parquet").is_file()]
+    # Spot and mark bars lie beside them as BTCUSDT-spot-1h and BTCUSDT-mark-1h.
+    others = sorted(
+        file.name.removesuffix("-1h.parquet") for file in directory.glob("*-1h.parquet")
+    )
+    return known + [
+        symbol
+        for symbol in others
+        if symbol not in known
+        and symbol.endswith(QUOTE)
+        and (directory / f"{symbol}-funding.parquet").is_file()
+    ]
 
 
 def _columns(path: Path, names: Sequence[str]) -> dict[str, Any]:

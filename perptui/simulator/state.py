@@ -11,10 +11,10 @@ from decimal import Decimal
 
 from perptui.model.money import ZERO
 from perptui.model.order import Side
+from perptui.risk.contract_rules import ContractRules
 from perptui.risk.margin import float_tiers, initial_margin, maintenance
 from perptui.simulator.accounts import MarginAccount, booked
 from perptui.simulator.book import Books
-from perptui.simulator.contracts import ContractRules
 from perptui.simulator.market import Market
 from perptui.simulator.orders import OPEN, Order, OrderRequest, Status, Trade
 from perptui.simulator.path import GRID_MS

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from perptui.model.money import ZERO
 from perptui.model.order import Side
+from perptui.risk.contract_rules import ContractRules
 from perptui.risk.margin import leverage_allowed, notional_allowed
 from perptui.simulator.accounts import MarginAccount
-from perptui.simulator.contracts import ContractRules
 from perptui.simulator.orders import Order, OrderRequest, OrderType, Reason, Refused
 
 

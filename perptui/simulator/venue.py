@@ -12,8 +12,8 @@ from perptui.model.clock import Clock, parse_iso
 from perptui.model.errors import InputError
 from perptui.model.instrument import HISTORY_FOLDERS
 from perptui.model.money import ZERO
+from perptui.risk.contract_rules import ContractRules, rules_table
 from perptui.simulator.clock import MarketClock
-from perptui.simulator.contracts import load_contracts, rules_for
 from perptui.simulator.exchange import Exchange
 from perptui.simulator.faults import INSTEAD, Fault, FaultScript, damaged, replaced
 from perptui.simulator.market import Market, Source
@@ -89,7 +89,25 @@ def build_source(options: VenueOptions, clock: Clock) -> Source:
     from perptui.simulator.market_replay import ReplayMarket
 
     folder = HISTORY_FOLDERS.get(options.wire, options.wire)
-    return ReplayMarket(Path(options.data) / folder, tuple(load_contracts()), start_ms)
+    known = tuple(rules_table().contracts[options.wire])
+    return ReplayMarket(Path(options.data) / folder, known, start_ms)
+
+
+def rules_of(wire: str, source: Source) -> dict[str, ContractRules]:
+    """Return the rules of every contract of a market, by symbol.
+
+    Those that the table does not know are assumed from the price the market starts with.
+
+    Raises
+    ------
+    InputError
+        When a contract is not against USDT.
+    """
+    rules = {}
+    for symbol, series in source.series.items():
+        price = Decimal(repr(float(series.open[series.row(source.start_ms)])))
+        rules[symbol] = rules_table().rules(wire, symbol, price)
+    return rules
 
 
 class SimulatedVenue:
@@ -113,7 +131,7 @@ class SimulatedVenue:
         self.options = options
         self.source = source
         self.clock = MarketClock(clock, source.start_ms, options.speed, source.end_ms)
-        self.exchange = Exchange(market, rules_for(market.symbols), ZERO, source.start_ms)
+        self.exchange = Exchange(market, rules_of(options.wire, source), ZERO, source.start_ms)
         opening = Opening.of(options.book, options.wire)
         open_book(self.exchange, opening, options.equity)
         self.wire: Wire = BinanceWire(self.exchange, clock, Credentials())
@@ -150,6 +168,13 @@ class SimulatedVenue:
         self.recorder.keep(now, request, reply, fault.kind if fault else "")
         return (damaged(fault.kind, reply) if fault else reply), fault
 
+    @property
+    def detail(self) -> str:
+        """What the market is, and which contracts' rules are assumed."""
+        assumed = [symbol for symbol, rules in self.exchange.rules.items() if rules.assumed]
+        said = f"; rules assumed of {', '.join(assumed)}" if assumed else ""
+        return self.source.detail + said
+
     # ------------------------------------------------------------------ control plane
 
     def state(self) -> dict[str, Any]:
@@ -158,7 +183,7 @@ class SimulatedVenue:
         return {
             "label": self.source.label,
             "market": self.source.kind,
-            "detail": self.source.detail,
+            "detail": self.detail,
             "seed": self.source.seed,
             "speed": self.clock.speed,
             "utc_ms": self.clock.utc_ms(),

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from perptui.model.clock import DAY_MS
 from perptui.model.money import ZERO, plain
 from perptui.model.order import Side
+from perptui.risk.contract_rules import QUOTE
 from perptui.risk.liquidation import liquidation_price
 from perptui.simulator.accounts import Booking
-from perptui.simulator.contracts import QUOTE
 from perptui.simulator.exchange import Exchange
 from perptui.simulator.orders import Trade
 from perptui.simulator.wire_binance_errors import WireError

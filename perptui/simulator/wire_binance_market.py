@@ -9,8 +9,8 @@ import numpy as np
 
 from perptui.model.money import plain
 from perptui.model.order import Side
+from perptui.risk.contract_rules import QUOTE, ContractRules
 from perptui.simulator.bars import INTERVALS_MS, Candle, candles, day_statistics
-from perptui.simulator.contracts import QUOTE, ContractRules
 from perptui.simulator.exchange import Exchange
 from perptui.simulator.wire_binance_errors import WireError
 from perptui.simulator.wire_binance_params import Params

@@ -6,11 +6,9 @@ import pytest
 from perptui.history.dataset import History
 from perptui.model.clock import HOUR_MS, parse_iso
 from perptui.model.errors import InputError
-from perptui.model.jobs import BarSeries
-from perptui.model.market import Bar
-from perptui.quant.offline import STALE_MS, Held, snapshot_at
-from perptui.quant.venue_tables import venue_table
-from perptui.risk.margin import maintenance
+from perptui.model.jobs import BarSeries, FundingSeries
+from perptui.model.market import Bar, FundingSettlement
+from perptui.quant.offline import STALE_MS, Held, assumed_of, foreign_of, snapshot_at
 from tests.quant.market import START_MS, written
 
 D = Decimal
@@ -37,9 +35,8 @@ def test_marks_are_of_the_last_closed_bar_and_funding_of_the_last_settlement(
     assert funding.ts_ms == START_MS + 48 * HOUR_MS
     assert funding.next_ms == START_MS + 56 * HOUR_MS
     assert funding.interval_h == 8
-    assert [one.id for one in snapshot.instruments] == sorted(
-        one.id for one in venue_table().of("binanceusdm") if one.coin in {"BTC", "ETH", "SOL"}
-    )
+    assert [one.coin for one in snapshot.instruments] == ["BTC", "ETH", "SOL"]
+    assert assumed_of(snapshot) == ()
 
 
 def test_a_mark_series_goes_before_the_last_price(tmp_path: Path) -> None:
@@ -108,18 +105,32 @@ def test_what_cannot_be_shown_is_refused(
         snapshot_at(history, parse_iso(at), venues, D(equity), held)
 
 
-def test_the_table_is_dated_sourced_and_continuous_at_every_floor() -> None:
-    table = venue_table()
-    assert parse_iso(table.date)
-    assert "not fetched" in table.source
-    assert table.venues == ("binanceusdm", "bybit")
-    assert len(table.instruments) == 20
-    for one in table.instruments:
-        for before, after in zip(one.tiers, one.tiers[1:], strict=False):
-            # MM is continuous where tiers meet, and the rates rise (method §11).
-            below = before.rate * after.floor_usd - before.deduction_usd
-            assert below == maintenance(after.floor_usd, one.tiers)
-            assert after.rate > before.rate
-            assert after.max_leverage < before.max_leverage
-        assert one.tiers[0].rate < 1 / one.tiers[0].max_leverage
-        assert one.min_contracts % one.step == 0
+@pytest.mark.parametrize(
+    ("symbol", "price", "tick", "step"),
+    [("1000PEPEUSDT", 0.0123, "0.000001", "100"), ("WIFUSDT", 2.0, "0.0001", "1")],
+)
+def test_a_coin_the_table_does_not_know_is_traded_on_assumed_rules(
+    tmp_path: Path, symbol: str, price: float, tick: str, step: str
+) -> None:
+    history = written(tmp_path, hours=48)
+    bars = tuple(
+        Bar(START_MS + i * HOUR_MS, price, price, price, price, 1e6 / price) for i in range(48)
+    )
+    settled = tuple(
+        FundingSettlement(START_MS + hour * HOUR_MS, 1e-4, 8.0) for hour in range(8, 49, 8)
+    )
+    for name in (symbol, "BTCUSDC"):
+        history.append(BarSeries("binanceusdm", name, "1h", bars))
+        history.append(FundingSeries("binanceusdm", name, settled))
+    snapshot = snapshot_at(history, START_MS + 40 * HOUR_MS, ("binance",), D(100000))
+    coin = symbol.removesuffix("USDT")
+    found = next(one for one in snapshot.instruments if one.coin == coin)
+    assert found.id == f"binanceusdm:{coin}/USDT:USDT"
+    assert (found.tick, found.step, found.min_contracts) == (D(tick), D(step), D(step))
+    assert found.step * D(str(price)) <= 5
+    assert found.taker_fee == D("0.0005")
+    (line,) = assumed_of(snapshot)
+    assert line.startswith(f"{found.id} is not in the table of contract rules: tick {tick}, step ")
+    assert foreign_of(history, ("binance",)) == (
+        "left out: binanceusdm BTCUSDC is not a contract against USDT",
+    )

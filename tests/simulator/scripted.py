@@ -6,9 +6,9 @@ from decimal import Decimal
 import numpy as np
 
 from perptui.model.clock import HOUR_MS
-from perptui.simulator.contracts import rules_for
 from perptui.simulator.exchange import Exchange
 from perptui.simulator.market import Market, Series
+from perptui.simulator.venue import rules_of
 
 START_MS = 1_700_006_400_000  # 2023-11-15T00:00Z
 DEPTH = 1_000.0
@@ -81,5 +81,6 @@ def exchange_of(
     depth: float = DEPTH,
 ) -> Exchange:
     """Return an exchange on a scripted market, opened at its first moment."""
-    market = Market(ScriptedSource(closes, funding, gap, depth))
-    return Exchange(market, rules_for(market.symbols), Decimal(equity), START_MS)
+    source = ScriptedSource(closes, funding, gap, depth)
+    rules = rules_of("binanceusdm", source)
+    return Exchange(Market(source), rules, Decimal(equity), START_MS)

@@ -15,13 +15,14 @@ import pytest
 
 from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 from perptui.model.order import Side
+from perptui.risk.contract_rules import rules_table
 from perptui.risk.margin import maintenance
-from perptui.simulator.contracts import load_contracts, rules_for
 from perptui.simulator.exchange import Exchange
 from perptui.simulator.market import Market
 from perptui.simulator.market_replay import ReplayMarket
 from perptui.simulator.orders import OrderRequest, OrderType, Refused, TimeInForce, Trade
 from perptui.simulator.path import GRID_MS
+from perptui.simulator.venue import rules_of
 
 pytestmark = [pytest.mark.history]
 
@@ -35,9 +36,11 @@ def booked(amount: Decimal) -> Decimal:
 
 
 def replay(history_dir: Path, start: str, equity: int) -> Exchange:
-    source = ReplayMarket(history_dir / "binance", tuple(load_contracts()), parse_iso(start))
+    source = ReplayMarket(
+        history_dir / "binance", tuple(rules_table().contracts["binanceusdm"]), parse_iso(start)
+    )
     market = Market(source)
-    return Exchange(market, rules_for(market.symbols), Decimal(equity), source.start_ms)
+    return Exchange(market, rules_of("binanceusdm", source), Decimal(equity), source.start_ms)
 
 
 def rows(history_dir: Path, name: str) -> dict[int, dict[str, Any]]:

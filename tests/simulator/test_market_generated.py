@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
+from perptui.risk.contract_rules import rules_table
 from perptui.simulator.bars import candles, day_statistics
-from perptui.simulator.contracts import load_contracts
 from perptui.simulator.market import Market
 from perptui.simulator.market_generated import GeneratedMarket, funding_of, load_parameters
 from perptui.simulator.path import GRID_MS
@@ -70,7 +70,7 @@ def test_prices_stand_at_their_level_now(market: Market) -> None:
 
 
 def test_prices_move_at_least_four_times_a_second(market: Market) -> None:
-    rules = load_contracts()
+    rules = rules_table().contracts["binanceusdm"]
     for symbol in market.symbols:
         prices = [market.last(symbol, START + i * GRID_MS) for i in range(400)]
         assert all(a != b for a, b in pairwise(prices)), symbol

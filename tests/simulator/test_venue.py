@@ -10,8 +10,8 @@ import pytest
 
 from perptui.model.clock import DAY_MS, HOUR_MS, ManualClock, iso, parse_iso
 from perptui.model.errors import HistoryError, InputError
+from perptui.risk.contract_rules import rules_table
 from perptui.simulator.clock import MarketClock
-from perptui.simulator.contracts import load_contracts, rules_for, tier_schedule
 from perptui.simulator.faults import Fault, FaultKind, FaultScript
 from perptui.simulator.recorder import Recorder
 from perptui.simulator.venue import SimulatedVenue, VenueOptions
@@ -231,28 +231,45 @@ def test_recorder_keeps_orders_when_reads_push_each_other_out() -> None:
     assert len(kept[0].reply) == 4_096
 
 
-def test_contract_rules_are_consistent() -> None:
-    for symbol, rules in load_contracts().items():
-        assert symbol == f"{rules.coin}USDT"
-        assert rules.max_market <= rules.max_limit
-        assert rules.max_limit % rules.step == 0
-        assert rules.maker_fee < rules.taker_fee
-        leverages = [tier.max_leverage for tier in rules.tiers]
-        assert leverages == sorted(leverages, reverse=True)
-        # Opening at the highest leverage must not be a liquidation.
-        assert all(tier.rate < 1 / tier.max_leverage for tier in rules.tiers)
-    with pytest.raises(InputError, match="LUNAUSDT"):
-        rules_for(("LUNAUSDT",))
-
-
-def test_tier_schedule_by_hand() -> None:
-    tiers = tier_schedule([["0", "0.01", "20"], ["1000", "0.02", "10"]])
-    assert (tiers[0].cap_usd, tiers[1].cap_usd) == (Decimal(1000), None)
-    assert tiers[1].deduction_usd == 10
-
-
 def test_a_contract_lists_when_its_history_begins() -> None:
     venue = venue_of(seed=1)
     series = venue.source.series["BTCUSDT"]
     assert NOW - series.first_ms > 200 * DAY_MS
     assert venue.exchange.market.listed(series.first_ms - HOUR_MS) == ()
+
+
+def test_contracts_the_table_does_not_know_are_traded_on_assumed_rules(tmp_path: Path) -> None:
+    folder = tmp_path / "binance"
+    folder.mkdir()
+    for symbol in ("BTCUSDT", "1000PEPEUSDT", "BTCUSDC", "LONEUSDT"):
+        write(folder, f"{symbol}-1h", STAMPS, **bars_of(STAMPS))
+        if symbol != "LONEUSDT":
+            rates: dict[str, list[float]] = {"funding_rate": [1e-4], "interval_hours": [8.0]}
+            write(folder, f"{symbol}-funding", STAMPS[:1], **rates)
+    venue = venue_of(data=str(tmp_path), book="none")
+    assert venue.exchange.market.symbols == ("BTCUSDT", "1000PEPEUSDT")
+    rules = venue.exchange.rules["1000PEPEUSDT"]
+    price = Decimal(repr(bars_of(STAMPS)["open"][0]))
+    assert rules.assumed
+    assert Decimal("0.5") < rules.step * price <= 5
+    assert venue.state()["detail"].endswith("; rules assumed of 1000PEPEUSDT")
+    reply = venue.answer(WireRequest("GET", "/fapi/v1/exchangeInfo"))[0]
+    listed = {row["symbol"] for row in msgspec.json.decode(reply.body)["symbols"]}
+    assert listed == {"BTCUSDT", "1000PEPEUSDT"}
+
+
+def test_the_venue_tells_the_rules_that_proposals_on_history_assume() -> None:
+    venue = venue_of(seed=1)
+    reply = venue.answer(WireRequest("GET", "/fapi/v1/exchangeInfo"))[0]
+    listed = msgspec.json.decode(reply.body)["symbols"]
+    assert len(listed) == 10
+    for row in listed:
+        assumed = rules_table().rules("binanceusdm", row["symbol"]).instrument
+        filters = {one["filterType"]: one for one in row["filters"]}
+        lot = filters["LOT_SIZE"]
+        assert Decimal(filters["PRICE_FILTER"]["tickSize"]) == assumed.tick
+        assert Decimal(lot["stepSize"]) == assumed.step
+        assert Decimal(lot["minQty"]) == assumed.min_contracts
+        assert Decimal(lot["maxQty"]) == assumed.max_contracts
+        assert Decimal(filters["MIN_NOTIONAL"]["notional"]) == assumed.min_notional_usd
+        assert venue.exchange.rules[row["symbol"]].tiers == assumed.tiers
