@@ -38,6 +38,7 @@ class Intents:
         self.trading: Trading | None = None
         self.trading_fault = "expected an open journal, was none yet; wait a moment"
         self.pace: Pace | None = None
+        self._opening = 0
 
     async def answer(self, intent: asked.Intent, peer: Peer) -> str:
         """Carry out `intent` for the process that the kernel vouches for."""
@@ -103,17 +104,19 @@ class Intents:
             raise ConfirmationRefused(
                 f"expected the fresh proposal, was {intent.digest[:4]}; solve again", "proposal"
             )
-        if self.pace is not None:
-            await self.pace.slow()
+        self._opening += 1
         try:
+            if self.pace is not None:
+                await self.pace.slow()
             await trading.open_ticket(proposal, intent.purpose, trader, intent.columns, intent.rows)
         finally:
+            self._opening -= 1
             await self.settle_pace()
         return ""
 
     async def settle_pace(self) -> None:
-        """Let a slowed replay go on once no ticket waits or is being sent."""
-        if self.pace is None or self.trading is None or not self.pace.slowed:
+        """Let a slowed replay go on once no ticket is opened, waits or is being sent."""
+        if self._opening or self.pace is None or self.trading is None or not self.pace.slowed:
             return
         if self.trading.ticket_view.phase not in BUSY:
             await self.pace.resume()

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from perptui.desk.state import DeskState
+from perptui.desk.state import DeskState, VenuePicture
 from perptui.model.clock import VenueClock
 from perptui.model.errors import VenueError
 from perptui.venues.base import SimulatedControl, SimulatedState
@@ -19,6 +19,8 @@ FRESH_CALLS = ("quotes", "account")
 FRESH_S = 3.0
 """How long readings at the new pace are waited for; the gate judges what is there then."""
 LOOK_S = 0.02
+SLACK_MS = 1_000
+"""How far the newest mark may be behind the venue's clock and still be of now."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,17 +69,24 @@ class Pace:
         await self._read_anew()
 
     async def _read_anew(self) -> None:
-        since = self._clock.monotonic()
+        since_mono, since_ms = self._clock.monotonic(), self._clock.utc_ms()
         self._hurry(*FRESH_CALLS)
-        while self._clock.monotonic() < since + FRESH_S:
-            read = [
-                venue.observed_mono(call)
-                for venue in self._state.picture.venues
-                for call in FRESH_CALLS
-            ]
-            if all(moment is not None and moment > since for moment in read):
+        while self._clock.monotonic() < since_mono + FRESH_S:
+            if all(self._made_since(venue, since_mono, since_ms) for venue in self._venues):
                 return
             await asyncio.sleep(LOOK_S)
+
+    @property
+    def _venues(self) -> tuple[VenuePicture, ...]:
+        return self._state.picture.venues
+
+    @staticmethod
+    def _made_since(venue: VenuePicture, since_mono: float, since_ms: int) -> bool:
+        """Return True when marks and account are of the new pace, not answers under way before."""
+        read = [venue.observed_mono(call) for call in FRESH_CALLS]
+        if not all(moment is not None and moment > since_mono for moment in read):
+            return False
+        return max((quote.ts_ms for quote in venue.quotes), default=0) >= since_ms - SLACK_MS
 
     async def resume(self) -> None:
         """Go on at the speed before `slow`; tried again at the next call where that fails."""
