@@ -19,10 +19,14 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from perptui.model.errors import InputError, PerptuiError
+from perptui.model.text import safe_text
 
 EXIT_DONE = 0
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
+
+LONGEST_ERROR = 1000
+CURE_CHARACTERS = 60
 
 DEFAULT_COMMAND = "open"
 
@@ -128,4 +132,8 @@ def overview() -> str:
 
 
 def _one_line(error: PerptuiError) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    words = " ".join(str(error).split()) or type(error).__name__
+    # Arguments, paths and files come back in messages: what they hide must not reach a terminal.
+    text = safe_text(words, LONGEST_ERROR)
+    # The cure stands at the end.
+    return text if text[-1:] != "…" else f"{text} {safe_text(words[-CURE_CHARACTERS:])}"

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from perptui.cli.arguments import given_path
 from perptui.cli.config import add_sources
-from perptui.cli.printed import json_of
+from perptui.cli.printed import flags_of, json_of
 from perptui.cli.propose import VENUES, existing_directory, instant, venue_names
 from perptui.model.clock import iso
 from perptui.model.errors import InputError
@@ -63,22 +63,25 @@ def run(args: argparse.Namespace) -> int:
     from perptui.history.dataset import History
     from perptui.model.jobs import EstimateJob
     from perptui.quant.estimate import estimate
-    from perptui.quant.offline import foreign_of, snapshot_at
+    from perptui.quant.offline import absent_of, foreign_of, snapshot_at
 
     history = History(args.data)
     venues = venue_names(args.venues)
     snapshot = snapshot_at(history, at_ms, venues, ANY_EQUITY)
     estimates = estimate(EstimateJob(snapshot, strategy), history)
-    for line in (*foreign_of(history, venues), *estimates.left_out, *estimates.notes):
+    left_out, foreign = absent_of(history, venues, at_ms), foreign_of(history, venues)
+    for line in (*foreign, *left_out, *estimates.left_out, *estimates.notes):
         sys.stderr.write(f"perptui: {safe_text(line, LONGEST_NOTE)}\n")
-    report = report_of(estimates, left_out)
+    report = report_of(estimates, left_out, foreign)
     text = json_of(report) if args.json else table_of(estimates)
     sys.stdout.write(text)
     return 0
 
 
-def report_of(estimates: Estimates, left_out: Sequence[str] = ()) -> EstimateReport:
-    """Return what ``--json`` prints; `left_out`: contracts that were not even asked for."""
+def report_of(
+    estimates: Estimates, left_out: Sequence[str] = (), notes: Sequence[str] = ()
+) -> EstimateReport:
+    """Return what ``--json`` prints; `left_out`: contracts without data, not even asked for."""
     regime = estimates.regime
     return EstimateReport(
         as_of=iso(estimates.as_of_ms),
@@ -92,13 +95,8 @@ def report_of(estimates: Estimates, left_out: Sequence[str] = ()) -> EstimateRep
         instruments=tuple(_instrument(row) for row in estimates.instruments),
         correlation=estimates.correlation,
         left_out=(*left_out, *estimates.left_out),
-        notes=(*flags_of(estimates), *estimates.notes),
+        notes=(*notes, *flags_of(estimates), *estimates.notes),
     )
-
-
-def flags_of(estimates: Estimates) -> tuple[str, ...]:
-    """Return what is weak about each contract's estimates, a line for each weakness."""
-    return tuple(f"{row.id}: {flag}" for row in estimates.instruments for flag in row.flags)
 
 
 def _instrument(row: InstrumentForecast) -> EstimatedInstrument:

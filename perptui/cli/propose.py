@@ -11,7 +11,7 @@ from pathlib import Path
 from perptui.cli.arguments import given_path, number, shown
 from perptui.cli.config import add_sources
 from perptui.cli.positions import read_positions
-from perptui.cli.printed import json_of
+from perptui.cli.printed import flags_of, json_of
 from perptui.model.clock import iso, parse_iso
 from perptui.model.errors import InputError
 from perptui.model.instrument import split_id
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
     from perptui.history.dataset import History
     from perptui.model.jobs import ProposeJob
-    from perptui.quant.offline import assumed_of, foreign_of, snapshot_at
+    from perptui.quant.offline import absent_of, assumed_of, foreign_of, snapshot_at
     from perptui.quant.propose import propose
 
     positions = read_positions(args.positions) if args.positions else ()
@@ -79,9 +79,10 @@ def run(args: argparse.Namespace) -> int:
     snapshot = snapshot_at(history, at_ms, venues, equity, positions)
     job = ProposeJob(snapshot, strategy, settings.limits, targets)
     proposal, estimates = propose(job, history, None)
-    left_out = (f"left out: {text}" for text in estimates.left_out)
+    absent = absent_of(history, venues, at_ms)
+    left_out = (f"left out: {text}" for text in (*absent, *estimates.left_out))
     rules = (*assumed_of(snapshot), *foreign_of(history, venues))
-    notes = (*rules, *left_out, *estimates.notes)
+    notes = (*rules, *left_out, *flags_of(estimates), *estimates.notes)
     report = report_of(proposal, snapshot, notes)
     text = json_of(report) if args.json else table_of(report)
     sys.stdout.write(text)

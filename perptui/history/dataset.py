@@ -158,12 +158,12 @@ class History:
         ts_ms, table = self._until(venue, symbol, "depth1pct-8h", end_ms)
         return Depth(ts_ms, table["bid_depth"], table["ask_depth"])
 
-    def symbols(self, venue: str) -> tuple[str, ...]:
-        """Return the venue symbols that have traded bars, sorted."""
+    def symbols(self, venue: str, *, every: bool = False) -> tuple[str, ...]:
+        """Return the venue symbols that have traded bars, sorted; `every`: any series of ours."""
         found = {
             s
             for folder, s, kind in self._names()
-            if kind in {"1h", "8h"} and folder == _folder(venue)
+            if (every or kind in {"1h", "8h"}) and folder == _folder(venue)
         }
         return tuple(sorted(found))
 

@@ -19,6 +19,8 @@ from perptui.risk.contract_rules import QUOTE, rules_table
 
 STALE_MS = 6 * HOUR_MS
 """An hourly bar that closed longer ago than this speaks for a contract no more."""
+NO_BARS = "no hourly bars by then"
+NO_FUNDING = "no funding settled by then"
 COLLATERAL = "USDT"
 EQUITY_STEP = Decimal("0.00000001")
 
@@ -56,7 +58,7 @@ def snapshot_at(
     ------
     InputError
         When a venue is not in the table, no contract has data at that time, a position's contract
-        has none, or equity is not positive.
+        has none or it is no whole number of lots, or equity is not positive.
     """
     names = _known_venues(venues)
     if equity_usd <= 0:
@@ -68,6 +70,7 @@ def snapshot_at(
             f"expected hourly bars and funding of {', '.join(names)} up to {iso(at_ms)}, "
             "found none; choose another --at or --data"
         )
+    _refuse_odd_lots(positions, [instrument for instrument, _, _ in rows])
     marks = {quote.id: quote.mark for _, quote, _ in rows}
     return MarketSnapshot(
         as_of_ms=at_ms,
@@ -76,6 +79,16 @@ def snapshot_at(
         funding=tuple(funding for _, _, funding in rows),
         accounts=_accounts(names, at_ms, equity_usd, positions, marks),
     )
+
+
+def _refuse_odd_lots(positions: Sequence[Held], instruments: Sequence[Instrument]) -> None:
+    steps = {one.id: one.step for one in instruments}
+    for held in positions:
+        if held.id in steps and held.contracts % steps[held.id] != 0:
+            raise InputError(
+                f"expected contracts of {held.id} in multiples of {plain(steps[held.id])}, was "
+                f"{held.contracts}; no venue holds a part of a lot, mend the positions"
+            )
 
 
 def _known_venues(venues: Sequence[str]) -> tuple[str, ...]:
@@ -116,26 +129,50 @@ def _against_quote(symbol: str) -> bool:
     return symbol.endswith(QUOTE) and symbol != QUOTE
 
 
+def absent_of(history: History, venues: Sequence[str], at_ms: int) -> tuple[str, ...]:
+    """Return which contracts have no bars or no funding up to `at_ms`: ``id: reason`` of each.
+
+    A series that begins later says what an empty one says: nothing younger is touched.
+    """
+    lines = []
+    for venue in _known_venues(venues):
+        for symbol in filter(_against_quote, history.symbols(venue, every=True)):
+            identifier = _identifier(venue, symbol)
+            quote = _quote(history, identifier, venue, symbol, at_ms)
+            funding = _funding(history, identifier, venue, symbol, at_ms)
+            reasons = [one for one in (quote, funding) if isinstance(one, str)]
+            if reasons:
+                lines.append(f"{identifier}: {' and '.join(reasons)}")
+    return tuple(lines)
+
+
+def _identifier(venue: str, symbol: str) -> str:
+    return instrument_id(venue, f"{symbol.removesuffix(QUOTE)}/{QUOTE}:{QUOTE}")
+
+
 def _contracts(
     history: History, venue: str, at_ms: int
 ) -> list[tuple[Instrument, Quote, FundingQuote]]:
     rows = []
     for symbol in filter(_against_quote, history.symbols(venue)):
-        identifier = instrument_id(venue, f"{symbol.removesuffix(QUOTE)}/{QUOTE}:{QUOTE}")
+        identifier = _identifier(venue, symbol)
         quote = _quote(history, identifier, venue, symbol, at_ms)
         funding = _funding(history, identifier, venue, symbol, at_ms)
-        if quote is not None and funding is not None:
+        if isinstance(quote, Quote) and isinstance(funding, FundingQuote):
             rules = rules_table().rules(venue, symbol, quote.mark)
             rows.append((rules.instrument, quote, funding))
     return rows
 
 
-def _quote(history: History, identifier: str, venue: str, symbol: str, at_ms: int) -> Quote | None:
+def _quote(history: History, identifier: str, venue: str, symbol: str, at_ms: int) -> Quote | str:
+    """Return the last closed bar's price, or why there is none to use."""
     if not history.has(venue, symbol, "1h"):
-        return None
+        return NO_BARS
     bars = history.bars(venue, symbol, "1h", at_ms)
-    if not len(bars.ts_ms) or at_ms - int(bars.close_ms[-1]) > STALE_MS:
-        return None
+    if not len(bars.ts_ms):
+        return NO_BARS
+    if at_ms - int(bars.close_ms[-1]) > STALE_MS:
+        return f"its last hourly bar closed {iso(int(bars.close_ms[-1]))}"
     last, stamp = float(bars.close[-1]), int(bars.close_ms[-1])
     mark = last
     if history.has(venue, symbol, "mark-1h"):
@@ -152,18 +189,18 @@ def _quote(history: History, identifier: str, venue: str, symbol: str, at_ms: in
 
 def _funding(
     history: History, identifier: str, venue: str, symbol: str, at_ms: int
-) -> FundingQuote | None:
-    """Return the last settled rate as the quote of the interval that is open now."""
+) -> FundingQuote | str:
+    """Return the last settled rate as the open interval's quote, or why there is none to use."""
     if not history.has(venue, symbol, "funding"):
-        return None
+        return NO_FUNDING
     settled = history.funding(venue, symbol, at_ms)
     if not len(settled.ts_ms):
-        return None
+        return NO_FUNDING
     interval_h = float(settled.interval_h[-1])
     width_ms = round(interval_h * HOUR_MS)
     stamp = int(settled.ts_ms[-1])
     if at_ms - stamp > width_ms + STALE_MS:
-        return None
+        return f"its last funding settled {iso(stamp)}"
     return FundingQuote(
         id=identifier,
         ts_ms=stamp,
@@ -187,7 +224,9 @@ def _accounts(
             f"expected contracts with data at that time, was {strangers[0]}; "
             f"mend the positions (there are {', '.join(sorted(marks))})"
         )
-    share = (equity_usd / len(venues)).quantize(EQUITY_STEP)
+    share = equity_usd / len(venues)
+    # Less than that step would be no account at all.
+    share = share.quantize(EQUITY_STEP) or share
     shares = [equity_usd - share * (len(venues) - 1), *[share] * (len(venues) - 1)]
     accounts = []
     for venue, equity in zip(venues, shares, strict=True):

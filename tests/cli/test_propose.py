@@ -149,6 +149,7 @@ def refusal(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
+    assert captured.err.removesuffix("\n").isprintable()
     return captured.err
 
 
@@ -156,8 +157,19 @@ def refusal(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
     ("changed", "more", "text"),
     [
         ({"equity": "-5"}, (), "expected a positive amount for --equity, was '-5'; give USD"),
-        ({"equity": "nan"}, (), "expected a positive amount for --equity"),
-        ({"equity": "much"}, (), "expected a positive amount for --equity"),
+        ({"equity": "0"}, (), "expected a positive amount for --equity"),
+        ({"equity": "nan"}, (), "expected a plain number for --equity"),
+        ({"equity": "much"}, (), "expected a plain number for --equity"),
+        ({"equity": "1_000"}, (), "expected a plain number for --equity, was '1_000'"),
+        ({"equity": "\u0661\u0662"}, (), "expected a plain number for --equity"),
+        ({"equity": "9" * 5000}, (), "; write it as 1000"),
+        ({"equity": "1e30"}, (), "from 1e-12 to 1e+12 in size, was '1e30'; mend it"),
+        ({"equity": "1e400"}, (), "in size, was '1e400'"),
+        ({"equity": "1e999999999"}, (), "expected a plain number for --equity"),
+        ({"data": ""}, (), "expected a path, was an empty argument; name one"),
+        ({"data": "/x\x1b[31m"}, (), "was /x\\x1b[31m; name one with history"),
+        ({}, ("--positions", ""), "expected a path"),
+        ({}, ("--set", f"target:{BTC}=1_0"), "expected --set target:ID=WEIGHT"),
         ({"at": "yesterday"}, (), "expected an ISO 8601 instant for --at, was 'yesterday'"),
         ({"at": "2019-01-01T00:00Z"}, (), "found none; choose another --at"),
         ({"strategy": "bold"}, (), "expected a strategy among balanced, tactical, was 'bold'"),
@@ -182,6 +194,7 @@ def test_bad_input_is_one_line_with_its_cure(
     assert text in refusal(capsys, arguments(data, "--json", *more, **changed))
 
 
+ESCAPE = "binance:X/\\u001b[31m"
 ROW = '{{"id": "{id}", "contracts": {contracts}, "entry_price": {entry}}}'
 
 
@@ -193,8 +206,17 @@ ROW = '{{"id": "{id}", "contracts": {contracts}, "entry_price": {entry}}}'
         ('[{"id": "x"}]', "to hold id, contracts and entry_price"),
         ("[3]", "to hold id, contracts and entry_price"),
         (f"[{ROW.format(id=BTC, contracts='NaN', entry='1')}]", "finite numbers in --positions"),
-        (f"[{ROW.format(id=BTC, contracts='true', entry='1')}]", "a number for contracts"),
-        (f"[{ROW.format(id=BTC, contracts='null', entry='1')}]", "a number for contracts"),
+        (f"[{ROW.format(id=BTC, contracts='true', entry='1')}]", "plain number for contracts"),
+        (f"[{ROW.format(id=BTC, contracts='null', entry='1')}]", "plain number for contracts"),
+        (f"[{ROW.format(id=BTC, contracts='[1]', entry='1')}]", "plain number for contracts"),
+        (f"[{ROW.format(id=BTC, contracts='1e30', entry='1')}]", "in size, was '1e30'; mend it"),
+        (f"[{ROW.format(id=BTC, contracts='1e9999', entry='1')}]", "plain number for contracts"),
+        (f"[{ROW.format(id=BTC, contracts='9' * 5000, entry='1')}]", "; write it as 1000"),
+        (f"[{ROW.format(id=BTC, contracts='1', entry='1e30')}]", "in size, was '1e30'; mend it"),
+        (f"[{ROW.format(id=BTC, contracts='0.00015', entry='1')}]", "in multiples of 0.001, was"),
+        ("[" * 100_000, "nested too deeply"),
+        (f'[{{"id": "{BTC}", "contracts": 1, "contracts": 2, "entry_price": 1}}]', "once in a"),
+        (f"[{ROW.format(id=ESCAPE, contracts='1', entry='1')}]", "was binanceusdm:X/\\x1b[31m;"),
         (f"[{ROW.format(id=BTC, contracts='1', entry='0')}]", "positive entry_price"),
         (f"[{ROW.format(id='BTCUSDT', contracts='1', entry='1')}]", "venue:BASE/QUOTE:SETTLE"),
         (
@@ -214,6 +236,41 @@ def test_malformed_positions_are_refused(
     file = tmp_path / "positions.json"
     file.write_text(content)
     assert text in refusal(capsys, arguments(data, "--json", "--positions", str(file)))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_positions(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "positions.json"
+    file.write_bytes(b"\xef\xbb\xbf[]")
+    assert answer(capsys, arguments(data, "--json", "--positions", str(file)))["status"] == "ok"
+
+
+@pytest.mark.parametrize("equity", ["0.000000001", "0.01"])
+def test_an_equity_too_small_for_any_order_trades_nothing(
+    data: Path, capsys: pytest.CaptureFixture[str], equity: str
+) -> None:
+    argv = arguments(data, "--json", "--venues", "binance,bybit", equity=equity)
+    found = answer(capsys, argv)
+    assert found["status"] == "no_trade"
+    assert found["orders"] == []
+    assert found["reasons"][0].startswith("the smallest order is ")
+
+
+def test_what_is_weak_or_left_out_is_said_in_the_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path)
+    (tmp_path / "binance" / "ETHUSDT-funding.parquet").unlink()
+    (tmp_path / "binance" / "SOLUSDT-1h.parquet").unlink()
+    notes = answer(capsys, arguments(tmp_path, "--json"))["assumptions"]["notes"]
+    assert "left out: binanceusdm:ETH/USDT:USDT: no funding settled by then" in notes
+    assert "left out: binanceusdm:SOL/USDT:USDT: no hourly bars by then" in notes
+    assert f"{BTC}: half-spread assumed 1.0 bp" in notes
+    assert run(["estimate", "--data", str(tmp_path), "--at", AT, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "binanceusdm:ETH/USDT:USDT: no funding settled by then" in found["left_out"]
+    assert f"{BTC}: half-spread assumed 1.0 bp" in found["notes"]
 
 
 def test_a_binary_positions_file_is_refused(
