@@ -1,4 +1,4 @@
-"""The real ccxt exchange objects, tamed. Importing this loads all of ccxt: do it in a thread."""
+"""The real ccxt exchange objects, tamed. Importing this loads them: do it in a thread."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import logging
 import ssl
 from typing import Any
 
-import ccxt.async_support as ccxt
-
 from perptui.model.clock import Clock
+from perptui.venues.ccxt_import import exchange_class
 from perptui.venues.transport import VenueSession
+
+_Binanceusdm = exchange_class("binanceusdm")
 
 RECV_WINDOW_MS = 5000
 TIMEOUT_MS = 10_000
@@ -28,7 +29,7 @@ def binanceusdm(
         Use the venue's own demo hosts.
     """
     logging.getLogger("ccxt").setLevel(logging.WARNING)
-    exchange = ccxt.binanceusdm(
+    exchange = _Binanceusdm(
         {
             "apiKey": api_key,
             "secret": secret,
