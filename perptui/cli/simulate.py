@@ -13,6 +13,7 @@ from pathlib import Path
 from perptui.model.errors import InputError
 
 EXIT_FAILED = 1
+PORT_MAX = 65535
 UNEXPECTED = (
     ArithmeticError,
     AttributeError,
@@ -77,6 +78,8 @@ def _serve(args: argparse.Namespace, ready: Callable[[], None]) -> None:
     from perptui.simulator.server import VenueServer, run_until_stopped
     from perptui.simulator.venue import SimulatedVenue, VenueOptions
 
+    _require_port(args.port)
+    require_seed(args.seed)
     options = VenueOptions(
         wire=args.wire,
         data=args.data,
@@ -96,6 +99,23 @@ def _one_line(error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text} ({Path(frame.filename).name}:{frame.lineno})"
+
+
+def require_seed(seed: int) -> None:
+    """Refuse a seed that a generator cannot have.
+
+    Raises
+    ------
+    InputError
+        When it is negative.
+    """
+    if seed < 0:
+        raise InputError(f"expected --seed of 0 or above, was {seed}; give another")
+
+
+def _require_port(port: int | None) -> None:
+    if port is not None and not 1 <= port <= PORT_MAX:
+        raise InputError(f"expected --port from 1 to {PORT_MAX}, was {port}; give another")
 
 
 def _equity(text: str) -> Decimal:

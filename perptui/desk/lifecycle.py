@@ -13,9 +13,10 @@ from pathlib import Path
 
 import msgspec
 
-from perptui.model.errors import ConfigError
+from perptui.model.errors import ConfigError, InputError
 from perptui.settings import paths
 from perptui.settings.schema import Settings, SimulatorSettings
+from perptui.settings.sockets import remove_stale
 
 LEFT = b"left"
 """What a private desk writes to its terminal's line when it is asked to go on without it."""
@@ -146,8 +147,9 @@ class SimulatedVenue:
 
     def spawn(self, market: SimulatorSettings, extra: tuple[str, ...] = ()) -> None:
         """Start it; it listens when `path` accepts connections."""
-        with suppress(FileNotFoundError):
-            self.path.unlink()
+        # The holder of the desk's lock takes over from a venue that is still ending.
+        if self.path.is_socket():
+            self.path.unlink(missing_ok=True)
         ours, theirs = socket.socketpair()
         arguments = [
             *("--socket", str(self.path), "--parent-fd", str(theirs.fileno())),
@@ -186,5 +188,5 @@ class SimulatedVenue:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        with suppress(FileNotFoundError):
-            self.path.unlink()
+        with suppress(InputError):
+            remove_stale(self.path)

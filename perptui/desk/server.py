@@ -12,14 +12,13 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
-from perptui.model.errors import ConfigError, PerptuiError, ProtocolError
+from perptui.model.errors import PerptuiError, ProtocolError
 from perptui.protocol.frames import (
     MAX_FRAME,
     PANELS,
@@ -36,6 +35,7 @@ from perptui.protocol.frames import (
 from perptui.protocol.intents import Intent
 from perptui.protocol.views import DeskView, Panel
 from perptui.settings.paths import checked_socket
+from perptui.settings.sockets import BoundSocket
 
 PRIVATE_MODE = 0o600
 SHARED_MODE = 0o660
@@ -145,6 +145,7 @@ class Server:
         self._terminals: set[Terminal] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._bound: BoundSocket | None = None
         self.attached = asyncio.Event()
 
     @property
@@ -162,22 +163,11 @@ class Server:
 
         Raises
         ------
-        ConfigError
-            When the path cannot be bound.
+        InputError
+            When the path cannot be bound, a file is there, or another process listens there.
         """
-        with suppress(FileNotFoundError):
-            self._path.unlink()
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            listener.bind(str(self._path))
-            self._path.chmod(SHARED_MODE if self._shared else PRIVATE_MODE)
-            self._server = await asyncio.start_unix_server(self._serve, sock=listener)
-        except OSError as error:
-            listener.close()
-            raise ConfigError(
-                f"expected to listen at {self._path}, was refused ({error.strerror}); "
-                "check the directory's owner and mode"
-            ) from error
+        self._bound = BoundSocket(self._path, SHARED_MODE if self._shared else PRIVATE_MODE)
+        self._server = await asyncio.start_unix_server(self._serve, sock=self._bound.listener)
 
     def publish(self, panels: dict[str, Panel]) -> None:
         """Keep these panels and send those that differ from what terminals have."""
@@ -200,8 +190,9 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
-        with suppress(FileNotFoundError):
-            self._path.unlink()
+        if self._bound is not None:
+            self._bound.remove()
+            self._bound = None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -12,6 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from perptui.model.errors import InputError
+from perptui.settings.sockets import BoundSocket
 from perptui.simulator.faults import FaultKind
 from perptui.simulator.venue import CONTROL_HOST, SimulatedVenue
 from perptui.simulator.wire import WireReply, WireRequest, json_reply
@@ -28,7 +29,7 @@ class VenueServer:
     venue : SimulatedVenue
         What answers.
     socket : Path
-        UNIX socket to listen on, made 0600; a stale one is replaced.
+        UNIX socket to listen on, made 0600; one on which nobody answers is replaced.
     port : int, optional
         TCP port on 127.0.0.1 as well.
     """
@@ -50,7 +51,23 @@ class VenueServer:
             self._stop.set()
 
     async def serve(self, ready: Callable[[], None], parent_fd: int | None = None) -> None:
-        """Listen, call `ready`, and serve until SIGTERM, SIGINT or the end of `parent_fd`."""
+        """Listen, call `ready`, and serve until SIGTERM, SIGINT or the end of `parent_fd`.
+
+        Raises
+        ------
+        InputError
+            When the socket or the port cannot be had.
+        """
+        bound = BoundSocket(self._socket, 0o600)
+        try:
+            await self._serve(bound, ready, parent_fd)
+        finally:
+            bound.listener.close()
+            bound.remove()
+
+    async def _serve(
+        self, bound: BoundSocket, ready: Callable[[], None], parent_fd: int | None
+    ) -> None:
         self._stop = asyncio.Event()
         application = web.Application(client_max_size=1 << 20)
         application.router.add_route("*", "/{path:.*}", self._handle)
@@ -61,7 +78,7 @@ class VenueServer:
             loop.add_signal_handler(number, self.stop)
         ticker = asyncio.create_task(self._tick())
         try:
-            await self._listen(runner)
+            await self._listen(runner, bound)
             if parent_fd is not None:
                 loop.add_reader(parent_fd, self._parent_spoke, parent_fd)
             ready()
@@ -73,17 +90,18 @@ class VenueServer:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             await runner.cleanup()
-            self._socket.unlink(missing_ok=True)
 
-    async def _listen(self, runner: web.AppRunner) -> None:
-        self._socket.unlink(missing_ok=True)
-        before = os.umask(0o177)
+    async def _listen(self, runner: web.AppRunner, bound: BoundSocket) -> None:
+        await web.SockSite(runner, bound.listener).start()
+        if self._port is None:
+            return
         try:
-            await web.UnixSite(runner, str(self._socket)).start()
-        finally:
-            os.umask(before)
-        if self._port is not None:
             await web.TCPSite(runner, "127.0.0.1", self._port).start()
+        except OSError as error:
+            raise InputError(
+                f"expected port {self._port} of 127.0.0.1 to be free, was not "
+                f"({os.strerror(error.errno or 0)}); choose another --port"
+            ) from None
 
     def _parent_spoke(self, descriptor: int) -> None:
         if not os.read(descriptor, 4096):

@@ -3,12 +3,14 @@
 import argparse
 import os
 import signal
+import socket
 import threading
 from pathlib import Path
 
 import pytest
 
 from perptui.cli import simulate
+from perptui.cli.app import run
 from perptui.model.errors import InputError
 
 
@@ -40,15 +42,50 @@ def test_it_serves_until_it_is_told_to_stop(capsys: pytest.CaptureFixture[str]) 
     assert not path.exists()
 
 
-def test_what_cannot_start_ends_with_one_line_and_code_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "cure"),
+    [
+        (["--port", "99999"], "expected --port from 1 to 65535, was 99999; give another"),
+        (["--port", "-1"], "expected --port from 1 to 65535, was -1; give another"),
+        (["--seed", "-1"], "expected --seed of 0 or above, was -1; give another"),
+        (["--socket", "/absent/x.sock"], "choose a path in a directory of your own"),
+        (["--data", "/absent"], "/absent"),
+    ],
+)
+def test_bad_options_are_one_line_with_the_cure_and_code_2(
+    arguments: list[str], cure: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nowhere = tmp_path / "absent" / "s.sock"
-    assert simulate.run(parse("--socket", str(nowhere), "--book", "none")) == 1
+    path = str(tmp_path / "s.sock")
+    assert run(["simulate", "--socket", path, "--book", "none", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert err.startswith("perptui: the simulated venue cannot start: FileNotFoundError: ")
+    assert cure in err
+    assert not Path(path).exists()
+
+
+def test_a_port_in_use_is_refused_with_the_cure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "s.sock"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert run(["simulate", "--socket", str(path), "--book", "none", "--port", port]) == 2
+    err = capsys.readouterr().err
+    assert f"expected port {port} of 127.0.0.1 to be free" in err
+    assert "choose another --port" in err
+    assert err.count("\n") == 1
+    assert not path.exists()
+
+
+def test_a_file_in_the_sockets_place_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("kept")
+    assert run(["simulate", "--socket", str(path), "--book", "none"]) == 2
+    assert "was a file" in capsys.readouterr().err
+    assert path.read_text() == "kept"
 
 
 def test_a_damaged_parameter_file_ends_with_one_line_and_code_1(

@@ -237,5 +237,25 @@ async def test_a_path_that_no_socket_can_have_is_refused_with_the_cure(tmp_path:
     with pytest.raises(ConfigError, match="XDG_RUNTIME_DIR"):
         Server(long, "main", answer, VIEW, shared=False, private=False)
     missing = Path(os.environ["XDG_RUNTIME_DIR"]) / "absent" / "desk.sock"
-    with pytest.raises(ConfigError, match="check the directory"):
+    with pytest.raises(InputError, match="check the directory"):
         await Server(missing, "main", answer, VIEW, shared=False, private=False).open()
+
+
+@pytest.fixture
+def file(path: Path) -> Path:
+    """A file where a socket is to be."""
+    path.write_text("kept")
+    return path
+
+
+async def test_a_file_is_not_replaced(file: Path) -> None:
+    with pytest.raises(InputError, match="was a file"):
+        await Server(file, "main", answer, VIEW, shared=False, private=False).open()
+    assert await asyncio.to_thread(file.read_text) == "kept"
+
+
+async def test_a_desk_that_listens_is_not_replaced(path: Path) -> None:
+    async with serving(path):
+        with pytest.raises(InputError, match="was a process"):
+            await Server(path, "main", answer, VIEW, shared=False, private=False).open()
+        assert isinstance(await (await attach(path)).next(), Hello)
