@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -38,19 +39,33 @@ def run(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from perptui.journal.verify import verify_file
 
+    wanted = _head(args.head)
     path = _journal(args, args.file)
     verdict = verify_file(path)
     if not verdict.ok:
         sys.stdout.write(f"BAD at event {verdict.bad_seq}: {verdict.reason} ({path})\n")
         return BAD
-    if args.head and args.head != verdict.head:
+    if wanted and wanted != verdict.head:
         sys.stdout.write(
-            f"BAD at event {verdict.events + 1}: expected the head {args.head}, was "
+            f"BAD at event {verdict.events + 1}: expected the head {wanted}, was "
             f"{verdict.head}: events are missing at the end, or it is another chain ({path})\n"
         )
         return BAD
     sys.stdout.write(f"{verdict.events} events verified, head {verdict.head}\n")
     return VERIFIED
+
+
+def _head(text: str) -> str:
+    """Return the hash of `--head` as verdicts have it, "" when none was given.
+
+    Raises
+    ------
+    InputError
+        When it is no hash.
+    """
+    if text and not re.fullmatch(r"[0-9A-Fa-f]{64}", text):
+        raise InputError(f"expected 64 hex digits for --head, was {text!r}; copy the whole hash")
+    return text.lower()
 
 
 def _export(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from perptui.journal.chain import read
 from perptui.journal.database import Database
 from perptui.journal.events import GENESIS_PREV, VERSION, Event, hash_of
-from perptui.journal.schema import PROJECTION_TABLES, PROJECTIONS
+from perptui.journal.schema import MIGRATIONS, PROJECTION_TABLES, PROJECTIONS
 from perptui.journal.tickets import project
 from perptui.model.errors import JournalError
 from perptui.model.record import Record
@@ -47,13 +48,18 @@ class Verdict(Record, frozen=True):
 
 
 def verify_events(events: Iterable[Event]) -> Verdict:
-    """Check numbering, links and hashes of a whole chain, GENESIS first.
+    """Check a whole chain, GENESIS first: numbering, links, hashes, and that each event can be.
 
-    Truncation at the end cannot be seen from the events alone: compare `Verdict.head` with a head
-    that was kept elsewhere.
+    What can be is what a replay allows: a chain forged to its end has good hashes and an
+    impossible history. Truncation at the end cannot be seen from the events alone: compare
+    `Verdict.head` with a head that was kept elsewhere.
     """
+    with closing(_empty_projections()) as replayed:
+        return _verified(iter(events), replayed)
+
+
+def _verified(stream: Iterator[Event], replayed: sqlite3.Connection) -> Verdict:
     count, prev = 0, GENESIS_PREV
-    stream = iter(events)
     while True:
         try:
             event = next(stream, None)
@@ -61,7 +67,7 @@ def verify_events(events: Iterable[Event]) -> Verdict:
             return Verdict(count, prev, count + 1, str(error))
         if event is None:
             return _whole(count, prev)
-        reason = _fault(event, count + 1, prev)
+        reason = _fault(event, count + 1, prev) or _impossible(event, replayed)
         if reason:
             return Verdict(count, prev, count + 1, reason)
         count, prev = count + 1, event.hash
@@ -87,23 +93,49 @@ def _fault(event: Event, seq: int, prev: str) -> str:
     return ""
 
 
-def verify_database(connection: sqlite3.Connection) -> Verdict:
-    """Check the chain, then that the projections are exactly what the events make."""
-    verdict = verify_events(read(connection))
-    if not verdict.ok:
-        return verdict
+def _impossible(event: Event, replayed: sqlite3.Connection) -> str:
     try:
-        wrong = differing_projections(connection)
+        project(replayed, event)
     except JournalError as error:
-        return Verdict(verdict.events, verdict.head, verdict.events, str(error))
+        return str(error)
+    except sqlite3.Error as error:
+        return f"impossible after the events before it ({error})"
+    return ""
+
+
+def verify_database(connection: sqlite3.Connection) -> Verdict:
+    """Check the chain, that the projections are exactly what it makes, and what guards it."""
+    with closing(_empty_projections()) as replayed:
+        verdict = _verified(read(connection), replayed)
+        if not verdict.ok:
+            return verdict
+        wrong = _differing(connection, replayed)
+    reason = ""
     if wrong:
-        return Verdict(
-            verdict.events,
-            verdict.head,
-            verdict.events,
-            f"the chain stands, but these tables are not what it makes: {', '.join(wrong)}",
+        reason = f"the chain stands, but these tables are not what it makes: {', '.join(wrong)}"
+    elif altered := altered_schema(connection):
+        reason = (
+            "the chain stands, but the database does not guard it as it was made to: "
+            f"{', '.join(altered)} missing, added or changed"
         )
-    return verdict
+    return Verdict(verdict.events, verdict.head, verdict.events, reason) if reason else verdict
+
+
+def altered_schema(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the tables, indices and triggers that are not as the journal is made with."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        made.executescript("".join(MIGRATIONS))
+        wanted, found = _schema(made), _schema(connection)
+    names = sorted({*wanted, *found})
+    return tuple(name for name in names if wanted.get(name) != found.get(name))
+
+
+def _schema(connection: sqlite3.Connection) -> dict[str, tuple[str, str, str]]:
+    rows = connection.execute(
+        "SELECT name, type, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' "
+        "ESCAPE '\\'"
+    )
+    return {name: (kind, table, sql) for name, kind, table, sql in rows}
 
 
 def differing_projections(connection: sqlite3.Connection) -> tuple[str, ...]:
@@ -114,15 +146,14 @@ def differing_projections(connection: sqlite3.Connection) -> tuple[str, ...]:
     JournalError
         When an event is impossible after the ones before it.
     """
-    replayed = replay(read(connection))
-    try:
-        return tuple(
-            table
-            for table in PROJECTION_TABLES
-            if _rows(connection, table) != _rows(replayed, table)
-        )
-    finally:
-        replayed.close()
+    with closing(replay(read(connection))) as replayed:
+        return _differing(connection, replayed)
+
+
+def _differing(connection: sqlite3.Connection, replayed: sqlite3.Connection) -> tuple[str, ...]:
+    return tuple(
+        table for table in PROJECTION_TABLES if _rows(connection, table) != _rows(replayed, table)
+    )
 
 
 def replay(events: Iterable[Event]) -> sqlite3.Connection:
@@ -133,10 +164,15 @@ def replay(events: Iterable[Event]) -> sqlite3.Connection:
     JournalError
         When an event is impossible after the ones before it.
     """
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(PROJECTIONS)
+    connection = _empty_projections()
     for event in events:
         project(connection, event)
+    return connection
+
+
+def _empty_projections() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(PROJECTIONS)
     return connection
 
 

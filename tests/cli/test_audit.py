@@ -31,6 +31,7 @@ def test_a_whole_journal_verifies(capfd: pytest.CaptureFixture[str]) -> None:
     assert out.startswith("5 events verified, head ")
     head = out.split()[-1]
     assert run(["audit", "verify", "--head", head]) == 0
+    assert run(["audit", "verify", "--head", head.upper()]) == 0
     assert run(["audit", "verify", "--head", "0" * 64]) == 1
     assert "events are missing at the end" in capfd.readouterr().out
 
@@ -73,6 +74,8 @@ def test_without_a_desk_of_ones_own_it_is_the_demos(capfd: pytest.CaptureFixture
         (["verify", "file", "--desk", "main"], "was both"),
         (["verify", "--desk", "../elsewhere"], "it names files"),
         (["verify", "absent.jsonl"], "readable file"),
+        (["verify", "--head", "0" * 63], "expected 64 hex digits for --head"),
+        (["verify", "--head", "g" * 64], "copy the whole hash"),
         (["show", "x"], "invalid int"),
         ([], "ACTION"),
     ],

@@ -222,6 +222,48 @@ def test_an_impossible_event_with_good_hashes_is_found(exported: Path) -> None:
     assert "legal change" in verdict.reason
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_an_impossible_history_with_good_hashes_is_found_in_a_file(
+    exported: Path, again: bool
+) -> None:
+    """A final leg that is rejected, or a ticket that is proposed twice."""
+    events = [parse_line(line, 1) for line in exported.read_bytes().splitlines(keepends=True)]
+    client_id = ticket(2).legs[0].client_id
+    body = TicketProposed(ticket(1), {}) if again else LegOutcome(client_id, LegState.REJECTED)
+    last = events[-1]
+    forged = sealed(
+        seq=last.seq + 1, ts_ms=last.ts, host="h", actor=ALICE, body=body, prev=last.hash
+    )
+    verdict = verify_file(rewritten(exported, lambda lines: lines.append(forged.line + b"\n")))
+    assert verdict.bad_seq == 16
+    assert ("impossible" if again else "legal change") in verdict.reason
+    assert verdict.head == last.hash
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("DROP TRIGGER event_no_update", "event_no_update"),
+        ("DROP TRIGGER event_no_delete", "event_no_delete"),
+        ("DROP INDEX leg_order", "leg_order"),
+        (
+            "CREATE TRIGGER quiet AFTER INSERT ON event BEGIN UPDATE lease SET pid = 0; END",
+            "quiet",
+        ),
+    ],
+)
+def test_a_schema_that_does_not_guard_the_chain_is_found(
+    exported: Path, statement: str, name: str
+) -> None:
+    path = exported.with_name("journal.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement)
+    connection.close()
+    verdict = verify_file(path)
+    assert not verdict.ok
+    assert f"{name} missing, added or changed" in verdict.reason
+
+
 def test_ten_thousand_events_verify_in_seconds(tmp_path: Path) -> None:
     journal = journal_in(tmp_path)
     for block in range(20):
