@@ -116,17 +116,16 @@ class Credentials:
         if stamp is None:
             raise missing("timestamp")
         signature = params.text("signature")
-        signed = "&".join(
-            part
-            for part in (request.query + request.body).split("&")
-            if not part.startswith("signature=")
-        )
+        # The venue's totalParams: query and body one after the other, with nothing between them.
+        signed = _unsigned(request.query) + _unsigned(request.body)
         expected = hmac.new(self._secret, signed.encode(), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected, signature.lower()):
             raise WireError(-1022, "Signature for this request is not valid.")
         self._check_time(stamp, params.integer("recvWindow"), now_ms, max(1.0, speed))
 
     def _check_time(self, stamp: int, window: int | None, now_ms: int, stretch: float) -> None:
+        if window == 0:
+            raise invalid("recvWindow")
         if window is not None and window > 60_000:
             raise WireError(-1131, "recvWindow must be less than 60000")
         if stamp > now_ms + 1000 * stretch:
@@ -135,3 +134,7 @@ class Credentials:
             )
         if stamp < now_ms - (5000 if window is None else window) * stretch:
             raise WireError(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def _unsigned(text: str) -> str:
+    return "&".join(part for part in text.split("&") if not part.startswith("signature="))

@@ -9,7 +9,8 @@ import pytest
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.simulator.orders import Reason
 from perptui.simulator.wire import WireRequest
-from perptui.simulator.wire_binance_errors import REFUSALS
+from perptui.simulator.wire_binance_errors import REFUSALS, WireError
+from perptui.simulator.wire_binance_params import Credentials, Params
 from tests.simulator.client import Client
 from tests.simulator.scripted import START_MS
 
@@ -38,6 +39,7 @@ def client() -> Client:
         ({"timestamp": "soon"}, 400, -1100),
         ({"timestamp": ""}, 400, -1102),
         ({"recv_window": 60_001}, 400, -1131),
+        ({"recv_window": 0}, 400, -1130),
     ],
 )
 def test_what_is_not_signed_well_is_refused(
@@ -46,6 +48,29 @@ def test_what_is_not_signed_well_is_refused(
     reply = client.raw("GET", "/fapi/v3/account", {}, **changes)
     assert reply.status == status
     assert msgspec.json.decode(reply.body)["code"] == code
+
+
+@pytest.mark.parametrize("in_query", [True, False])
+def test_a_signature_covers_query_and_body_with_nothing_between(in_query: bool) -> None:
+    """The mixed example of the venue's documentation, with its own key, secret and signature."""
+    secret = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+    signature = "0fd168b8ddb4876a0358a8d14d0c9f3da0e9b20c5d52b2a00fcf7d1c602f9a77"
+    query = "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC"
+    body = "quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559"
+    signed = f"&signature={signature}"
+    request = WireRequest(
+        "POST",
+        ORDER,
+        query + signed if in_query else query,
+        body if in_query else body + signed,
+        {"x-mbx-apikey": "key"},
+    )
+    keys = Credentials("key", secret)
+    keys.check(request, Params.of(request), 1_499_827_319_559, 1.0)
+    changed = msgspec.structs.replace(request, body=request.body.replace("0.1", "0.2"))
+    with pytest.raises(WireError) as refused:
+        keys.check(changed, Params.of(changed), 1_499_827_319_559, 1.0)
+    assert refused.value.code == -1022
 
 
 @pytest.mark.parametrize("stamp", [START_MS + 1000, START_MS - 5000])
