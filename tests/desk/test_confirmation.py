@@ -107,7 +107,12 @@ def _held(snapshot: MarketSnapshot) -> MarketSnapshot:
 def test_a_hand_that_types_the_end_of_the_token_confirms(tmp_path: Path) -> None:
     _, ticket = made(tmp_path)
     for answer in (typed(ticket), typed(ticket, typed=ticket.token[-4:].upper())):
+        assert answer.typed.lower() == ticket.token[-4:]
         confirmation.require_typed(ticket, answer, shown_mono=SHOWN, now=SHOWN + 1)
+        # A moment too early the same answer does not stand: it was looked at.
+        with pytest.raises(ConfirmationRefused) as refused:
+            confirmation.require_typed(ticket, answer, shown_mono=SHOWN, now=SHOWN + 0.99)
+        assert refused.value.reason == "early"
 
 
 @pytest.mark.parametrize(
@@ -194,3 +199,7 @@ def test_orders_that_only_reduce_come_first() -> None:
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 60)])
 def test_80_by_24_is_enough(columns: int, rows: int) -> None:
     confirmation.require_size(columns, rows)
+    for less in ((79, rows), (columns, 23)):
+        with pytest.raises(ConfirmationRefused) as refused:
+            confirmation.require_size(*less)
+        assert refused.value.reason == "size"

@@ -165,7 +165,12 @@ def test_network_file_systems_are_refused(tmp_path: Path, kind: str, refused: bo
 
 
 def test_where_there_is_no_table_of_mounts_nothing_is_refused(tmp_path: Path) -> None:
-    refuse_network_file_system(tmp_path, tmp_path / "absent")
+    absent = tmp_path / "absent"
+    refuse_network_file_system(tmp_path, absent)
+    # The same directory on a network file system is refused as soon as there is a table.
+    absent.write_text(f"40 22 0:50 / {tmp_path} rw,relatime - nfs4 server:/home rw\n")
+    with pytest.raises(JournalError, match="nfs4"):
+        refuse_network_file_system(tmp_path, absent)
 
 
 def test_commits_are_measured(tmp_path: Path) -> None:

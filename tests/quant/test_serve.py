@@ -193,6 +193,8 @@ def test_a_reset_connection_is_an_end(worker: Worker) -> None:
     ours.close()
     with theirs, listener:
         serve(theirs, worker)
+        # It came back because the line was reset, and the reset was taken off the line.
+        assert theirs.recv(1) == b""
 
 
 def test_a_job_that_cannot_be_read_is_refused_by_its_number(worker: Worker) -> None:
