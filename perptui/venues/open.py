@@ -60,12 +60,7 @@ def open_venue(
         raise InputError(f"expected the venue {BINANCE_NAME}, was {safe_text(name)}; name that")
     if (key is None) != (secret is None):
         raise InputError("expected key and secret, was one of them; give both or neither")
-    path = None if socket is None else str(socket)
-    if path is not None and len(path.encode()) > LONGEST_SOCKET_PATH:
-        raise InputError(
-            f"expected a socket path of at most {LONGEST_SOCKET_PATH} bytes, was "
-            f"{len(path.encode())}; choose a shorter directory"
-        )
+    path = None if socket is None else _checked(str(socket))
     try:
         wanted = wanted_ids(symbols)
     except ValueError as error:
@@ -84,3 +79,12 @@ def open_venue(
         demo_trading=testnet,
         control=None if path is None else SocketControl(path, clock),
     )
+
+
+def _checked(path: str) -> str:
+    if len(path.encode()) > LONGEST_SOCKET_PATH:
+        raise InputError(
+            f"expected a socket path of at most {LONGEST_SOCKET_PATH} bytes, was "
+            f"{len(path.encode())}; choose a shorter directory"
+        )
+    return path
