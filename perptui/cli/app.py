@@ -5,8 +5,9 @@ A command is a module ``perptui/cli/<command>.py`` with two functions::
     def add_arguments(parser: argparse.ArgumentParser) -> None: ...
     def run(args: argparse.Namespace) -> int: ...
 
-Exit codes: 0 done, 1 the command's own "no" (a chain that does not verify), 2 bad input or a
-refusal, with one line on standard error that names the cure, 130 interrupted by the keyboard.
+Exit codes: 0 done, 1 the command's own "no" (a chain that does not verify) or an error of perptui
+itself, 2 bad input or a refusal, with one line on standard error that names the cure, 130
+interrupted by the keyboard.
 """
 
 from __future__ import annotations
@@ -22,8 +23,12 @@ from perptui.model.errors import InputError, PerptuiError
 from perptui.model.text import safe_text
 
 EXIT_DONE = 0
+EXIT_BROKEN = 1
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
+
+HEADLESS = {"propose", "estimate", "schema", "config", "audit"}
+"""Commands that programs call: they read one line, and a traceback is kept in a file."""
 
 LONGEST_ERROR = 1000
 CURE_CHARACTERS = 60
@@ -82,6 +87,31 @@ def run(argv: Sequence[str]) -> int:
         # The reader of a pipe went away (`| head`): end quietly, also at the flush on exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
+    except Exception as error:
+        # The outermost edge: there is nobody above to tell.
+        if not argv or argv[0] not in HEADLESS:
+            raise
+        sys.stderr.write(f"perptui: {_one_line(_kept(argv[0], error))}\n")
+        return EXIT_BROKEN
+
+
+def _kept(command: str, error: Exception) -> PerptuiError:
+    """Return an error that names the file with the traceback.
+
+    The message may hold anything, so the line shows only what kind of error it was.
+    """
+    import traceback
+
+    from perptui.settings.paths import log_file
+
+    kind = type(error).__name__
+    said = f"expected `perptui {command}` to end well, was {kind} inside perptui"
+    try:
+        file = log_file("crashes", command)
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except (OSError, PerptuiError):
+        return PerptuiError(f"{said}; its traceback could not be written, free the state directory")
+    return PerptuiError(f"{said}; report it with {file}")
 
 
 def _run(argv: list[str]) -> int:

@@ -1,8 +1,10 @@
+import argparse
 import os
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -48,6 +50,51 @@ def test_bad_input_is_one_line_and_exit_2(
     assert said in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_what_nobody_expected_is_one_line_and_a_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    writable: bool,
+) -> None:
+    def broken(_: argparse.Namespace) -> int:
+        raise ZeroDivisionError("secret\x1b[31m")
+
+    module = ModuleType("perptui.cli.schema")
+    vars(module).update(add_arguments=lambda _: None, run=broken)
+    monkeypatch.setitem(sys.modules, "perptui.cli.schema", module)
+    monkeypatch.setitem(sys.modules, "perptui.cli.desk", module)
+    state = tmp_path / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    if not writable:
+        state.write_text("a file stands where the directory would be")
+    assert app.run(["schema"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(
+        "perptui: expected `perptui schema` to end well, was ZeroDivisionError inside perptui; "
+    )
+    assert captured.err.removesuffix("\n").isprintable()
+    assert "secret" not in captured.err
+    if writable:
+        file = state / "perptui" / "crashes" / "schema.log"
+        assert captured.err.endswith(f"report it with {file}\n")
+        assert "in broken\n" in file.read_text()
+    with pytest.raises(ZeroDivisionError):
+        app.run(["desk"])
+
+
+def test_hidden_characters_and_long_arguments_leave_the_cure_in_sight(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert app.run(["propose\x1b[31m"]) == 2
+    assert app.run(["x" * 5000]) == 2
+    for line in capsys.readouterr().err.splitlines():
+        assert line.isprintable()
+        assert len(line) < 1200
+        assert line.endswith("`perptui --help`") or "did you mean `perptui propose`?" in line
 
 
 def test_a_commands_help_is_exit_0(capsys: pytest.CaptureFixture[str]) -> None:
