@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from perptui.cli.simulate import require_seed
 from perptui.client.demo import launcher, put_aside
 from perptui.model.clock import SystemClock
 from perptui.model.errors import InputError
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(
             f"expected --speed above 0 and up to {SPEED_MAX:g}, was {args.speed:g}; correct it"
         )
+    require_seed(args.seed)
     data = "" if args.data is None else str(args.data.resolve())
     market = SimulatorSettings(seed=args.seed, data=data, start=args.start, speed=args.speed)
     clock = SystemClock()

@@ -32,6 +32,7 @@ def open_terminal(way: Launcher, args: argparse.Namespace, config: Path | None =
         clock=SystemClock(),
         theme_folders=themes_dirs(),
         relaunch=way.relaunch,
+        trouble=way.venue_failure,
         theme=args.theme or settings.ui.theme,
         low_bandwidth=args.low_bandwidth or settings.ui.low_bandwidth,
         glyphs=settings.ui.glyphs,

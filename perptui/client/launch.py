@@ -129,6 +129,10 @@ class Launcher:
         process = None if self._venue is None else self._venue.process
         return None if process is None else process.pid
 
+    def venue_failure(self) -> str:
+        """Return why our simulated venue ended, in words; "" while it runs or there is none."""
+        return "" if self._venue is None else self._venue.failure
+
     @property
     def left_running(self) -> bool:
         """True while a desk that we left, or its venue, goes on."""

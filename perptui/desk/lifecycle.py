@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from perptui.model.errors import ConfigError, InputError
+from perptui.model.text import safe_text
 from perptui.settings import paths
 from perptui.settings.schema import Settings, SimulatorSettings
 from perptui.settings.sockets import remove_stale
@@ -22,6 +23,8 @@ LEFT = b"left"
 """What a private desk writes to its terminal's line when it is asked to go on without it."""
 PEAK = "peak"
 """File of the highest equity, in the state directory."""
+READY = "ready "
+"""How the line begins that a simulated venue says when it listens."""
 PATIENCE_S = 3.0
 """How long a child may take to end by itself after EOF."""
 
@@ -142,6 +145,7 @@ class SimulatedVenue:
     def __init__(self, path: Path, log: Path) -> None:
         self.path = path
         self._log = log
+        self._log_start = 0
         self.leash: socket.socket | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -159,6 +163,7 @@ class SimulatedVenue:
             *extra,
         ]
         with theirs, self._log.open("ab") as log:
+            self._log_start = log.tell()
             self.process = subprocess.Popen(  # noqa: S603 (our own module, arguments made here)
                 [sys.executable, "-m", "perptui", "simulate", *arguments],
                 pass_fds=(theirs.fileno(),),
@@ -174,7 +179,10 @@ class SimulatedVenue:
         """Why it ended, in words; "" while it runs."""
         if self.process is None or self.process.poll() is None:
             return ""
-        return f"the simulated venue ended with code {self.process.returncode}; see {self._log}"
+        said = self._log.read_bytes()[self._log_start :].decode("utf-8", "replace").splitlines()
+        if not said or said[-1].startswith(READY):
+            return f"the simulated venue ended with code {self.process.returncode}; see {self._log}"
+        return f"the simulated venue ended: {safe_text(said[-1].removeprefix('perptui: '), 200)}"
 
     def end(self) -> None:
         """Let go of the leash and wait for its end; kill it when it does not come."""

@@ -352,6 +352,7 @@ def run_terminal(
     clock: Clock,
     theme_folders: tuple[Path, ...],
     relaunch: Connect | None = None,
+    trouble: Callable[[], str] = str,
     theme: str = "dark",
     low_bandwidth: bool = False,
     glyphs: str = "braille",
@@ -365,12 +366,12 @@ def run_terminal(
     ----------
     connect : Connect
         Coroutine function that opens (reader, writer) to the desk, on the terminal's event loop.
-    clock : Clock
-        Monotonic time for ages.
-    theme_folders : tuple[Path, ...]
-        `perptui.settings.paths.themes_dirs()`.
+    clock, theme_folders
+        Monotonic time for ages; `perptui.settings.paths.themes_dirs()`.
     relaunch : Connect | None
         Joins or starts another desk after one was lost; None only tries `connect` again.
+    trouble : Callable[[], str]
+        What went wrong with a process of this terminal's own, "" while nothing did.
     theme, low_bandwidth, glyphs, keymap
         `[ui]` and `[keymap]` of the settings. NO_COLOR and `low_bandwidth` choose the ansi theme.
     crash_dir, pictures_dir : Path | None
@@ -394,4 +395,5 @@ def run_terminal(
         crash_dir=crash_dir,
         pictures_dir=pictures_dir,
     )
+    app.showing.trouble = trouble
     return app.run() or 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from perptui.model.clock import Clock
@@ -66,6 +68,7 @@ class Showing:
         self.lost_why = ""
         self.received_mono = clock.monotonic()
         self.private = False
+        self.trouble: Callable[[], str] = str
         self._notice = ("", "info", 0.0)
 
     @property
@@ -126,6 +129,9 @@ class Showing:
         self._notice = (text, level, self.now())
 
     def current_notice(self) -> tuple[str, str] | None:
-        """Return (text, level) of the notice, while it is fresh."""
+        """Return (text, level) of the notice while it is fresh, else of what is in trouble."""
         text, level, since = self._notice
-        return (text, level) if text and self.now() - since < NOTICE_S else None
+        if text and self.now() - since < NOTICE_S:
+            return text, level
+        trouble = self.trouble()
+        return (trouble, "warn") if trouble else None

@@ -23,6 +23,7 @@ from tests.desk.attached import PATIENCE_S, Terminal, alive, children_of, filled
         (["--speed", "0"], "expected --speed above 0"),
         (["--start", "soon"], "write it like 2024-08-04T12:00Z"),
         (["--data", "/nowhere"], "point --data at a directory"),
+        (["--seed", "-1"], "expected --seed of 0 or above, was -1"),
         (["--seed", "many"], "see `perptui demo --help`"),
     ],
 )

@@ -82,8 +82,9 @@ def test_a_venue_that_cannot_start_is_named() -> None:
     way.start()
     assert way.venue_pid is not None
     os.waitid(os.P_PID, way.venue_pid, os.WEXITED | os.WNOWAIT)
-    with pytest.raises(ConfigError, match="simulated venue ended with code 2"):
+    with pytest.raises(ConfigError, match=r"simulated venue ended: expected .*/nowhere"):
         asyncio.run(way.connect())
+    assert way.venue_failure().startswith("the simulated venue ended: expected ")
     way.end()
 
 
@@ -174,6 +175,19 @@ def test_a_new_demo_keeps_the_earlier_journal_and_forgets_its_market() -> None:
     assert not (state / "history").exists()
     assert not (state / "KILL").exists()
     put_aside(SystemClock())
+
+
+def test_a_simulated_venue_that_is_killed_says_its_code_and_is_reaped(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("what an earlier one said\n")
+    venue = SimulatedVenue(tmp_path / "venue.sock", tmp_path / "log")
+    venue.spawn(GENERATED)
+    assert venue.process is not None
+    venue.process.kill()
+    os.waitid(os.P_PID, venue.process.pid, os.WEXITED | os.WNOWAIT)
+    assert venue.failure.startswith("the simulated venue ended with code -9; see ")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(venue.process.pid, os.WNOHANG)
+    venue.end()
 
 
 def test_a_simulated_venue_that_was_never_started_ends_quietly(tmp_path: Path) -> None:

@@ -82,6 +82,26 @@ async def test_a_no_of_the_desk_stands_on_the_news_line() -> None:
 
 
 @pytest.mark.asyncio
+async def test_the_end_of_the_simulated_venue_is_said_for_as_long_as_it_lasts() -> None:
+    said = [""]
+    async with session() as made:
+        made.app.showing.trouble = lambda: said[0]
+        made.app.tick()
+        await made.pilot.pause()
+        assert "regime normal → stress" in made.text()
+        said[0] = "the simulated venue ended: expected a start inside the history"
+        for _ in range(2):
+            made.clock.advance(30)
+            made.app.tick()
+            await made.pilot.pause()
+            assert said[0] in made.text()
+        said[0] = ""
+        made.app.tick()
+        await made.pilot.pause()
+        assert "the simulated venue ended" not in made.text()
+
+
+@pytest.mark.asyncio
 async def test_a_target_is_typed_applied_and_comes_back_marked() -> None:
     async with session() as made:
         await made.press("j", "e")  # ETH under the positions cursor
