@@ -95,8 +95,9 @@ class BinanceLink:
         self._exchange = client.binanceusdm(
             self._session, self._clock, key, secret, demo_trading=self._demo_trading
         )
-        # Bars are read from the answer's own bytes: ccxt's second reading took most of the time.
+        # History is read from the answer's own bytes: ccxt's second reading took most of the time.
         self._exchange.parse_ohlcvs = _read_elsewhere
+        self._exchange.parse_funding_rate_histories = _read_elsewhere
         limiter = RateLimiter(self._clock, WEIGHT_PER_MINUTE, CANCEL_RESERVE)
         self._caller = Caller(
             NAME, self._exchange, self._clock, limiter, BINANCE, Redactor(key, secret)
