@@ -137,12 +137,9 @@ def absent_of(history: History, venues: Sequence[str], at_ms: int) -> tuple[str,
     lines = []
     for venue in _known_venues(venues):
         for symbol in filter(_against_quote, history.symbols(venue, every=True)):
-            identifier = _identifier(venue, symbol)
-            quote = _quote(history, identifier, venue, symbol, at_ms)
-            funding = _funding(history, identifier, venue, symbol, at_ms)
-            reasons = [one for one in (quote, funding) if isinstance(one, str)]
-            if reasons:
-                lines.append(f"{identifier}: {' and '.join(reasons)}")
+            found = _found(history, venue, symbol, at_ms)
+            if isinstance(found, str):
+                lines.append(f"{_identifier(venue, symbol)}: {found}")
     return tuple(lines)
 
 
@@ -155,13 +152,24 @@ def _contracts(
 ) -> list[tuple[Instrument, Quote, FundingQuote]]:
     rows = []
     for symbol in filter(_against_quote, history.symbols(venue)):
-        identifier = _identifier(venue, symbol)
-        quote = _quote(history, identifier, venue, symbol, at_ms)
-        funding = _funding(history, identifier, venue, symbol, at_ms)
-        if isinstance(quote, Quote) and isinstance(funding, FundingQuote):
+        found = _found(history, venue, symbol, at_ms)
+        if not isinstance(found, str):
+            quote, funding = found
             rules = rules_table().rules(venue, symbol, quote.mark)
             rows.append((rules.instrument, quote, funding))
     return rows
+
+
+def _found(
+    history: History, venue: str, symbol: str, at_ms: int
+) -> tuple[Quote, FundingQuote] | str:
+    """Return a contract's price and rate, or the first reason why it has none to use."""
+    identifier = _identifier(venue, symbol)
+    quote = _quote(history, identifier, venue, symbol, at_ms)
+    if isinstance(quote, str):
+        return quote
+    funding = _funding(history, identifier, venue, symbol, at_ms)
+    return funding if isinstance(funding, str) else (quote, funding)
 
 
 def _quote(history: History, identifier: str, venue: str, symbol: str, at_ms: int) -> Quote | str:

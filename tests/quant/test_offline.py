@@ -8,7 +8,7 @@ from perptui.model.clock import HOUR_MS, parse_iso
 from perptui.model.errors import InputError
 from perptui.model.jobs import BarSeries, FundingSeries
 from perptui.model.market import Bar, FundingSettlement
-from perptui.quant.offline import STALE_MS, Held, assumed_of, foreign_of, snapshot_at
+from perptui.quant.offline import STALE_MS, Held, absent_of, assumed_of, foreign_of, snapshot_at
 from tests.quant.market import START_MS, written
 
 D = Decimal
@@ -134,3 +134,24 @@ def test_a_coin_the_table_does_not_know_is_traded_on_assumed_rules(
     assert foreign_of(history, ("binance",)) == (
         "left out: binanceusdm BTCUSDC is not a contract against USDT",
     )
+
+
+def test_contracts_without_data_are_named_and_what_begins_later_counts_as_none(
+    history: History, tmp_path: Path
+) -> None:
+    end_ms = START_MS + HOURS * HOUR_MS
+    assert absent_of(history, ("binance",), end_ms) == ()
+    late = absent_of(history, ("binance",), end_ms + STALE_MS + 1)
+    assert late[0] == f"{BTC}: its last hourly bar closed 2023-01-03T12:00:00Z"
+    early = absent_of(history, ("binance",), START_MS)
+    assert early[0] == f"{BTC}: no hourly bars by then"
+    whole = written(tmp_path, hours=24)
+    (tmp_path / "binance" / "BTCUSDT-1h.parquet").unlink()
+    assert absent_of(History(tmp_path), ("binance",), START_MS) == early
+    assert len(whole.symbols("binance")) == len(early)
+
+
+def test_a_part_of_a_lot_is_refused(history: History) -> None:
+    held = (Held(BTC, D("0.0015"), D("31000")),)
+    with pytest.raises(InputError, match=r"in multiples of 0\.001, was 0\.0015"):
+        snapshot_at(history, START_MS + 40 * HOUR_MS, ("binance",), D(5000), held)
