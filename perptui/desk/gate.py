@@ -175,6 +175,7 @@ def _book(given: GateInput) -> Reasons:
     them. What the account can survive is judged at both.
     """
     if given.snapshot is None or given.basis is None:
+        yield "book", "the book cannot be judged: there is no picture of the market"
         return
     try:
         blocked = {check.name: check for check in _blocked(given, given.basis)}

@@ -294,12 +294,16 @@ class Ticketing:
             return "not confirmed"
         if self._clock.monotonic() >= confirmed + opened.inputs.expiry_s:
             return "expired"
-        positions = self.known_positions()
+        snapshot = self._picture.snapshot()
+        known = self.known_positions()
+        # Of other contracts the venue's word counts: an ADL or another hand shows there first.
+        # Of the ticket's own the journal's does: the venue's reading lags behind its fills.
+        positions = {} if snapshot is None else confirmation.positions_of(snapshot)
         for leg in self._journal.legs(opened.ticket.id):
-            done = max(leg.filled, leg.executed)
-            held = positions.get(leg.instrument, Decimal(0))
-            positions[leg.instrument] = held - _signed(leg, done)
-        return self._drift(opened, self._picture.snapshot(), left, positions) or ""
+            positions[leg.instrument] = known.get(leg.instrument, Decimal(0))
+        for leg in self._journal.legs(opened.ticket.id):
+            positions[leg.instrument] -= _signed(leg, max(leg.filled, leg.executed))
+        return self._drift(opened, snapshot, left, positions) or ""
 
     def _drift(
         self,

@@ -244,6 +244,7 @@ def test_a_book_that_cannot_be_judged_is_refused() -> None:
     snapshot = replace(SNAPSHOT, accounts=(account(equity="-1"),))
     for changes in ({"snapshot": snapshot}, {"basis": snapshot}):
         assert "book" in reasons(replace(passing(), **changes))
+    assert reasons(replace(passing(), basis=None)) == ["book"]
 
 
 def test_hedge_mode_is_refused() -> None:

@@ -333,6 +333,19 @@ async def test_the_gate_stops_a_ticket_between_its_legs(tmp_path: Path) -> None:
     assert deal.trading.ticket_view.phase == "done"
 
 
+async def test_another_hand_stops_a_ticket_between_its_legs(tmp_path: Path) -> None:
+    """A position that the ticket does not trade: the book it was judged on is gone."""
+    deal = await started(tmp_path)
+
+    async def trade_elsewhere(_: str) -> None:
+        deal.venue.positions["binanceusdm:XRP/USDT:USDT"] = Decimal(500)
+
+    deal.venue.after = trade_elsewhere
+    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH))
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED", "NOT_SENT"]
+
+
 async def test_own_fills_are_no_drift_between_legs(tmp_path: Path) -> None:
     """The later legs go although the account's positions changed: this ticket changed them."""
     deal = await started(tmp_path)
