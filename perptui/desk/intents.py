@@ -39,6 +39,10 @@ class Intents:
         self.trading_fault = "expected an open journal, was none yet; wait a moment"
         self.pace: Pace | None = None
         self._opening = 0
+        proposer.held = self._ticket_waits
+
+    def _ticket_waits(self) -> bool:
+        return self.trading is not None and self.trading.ticket_view.phase == "confirm"
 
     async def answer(self, intent: asked.Intent, peer: Peer) -> str:
         """Carry out `intent` for the process that the kernel vouches for."""
@@ -53,11 +57,21 @@ class Intents:
                 | asked.Undo()
                 | asked.Redo()
             ):
-                return await self._propose(intent)
+                await self._propose(intent)
+                await self._supersede()
+                return ""
             case _:
                 return await self._trade(intent, trader_of(peer.uid))
 
-    async def _propose(self, intent: asked.Intent) -> str:
+    async def _supersede(self) -> None:
+        """Void a ticket that waits when what a trader asked for is not its own proposal."""
+        picture = self._proposer.picture
+        if self.trading is None or picture.proposal is None or picture.state != "ready":
+            return
+        self.trading.supersede(picture.proposal.digest)
+        await self.settle_pace()
+
+    async def _propose(self, intent: asked.Intent) -> None:
         match intent:
             case asked.Solve():
                 await self._proposer.solve(intent.strategy)
@@ -70,8 +84,7 @@ class Intents:
             case asked.Redo():
                 await self._proposer.redo()
             case _:
-                await self._proposer.renew()
-        return ""
+                await self._proposer.reestimate()
 
     async def _trade(self, intent: asked.Intent, trader: Actor) -> str:
         trading = self.trading

@@ -6,6 +6,7 @@ newest snapshot, so nothing that stands was made in place or from old prices.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -23,7 +24,14 @@ from perptui.model.strategy import StrategyParameters
 SOLVE_TIMEOUT_S = 60.0
 """Long enough for the first job, which also pays the process's imports on a busy machine."""
 
+HOLD_S = 0.25
+"""How often an automatic solve looks whether the ticket that holds it up has ended."""
+
 Edits = dict[str, float]
+
+
+def _no_ticket() -> bool:
+    return False
 
 
 class ProposalPicture(msgspec.Struct, frozen=True):
@@ -101,6 +109,11 @@ class Proposer:
         Monotonic seconds after which a proposal cannot be confirmed.
     proposes : bool
         False in view mode: estimates only.
+
+    Attributes
+    ----------
+    held : callable
+        True while a ticket waits for its confirmation, which nothing automatic may overtake.
     """
 
     def __init__(
@@ -123,6 +136,7 @@ class Proposer:
         self._max_age_s = max_age_s
         self._proposes = proposes
         self._changed = changed
+        self.held: Callable[[], bool] = _no_ticket
         self._steps: list[Edits] = [{}]
         self._at = 0
         self._asked = 0
@@ -152,7 +166,13 @@ class Proposer:
         await self._solve()
 
     async def renew(self) -> None:
-        """Make the proposal again from the newest bars and snapshot, keeping the edits."""
+        """Make the proposal again on new bars, keeping the edits, once no ticket waits."""
+        while self.held():  # noqa: ASYNC110  a ticket also ends by the clock
+            await asyncio.sleep(HOLD_S)
+        await self.reestimate()
+
+    async def reestimate(self) -> None:
+        """Make the proposal again from the newest bars and snapshot now, keeping the edits."""
         await self._solve()
 
     async def edit(self, identifier: str, weight: float) -> None:

@@ -113,7 +113,7 @@ class Ticketing:
             With the gate's first reason; all of them are in the message and the journal.
         """
         confirmation.require_size(columns, rows)
-        self._require_room()
+        self._require_room(proposal)
         self._require_mode(purpose)
         inputs = self._drafts.priced_now(proposal, purpose, trader)
         if purpose == "send":
@@ -128,7 +128,7 @@ class Ticketing:
         ConfirmationRefused
             When another ticket is open, the mode forbids it, or the proposal is not fresh.
         """
-        self._require_room()
+        self._require_room(proposal)
         self._require_mode("export")
         return self._shown(self._drafts.as_proposed(proposal, "export", trader), trader)
 
@@ -139,9 +139,19 @@ class Ticketing:
         self.open = OpenTicket(inputs, ticket, trader, now)
         return self.open
 
-    def _require_room(self) -> None:
+    def supersede(self, digest: str) -> bool:
+        """Void the ticket that waits unless it is of the proposal `digest`; True when voided."""
+        opened = self.open
+        if opened is None or opened.phase != "confirm" or opened.inputs.proposal.digest == digest:
+            return False
+        self.end("VOID", f"a newer proposal stands: #{digest[:4]}")
+        return True
+
+    def _require_room(self, proposal: Proposal) -> None:
         self._require_going_on()
         self.look()
+        if self._picture.proposal(proposal.digest) is not None:
+            self.supersede(proposal.digest)
         if self.open is not None and self.open.busy:
             raise ConfirmationRefused(
                 f"expected no open ticket, was {self.open.ticket.id}; finish or reject it", "open"

@@ -195,6 +195,11 @@ class Trading:
             self._changed()
         return self.ticket_view
 
+    def supersede(self, digest: str) -> None:
+        """Void the ticket that waits now that a trader's proposal, of `digest`, stands."""
+        if self._tickets.supersede(digest):
+            self._changed()
+
     async def export(self, digest: str, trader: Actor, ticket: str = "") -> TicketView:
         """Write orders to CSV and JSON instead of sending them, exactly as they stand on screen.
 

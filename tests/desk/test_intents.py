@@ -10,11 +10,16 @@ from typing import Any, cast
 import pytest
 
 from perptui.desk.intents import Intents
+from perptui.desk.proposer import Proposer
 from perptui.desk.server import Peer
 from perptui.desk.ticketing import trader_of
-from perptui.protocol.intents import OpenTicket
-from tests.desk.dealing import REDUCE_BTC, Deal, proposal
+from perptui.model.jobs import ProposeDone
+from perptui.model.proposal import Proposal
+from perptui.protocol.intents import OpenTicket, Solve
+from tests.desk.dealing import REDUCE_BTC, REDUCE_ETH, Deal, proposal
+from tests.desk.estimated import estimates
 from tests.desk.test_pace import Paced
+from tests.desk.test_proposer import made as made_by
 
 pytestmark = pytest.mark.asyncio
 
@@ -26,7 +31,7 @@ async def test_a_replay_stays_slow_from_before_a_ticket_is_priced_until_it_ends(
     await deal.trading.reconcile()
     made = deal.picture.take(proposal(REDUCE_BTC))
     # The proposer and the private desk's leaving have no part in it.
-    intents = Intents(cast(Any, None), cast(Any, deal.picture), lambda: "")
+    intents = Intents(made_by(tmp_path), cast(Any, deal.picture), lambda: "")
     intents.trading, intents.pace = deal.trading, paced.pace
     peer = Peer(pid=os.getpid(), uid=os.getuid(), gid=os.getgid())
     opening = asyncio.create_task(intents.answer(OpenTicket(made.digest, "send", 120, 40), peer))
@@ -40,4 +45,50 @@ async def test_a_replay_stays_slow_from_before_a_ticket_is_priced_until_it_ends(
     await deal.trading.reject("T1", "", trader_of(os.getuid()))
     await intents.settle_pace()
     assert paced.control.speeds == [1.0, 60.0]
+    deal.journal.close()
+
+
+class Answering:
+    """A quant process that answers every job with the next proposal it was given."""
+
+    def __init__(self, *proposals: Proposal) -> None:
+        self.proposals = list(proposals)
+
+    async def ask(self, job: Any, *_: Any, **__: Any) -> ProposeDone:
+        return ProposeDone(self.proposals.pop(0), estimates())
+
+
+def proposer_of(deal: Deal, answering: Answering) -> Proposer:
+    snapshot = deal.picture.snapshot()
+    assert snapshot is not None
+    return Proposer(
+        cast(Any, answering),
+        deal.settings.strategy,
+        deal.settings.limits,
+        "balanced",
+        deal.clock,
+        lambda: snapshot,
+        60.0,
+    )
+
+
+async def test_what_a_trader_solves_voids_the_ticket_and_what_bars_bring_waits(
+    tmp_path: Path,
+) -> None:
+    deal = Deal(tmp_path)
+    await deal.trading.reconcile()
+    newer = proposal(REDUCE_ETH)
+    answering = Answering(newer, newer)
+    proposer = proposer_of(deal, answering)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    intents.trading = deal.trading
+    await deal.open(REDUCE_BTC)
+    automatic = asyncio.create_task(proposer.renew())
+    await asyncio.sleep(0.05)
+    assert answering.proposals == [newer, newer], "new bars do not overtake the ticket"
+    await intents.answer(Solve(), Peer(pid=os.getpid(), uid=os.getuid(), gid=os.getgid()))
+    assert proposer.picture.proposal == newer
+    assert deal.trading.ticket_view.reason == f"a newer proposal stands: #{newer.digest[:4]}"
+    await asyncio.wait_for(automatic, 5)
+    assert answering.proposals == []
     deal.journal.close()

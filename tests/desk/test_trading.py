@@ -824,3 +824,27 @@ async def test_the_kernels_uid_names_the_trader() -> None:
     assert actor.name
     assert actor.ssh == "10.0.0.7"
     assert trader_of(4_000_000_000).name == "uid 4000000000"
+
+
+async def test_a_newer_proposal_voids_the_ticket_that_waits(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    deal.trading.supersede(view.digest)
+    assert deal.trading.ticket_view.phase == "confirm", "its own proposal still stands"
+    newer = deal.picture.take(proposal(REDUCE_ETH))
+    deal.trading.supersede(newer.digest)
+    void = deal.trading.ticket_view
+    assert (void.phase, void.reason) == ("void", f"a newer proposal stands: #{newer.digest[:4]}")
+    with pytest.raises(ConfirmationRefused):
+        await deal.confirm(view)
+    assert deal.venue.submitted == []
+
+
+async def test_opening_another_proposal_voids_the_first_ticket(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    first = await deal.open(REDUCE_BTC)
+    second = await deal.open(REDUCE_ETH)
+    assert (first.id, second.id, second.phase) == ("T1", "T2", "confirm")
+    assert [ticket.state for ticket in deal.journal.tickets(2)] == ["VOID", "PROPOSED"]
+    with pytest.raises(ConfirmationRefused):
+        await deal.confirm(first)
