@@ -284,7 +284,7 @@ class DeskActions(Screen[None]):
         if not self._may_propose():
             return
         live = self.showing.live
-        if live.ticket.phase in {"confirm", "sending"}:
+        if live.ticket.phase == "sending" or self.showing.plan_stands():
             self.open_ticket()
             return
         refused = self._no_plan()

@@ -114,6 +114,17 @@ class Showing:
         """Whether there was a desk and it is gone."""
         return self.attached and self.lost_mono is not None
 
+    # ---------------------------------------------------------------- the ticket
+
+    def plan_stands(self) -> bool:
+        """Return whether the open ticket was made from the proposal that stands."""
+        return self.live.ticket.phase == "confirm" and self.ticket_is_of_proposal()
+
+    def ticket_is_of_proposal(self) -> bool:
+        """Return whether the ticket's legs are those of the proposal that stands."""
+        rebalance, digest = self.live.rebalance, self.live.ticket.digest
+        return bool(digest) and rebalance.state != "solving" and rebalance.digest == digest
+
     # ---------------------------------------------------------------- freezing, notices
 
     def toggle_freeze(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from textual import events
 
@@ -163,8 +164,6 @@ async def test_sending_turns_into_progress_and_can_be_cancelled_or_halted() -> N
 async def test_the_shortfall_is_shown_where_the_desk_says_it() -> None:
     from decimal import Decimal
 
-    import msgspec
-
     legs = tuple(
         msgspec.structs.replace(leg, shortfall_usd=Decimal("12.34")) for leg in book.progress()
     )
@@ -206,6 +205,56 @@ async def test_a_void_ticket_is_priced_anew_by_one_key() -> None:
         made.desk.replace(book.ticket(id="tk-new"))
         await made.until(lambda: "ticket tk-new" in made.text())
         assert isinstance(made.app.screen, ConfirmScreen)
+
+
+def newer_proposal() -> Any:
+    return msgspec.structs.replace(book.rebalance(), digest="b" * 16)
+
+
+@pytest.mark.asyncio
+async def test_an_older_plan_is_not_opened_again_after_the_proposal_changed() -> None:
+    async with session(ticket_desk()) as made:
+        await made.press("c", "escape")
+        made.desk.replace(newer_proposal())
+        await made.until(lambda: made.app.showing.live.rebalance.digest == "b" * 16)
+        await made.press("c")
+        await made.until(lambda: bool(made.desk.asked))
+        assert made.desk.asked == [
+            OpenTicket(digest="b" * 16, purpose="send", columns=120, rows=40)
+        ]
+        assert not isinstance(made.app.screen, ConfirmScreen)
+        made.desk.replace(book.ticket(id="tk-new", digest="b" * 16))
+        await made.until(lambda: isinstance(made.app.screen, ConfirmScreen))
+        await made.until(lambda: "ticket tk-new" in made.text())
+
+
+@pytest.mark.asyncio
+async def test_while_a_solve_runs_the_older_plan_stays_shut() -> None:
+    solving = msgspec.structs.replace(book.rebalance(), state="solving")
+    async with session(book.desk(ticket=book.ticket(), rebalance=solving)) as made:
+        await made.press("c")
+        assert "a solve is under way" in made.text()
+        assert made.desk.asked == []
+
+
+@pytest.mark.asyncio
+async def test_what_is_being_sent_opens_whatever_is_proposed() -> None:
+    sending = book.ticket(phase="sending", legs=book.progress())
+    async with session(book.desk(ticket=sending, rebalance=newer_proposal())) as made:
+        await made.press("c")
+        assert "1 of 3 filled" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_legs_that_are_no_longer_proposed_are_not_priced_anew() -> None:
+    void = book.ticket(phase="void", reason="a newer proposal stands")
+    async with session(book.desk(ticket=void, rebalance=newer_proposal())) as made:
+        made.app.open_ticket()
+        await made.pilot.pause()
+        assert "VOID: a newer proposal stands" in made.text()
+        assert "price the same legs anew" not in made.text()
+        await made.press("r")
+        assert made.desk.asked == []
 
 
 @pytest.mark.asyncio

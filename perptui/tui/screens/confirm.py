@@ -91,7 +91,7 @@ class ConfirmScreen(Screen[None]):
             self._confirm_key(event)
         elif event.key == "escape":
             self._leave()
-        elif event.key == "r" and self.picture.ticket.phase == "void":
+        elif event.key == "r" and self.picture.can_price_anew():
             self._price_anew()
         elif event.key == "C":
             self.desk_app.ask(CancelWorking())

@@ -88,6 +88,10 @@ class TicketPicture(Picture):
             and columns_of(*self.size) > 0
         )
 
+    def can_price_anew(self) -> bool:
+        """Return whether the ticket is void and its legs are still those of the proposal."""
+        return self.ticket.phase == "void" and self.showing.ticket_is_of_proposal()
+
     def scroll_by(self, by: int) -> None:
         """Move the text by `by` lines, held at the ends."""
         room = max(self.size.height - 5, 1)
@@ -186,7 +190,8 @@ class TicketPicture(Picture):
         if ticket.phase == "confirm":
             return [self._field(), self._confirm_keys()]
         if ticket.phase == "void":
-            keys = _keys(("r", "price the same legs anew"), ("esc", "back"))
+            anew = (("r", "price the same legs anew"),) if self.can_price_anew() else ()
+            keys = _keys(*anew, ("esc", "back"))
             if self.message:
                 return [((f" {self.message}", "warn"),), keys]
             return [((f"VOID: {ticket.reason}. Nothing was sent.", "alarm"),), keys]
