@@ -60,6 +60,10 @@ class DeskActions(Screen[None]):
         """Send an intent; the answer, or `done`, goes to the news line."""
         raise NotImplementedError
 
+    def show_target(self) -> None:
+        """Show on the news line the target that is being typed."""
+        raise NotImplementedError
+
     def edit_target(self, identifier: str, weight: float) -> None:
         """Ask for a target, the latest first."""
         raise NotImplementedError
@@ -220,7 +224,9 @@ class DeskActions(Screen[None]):
             return
         panel = self.rebalance_panel()
         self._bring(panel)
-        if not panel.start_editing():
+        if panel.start_editing():
+            self.show_target()
+        else:
             self.say("no target to edit: r solves first", "warn")
         panel.repaint()
 

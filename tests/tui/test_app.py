@@ -106,7 +106,7 @@ async def test_a_target_is_typed_applied_and_comes_back_marked() -> None:
     async with session() as made:
         await made.press("j", "e")  # ETH under the positions cursor
         assert "▏" in made.text()
-        await made.press(*["backspace"] * 5, ".", "2", "5", "x", "enter")
+        await made.press(".", "2", "5", "enter")
         await made.until(lambda: bool(made.desk.asked))
         assert made.desk.asked == [EditTarget(id="binanceusdm:ETH/USDT:USDT", weight=0.25)]
         assert "+.250…" in made.text()
@@ -123,10 +123,49 @@ async def test_escape_leaves_the_target_alone_and_nonsense_is_refused() -> None:
     async with session() as made:
         await made.press("e", "9", "escape")
         assert "▏" not in made.text()
-        await made.press("e", *["backspace"] * 5, "-", "-", "enter")
-        assert "expected a weight" in made.text()
+        await made.press("e", "-", "-", "enter")
+        assert "--▏   not a fraction of equity: type one such as −.25" in made.text()
         await made.press("escape")
+        assert "not a fraction" not in made.text()
         assert made.desk.asked == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("typed", "weight"), [("9", 9.0), (".25", 0.25), ("-.3", -0.3), ("+0.5", 0.5)]
+)
+async def test_the_first_character_replaces_the_target_before(typed: str, weight: float) -> None:
+    async with session(size=(80, 24)) as made:
+        await made.press("e")
+        assert "target BTC binance: ▏   was +.620 of equity" in made.text()
+        await made.press(*typed, "enter")
+        await made.until(lambda: bool(made.desk.asked))
+        assert made.desk.asked == [EditTarget(id="binanceusdm:BTC/USDT:USDT", weight=weight)]
+        assert "of equity" not in made.text()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", "not a fraction of equity"),
+        ("0.0.3", "not a fraction of equity"),
+        ("25%", "not a fraction of equity"),
+        ("nan", "not a fraction of equity"),
+        ("10.1", "too large: at most 10 times equity"),
+    ],
+)
+async def test_a_target_that_cannot_be_read_says_why_until_the_next_key(
+    typed: str, words: str
+) -> None:
+    async with session(size=(80, 24)) as made:
+        await made.press("e", *typed, "enter")
+        assert f"target BTC binance: {typed}▏   {words}" in made.text()
+        await made.press("backspace")
+        assert words not in made.text()
+        await made.press("ctrl+u", ".", "1", "enter")
+        await made.until(lambda: bool(made.desk.asked))
+        assert made.desk.asked == [EditTarget(id="binanceusdm:BTC/USDT:USDT", weight=0.1)]
 
 
 @pytest.mark.asyncio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from perptui.protocol.views import Comparison, RebalanceRow, RebalanceView
@@ -15,6 +16,11 @@ from perptui.tui.theme import Palette
 
 COMPARISON_WIDTH = 40
 """Cells that the before/after table takes beside the trades."""
+
+MOST_WEIGHT = 10.0
+"""Largest target that can be typed, either side, in multiples of equity."""
+
+FRACTION = re.compile(r"[+\-−]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
 SIDE_BY_SIDE = 104
 """From this width on, before and after stand beside the trades, else below them."""
@@ -86,6 +92,8 @@ class RebalancePanel(PanelWidget):
         )
         self.editor: LineEditor | None = None
         self.editing = ""
+        self.wrong = ""
+        self._edited = ("", "")
         self.wanted: dict[str, float] = {}
 
     @property
@@ -134,29 +142,50 @@ class RebalancePanel(PanelWidget):
         if row is None or self._view.waiting is not None:
             return False
         self.editing = row.id
-        self.editor = LineEditor(f"{self.target_of(row):.3f}", "0123456789+-.−")
+        self.editor = LineEditor()
+        self._edited = (contract(row.coin, row.venue), figures.weight(self.target_of(row)))
+        self.wrong = ""
         return True
 
     def typed_target(self) -> float | None:
-        """Return the weight typed so far; None when it is no number or not a sane one."""
-        if self.editor is None:
+        """Return the weight typed so far; None, and why in `wrong`, when it is not a sane one."""
+        typed = self.editor.text.strip() if self.editor is not None else ""
+        if not FRACTION.fullmatch(typed):
+            self.wrong = "not a fraction of equity: type one such as −.25"
             return None
-        try:
-            value = float(self.editor.text.replace("−", "-"))
-        except ValueError:
+        value = float(typed.replace(figures.MINUS, "-"))
+        if abs(value) > MOST_WEIGHT:
+            self.wrong = f"too large: at most {MOST_WEIGHT:.0f} times equity"
             return None
-        return value if abs(value) <= 10.0 else None
+        return value
+
+    def type_key(self, key: str, character: str | None) -> None:
+        """Hand a key to the editor; what was wrong is said until then."""
+        self.wrong = ""
+        if self.editor is not None:
+            self.editor.key(key, character)
 
     def stop_editing(self) -> None:
         """Close the editor."""
         self.editor = None
-        self.editing = ""
+        self.editing = self.wrong = ""
+
+    def editing_prompt(self) -> Line:
+        """Return what is being typed, the target before it, and what is wrong with it."""
+        if self.editor is None:
+            return ()
+        name, before = self._edited
+        typed: Span = (f" target {' '.join(name.split())}: {self.editor.shown()}", "title")
+        if self.wrong:
+            return (typed, (f"   {self.wrong}", "warn"))
+        return (typed, (f"   was {before} of equity   Enter applies, esc leaves", "dim"))
 
     def _cell_being_edited(self, row: RebalanceRow, column: str) -> Span | None:
         if column != "tgt":
             return None
         if self.editor is not None and row.id == self.editing:
-            return self.editor.shown()[-7:], "edited"
+            shown = self.editor.shown() + ("" if self.editor.text else self._edited[1])
+            return shown[-7:], "edited"
         if row.id in self.wanted:
             return figures.weight(self.wanted[row.id]) + "…", "edited"
         return None

@@ -249,16 +249,20 @@ class DeskScreen(DeskActions):
             panel.stop_editing()
         elif event.key == "enter":
             weight = panel.typed_target()
-            if weight is None:
-                self.say("expected a weight such as -.25; type it again", "warn")
-            else:
+            if weight is not None:
                 identifier = panel.editing
                 panel.stop_editing()
                 self.edit_target(identifier, weight)
-        elif panel.editor is not None:
-            panel.editor.key(event.key, event.character)
+        else:
+            panel.type_key(event.key, event.character)
+        self.show_target()
         panel.repaint()
         return True
+
+    def show_target(self) -> None:
+        """Show on the news line the target that is being typed."""
+        self.news.prompt = self.rebalance_panel().editing_prompt()
+        self.news.repaint()
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         """Wheel down: cursor down."""
