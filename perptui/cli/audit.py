@@ -100,7 +100,7 @@ def _journal(args: argparse.Namespace, file: Path | None) -> Path:
     """
     from perptui.client.demo import DESK as DEMO
     from perptui.settings.load import assignments, load, user_file
-    from perptui.settings.paths import journal_file
+    from perptui.settings.paths import journal_file, known
 
     if file is not None and args.desk:
         raise InputError("expected a file or --desk, was both; name one")
@@ -109,7 +109,6 @@ def _journal(args: argparse.Namespace, file: Path | None) -> Path:
     given = [f"desk.name={json.dumps(args.desk)}"] if args.desk else []
     desk = load(user_file(), assignments(given)).settings.desk.name
     for name in (desk,) if args.desk else (desk, DEMO):
-        path = journal_file(name)
-        if path.is_file():
+        if known(name) and (path := journal_file(name)).is_file():
             return path
     raise InputError(f"expected a journal of desk {desk}, was none; name another with --desk")

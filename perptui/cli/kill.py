@@ -1,4 +1,8 @@
-"""`perptui kill`: halt a desk from any shell; works when the desk does not answer."""
+"""`perptui kill`: halt a desk from any shell; works when the desk does not answer.
+
+`--release` lets a halted desk send again. In live mode that takes another user than the one who
+halted it; where no order is real (paper, export, view) the same user may. Both are journalled.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from perptui.model.errors import InputError, ProtocolError
 from perptui.protocol.frames import Ask, Deframer, Reply, decode_to_terminal, encode, frame
 from perptui.protocol.intents import Kill
 from perptui.settings.load import load, user_file
-from perptui.settings.paths import kill_file
+from perptui.settings.paths import kill_file, known
 
 ANSWER_S = 10.0
 
@@ -27,21 +31,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reducing", action="store_true", help="still allow orders that only reduce"
     )
+    parser.add_argument(
+        "--release", action="store_true", help="leave HALTED; live mode takes another user"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tell the desk over its socket; leave the kill file where none answers."""
+    """Tell the desk over its socket; leave the kill file where none answers.
+
+    Raises
+    ------
+    InputError
+        When there is no such desk, or one that does not answer is to be released.
+    """
+    if args.release and args.reducing:
+        raise InputError("expected --release or --reducing, was both; name one")
     desk, path = chosen(args.desk)
+    if args.release:
+        return release(desk, path, args.reason)
     state = "REDUCING" if args.reducing else "HALTED"
     try:
         reply = tell(path, Kill(reason=args.reason, state=state))
     except (OSError, ProtocolError) as error:
         file = leave_file(desk, args.reason)
-        sys.stderr.write(f"perptui: the desk did not answer ({error}): left {file}\n")
+        sys.stderr.write(f"perptui: {_silent(error)}; {desk} will start HALTED: left {file}\n")
         return 0
     if not reply.ok:
         file = leave_file(desk, args.reason)
         sys.stderr.write(f"perptui: the desk refused ({reply.text}): left {file}\n")
+        return 1
+    sys.stdout.write(f"{desk}: {reply.text}\n")
+    return 0
+
+
+def _silent(error: Exception) -> str:
+    """Return in words why no desk answered."""
+    if isinstance(error, FileNotFoundError | ConnectionRefusedError):
+        return "no desk runs"
+    return f"the desk did not answer ({error})"
+
+
+def release(desk: str, path: Path, reason: str) -> int:
+    """Ask the desk to leave HALTED or REDUCING; 1 when it refuses.
+
+    Raises
+    ------
+    InputError
+        When no desk answers.
+    """
+    try:
+        reply = tell(path, Kill(reason=reason, state="ACTIVE"))
+    except (OSError, ProtocolError) as error:
+        raise InputError(
+            f"expected the desk {desk} to answer, was none ({_silent(error)}); "
+            "start it, then release it"
+        ) from None
+    if not reply.ok:
+        sys.stderr.write(f"perptui: {desk}: {reply.text}\n")
         return 1
     sys.stdout.write(f"{desk}: {reply.text}\n")
     return 0
@@ -53,16 +99,18 @@ def chosen(name: str) -> tuple[str, Path]:
     Raises
     ------
     InputError
-        When none is named, none runs and none is configured.
+        When none is named, none runs and none is configured; or none has the name.
     """
     file = user_file()
     settings = load(file).settings if file is not None else None
     places = {}
+    if name and not known(name) and (settings is None or settings.desk.name != name):
+        raise InputError(f"expected the name of a desk that ran here, was {name!r}; correct --desk")
     if settings is not None:
         places[settings.desk.name] = place_of(settings.desk.name, settings.desk.socket_dir)
-    for known in ("main", DEMO, name):
-        if known and known not in places:
-            places[known] = place_of(known)
+    for other in ("main", DEMO, name):
+        if other and other not in places and known(other):
+            places[other] = place_of(other)
     if name:
         return name, places[name].socket
     for desk, place in places.items():

@@ -2,7 +2,8 @@
 
 Ways in: an intent from a terminal, ``perptui kill``, and a file beside the journal, which works
 when nothing else does. Anybody may tighten; to loosen takes another person than the one who
-tightened.
+tightened where orders are real (live mode). Where they are not, the same person may loosen: a
+trader alone with a simulated venue must not be locked out, and the journal names both.
 """
 
 from __future__ import annotations
@@ -28,10 +29,13 @@ class KillSwitch:
     ----------
     journal : Journal
         Where the state lives.
+    second_person : bool
+        Whether leaving takes another uid than the one that tightened.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, *, second_person: bool = True) -> None:
         self._journal = journal
+        self._second_person = second_person
         self._file = journal.path.with_name(KILL_FILE)
 
     @property
@@ -73,17 +77,17 @@ class KillSwitch:
         Raises
         ------
         GateRefused
-            While the file is there, or when the same person tightened it.
+            While the file is there, or when the same person tightened it and may not loosen.
         """
         stands = self._journal.kill_state()
         if self._file.exists():
             raise GateRefused(f"expected no file {self._file}, was there; remove it", "kill_file")
         if stands.state == "ACTIVE":
             return
-        if stands.uid == actor.uid:
+        if self._second_person and stands.uid == actor.uid:
             raise GateRefused(
                 f"expected a second person to leave {stands.state}, was the one who set it; "
-                "ask another user of this desk",
+                "another user of this desk: `perptui kill --release`",
                 "second_person",
             )
         self._journal.append(KillChanged("ACTIVE", safe_text(reason, REASON_LENGTH)), actor=actor)

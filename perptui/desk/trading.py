@@ -88,7 +88,7 @@ class Trading:
         self._changed = changed
         self._checkpoint = checkpoint
         self._pause = pause
-        self._kill = KillSwitch(journal)
+        self._kill = KillSwitch(journal, second_person=settings.desk.mode == "live")
         self._picture = picture
         self._executor = Executor(journal, venues, clock, settings.limits, checkpoint, pause)
         sent_mono = self._executor.sent_mono

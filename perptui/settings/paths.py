@@ -83,6 +83,12 @@ def themes_dirs() -> tuple[Path, ...]:
     return resource("themes"), config_dir() / "themes"
 
 
+def known(desk: str) -> bool:
+    """Return True when a desk of that name has run here; creates nothing."""
+    plain = Path(desk).name == desk and desk not in {"", ".."}
+    return plain and (Path(_user().user_state_dir) / desk).is_dir()
+
+
 def state_dir(desk: str) -> Path:
     """Return the desk's state directory (journal, logs), created 0700."""
     return private_directory(Path(_user().user_state_dir) / desk)

@@ -65,6 +65,15 @@ def test_leaving_takes_a_second_person(journal: Journal) -> None:
     assert switch.state() == "ACTIVE"
 
 
+def test_on_paper_the_same_person_may_leave_and_it_is_journalled(journal: Journal) -> None:
+    switch = KillSwitch(journal, second_person=False)
+    switch.tighten("HALTED", "fat finger", ALICE)
+    switch.release("looked at it", ALICE)
+    assert switch.state() == "ACTIVE"
+    last = [event for event in journal.events(1) if event.kind == "KILL"][-1]
+    assert (last.actor, last.body["reason"]) == (ALICE, "looked at it")
+
+
 def test_the_file_halts_the_desk_and_holds_it(journal: Journal) -> None:
     switch = KillSwitch(journal)
     assert switch.file == journal.path.with_name("KILL")

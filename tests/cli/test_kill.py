@@ -1,0 +1,87 @@
+"""`perptui kill`: halting with and without a desk, and letting it go again."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from perptui.cli.app import run
+from perptui.client.launch import place_of
+from perptui.protocol.frames import Ask, Deframer, Reply, decode_to_desk, encode, frame
+from perptui.protocol.intents import Kill
+from perptui.settings.paths import kill_file, known
+
+
+@contextmanager
+def desk(path: Path, *, ok: bool, text: str) -> Iterator[list[Ask]]:
+    """Answer one intent at `path`, and keep what was asked."""
+    asked: list[Ask] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            line, _ = listener.accept()
+            with line:
+                deframer = Deframer()
+                while not asked and (data := line.recv(65536)):
+                    asked.extend(decode_to_desk(payload) for payload in deframer.feed(data))
+                if asked:
+                    line.sendall(frame(encode(Reply(number=asked[0].number, ok=ok, text=text))))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield asked
+        thread.join(10)
+
+
+def test_without_a_desk_the_file_is_left_and_said_in_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place_of("main")
+    assert run(["kill", "--desk", "main", "--reason", "smoke"]) == 0
+    said = capsys.readouterr().err
+    assert "no desk runs; main will start HALTED" in said
+    assert "Errno" not in said
+    assert kill_file("main").read_text() == "smoke\n"
+
+
+@pytest.mark.parametrize("name", ["nope", "..", "a/b"])
+def test_an_unknown_desk_is_refused_and_leaves_no_folder(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["kill", "--desk", name]) == 2
+    assert "correct --desk" in capsys.readouterr().err
+    assert run(["audit", "verify", "--desk", name]) == 2
+    assert not known(name)
+
+
+def test_a_release_asks_the_desk_for_active(capsys: pytest.CaptureFixture[str]) -> None:
+    path = place_of("main").socket
+    with desk(path, ok=True, text="the desk is ACTIVE") as asked:
+        assert run(["kill", "--desk", "main", "--release", "--reason", "looked at it"]) == 0
+    assert asked[0].intent == Kill(reason="looked at it", state="ACTIVE")
+    assert capsys.readouterr().out == "main: the desk is ACTIVE\n"
+
+
+def test_a_refused_release_says_why_and_leaves_no_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with desk(place_of("main").socket, ok=False, text="expected a second person"):
+        assert run(["kill", "--desk", "main", "--release"]) == 1
+    assert "expected a second person" in capsys.readouterr().err
+    assert not kill_file("main").exists()
+
+
+def test_a_release_without_a_desk_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    place_of("main")
+    assert run(["kill", "--desk", "main", "--release"]) == 2
+    assert "start it, then release it" in capsys.readouterr().err
+    assert not kill_file("main").exists()
+    assert run(["kill", "--desk", "main", "--release", "--reducing"]) == 2
+    assert "name one" in capsys.readouterr().err
