@@ -20,10 +20,10 @@ from typing import Any
 
 from perptui.desk.backfill import Backfill
 from perptui.desk.intents import Intents
+from perptui.desk.kept import KeptFile
 from perptui.desk.lifecycle import LEFT, DeskPaths, SimulatedVenue, forget_market, listens
 from perptui.desk.pace import Pace
 from perptui.desk.painter import Painter, told_by
-from perptui.desk.peak import PeakFile
 from perptui.desk.poller import VenuePoller
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Peer, Server
@@ -91,9 +91,9 @@ class DeskApp:
         self._server: Server | None = None
         self._pollers: list[VenuePoller] = []
         self._observed = asyncio.Event()
-        self._peak = PeakFile(paths.peak)
+        self._kept = KeptFile(paths.peak)
         self._state = DeskState(
-            self._wanted(), settings.polling, self._clock, self._changed, self._peak.read()
+            self._wanted(), settings.polling, self._clock, self._changed, self._kept
         )
         self._worker = QuantWorker(paths.history, paths.quant_log, base, changed=self._hurry)
         self._proposer = Proposer(
@@ -205,7 +205,7 @@ class DeskApp:
         while True:
             await asyncio.sleep(PACE_S)
             await self._intents.settle_pace()
-            self._peak.keep(self._state.picture.peak_usd)
+            self._kept.keep(self._state.kept)
             ticket = trading.ticket_view
             before, phase = phase, ticket.phase
             if (before, phase) == ("sending", "done"):
@@ -302,7 +302,7 @@ class DeskApp:
         for name, venue in self._settings.venues.items():
             row = next(row for row in self._state.picture.venues if row.name == name)
             if venue.endpoint == "simulated" and "open" not in row.troubles:
-                self._state.fail(name, "open", f"no simulated venue listens at {path} yet")
+                self._state.fail(name, "open", "starting the simulated venue")
 
     async def _answer(self, intent: Intent, peer: Peer) -> str:
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from perptui.desk.daybook import Daybook
+from perptui.desk.kept import Kept, KeptDay, KeptFile
 from perptui.model.account import Account, CashFlow
 from perptui.model.clock import Clock
 from perptui.model.instrument import Instrument
@@ -165,8 +166,9 @@ class DeskState:
         Ids of the configured contracts by venue.
     changed : callable
         Called after every replacement.
-    peak_usd : Decimal, optional
-        Highest equity of earlier runs.
+    kept : KeptFile, optional
+        What earlier runs kept; read at the first account reading, when a new simulated market has
+        put aside what it does not continue.
     """
 
     def __init__(
@@ -175,13 +177,15 @@ class DeskState:
         polling: PollingSettings,
         clock: Clock,
         changed: Callable[[], None] = lambda: None,
-        peak_usd: Decimal | None = None,
+        kept: KeptFile | None = None,
     ) -> None:
         self._polling = polling
         self._clock = clock
         self._changed = changed
         venues = tuple(VenuePicture(name=name, wanted=ids) for name, ids in wanted.items())
-        self._picture = Picture(venues=venues, peak_usd=peak_usd)
+        self._picture = Picture(venues=venues)
+        self._file = kept
+        self._kept: Kept | None = None
 
     @property
     def picture(self) -> Picture:
@@ -196,9 +200,30 @@ class DeskState:
             old, readings={**old.readings, call: reading}, troubles=troubles
         )
         if call == "account":
-            day = old.day.with_account(reading.value) if old.day else Daybook.opened(reading.value)
+            account: Account = reading.value
+            day = old.day.with_account(account) if old.day else self._opened(venue, account)
             new = msgspec.structs.replace(new, day=day)
         self._replace_venue(new)
+
+    @property
+    def kept(self) -> Kept | None:
+        """What is to outlive this process; None before the first account reading."""
+        if self._kept is None:
+            return None
+        venues = self._picture.venues
+        days = {venue.name: KeptDay.of(venue.day) for venue in venues if venue.day is not None}
+        return Kept(self._picture.peak_usd, {**self._kept.days, **days})
+
+    def _opened(self, venue: str, account: Account) -> Daybook:
+        """Return the book of the day: an earlier run's of the same UTC day, or a new one."""
+        if self._kept is None:
+            self._kept = self._file.read() if self._file is not None else Kept()
+            peak = self._kept.peak_usd
+            self._picture = msgspec.structs.replace(self._picture, peak_usd=peak)
+            if self._file is not None and self._file.fault:
+                self.tell("warn", self._file.fault)
+        day = self._kept.days.get(venue)
+        return (day.reopened(account) if day is not None else None) or Daybook.opened(account)
 
     def add_flows(self, venue: str, flows: Iterable[CashFlow]) -> None:
         """Take what the venue booked."""

@@ -1,4 +1,4 @@
-"""The highest equity outlives the process."""
+"""The highest equity and the day's opening outlive the process."""
 
 from __future__ import annotations
 
@@ -7,27 +7,37 @@ from pathlib import Path
 
 import pytest
 
-from perptui.desk.peak import PeakFile
+from perptui.desk.kept import Kept, KeptDay, KeptFile
+
+KEPT = Kept(
+    Decimal("404693.39027010"), {"binanceusdm": KeptDay(20_000, 1_728_000_000_007, Decimal("1.10"))}
+)
 
 
-def test_it_is_kept_exactly(tmp_path: Path) -> None:
-    PeakFile(tmp_path / "peak").keep(Decimal("404693.39027010"))
-    assert PeakFile(tmp_path / "peak").read() == Decimal("404693.39027010")
+def test_it_is_kept_exactly_and_for_its_owner_alone(tmp_path: Path) -> None:
+    KeptFile(tmp_path / "peak").keep(KEPT)
+    assert KeptFile(tmp_path / "peak").read() == KEPT
+    assert (tmp_path / "peak").stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.glob("peak*")) == [tmp_path / "peak"]
 
 
 def test_nothing_is_read_where_nothing_was_kept(tmp_path: Path) -> None:
-    file = PeakFile(tmp_path / "peak")
+    file = KeptFile(tmp_path / "peak")
     file.keep(None)
-    assert file.read() is None
+    assert (file.read(), file.fault) == (Kept(), "")
 
 
-@pytest.mark.parametrize("text", ["", "much", "NaN", "-5", "Infinity", "\xff"])
-def test_what_is_no_peak_is_left_aside(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["", "much", "5", '{"peak_usd":"NaN"}', '{"peak_usd":"-5"}', '{"days":1}', "\xff"]
+)
+def test_what_is_damaged_is_left_aside_and_said(tmp_path: Path, text: str) -> None:
     (tmp_path / "peak").write_bytes(text.encode("latin-1"))
-    assert PeakFile(tmp_path / "peak").read() is None
+    file = KeptFile(tmp_path / "peak")
+    assert file.read() == Kept()
+    assert "count from now" in file.fault
 
 
 def test_an_unwritable_place_costs_the_file_only(tmp_path: Path) -> None:
     (tmp_path / "peak").mkdir()
-    PeakFile(tmp_path / "peak").keep(Decimal(5))
+    KeptFile(tmp_path / "peak").keep(KEPT)
     assert (tmp_path / "peak").is_dir()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 
+from perptui.desk.kept import KeptFile
 from perptui.desk.state import DeskState, interval_s
 from perptui.model.account import Position
-from perptui.model.clock import ManualClock
+from perptui.model.clock import DAY_MS, ManualClock
 from perptui.settings.load import load
 from tests.desk.market import (
     BTC,
@@ -161,3 +163,46 @@ def test_history_and_offset_are_kept() -> None:
     state.set_offset(VENUE, -12.5)
     assert state.picture.bars_ms == NOW_MS
     assert state.picture.venues[0].offset_ms == -12.5
+
+
+def kept_after(folder: Path, *equities: str) -> KeptFile:
+    file = KeptFile(folder / "peak")
+    state = DeskState({VENUE: (BTC,)}, POLLING, ManualClock(NOW_MS), kept=file)
+    assert state.kept is None
+    for after_ms, equity in enumerate(equities):
+        state.observe(VENUE, "account", reading(account(NOW_MS + after_ms, equity=equity)))
+    file.keep(state.kept)
+    return KeptFile(folder / "peak")
+
+
+def restarted(file: KeptFile, ts_ms: int, equity: str) -> DeskState:
+    state = DeskState({VENUE: (BTC,)}, POLLING, ManualClock(ts_ms), kept=file)
+    state.observe(VENUE, "account", reading(account(ts_ms, equity=equity)))
+    return state
+
+
+def test_a_restart_within_the_day_forgets_neither_peak_nor_loss(tmp_path: Path) -> None:
+    """Opened at 30,000, peak 31,500, down to 29,100 when it came back: 900 lost today."""
+    file = kept_after(tmp_path, "30000", "31500", "29500")
+    state = restarted(file, NOW_MS + 60_000, "29100")
+    day = state.picture.venues[0].day
+    assert day is not None
+    assert (day.since_ms, day.opening_usd) == (NOW_MS, Decimal(30000))
+    assert day.profit().total_usd == Decimal(-900)
+    assert state.picture.peak_usd == Decimal(31500)
+
+
+def test_a_restart_on_another_day_counts_from_then(tmp_path: Path) -> None:
+    file = kept_after(tmp_path, "30000")
+    state = restarted(file, NOW_MS + DAY_MS, "29100")
+    day = state.picture.venues[0].day
+    assert day is not None
+    assert (day.since_ms, day.opening_usd) == (NOW_MS + DAY_MS, Decimal(29100))
+    assert state.picture.peak_usd == Decimal(30000)
+
+
+def test_a_damaged_file_counts_from_now_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "peak").write_text("garbage")
+    state = restarted(KeptFile(tmp_path / "peak"), NOW_MS, "29100")
+    assert state.picture.peak_usd == Decimal(29100)
+    assert "count from now" in state.picture.news[-1].text
