@@ -2,7 +2,8 @@
 
 Start-up is serialised by a lock that the owning terminal holds for its life: whoever comes second
 attaches. The owner holds one end of a socketpair; the desk ends in order when that end is gone,
-however the terminal ended. A simulated venue has a leash of the same kind, held by terminal and
+however the terminal ended. A desk that was only joined is never started anew: whoever ended it
+meant it. A simulated venue has a leash of the same kind, held by terminal and
 desk, so that it outlives whichever of the two is lost.
 """
 
@@ -29,6 +30,7 @@ START_S = 60.0
 """How long a desk may take to listen; it does so before anything slow, but machines swap."""
 LOST_S = 1.0
 """How long a desk that closed its line is given to end before it is joined again."""
+ENDED = "the desk was ended: waiting for it to start again, q quits"
 END_S = 15.0
 """How long a desk may take to end in order: sends in flight are journalled and reconciled."""
 
@@ -106,6 +108,7 @@ class Launcher:
         self._line: socket.socket | None = None
         self._desk: subprocess.Popen[bytes] | None = None
         self._owner = False
+        self._joined = False
         self._left: list[subprocess.Popen[bytes]] = []
 
     @property
@@ -170,26 +173,34 @@ class Launcher:
         deadline = self._clock.monotonic() + START_S
         while True:
             try:
-                return await asyncio.open_unix_connection(str(self._place.socket))
+                connection = await asyncio.open_unix_connection(str(self._place.socket))
             except (FileNotFoundError, ConnectionRefusedError):
                 if not self._owner:
                     raise
                 self._require_hope(deadline)
+            else:
+                self._joined = not self._owner
+                return connection
             await asyncio.sleep(LOOK_S)
 
     async def relaunch(self) -> tuple[StreamReader, StreamWriter]:
         """Return a connection after a desk was lost: to another one on the same venue.
 
+        A desk that we joined is waited for: an operator's stop is not undone by a terminal.
+
         Raises
         ------
         ConfigError, OSError
-            As `connect`.
+            As `connect`; ConfigError too while a desk that we joined does not run.
         """
         if self._owner:
             if await self._ended():
                 self.start()
-        elif not listens(self._place.socket) and self.claim():
-            self.start()
+        elif not listens(self._place.socket):
+            if self._joined:
+                raise ConfigError(ENDED)
+            if self.claim():
+                self.start()
         return await self.connect()
 
     async def _ended(self) -> bool:

@@ -45,6 +45,9 @@ from perptui.venues.base import Venue
 
 LOOK_S = 0.02
 PACE_S = 0.25
+VENUE_START_S = 15.0
+"""How long a simulated venue may take to listen before it is said to be absent."""
+NO_VENUE = "no answer from the simulated venue"
 END_S = 10.0
 """How long sends in flight may take to be journalled and reconciled when the desk ends."""
 
@@ -291,18 +294,21 @@ class DeskApp:
         return await self._listening(child.path, child)
 
     async def _listening(self, path: Path, child: SimulatedVenue | None) -> Path:
+        since = self._base.monotonic()
         while not listens(path):
-            self._say_absent(path)
+            slow = self._base.monotonic() - since > VENUE_START_S
+            self._say_absent(NO_VENUE if slow else "starting the simulated venue")
             if child is not None and child.failure:
                 raise InputError(child.failure)
             await asyncio.sleep(LOOK_S)
         return path
 
-    def _say_absent(self, path: Path) -> None:
+    def _say_absent(self, text: str) -> None:
         for name, venue in self._settings.venues.items():
             row = next(row for row in self._state.picture.venues if row.name == name)
-            if venue.endpoint == "simulated" and "open" not in row.troubles:
-                self._state.fail(name, "open", "starting the simulated venue")
+            said = row.troubles["open"].text if "open" in row.troubles else ""
+            if venue.endpoint == "simulated" and said != text:
+                self._state.fail(name, "open", text)
 
     async def _answer(self, intent: Intent, peer: Peer) -> str:
         try:

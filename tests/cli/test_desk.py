@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from perptui.cli.app import run
+from perptui.client.launch import place_of
 from perptui.cli.desk import refuse_root
 from perptui.cli.open import add_arguments, found
 from perptui.model.errors import ConfigError
@@ -56,7 +57,7 @@ def attach() -> Terminal:
 def test_a_desk_runs_once_and_ends_in_order_on_sigterm(desk: subprocess.Popen[str]) -> None:
     terminal = attach()
     view = terminal.until(lambda view: bool(view.status.feeds and view.status.feeds[0].text))
-    assert "no simulated venue listens" in view.status.feeds[0].text
+    assert "starting the simulated venue" in view.status.feeds[0].text
     assert terminal.hello is not None
     assert not terminal.hello.private
     second = perptui("desk", "--name", "alone", *NO_VENUE)
@@ -110,6 +111,7 @@ def test_a_desk_with_its_own_venue_shows_but_never_sends_without_a_journal() -> 
 
 
 def test_kill_leaves_a_file_where_no_desk_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    place_of("gone")
     assert run(["kill", "--desk", "gone", "--reason", "smoke"]) == 0
     assert "did not answer" in capsys.readouterr().err
     assert kill_file("gone").read_text() == "smoke\n"

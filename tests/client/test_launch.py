@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from perptui.client.demo import COINS, coins_of, put_aside
-from perptui.client.launch import Launcher, Market, last_line, place_of
+from perptui.client.launch import ENDED, Launcher, Market, last_line, place_of
 from perptui.desk.lifecycle import Lock, SimulatedVenue, listens
 from perptui.model.clock import ManualClock, SystemClock, parse_iso
 from perptui.model.errors import ConfigError, InputError
@@ -109,6 +109,27 @@ def test_a_private_desk_is_joined_lost_and_replaced(way: Launcher) -> None:
     assert way.desk == "main"
     way.end()
     assert not listens(place_of("main").socket)
+
+
+@pytest.mark.asyncio
+async def test_a_joined_desk_that_was_ended_is_waited_for_not_started_anew(way: Launcher) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    path = place_of("main").socket
+    for joins in (way.connect, way.relaunch):
+        server = await asyncio.start_unix_server(serve, path)
+        reader, writer = await joins()
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+        server.close()
+        await server.wait_closed()
+        path.unlink(missing_ok=True)
+        with pytest.raises(ConfigError, match=ENDED):
+            await way.relaunch()
+        assert not way.owner
+        assert way.desk_pid is None
 
 
 def test_the_last_line_of_a_process_that_said_nothing(tmp_path: Path) -> None:
