@@ -227,8 +227,12 @@ class DeskActions(Screen[None]):
         if panel.start_editing():
             self.show_target()
         else:
-            self.say("no target to edit: r solves first", "warn")
+            self.say(self._no_target(), "warn")
         panel.repaint()
+
+    def _no_target(self) -> str:
+        solving = self.showing.live.rebalance.state == "solving"
+        return "wait for the solve" if solving else "no target yet: wait for the solve, or r solves"
 
     def _bring(self, panel: RebalancePanel) -> None:
         """Show the rebalance panel, on the contract that was chosen in the panel before."""
@@ -257,8 +261,8 @@ class DeskActions(Screen[None]):
         panel = self.rebalance_panel()
         self._bring(panel)
         row = panel.grid.selected
-        if row is None:
-            self.say("no target to edit: r solves first", "warn")
+        if row is None or not panel.proposed():
+            self.say(self._no_target(), "warn")
             return
         self.edit_target(row.id, round(panel.target_of(row) + by, 6))
         panel.repaint()

@@ -222,9 +222,13 @@ class Picture(Widget):
             self.refresh(*regions)
         return len(regions)
 
+    def forget(self) -> None:
+        """Draw anew at the next frame that shows the picture: out of sight, it costs nothing."""
+        self._drawn = (-1, -1)
+
     def recolour(self) -> None:
         """Draw every cell again, in the theme of the moment."""
-        self._drawn = (-1, -1)
+        self.forget()
         self._strips.clear()
         self.refresh()
 

@@ -24,7 +24,7 @@ from perptui.protocol.intents import (
     Solve,
     Undo,
 )
-from perptui.protocol.views import LimitsView
+from perptui.protocol.views import LimitsView, PositionsView
 from tests.tui import book
 from tests.tui.sitting import session
 
@@ -424,3 +424,40 @@ async def test_the_wheel_moves_the_cursor_and_a_click_focuses() -> None:
         grid = screen.active().grid
         assert grid is not None
         assert grid.selected == book.LIMITS[2]
+
+
+@pytest.mark.asyncio
+async def test_a_panel_out_of_sight_comes_back_with_the_figures_of_now() -> None:
+    async with session() as made:
+        panel = made.app.desk_screen.panels["positions"]
+        await made.press("5")
+        assert not panel.region.area
+        flat = PositionsView(waiting=None, observed_mono=book.NOW_MONO)
+        made.app.showing.take("positions", flat)  # taken, not painted yet
+        await made.press("1")
+        assert "flat: no open position" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_the_desk_under_another_screen_comes_back_with_the_figures_of_now() -> None:
+    async with session() as made:
+        await made.press("question_mark")
+        flat = PositionsView(waiting=None, observed_mono=book.NOW_MONO)
+        made.app.showing.take("positions", flat)
+        await made.press("escape")
+        assert "flat: no open position" in made.text()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("solving", "wait for the solve"), ("none", "no target yet: wait for the solve")],
+)
+async def test_nothing_is_edited_before_the_first_proposal(state: str, words: str) -> None:
+    first = msgspec.structs.replace(book.rebalance(), state=state, digest="")
+    async with session(book.desk(rebalance=first)) as made:
+        for key in ("right_square_bracket", "left_square_bracket", "e"):
+            made.app.showing.notice("")
+            await made.press(key)
+            assert words in made.text()
+        assert made.desk.asked == []

@@ -140,7 +140,9 @@ async def test_a_refused_confirmation_says_why_and_the_field_is_empty() -> None:
         await slowly(made, "0000")
         await made.press("enter")
         await made.until(lambda: "expected the last four" in made.text())
+        assert "type a7c4 and Enter to send these orders:  ▏___" in made.text()
         await made.press("j")
+        assert "expected the last four" not in made.text()
         assert "▏___" in made.text()
 
 

@@ -164,7 +164,7 @@ class PositionsPanel(PanelWidget):
         f = figures
         return (
             ("contract", row.id),
-            ("side", f"{f.side(row.contracts)} {row.contracts.normalize():+,f}"),
+            ("side", f"{f.side(row.contracts)} {_contracts(row, 0.0).text}"),
             ("notional", f"{f.signed(row.notional_usd)} $"),
             ("entry → mark", f"{f.price(row.entry_price)} → {f.price(row.mark_price)}"),
             ("unrealised", f"{f.signed(row.unrealised_usd, 2)} $"),

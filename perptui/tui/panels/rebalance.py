@@ -136,10 +136,14 @@ class RebalancePanel(PanelWidget):
         """Return the target that stands: the one just asked for, else the desk's."""
         return self.wanted.get(row.id, row.weight_target if row.edited else row.weight_rounded)
 
+    def proposed(self) -> bool:
+        """Return whether a proposal stands that can be edited."""
+        return self._view.waiting is None and bool(self._view.digest)
+
     def start_editing(self) -> bool:
         """Open the editor on the row under the cursor; False when there is none."""
         row = self.grid.selected
-        if row is None or self._view.waiting is not None:
+        if row is None or not self.proposed():
             return False
         self.editing = row.id
         self.editor = LineEditor()

@@ -176,14 +176,22 @@ class DeskScreen(DeskActions):
     def repaint_all(self) -> None:
         """Repaint what changed anywhere; pictures out of sight cost nothing."""
         for picture in self.pictures():
-            if picture.region.area:
-                picture.repaint()
+            _repaint(picture)
+
+    def on_screen_suspend(self) -> None:
+        """Go under another screen: what comes back is drawn anew."""
+        for picture in self.pictures():
+            picture.forget()
+
+    def on_screen_resume(self) -> None:
+        """Come back, also from under a screen that let this one be seen."""
+        self.repaint_all()
 
     def repaint_panel(self, name: str) -> None:
         """Repaint what changed in one panel."""
         picture = self.top if name == "status" else self.panels.get(name)
         if picture is not None and picture.is_attached:
-            picture.repaint()
+            _repaint(picture)
         if name == "status":
             self.news.repaint()
 
@@ -343,3 +351,11 @@ class DeskScreen(DeskActions):
         self.news.prompt = ()
         self.news.repaint()
         return True
+
+
+def _repaint(picture: Picture) -> None:
+    """Repaint what changed; one out of sight comes back with the figures of then."""
+    if picture.region.area:
+        picture.repaint()
+    else:
+        picture.forget()

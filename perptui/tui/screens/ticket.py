@@ -119,7 +119,7 @@ class TicketPicture(Picture):
             body = [((line, "dim"),) for line in ticket.text[:room]]
         lines = [self._head(), ((("─" * TICKET_COLUMNS), "border"),), *body]
         lines += [()] * (height - 3 - len(lines))
-        lines += [((("─" * TICKET_COLUMNS), "border"),), *self._foot()]
+        lines += [self._rule(), *self._foot()]
         return [((margin, "text"), *fit(line, TICKET_COLUMNS)) for line in lines]
 
     def _text(self, room: int) -> list[Line]:
@@ -184,6 +184,12 @@ class TicketPicture(Picture):
             return f"shortfall {figures.UNKNOWN}"
         return f"shortfall {figures.number(sum(known), 2)} $ so far"
 
+    def _rule(self) -> Line:
+        """Return the line above the field; what was said of it stands here, not in its place."""
+        if self.ticket.phase == "confirm" and self.message:
+            return ((f" {self.message}", "warn"),)
+        return (("─" * TICKET_COLUMNS, "border"),)
+
     def _foot(self) -> list[Line]:
         ticket = self.ticket
         said = self.message or ticket.reason
@@ -206,8 +212,6 @@ class TicketPicture(Picture):
 
     def _field(self) -> Line:
         ticket = self.ticket
-        if self.message:
-            return ((f" {self.message}", "warn"),)
         if not self.seen_end:
             hidden = len(ticket.text) - self.top - max(self.size.height - 5, 1)
             return (
