@@ -14,9 +14,9 @@ import msgspec
 import pytest
 
 from perptui.cli.app import run
-from perptui.client.launch import place_of
 from perptui.cli.desk import refuse_root
 from perptui.cli.open import add_arguments, found
+from perptui.client.launch import place_of
 from perptui.model.errors import ConfigError
 from perptui.protocol.intents import Kill
 from perptui.settings.load import load
@@ -113,7 +113,7 @@ def test_a_desk_with_its_own_venue_shows_but_never_sends_without_a_journal() -> 
 def test_kill_leaves_a_file_where_no_desk_answers(capsys: pytest.CaptureFixture[str]) -> None:
     place_of("gone")
     assert run(["kill", "--desk", "gone", "--reason", "smoke"]) == 0
-    assert "did not answer" in capsys.readouterr().err
+    assert "no desk runs; gone will start HALTED" in capsys.readouterr().err
     assert kill_file("gone").read_text() == "smoke\n"
 
 
