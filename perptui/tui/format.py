@@ -7,6 +7,8 @@ from decimal import Decimal
 from math import floor, log10
 
 UNKNOWN = "·"
+NONE = "none"
+"""What is known not to be there: a book that no move of prices liquidates."""
 MINUS = "−"
 UP = "▲"
 DOWN = "▼"

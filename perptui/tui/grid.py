@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from perptui.tui.format import UNKNOWN
+from perptui.tui.format import NONE, UNKNOWN
 from perptui.tui.picture import Line, Span, fit, left, on_ground, right, size_of, width_of
 
 Row = TypeVar("Row")
@@ -178,7 +178,7 @@ class Grid(Generic[Row]):
         """Let columns grow with their figures; they never shrink, so that nothing jumps."""
         for index in indices:
             cell = cells[index]
-            if cell.text != UNKNOWN:
+            if cell.text not in {UNKNOWN, NONE}:
                 self._known.add(index)
             needed = size_of(cell.text) + len(cell.lead)
             if needed > self._widths[index]:

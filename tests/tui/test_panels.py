@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from perptui.protocol.views import (
+    Comparison,
     DeskView,
     EventLine,
     FundingView,
@@ -66,6 +67,8 @@ def test_every_panel_waits_in_its_own_words() -> None:
         ({"sends_locked": "reconcile is not clean"}, "sends locked: reconcile is not clean"),
         ({"liquidation_down": None, "liquidation_up": None}, "binance liq none"),
         ({"liquidation_up": 12212.7}, "−44/>+999%"),
+        ({"liquidation_up": None}, "binance liq −44%/none"),
+        ({"liquidation_down": None}, "binance liq none/+86%"),
         ({"equity_usd": None}, "NAV ·"),
         ({"drawdown": None}, "dd ·"),
         ({"market": "SIMULATED MARKET", "speed": 20.0}, "SIMULATED MARKET ×20"),
@@ -152,6 +155,38 @@ def test_the_cards_hold_everything_known() -> None:
     ):
         assert words in text(book.desk(), SMALL, digit, "enter")
     assert "Vol & regime" in text(book.desk(), SMALL, "4", "enter", "y", "slash", "j", "G", "s")
+
+
+def test_what_cannot_be_liquidated_is_none_and_a_stale_figure_unknown() -> None:
+    rows = tuple(
+        changed(row, liquidation_distance=None, venue_liquidation_price=None)
+        for row in book.positions().rows
+    )
+    fresh = book.desk(positions=changed(book.positions(), rows=rows))
+    assert "  none, ours" in text(fresh, SMALL, "2", "enter")
+    assert "  none, the venue's" in text(fresh, SMALL, "2", "enter")
+    assert text(fresh, (200, 60), "2").count("none") >= len(rows)
+    stale = changed(book.positions(), rows=tuple(changed(row, stale=True) for row in rows))
+    shown = text(book.desk(positions=stale), SMALL, "2", "enter")
+    assert "  ·, ours" in shown
+    assert "none" not in shown
+
+
+def test_the_figures_after_say_none_where_nothing_liquidates() -> None:
+    figures = (
+        Comparison("liquidation down", "fraction", -0.75, None),
+        Comparison("margin", "fraction", 0.02, None),
+    )
+    view = book.desk(rebalance=changed(book.rebalance(), comparisons=figures))
+    lines = text(view, (200, 60), "5").splitlines()
+    assert any("liquidation down" in line and "−75.0%      none" in line for line in lines)
+    assert any("margin" in line and "2.0%         ·" in line for line in lines)
+
+
+def test_a_short_position_has_the_one_minus_sign() -> None:
+    shown = text(book.desk(), SMALL, "2", "slash", *"SOL", "enter", "enter")
+    assert "SHORT −" in shown
+    assert "SHORT -" not in shown
 
 
 def test_an_empty_journal_and_a_broken_chain() -> None:

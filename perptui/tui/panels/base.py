@@ -211,6 +211,19 @@ def figure(
     return unknown_cell() if value is None else Cell(write(value), role)
 
 
+def figure_or_none(
+    value: figures.Number | None,
+    write: Callable[[figures.Number], str],
+    role: str = "text",
+    *,
+    known: bool,
+) -> Cell:
+    """Return `value` as written by `write`; "none" where it is `known` that there is none."""
+    if value is None and known:
+        return Cell(figures.NONE, "dim")
+    return figure(value, write, role)
+
+
 def gain(value: figures.Number | None, digits: int = 0, *, arrowed: bool = False) -> Cell:
     """Return a gain or loss: signed, or with ▲▼ before its size."""
     if value is None:

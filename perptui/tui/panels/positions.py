@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from perptui.protocol.views import PositionRow, PositionsView
 from perptui.tui import format as figures
 from perptui.tui.grid import Cell, Column, Grid
-from perptui.tui.panels.base import PanelWidget, contract, figure, gain
+from perptui.tui.panels.base import PanelWidget, contract, figure, figure_or_none, gain
 from perptui.tui.picture import Line, Span
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
@@ -75,13 +75,17 @@ def columns(*, stale: bool) -> list[Column[PositionRow]]:
         Column("Δ", lambda r, _: figure(change(r), f.weight, "accent"), change, priority=2),
         Column(
             "liq%",
-            lambda r, _: figure(r.liquidation_distance, lambda v: f.percent(v, 0, sign=True)),
+            lambda r, _: figure_or_none(
+                r.liquidation_distance, lambda v: f.percent(v, 0, sign=True), known=not r.stale
+            ),
             lambda r: None if r.liquidation_distance is None else -abs(r.liquidation_distance),
             priority=3,
         ),
         Column(
             "liq venue",
-            lambda r, _: figure(r.venue_liquidation_price, f.price, "dim"),
+            lambda r, _: figure_or_none(
+                r.venue_liquidation_price, f.price, "dim", known=not r.stale
+            ),
             priority=9,
             optional=True,
         ),
@@ -162,6 +166,11 @@ class PositionsPanel(PanelWidget):
         if row is None:
             return ()
         f = figures
+        known = not row.stale
+        alone = figure_or_none(
+            row.liquidation_distance, lambda v: f"{f.percent(v, 1, sign=True)} %", known=known
+        )
+        venues = figure_or_none(row.venue_liquidation_price, f.price, known=known)
         return (
             ("contract", row.id),
             ("side", f"{f.side(row.contracts)} {_contracts(row, 0.0).text}"),
@@ -175,7 +184,7 @@ class PositionsPanel(PanelWidget):
             ("carry a day", f"{f.signed(row.carry_usd_day, 2)} $"),
             ("funding today", f"{f.signed(row.funding_today_usd, 2)} $"),
             ("weight now → target", f"{f.weight(row.weight)} → {f.weight(row.weight_target)}"),
-            ("liquidation alone", f"{f.percent(row.liquidation_distance, 1, sign=True)} %, ours"),
-            ("liquidation price", f"{f.price(row.venue_liquidation_price)}, the venue's"),
+            ("liquidation alone", f"{alone.text}, ours"),
+            ("liquidation price", f"{venues.text}, the venue's"),
             ("observed", f"{f.age(self.showing.age(row.observed_mono))} ago"),
         )

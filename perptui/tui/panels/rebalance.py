@@ -279,7 +279,7 @@ class RebalancePanel(PanelWidget):
             f"turnover {f.percent(view.turnover, 0)}%",
             f"cost {f.number(view.cost_usd, 1)} $",
             *(
-                f"{row.name} {f.in_unit(row.now, row.unit)}→{f.in_unit(row.after, row.unit)}"
+                f"{row.name} {_compared(row, row.now)}→{_compared(row, row.after)}"
                 for row in view.comparisons
             ),
         ]
@@ -314,8 +314,15 @@ class RebalancePanel(PanelWidget):
         )
 
 
+def _compared(row: Comparison, value: float | None) -> str:
+    """Return the figure; "none" for a liquidation that no move of prices brings about."""
+    if value is None and row.name.startswith("liquidation"):
+        return figures.NONE
+    return figures.in_unit(value, row.unit)
+
+
 def _comparison(row: Comparison) -> Line:
-    now, after = (figures.in_unit(value, row.unit) for value in (row.now, row.after))
+    now, after = (_compared(row, value) for value in (row.now, row.after))
     role = "text" if now == after else "accent"
     name = left(figures.known_venues(row.name), 17)
     return ((f" {name}{now:>9}", "text"), (f"{after:>10}", role))

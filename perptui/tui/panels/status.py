@@ -170,7 +170,7 @@ class StatusLines(Picture):
         if down is None and up is None:
             return ((f"{name} liq ", "dim"), ("none", "text"))
         if both:
-            words = f"{_whole(down)}/{_whole(up)}%"
+            words = _both(down, up)
         else:
             nearest = min((v for v in (down, up) if v is not None), key=abs, default=None)
             words = f"{_whole(nearest)}%"
@@ -346,6 +346,13 @@ def _whole(value: float | None) -> str:
     if value is not None and abs(value) >= 10.0:
         return ">+999" if value > 0 else "<−999"
     return figures.percent(value, 0, sign=True)
+
+
+def _both(down: float | None, up: float | None) -> str:
+    """Return both distances, of which one at most is none."""
+    if down is None:
+        return f"{figures.NONE}/{_whole(up)}%"
+    return f"{_whole(down)}/{_whole(up)}%" if up is not None else f"{_whole(down)}%/{figures.NONE}"
 
 
 def _s(count: int) -> str:
