@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from perptui.desk.daybook import combined
 from perptui.desk.proposer import Proposer
 from perptui.desk.state import DeskState
 from perptui.model.clock import Clock
@@ -80,10 +77,4 @@ class Sight:
 
         A profit is negative.
         """
-        venues = self._state.picture.venues
-        days = [venue.day for venue in venues if venue.day is not None]
-        profit = combined(days)
-        opening = sum((day.opening_usd for day in days), Decimal(0))
-        if profit is None or len(days) < len(venues) or opening <= 0:
-            return None
-        return float(-profit.total_usd / opening)
+        return self._state.picture.daily_loss

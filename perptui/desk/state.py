@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from perptui.desk.daybook import Daybook
+from perptui.desk.daybook import Daybook, combined
 from perptui.desk.kept import Kept, KeptDay, KeptFile
 from perptui.model.account import Account, CashFlow
 from perptui.model.clock import Clock
@@ -140,6 +140,16 @@ class Picture(msgspec.Struct, frozen=True):
         if len(accounts) < len(self.venues):
             return None
         return sum((account.equity_usd for account in accounts), Decimal(0))
+
+    @property
+    def daily_loss(self) -> float | None:
+        """Loss of the UTC day over equity at its start, a profit negative; None while unknown."""
+        days = [venue.day for venue in self.venues if venue.day is not None]
+        profit = combined(days)
+        opening = sum((day.opening_usd for day in days), Decimal(0))
+        if profit is None or len(days) < len(self.venues) or opening <= 0:
+            return None
+        return float(-profit.total_usd / opening)
 
     @property
     def instruments(self) -> dict[str, Instrument]:

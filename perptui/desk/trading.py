@@ -294,7 +294,7 @@ class Trading:
         if self._journal.fault or self._fault:
             return self._journal.fault or self._fault
         if self.kill_state == "HALTED":
-            return "the desk is HALTED"
+            return "; ".join(filter(None, ("the desk is HALTED", self._tickets.only_reducing)))
         return self._tickets.unclean or self._tickets.only_reducing
 
     @property

@@ -10,7 +10,7 @@ from perptui.desk.book import book_of
 from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import Picture, VenuePicture
 from perptui.desk.views_book import funding_view, oldest, positions_view
-from perptui.desk.views_limits import checks_now, limits_view
+from perptui.desk.views_limits import checks_now, limits_view, loss_row
 from perptui.desk.views_proposal import rebalance_view, regime_view
 from perptui.desk.views_status import Identity, Standing, VenueTime, feeds, status_view
 from perptui.model.limit import Limits
@@ -78,7 +78,9 @@ def panels(scene: Scene) -> dict[str, Panel]:
         "funding": funding_view(picture, book, proposed, scene.is_stale),
         "regime": regime_view(picture, proposed),
         "rebalance": rebalance_view(picture, proposed, scene.waits or picture.history),
-        "limits": limits_view(checks, proposed.proposal, book, observed),
+        "limits": limits_view(
+            checks, proposed.proposal, book, observed, loss_row(picture, scene.limits)
+        ),
         "journal": scene.journal,
         "ticket": scene.ticket,
     }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from perptui.desk.book import Book
+from perptui.desk.gate import loss_stop
 from perptui.desk.state import Picture
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck, Limits
@@ -76,7 +79,11 @@ def volatility_now(book: Book, estimates: Estimates | None) -> float | None:
 
 
 def limits_view(
-    now: tuple[LimitCheck, ...], proposal: Proposal | None, book: Book, observed: float | None
+    now: tuple[LimitCheck, ...],
+    proposal: Proposal | None,
+    book: Book,
+    observed: float | None,
+    loss: LimitRow,
 ) -> LimitsView:
     """Return each limit now and after, or what the panel waits for."""
     if not now:
@@ -85,7 +92,17 @@ def limits_view(
     rows = [_row(check.name, check, after.get(check.name)) for check in now]
     known = {check.name for check in now}
     rows += [_row(name, None, check) for name, check in after.items() if name not in known]
-    return LimitsView(rows=tuple(rows), observed_mono=observed, waiting=None)
+    return LimitsView(rows=(*rows, loss), observed_mono=observed, waiting=None)
+
+
+def loss_row(picture: Picture, limits: Limits) -> LimitRow:
+    """Return the limit of the day's loss, which stops what the gate's own check stops."""
+    loss = picture.daily_loss
+    if loss is None:
+        return LimitRow("daily_loss", "fraction", limits.daily_loss_max, None, "")
+    row = LimitRow("daily_loss", "fraction", limits.daily_loss_max, max(loss, 0.0), "")
+    check = LimitCheck("daily_loss", loss, row.limit, ok=not loss_stop(loss, limits))
+    return msgspec.structs.replace(row, state=state_of(check))
 
 
 def _row(name: str, now: LimitCheck | None, after: LimitCheck | None) -> LimitRow:

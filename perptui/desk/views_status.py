@@ -163,7 +163,7 @@ def _with_proposal(
         regime=estimates.regime.label if estimates else "",
         regime_probability=_probability(estimates),
         regime_since_ms=estimates.regime.since_ms if estimates else None,
-        exposure=estimates.regime.exposure if estimates else None,
+        exposure=proposed.proposal.exposure if proposed.proposal else None,
         proposal=fresh.digest[:DIGEST_SHOWN] if fresh else "",
         proposal_mends=mends(checks, fresh),
         carry_usd_day_after=total_carry_after(picture, proposed.proposal),

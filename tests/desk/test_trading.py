@@ -313,6 +313,9 @@ async def test_a_desk_in_a_crash_may_cut_and_says_that_it_may_not_add(
     assert deal.trading.sends_locked == words
     with pytest.raises(GateRefused):
         await deal.open(REDUCE_BTC, ADD_ETH)
+    await deal.trading.kill("too much", BOB)
+    assert deal.trading.sends_locked == f"the desk is HALTED; {words}"
+    await deal.trading.kill("checked", BOB, "ACTIVE")
     await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH))
     await deal.trading.sent()
     assert deal.states() == ["FILLED", "FILLED"]

@@ -297,6 +297,33 @@ def test_a_row_that_only_the_proposal_has_is_shown_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("equity", "now", "state"),
+    [
+        ("30300", 0.0, "ok"),
+        ("28800", 0.04, "ok"),
+        ("28590", 0.047, "WARN"),
+        ("28500", 0.05, "BREACH"),
+    ],
+)
+def test_the_loss_of_the_day_is_a_limit(equity: str, now: float, state: str) -> None:
+    """Opened at 30,000 with a limit of five per cent."""
+    desk = Desk().fill()
+    desk.state.observe(VENUE, "account", reading(account(NOW_MS + 1, equity=equity), 1000.0))
+    row = {row.name: row for row in desk.panels(solved()).limits.rows}["daily_loss"]
+    assert row.now == pytest.approx(now)
+    assert (row.limit, row.state) == (0.05, state)
+
+
+def test_the_status_and_the_proposal_say_the_same_exposure() -> None:
+    """Estimates say x0.50; the strategy in force does not follow them."""
+    own = msgspec.structs.replace(proposal(), exposure=1.0)
+    shown = Desk().fill().panels(msgspec.structs.replace(solved(), proposal=own))
+    assert (shown.status.exposure, shown.rebalance.exposure) == (1.0, 1.0)
+    unproposed = Desk().fill().panels(msgspec.structs.replace(solved(), proposal=None))
+    assert unproposed.status.exposure is None
+
+
+@pytest.mark.parametrize(
     ("value", "limit", "at_least", "state"),
     [
         (2.69, 3.0, False, "ok"),
