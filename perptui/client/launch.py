@@ -133,8 +133,12 @@ class Launcher:
         return None if process is None else process.pid
 
     def venue_failure(self) -> str:
-        """Return why our simulated venue ended, in words; "" while it runs or there is none."""
-        return "" if self._venue is None else self._venue.failure
+        """Return why our simulated venue ended and what to do; "" while it runs or is none.
+
+        It is not started anew under the desk: another market would contradict the journal.
+        """
+        failure = "" if self._venue is None else self._venue.failure
+        return f"{failure}; q, then start anew" if failure else ""
 
     @property
     def left_running(self) -> bool:

@@ -181,7 +181,9 @@ class SimulatedVenue:
             return ""
         said = self._log.read_bytes()[self._log_start :].decode("utf-8", "replace").splitlines()
         if not said or said[-1].startswith(READY):
-            return f"the simulated venue ended with code {self.process.returncode}; see {self._log}"
+            code = self.process.returncode
+            how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+            return f"the simulated venue {how}; see {self._log}"
         return f"the simulated venue ended: {safe_text(said[-1].removeprefix('perptui: '), 200)}"
 
     def end(self) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from perptui.desk.state import DeskState, interval_s
 from perptui.model.clock import Clock, VenueClock, iso
-from perptui.model.errors import ClockSkew, RateLimited, VenueError
+from perptui.model.errors import ClockSkew, RateLimited, VenueError, VenueUnavailable
 from perptui.settings.schema import PollingSettings
 from perptui.venues.backoff import Backoff, CircuitBreaker
 from perptui.venues.base import Reading, Venue
@@ -217,4 +217,6 @@ def words_of(error: VenueError) -> str:
     """Return a venue's failure in a few words for a panel."""
     if isinstance(error, RateLimited) and error.until_ms is not None:
         return f"rate limited until {iso(error.until_ms)[11:16]}"
+    if isinstance(error, VenueUnavailable) and error.code == "NO_ANSWER":
+        return "no answer from the venue"
     return str(error)

@@ -205,7 +205,7 @@ def test_a_simulated_venue_that_is_killed_says_its_code_and_is_reaped(tmp_path: 
     assert venue.process is not None
     venue.process.kill()
     os.waitid(os.P_PID, venue.process.pid, os.WEXITED | os.WNOWAIT)
-    assert venue.failure.startswith("the simulated venue ended with code -9; see ")
+    assert venue.failure.startswith("the simulated venue was ended by signal 9; see ")
     with pytest.raises(ChildProcessError):
         os.waitpid(venue.process.pid, os.WNOHANG)
     venue.end()

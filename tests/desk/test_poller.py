@@ -18,7 +18,7 @@ from perptui.desk.poller import VenuePoller, words_of
 from perptui.desk.state import VITAL_CALLS, DeskState
 from perptui.desk.worker import QuantWorker
 from perptui.model.clock import HOUR_MS, SystemClock, VenueClock
-from perptui.model.errors import BadResponse, RateLimited
+from perptui.model.errors import BadResponse, RateLimited, VenueUnavailable
 from perptui.settings.credentials import Secret
 from perptui.settings.load import load
 from perptui.simulator.faults import Fault, FaultKind, FaultScript
@@ -205,3 +205,7 @@ async def test_a_replay_waits_for_a_person(bench: Bench) -> None:
 async def test_failures_are_named_in_few_words() -> None:
     assert words_of(RateLimited("expected silence", until_ms=NOW_MS)) == "rate limited until 07:20"
     assert words_of(BadResponse("expected JSON, was HTML")) == "expected JSON, was HTML"
+    refused = VenueUnavailable("expected an answer, was UnixClientConnectorError", "NO_ANSWER")
+    assert words_of(refused) == "no answer from the venue"
+    banned = VenueUnavailable("expected an answer, was HTTP 503", "503")
+    assert words_of(banned) == "expected an answer, was HTTP 503"
