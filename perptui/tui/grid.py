@@ -37,6 +37,8 @@ class Column(NamedTuple, Generic[Row]):
         come after them and are reached by scrolling.
     live : bool
         The cell changes with time alone (an age) and is formatted at each paint.
+    least : int
+        Narrowest width in cells; a column that stretches and has one is cut before it is left out.
     stretch : bool
         Takes the width that is left over.
     optional : bool
@@ -308,6 +310,9 @@ class Grid(Generic[Row]):
         kept: set[int] = set()
         used = -gap
         for index in by_priority:
+            column = self.columns[index]
+            if column.stretch and column.least:
+                widths[index] = max(min(widths[index], room - used - gap), column.least)
             if used + gap + widths[index] > room:
                 continue
             kept.add(index)

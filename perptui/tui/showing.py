@@ -66,6 +66,7 @@ class Showing:
         self.attached = False
         self.lost_mono: float | None = None
         self.lost_why = ""
+        self.losses = 0
         self.received_mono = clock.monotonic()
         self.private = False
         self.trouble: Callable[[], str] = str
@@ -107,6 +108,7 @@ class Showing:
         """Note that the desk is gone; the picture stays, with its age."""
         if self.lost_mono is None:
             self.lost_mono = self.now()
+            self.losses += 1
         self.lost_why = why
 
     @property

@@ -294,6 +294,21 @@ async def test_a_lost_desk_closes_the_field() -> None:
         assert "the field is closed" in made.text()
 
 
+@pytest.mark.asyncio
+async def test_a_desk_that_ended_under_the_ticket_is_said_with_the_ticket() -> None:
+    words = "the desk ended; ticket tk-9f3c: see the journal (8)"
+    async with session(ticket_desk(phase="sending", legs=book.progress())) as made:
+        await made.press("c")
+        assert words not in made.text()
+        await made.desk.stop()
+        await made.until(lambda: words in made.text())
+        made.app.showing.take_whole(book.desk())  # another desk, which knows no ticket
+        made.app.paint_all()
+        await made.pilot.pause()
+        assert words in made.text()
+        assert "ticket tk-9f3c · closed" in made.text()
+
+
 def test_gaps_follow_the_characters_that_stand() -> None:
     token = Token()
     for character, at_s in (("a", 1.0), ("7", 1.1), ("c", 1.25)):

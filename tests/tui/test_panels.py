@@ -189,6 +189,14 @@ def test_a_short_position_has_the_one_minus_sign() -> None:
     assert "SHORT -" not in shown
 
 
+def test_the_words_of_an_event_come_before_its_actor_and_kind() -> None:
+    events = tuple(
+        changed(row, text=f"normal to stress, {'and on ' * 20}") for row in book.journal().events
+    )
+    shown = text(book.desk(journal=changed(book.journal(), events=events)), SMALL, "8")
+    assert "normal to stress, and on and on" in shown
+
+
 def test_an_empty_journal_and_a_broken_chain() -> None:
     empty = JournalView(verified="chain broken at 17", path="journal.db")
     shown = text(book.desk(journal=empty), SMALL, "8")

@@ -15,6 +15,9 @@ from perptui.tui.theme import Palette
 TICKETS = 6
 """Newest tickets above the events."""
 
+EVENT_LEAST = 30
+"""Cells of an event's words that are kept in sight before anything but its time."""
+
 COLUMNS: list[Column[JournalRow]] = [
     Column(
         "time",
@@ -22,10 +25,17 @@ COLUMNS: list[Column[JournalRow]] = [
         lambda r: r.seq,
         priority=0,
     ),
-    Column("seq", lambda r, _: Cell(str(r.seq), "dim"), priority=2),
-    Column("actor", lambda r, _: Cell(r.actor), align_left=True, priority=3),
-    Column("kind", lambda r, _: Cell(r.kind, "header"), align_left=True, priority=1),
-    Column("event", lambda r, _: Cell(r.text), align_left=True, priority=4, stretch=True),
+    Column("seq", lambda r, _: Cell(str(r.seq), "dim"), priority=3),
+    Column("actor", lambda r, _: Cell(r.actor), align_left=True, priority=4),
+    Column("kind", lambda r, _: Cell(r.kind, "header"), align_left=True, priority=2),
+    Column(
+        "event",
+        lambda r, _: Cell(r.text),
+        align_left=True,
+        priority=1,
+        stretch=True,
+        least=EVENT_LEAST,
+    ),
 ]
 
 

@@ -71,6 +71,8 @@ class TicketPicture(Picture):
         self.seen_end = False
         self.message = ""
         self._seen_at = ("", 0, 0)
+        self._shown_id = ""
+        self._losses = showing.losses
 
     @property
     def ticket(self) -> TicketView:
@@ -105,6 +107,7 @@ class TicketPicture(Picture):
             self.token.clear()
             return too_small_lines(width, height, self.showing)
         ticket = self.ticket
+        self._shown_id = ticket.id or self._shown_id
         if (ticket.id, width, height) != self._seen_at:
             self._seen_at = (ticket.id, width, height)
             self.seen_end, self.top = False, 0
@@ -143,7 +146,7 @@ class TicketPicture(Picture):
         first: Line = (
             (f" {mode} ", MODE_ROLES.get(mode, "title@bar")),
             (f" {status.market}" if status.market else "", "accent"),
-            (f"  ticket {ticket.id} · {words}", "title"),
+            (f"  ticket {self._shown_id} · {words}", "title"),
         )
         return beside(first, self._expiry(), TICKET_COLUMNS)
 
@@ -204,11 +207,19 @@ class TicketPicture(Picture):
         if ticket.phase == "exported":
             return [((f"exported: {said}", "accent"),), _keys(("esc", "back"))]
         if ticket.phase == "none":
-            return [((said or "this ticket is closed", "text"),), _keys(("esc", "back"))]
+            said = said or self._ended() or "this ticket is closed"
+            return [((f" {said}", "text"),), _keys(("esc", "back"))]
         if ticket.phase == "done":
             return [((self.message, "warn"),), _keys(("esc", "back"))]
         keys = _keys(("esc", "back, it goes on"), ("C", "cancel what works"), ("F10 F10", "HALT"))
-        return [((self.message, "warn"),), keys]
+        return [((self.message or self._ended(), "warn"),), keys]
+
+    def _ended(self) -> str:
+        """Return that the desk ended under this ticket, and where the rest is found."""
+        if self.showing.losses == self._losses:
+            return ""
+        of = f"; ticket {self._shown_id}: see the journal (8)" if self._shown_id else ""
+        return f"the desk ended{of}"
 
     def _field(self) -> Line:
         ticket = self.ticket
