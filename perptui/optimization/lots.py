@@ -28,6 +28,8 @@ MOVE_SIZES, MOVE_REACH = 9, 64
 """Moves that mend are 1, 4, ... up to 4^8 steps; at least up to this many."""
 PAIRED_NUMBERS_MAX = 1_000_000
 """Weights in all pairs of moves together; the smallest moves come first."""
+DUST = 1e-4
+"""A target this small, fraction of equity, is none: the program means to close."""
 NOTIONAL_HEADROOM = 1.02
 """Smallest order over the venue's minimum: its limit price lies below the mark when selling."""
 
@@ -115,12 +117,20 @@ def too_small(target: FloatArray, inputs: ProgramInputs) -> npt.NDArray[np.bool_
     """Return which trades to `target` are smaller than the venue takes, and not simply none."""
     lots = Lots.of(inputs)
     size = np.abs(target - inputs.before)
-    closing = np.abs(target) < lots.unit
+    closing = (np.abs(target) < lots.unit) | _closing(target, inputs, lots)
     return np.asarray((size > 0) & (size < lots.smallest) & ~(closing & (inputs.before != 0)))
 
 
 def _excess(weights: FloatArray, inputs: ProgramInputs) -> FloatArray:
     return worst_excess(weights, inputs.before, inputs.limits) + HEADROOM
+
+
+def _closing(target: FloatArray, inputs: ProgramInputs, lots: Lots) -> npt.NDArray[np.bool_]:
+    """Return which positions `target` leaves less of than can be traded: those close whole."""
+    edited = np.array([identifier in inputs.edited for identifier in inputs.ids])
+    reduced = (np.abs(target) < np.abs(inputs.before)) | (target * inputs.before < 0)
+    tiny = np.abs(target) < np.maximum(DUST, lots.smallest)
+    return np.asarray(tiny & reduced & ~edited & ~lots.off_grid)
 
 
 def _truncated(target: FloatArray, inputs: ProgramInputs, lots: Lots) -> IntArray:
@@ -131,7 +141,8 @@ def _truncated(target: FloatArray, inputs: ProgramInputs, lots: Lots) -> IntArra
     # The last step of a position off the grid would carry it across zero.
     most = np.where(lots.off_grid, np.floor(np.abs(inputs.before) / lots.unit), np.inf)
     whole = np.where(inputs.before > 0, np.maximum(whole, -most), np.minimum(whole, most))
-    steps = whole.astype(np.int64)
+    closing = _closing(target, inputs, lots)
+    steps = np.where(closing, -np.rint(inputs.before / lots.unit), whole).astype(np.int64)
     steps[~_allowed(steps[None, :], inputs, lots)[0]] = 0
     return steps
 
@@ -146,8 +157,13 @@ def _allowed(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> npt.NDArray[
     opening = np.where(flipped, np.abs(after), size)
     large_enough = (opening >= lots.smallest * (1 - 1e-12)) | (closed & (before != 0))
     large_enough &= ~(flipped & lots.off_grid)
-    slack = unit * 1e-6
+    # What is left must be large enough to be traded later, unless the trader asked for it.
     edited = np.array([identifier in inputs.edited for identifier in inputs.ids])
+    reduced = np.abs(after) < np.abs(before)
+    least = np.maximum(lots.smallest, np.where(reduced, DUST, 0.0))
+    remains = np.abs(after) >= least * (1 - 1e-12)
+    large_enough &= closed | edited | lots.off_grid | remains
+    slack = unit * 1e-6
     within = (after >= inputs.lower - slack) & (after <= inputs.upper + slack)
     # A fixed target may round to either lot beside it, and no farther.
     near = np.abs(after - inputs.lower) < unit * (1 - SNAP_STEPS)

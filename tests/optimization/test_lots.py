@@ -278,3 +278,34 @@ def test_an_account_smaller_than_the_smallest_order_does_not_trade(equity: str) 
     larger = rebalance(posed([0.05] * 5, {}, {"binanceusdm": "5000"}))
     assert larger.solution.detail == ""
     assert larger.steps.any()
+
+
+@pytest.mark.parametrize("left", [9e-5, 2e-5, 0.0, -2e-5])
+def test_a_target_of_almost_nothing_closes_the_whole_position(left: float) -> None:
+    """0.01 ETH of 12.78 is 30 dollars of 400,000: no later order should have to buy it."""
+    inputs = posed(
+        [0.0] * 5,
+        {IDS[1]: "-12.78"},
+        dict.fromkeys(VENUES, "200000"),
+        limits=WIDE,
+        strategy=msgspec.structs.replace(BALANCED, risk_aversion=1e-9, cost_aversion=0.0),
+    )
+    target = np.zeros(5)
+    target[1] = left
+    assert not too_small(target, inputs).any()
+    rounded = round_to_lots(target, inputs)
+    assert rounded.excess <= 0
+    assert rounded.steps[1] == 1278
+    assert positions_after(inputs, rounded.steps)[1] == 0
+
+
+def test_what_is_too_small_to_be_traded_is_closed_not_kept() -> None:
+    """A remainder of 0.01 ETH, 30 dollars, is left of no plan's making."""
+    free = msgspec.structs.replace(BALANCED, cost_aversion=0.0)
+    inputs = posed(
+        [0.0] * 5, {IDS[1]: "0.01"}, dict.fromkeys(VENUES, "200000"), limits=WIDE, strategy=free
+    )
+    target = np.zeros(5)
+    target[1] = 1e-5
+    assert not too_small(target, inputs).any()
+    assert round_to_lots(target, inputs).steps[1] == -1
