@@ -21,6 +21,7 @@ from typing import Any
 from perptui.desk.backfill import Backfill
 from perptui.desk.intents import Intents
 from perptui.desk.kept import KeptFile
+from perptui.desk.kill import words_of
 from perptui.desk.lifecycle import LEFT, DeskPaths, SimulatedVenue, forget_market, listens
 from perptui.desk.pace import Pace
 from perptui.desk.painter import Painter, told_by
@@ -200,12 +201,22 @@ class DeskApp:
         if self._painter is not None:
             self._painter.told = told_by(trading)
         await trading.start()
-        await self._watch_tickets(trading)
+        await self._watch_tickets(trading, journal)
 
-    async def _watch_tickets(self, trading: Trading) -> None:
+    def _tell_kill(self, before: str, journal: Journal) -> str:
+        """Make a change of the kill state news that say how to leave it."""
+        stands = journal.kill_state()
+        live = self._settings.desk.mode == "live"
+        if stands.state != before:
+            words = words_of(stands, second_person=live) or f"ACTIVE again: {stands.reason}"
+            self._state.tell("alarm" if stands.state != "ACTIVE" else "info", words)
+        return stands.state
+
+    async def _watch_tickets(self, trading: Trading, journal: Journal) -> None:
         """Let a replay go on after a ticket that ended by itself; propose anew after fills."""
-        phase = trading.ticket_view.phase
+        phase, kill = trading.ticket_view.phase, "ACTIVE"
         while True:
+            kill = self._tell_kill(kill, journal)
             await asyncio.sleep(PACE_S)
             await self._intents.settle_pace()
             self._kept.keep(self._state.kept)

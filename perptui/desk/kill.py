@@ -8,10 +8,12 @@ trader alone with a simulated venue must not be locked out, and the journal name
 
 from __future__ import annotations
 
+import pwd
 from pathlib import Path
 
 from perptui.journal.events import Actor, KillChanged
 from perptui.journal.journal import Journal
+from perptui.journal.queries import KillRow
 from perptui.model.errors import GateRefused, InputError
 from perptui.model.text import safe_text
 from perptui.settings.paths import KILL_FILE
@@ -20,6 +22,20 @@ STATES = ("ACTIVE", "REDUCING", "HALTED")
 """From loose to tight."""
 REASON_LENGTH = 200
 FILE_ACTOR = Actor(uid=-1, name="kill file")
+
+
+def words_of(stands: KillRow, *, second_person: bool) -> str:
+    """Return where the switch stands, by whom, why, and how to leave; "" while it is ACTIVE."""
+    if stands.state == "ACTIVE":
+        return ""
+    who = FILE_ACTOR.name
+    if stands.uid != FILE_ACTOR.uid:
+        try:
+            who = pwd.getpwuid(stands.uid).pw_name
+        except KeyError:
+            who = f"uid {stands.uid}"
+    way = "another user: " if second_person else ""
+    return f"{stands.state} by {who}: {stands.reason}; {way}perptui kill --release"
 
 
 class KillSwitch:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from perptui.cli.kill import leave_file
-from perptui.desk.kill import KillSwitch
+from perptui.desk.kill import KillSwitch, words_of
 from perptui.desk.lifecycle import desk_paths
+from perptui.journal.events import Actor
 from perptui.journal.journal import Journal
 from perptui.model.clock import ManualClock
 from perptui.model.errors import GateRefused, InputError
@@ -72,6 +73,19 @@ def test_on_paper_the_same_person_may_leave_and_it_is_journalled(journal: Journa
     assert switch.state() == "ACTIVE"
     last = [event for event in journal.events(1) if event.kind == "KILL"][-1]
     assert (last.actor, last.body["reason"]) == (ALICE, "looked at it")
+
+
+def test_the_words_say_who_why_and_how_to_leave(journal: Journal) -> None:
+    switch = KillSwitch(journal)
+    assert words_of(journal.kill_state(), second_person=True) == ""
+    switch.tighten("REDUCING", "slow down", Actor(uid=0, name="root"))
+    assert words_of(journal.kill_state(), second_person=False) == (
+        "REDUCING by root: slow down; perptui kill --release"
+    )
+    switch.tighten("HALTED", "fat finger", Actor(uid=4_000_000, name="nobody known"))
+    assert words_of(journal.kill_state(), second_person=True) == (
+        "HALTED by uid 4000000: fat finger; another user: perptui kill --release"
+    )
 
 
 def test_the_file_halts_the_desk_and_holds_it(journal: Journal) -> None:
