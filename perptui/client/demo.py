@@ -18,7 +18,8 @@ from perptui.settings.schema import SimulatorSettings
 
 DESK = "demo"
 VENUE = "binanceusdm"
-COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "ADA", "DOGE", "AVAX", "LINK", "LTC")
+COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
+"""Those of the opening book: every further one delays the first proposal by its history."""
 JOURNAL_PARTS = ("", "-wal", "-shm")
 
 
