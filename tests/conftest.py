@@ -1,5 +1,6 @@
 """Fixtures of every test: a clean environment, the market history, snapshots in one place."""
 
+import decimal
 import os
 import tempfile
 from collections.abc import Generator, Iterator
@@ -48,6 +49,12 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.fixture(autouse=True)
 def _snapshots_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pytest_textual_snapshot, "SVGImageExtension", SnapshotExtension)
+
+
+@pytest.fixture(autouse=True)
+def _clean_decimal_context() -> None:
+    """Each test starts as a process does: ccxt, once loaded, changes the thread's rounding."""
+    decimal.setcontext(decimal.DefaultContext.copy())
 
 
 @pytest.fixture(autouse=True)
