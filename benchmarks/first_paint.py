@@ -44,7 +44,7 @@ Bare().run()
 PERPTUI = """
 from pathlib import Path
 from perptui.model.clock import SystemClock
-from perptui.tui.app import run_terminal
+from perptui.tui.run import run_terminal
 
 async def connect():
     import asyncio

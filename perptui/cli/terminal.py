@@ -25,7 +25,7 @@ def open_terminal(way: Launcher, args: argparse.Namespace, config: Path | None =
         When the configuration does not stand or there is no such theme.
     """
     settings = load(config).settings
-    from perptui.tui.app import run_terminal
+    from perptui.tui.run import run_terminal
 
     return run_terminal(
         way.connect,

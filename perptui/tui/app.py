@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -191,11 +190,16 @@ class DeskApp(App[int]):
         self._paint_due = False
         self._painted_at = time.monotonic()
         dirty, self._dirty = self._dirty, set()
-        if self.screen is self.desk_screen:
-            for panel in dirty:
-                self.desk_screen.repaint_panel(panel)
-        if "ticket" in dirty and hasattr(self.screen, "repaint_ticket"):
-            self.screen.repaint_ticket()
+        for screen in self._on_top():
+            if screen is self.desk_screen:
+                for panel in dirty:
+                    self.desk_screen.repaint_panel(panel)
+            if "ticket" in dirty and hasattr(screen, "repaint_ticket"):
+                screen.repaint_ticket()
+
+    def _on_top(self) -> list[Screen[Any]]:
+        """Return the screen on top; none when a timer's last turn comes after all are closed."""
+        return self.screen_stack[-1:]
 
     def paint_all(self) -> None:
         """Repaint what changed anywhere, now."""
@@ -205,9 +209,9 @@ class DeskApp(App[int]):
 
     def tick(self) -> None:
         """Repaint what changed with time alone."""
-        repaint = getattr(self.screen, "repaint_all", None)
-        if repaint is not None:
-            repaint()
+        for screen in self._on_top():
+            if hasattr(screen, "repaint_all"):
+                screen.repaint_all()
 
     # ---------------------------------------------------------------- to the desk
 
@@ -344,56 +348,3 @@ class DeskApp(App[int]):
         where = f"; the report is {path}" if path else ""
         name = type(error).__name__ if error is not None else "an error"
         self.exit(1, message=f"perptui stopped on {name}{where}. The desk goes on.")
-
-
-def run_terminal(
-    connect: Connect,
-    *,
-    clock: Clock,
-    theme_folders: tuple[Path, ...],
-    relaunch: Connect | None = None,
-    trouble: Callable[[], str] = str,
-    theme: str = "dark",
-    low_bandwidth: bool = False,
-    glyphs: str = "braille",
-    keymap: dict[str, str] | None = None,
-    crash_dir: Path | None = None,
-    pictures_dir: Path | None = None,
-) -> int:
-    """Run the terminal until it is left; return the exit code.
-
-    Parameters
-    ----------
-    connect : Connect
-        Coroutine function that opens (reader, writer) to the desk, on the terminal's event loop.
-    clock, theme_folders
-        Monotonic time for ages; `perptui.settings.paths.themes_dirs()`.
-    relaunch : Connect | None
-        Joins or starts another desk after one was lost; None only tries `connect` again.
-    trouble : Callable[[], str]
-        What went wrong with a process of this terminal's own, "" while nothing did.
-    theme, low_bandwidth, glyphs, keymap
-        `[ui]` and `[keymap]` of the settings. NO_COLOR and `low_bandwidth` choose the ansi theme.
-    crash_dir, pictures_dir : Path | None
-        Where a crash's report and F8's pictures go.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such theme, or its file is wrong.
-    """
-    if low_bandwidth or os.environ.get("NO_COLOR"):
-        theme = "ansi"
-    app = DeskApp(
-        connect,
-        clock=clock,
-        theme_folders=theme_folders,
-        relaunch=relaunch,
-        theme=theme,
-        glyphs=glyphs,
-        keymap=keymap,
-        crash_dir=crash_dir,
-        pictures_dir=pictures_dir,
-    )
-    app.showing.trouble = trouble
-    return app.run() or 0

@@ -53,6 +53,15 @@ async def test_a_lost_desk_is_said_at_once_with_the_age_of_the_picture() -> None
 
 
 @pytest.mark.asyncio
+async def test_what_still_arrives_after_the_screens_are_closed_paints_nothing() -> None:
+    async with session() as made:
+        app = made.app
+    assert app.screen_stack == []
+    app.paint_all()
+    app.tick()
+
+
+@pytest.mark.asyncio
 async def test_solving_keys_ask_what_they_say() -> None:
     async with session() as made:
         await made.press("r", "R", "m", "u", "ctrl+r", "x", "C")

@@ -20,7 +20,7 @@ SOURCE = """
 import asyncio, sys
 from pathlib import Path
 from perptui.model.clock import SystemClock
-from perptui.tui import app as terminal
+from perptui.tui import run as terminal
 
 async def connect():
     await asyncio.sleep(60)
