@@ -298,15 +298,18 @@ def _row(
         drift=ReturnForecast(d1, d7, d30, float(drift.blend[coin])),
         funding=funding.forecast,
         volatility=VolatilityForecast(
-            *(
-                float(np.sqrt(YEAR_DAYS * model[-1, k]))
-                for model in (view.variances.ewma, view.variances.realised, view.variances.combined)
-            )
+            ewma=_annual(view.variances.ewma[-1, k]),
+            realised=_annual(view.variances.realised[-1, k]),
+            combined=_annual(view.variances.combined[-1, k]),
         ),
         volume_usd_day=one.volume_usd_day,
         half_spread=half_spread,
         flags=(*one.flags, *funding.flags, *assumed),
     )
+
+
+def _annual(daily_variance: float) -> float:
+    return math.sqrt(YEAR_DAYS * float(daily_variance))
 
 
 def _half_spread(quote: Quote, one: Gathered) -> tuple[float, tuple[str, ...]]:
