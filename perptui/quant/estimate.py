@@ -22,7 +22,7 @@ from perptui.estimation.covariance import (
     standardise,
 )
 from perptui.estimation.funding import FundingEstimate, Open, forecast_funding
-from perptui.estimation.panel import Panel, build_panel, merge_by_coin
+from perptui.estimation.panel import Panel, build_panel, equal_weight_book, merge_by_coin
 from perptui.estimation.recursion import divided, ewma
 from perptui.estimation.regime import RegimePath, forecast_regime, label_hours
 from perptui.estimation.returns import Drift, forecast_drift
@@ -139,9 +139,11 @@ def market_view(
     variances = forecast_variances(panel, strategy.volatility_halflife_days)
     in_force = variances.combined if strategy.combined_volatility else variances.ewma
     coin_variance = merge_by_coin(in_force, owner, coins)
-    z = standardise(merge_by_coin(panel.daily, owner, coins), strategy.volatility_halflife_days)
+    z = standardise(
+        merge_by_coin(panel.common_daily, owner, coins), strategy.volatility_halflife_days
+    )
     correlation = correlate(z, strategy.correlation_halflife_days)
-    book = _equal_weight_book(panel, owner, coins)
+    book = equal_weight_book(panel)
     return MarketView(
         gathered=gathered,
         left_out=left_out,
@@ -167,12 +169,6 @@ def _panel_of(gathered: tuple[Gathered, ...], hour_ms: int) -> Panel:
     longest = max(one.days for one in gathered)
     days = min(max(longest, LEAST_DAYS), LOOKBACK_DAYS)
     return build_panel([one.closes for one in gathered], hour_ms, days)
-
-
-def _equal_weight_book(panel: Panel, owner: IntArray, coins: int) -> FloatArray:
-    """Return hourly returns of one equal part of each coin that is known, (24·D,)."""
-    of_coins = merge_by_coin(panel.hourly, owner, coins)
-    return merge_by_coin(of_coins, np.zeros(coins, np.int64), 1)[:, 0]
 
 
 def _coin_prices(panel: Panel, owner: IntArray, coins: int) -> FloatArray:

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from perptui.estimation.panel import Closes, build_panel, check_closes, merge_by_coin
+from perptui.estimation.panel import (
+    Closes,
+    Panel,
+    build_panel,
+    check_closes,
+    equal_weight_book,
+    merge_by_coin,
+)
 from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 from perptui.model.errors import EstimationError
 
@@ -43,7 +50,7 @@ def test_what_closes_later_is_not_seen() -> None:
     cut = closes.close_ms <= earlier
     short = Closes(closes.id, closes.coin, closes.close_ms[cut], closes.price[cut], HOUR_MS)
     whole, early = build_panel([closes], earlier, 35), build_panel([short], earlier, 35)
-    for name in ("hourly", "daily", "variance", "log_price"):
+    for name in ("hourly", "daily", "variance", "log_price", "closing", "common_log_price"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(early, name))
 
 
@@ -75,6 +82,60 @@ def test_eight_hour_bars_have_a_variance_of_three_returns_a_day() -> None:
     returns = np.diff(np.log(closes.price))[-90:].reshape(30, 3)
     np.testing.assert_allclose(panel.variance[:, 0], (returns**2).sum(axis=1))
     np.testing.assert_allclose(panel.daily[:, 0], returns.sum(axis=1))
+
+
+def test_a_wide_column_is_not_known_by_the_hour_and_its_bars_stand_where_they_closed() -> None:
+    panel = build_panel([walk(3 * 40, width=8), walk(24 * 40, 2)], END, 30)
+    assert panel.is_hourly.tolist() == [False, True]
+    assert panel.width_ms.tolist() == [8 * HOUR_MS, HOUR_MS]
+    assert np.isnan(panel.hourly[:, 0]).all()
+    np.testing.assert_array_equal(panel.hourly[:, 1], panel.closing[:, 1])
+    returns = np.diff(np.log(walk(3 * 40, width=8).price))[-90:]
+    np.testing.assert_allclose(panel.closing[7::8, 0], returns)
+    others = np.arange(720) % 8 != 7
+    assert not panel.closing[others, 0].any()
+
+
+def test_the_book_by_the_hour_leaves_wide_bars_out_unless_there_are_no_others() -> None:
+    wide, hourly = walk(3 * 40, width=8), walk(24 * 40, 2)
+    other = Closes("v:A/U:U", "A", hourly.close_ms, hourly.price, HOUR_MS)
+    mixed = build_panel([wide, other], END, 30)
+    np.testing.assert_array_equal(equal_weight_book(mixed), mixed.hourly[:, 1])
+    alone = build_panel([wide], END, 30)
+    np.testing.assert_array_equal(equal_weight_book(alone), alone.closing[:, 0])
+
+
+def test_days_of_two_widths_are_compared_at_one_instant() -> None:
+    # END is 07:00 and eight-hour bars close at 00:00, 08:00 and 16:00: seven hours apart.
+    hourly = walk(24 * 40)
+    eight = hourly.close_ms % (8 * HOUR_MS) == 0
+    wide = Closes("w:C/U:U", "C", hourly.close_ms[eight], hourly.price[eight], 8 * HOUR_MS)
+    panel = build_panel([hourly, wide], END, 30)
+    assert not np.allclose(panel.daily[:, 0], panel.daily[:, 1])
+    # The same price on both: at one instant there is no basis and the correlation is one.
+    np.testing.assert_array_equal(panel.common_log_price[:, 0], panel.common_log_price[:, 1])
+    np.testing.assert_array_equal(panel.common_daily[:, 0], panel.common_daily[:, 1])
+    midnight = hourly.price[hourly.close_ms % DAY_MS == 0]
+    np.testing.assert_allclose(panel.common_log_price[:, 0], np.log(midnight[-31:]))
+    same: Panel = build_panel([hourly], END, 30)
+    assert same.common_daily is same.daily
+
+
+def test_a_hole_takes_the_slow_way_and_changes_nothing_else() -> None:
+    closes = walk(24 * 40)
+    # Lost before the window's first day ends: everything after is as it was.
+    holed = without(closes, slice(24 * 10 + 3, 24 * 10 + 4))
+    whole, broken = build_panel([closes], END, 30), build_panel([holed], END, 30)
+    for name in ("daily", "log_price", "closing"):
+        np.testing.assert_array_equal(getattr(whole, name)[30:], getattr(broken, name)[30:])
+    np.testing.assert_allclose(whole.variance[1:], broken.variance[1:], rtol=1e-12)
+
+
+def test_units_that_no_venue_quotes_are_refused() -> None:
+    closes = walk(24 * 40)
+    tiny = Closes(closes.id, closes.coin, closes.close_ms, closes.price * 1e-14, HOUR_MS)
+    with pytest.raises(EstimationError, match=r"above 1e-09 USD, was .*; check its units"):
+        check_closes(tiny)
 
 
 def test_before_its_first_close_a_contract_is_unknown() -> None:

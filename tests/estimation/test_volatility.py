@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,9 +98,7 @@ def test_a_contract_without_realised_days_speaks_through_its_ewma() -> None:
     panel = panel_of(regimes(60), 59)
     variance = panel.variance.copy()
     variance[:, 1] = np.nan
-    holed = Panel(
-        panel.ids, panel.coins, panel.end_ms, panel.hourly, panel.daily, variance, panel.log_price
-    )
+    holed = replace(panel, variance=variance)
     forecasts = forecast_variances(holed, 20.0)
     np.testing.assert_array_equal(forecasts.realised[:, 1], forecasts.ewma[:, 1])
 
