@@ -1,13 +1,57 @@
-"""Losses that judge variance forecasts."""
+"""Losses that judge forecasts, and the tests that tell a better one from a luckier one.
+
+Every test lines its inputs up by row: row t of a forecast was made before row t of what it is held
+against. A NaN is a hole: it says nothing, but time passes. With too little to say anything a test
+gives None and words, never a number.
+"""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perptui.estimation.recursion import divided
+from perptui.estimation.significance import chi_squared_beyond, student_two_sided
 
 FloatArray = NDArray[np.float64]
+
+LEAST_JUDGED = 60
+"""Rows below which neither regression nor comparison says anything."""
+LEAST_WINDOWS = 10
+"""Horizons that must fit side by side into the rows: overlapping ones are not separate."""
+
+
+@dataclass(frozen=True, slots=True)
+class MincerZarnowitz:
+    """realised = a + b·forecast + e, and the Wald test of a = 0, b = 1.
+
+    `intercept` has the unit of the forecast; `p_value` is of chi-squared with 2 degrees. All None
+    where `text` says why.
+    """
+
+    intercept: float | None
+    slope: float | None
+    statistic: float | None
+    p_value: float | None
+    observations: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DieboldMariano:
+    """Whether one loss is below another: `statistic` < 0 where the first is the better forecast.
+
+    `mean` is the first loss less the second. None where `text` says why.
+    """
+
+    mean: float | None
+    statistic: float | None
+    p_value: float | None
+    observations: int
+    text: str = ""
 
 
 def qlike(realised: FloatArray, forecast: FloatArray) -> FloatArray:
@@ -20,3 +64,107 @@ def qlike(realised: FloatArray, forecast: FloatArray) -> FloatArray:
     ratio = divided(realised, forecast, usable)
     loss: FloatArray = ratio - np.log(ratio) - 1.0
     return loss
+
+
+def squared_error(realised: FloatArray, forecast: FloatArray) -> FloatArray:
+    """Return (s² - h)², elementwise, in the square of their unit; NaN where either is NaN."""
+    loss: FloatArray = (realised - forecast) ** 2
+    return loss
+
+
+def tick_loss(returns: FloatArray, value_at_risk: FloatArray, tail: float) -> FloatArray:
+    """Return the quantile score (p - 1[r < q])·(r - q) with q = -VaR, elementwise, never negative.
+
+    Its mean is least for the true p-quantile of `returns` (Koenker & Bassett 1978). `value_at_risk`
+    is a positive loss fraction; `tail` p is .05 for the 95 % VaR.
+    """
+    above = returns + value_at_risk
+    loss: FloatArray = np.where(above < 0, (tail - 1.0) * above, tail * above)
+    return loss
+
+
+def long_run_covariance(scores: FloatArray, lag: int) -> FloatArray:
+    """Return the Newey-West (1987) covariance of the sum of `scores` (T, K) over T, (K, K).
+
+    Bartlett weights 1 - j/(lag+1). Rows with a NaN have no score, but keep their place, so that
+    only rows j apart in time are products of lag j (Parzen 1963). Nothing is centred.
+    """
+    known = np.where(np.isfinite(scores).all(axis=1, keepdims=True), scores, 0.0)
+    total = known.T @ known
+    for j in range(1, min(lag, len(known) - 1) + 1):
+        product = known[j:].T @ known[:-j]
+        total += (1.0 - j / (lag + 1.0)) * (product + product.T)
+    covariance: FloatArray = total
+    return covariance
+
+
+def too_few(observations: int, horizon: int) -> str:
+    """Return why `observations` rows say nothing about forecasts of `horizon` rows; "" if enough.
+
+    The words name how many rows it takes.
+    """
+    needed = max(LEAST_JUDGED, LEAST_WINDOWS * horizon)
+    return "" if observations >= needed else f"too few: {observations} of {needed} days"
+
+
+def mincer_zarnowitz(
+    realised: FloatArray, forecast: FloatArray, horizon: int = 1, *, weighted: bool = False
+) -> MincerZarnowitz:
+    """Return the regression of `realised` on `forecast` and its test of a = 0, b = 1.
+
+    Mincer & Zarnowitz (1969). Covariance is Newey & West's with lag `horizon` - 1. Columns are
+    pooled: the scores of a row are added up before, so that columns may move together (Driscoll &
+    Kraay 1998).
+
+    Parameters
+    ----------
+    realised, forecast : (T,) or (T, N) array
+        Of rows `horizon` ahead; a forecast must be positive, a NaN is a hole.
+    weighted : bool
+        Divide both sides by the forecast (Patton & Sheppard 2009), so that wild days and wild
+        contracts do not speak alone.
+    """
+    y, h = (np.reshape(x, (len(x), -1)) for x in (realised, forecast))
+    used = np.isfinite(y) & (h > 0)
+    rows = int(np.count_nonzero(used.any(axis=1)))
+    if text := too_few(rows, horizon):
+        return MincerZarnowitz(None, None, None, None, rows, text)
+    unit = float(np.mean(h[used]))
+    y, h = np.where(used, y / unit, 0.0), np.where(used, h / unit, 0.0)
+    weight = divided(np.ones(h.shape), h, used, 0.0) if weighted else used.astype(np.float64)
+    design = np.stack([weight, weight * h])
+    gram = np.einsum("ktn,ltn->kl", design, design)
+    if np.linalg.cond(gram) > 1e12:
+        return MincerZarnowitz(None, None, None, None, rows, "forecast does not vary")
+    beta = np.linalg.solve(gram, np.einsum("ktn,tn->k", design, weight * y))
+    residual = weight * y - np.einsum("ktn,k->tn", design, beta)
+    meat = long_run_covariance(np.einsum("ktn,tn->tk", design, residual), horizon - 1)
+    off = gram @ (beta - np.array([0.0, 1.0]))
+    exact = float(np.abs(residual).max()) <= 1e-10 * float(np.abs(weight * y).max())
+    if exact or np.linalg.cond(meat) > 1e12:
+        return MincerZarnowitz(None, None, None, None, rows, "forecast errors do not vary")
+    wald = float(off @ np.linalg.solve(meat, off))
+    p_value = chi_squared_beyond(wald, 2.0)
+    return MincerZarnowitz(float(beta[0]) * unit, float(beta[1]), wald, p_value, rows)
+
+
+def diebold_mariano(loss: FloatArray, other: FloatArray, horizon: int = 1) -> DieboldMariano:
+    """Return the test that two series of losses (T,) have the same mean.
+
+    Diebold & Mariano (1995) with Newey-West's covariance of lag `horizon` - 1; the statistic is
+    multiplied by sqrt((n + 1 - 2H + H(H-1)/n)/n) and read off Student's t with n - 1 degrees
+    (Harvey, Leybourne & Newbold 1997, who derive it for the unweighted kernel).
+    """
+    difference = loss - other
+    used = np.isfinite(difference)
+    n = int(np.count_nonzero(used))
+    if text := too_few(n, horizon):
+        return DieboldMariano(None, None, None, n, text)
+    mean = float(difference[used].mean())
+    variance = float(long_run_covariance((difference - mean)[:, None], horizon - 1)[0, 0])
+    size = float(np.abs(difference[used]).max())
+    if not variance > (1e-12 * size) ** 2 * n:
+        return DieboldMariano(mean, None, None, n, "the two do not differ from day to day")
+    correction = math.sqrt((n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n)
+    statistic = correction * n * mean / math.sqrt(variance)
+    return DieboldMariano(mean, statistic, student_two_sided(statistic, n - 1.0), n)

@@ -1,0 +1,88 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from perptui.estimation.calibration import (
+    BANDS,
+    bias_band,
+    bias_statistic,
+    ratio_band,
+    volatility_ratio,
+)
+
+
+@pytest.mark.parametrize(
+    ("days", "low", "high"), [(30, 0.66, 1.44), (90, 0.79, 1.28), (180, 0.84, 1.20)]
+)
+def test_the_bands_are_those_of_the_method(days: int, low: float, high: float) -> None:
+    """Method §13 for t5; its two digits, and one of its own Monte Carlo."""
+    assert bias_band(days) == pytest.approx((low, high), abs=0.011)
+
+
+@pytest.mark.parametrize("days", [35, 105, 420])
+def test_between_the_rows_the_band_is_what_a_simulation_finds(days: int) -> None:
+    rng = np.random.default_rng(days)
+    z = rng.standard_t(5, (20_000, days)) / math.sqrt(5 / 3)
+    spread = z.std(axis=1, ddof=1)
+    low, high = bias_band(days)
+    # 1000 paths are expected outside: 900 to 1100 is three standard deviations.
+    assert 900 <= np.count_nonzero((spread < low) | (spread > high)) <= 1100
+    assert np.quantile(spread, [0.025, 0.975]) == pytest.approx([low, high], abs=0.02)
+
+
+def test_the_band_narrows_with_the_days_and_holds_one() -> None:
+    table = np.array(BANDS)
+    assert (np.diff(table[:, 0]) > 0).all()
+    assert (np.diff(table[:, 1]) > 0).all()
+    assert (np.diff(table[:, 2]) < 0).all()
+    assert bias_band(100_000) == pytest.approx(BANDS[-1][1:])
+
+
+def test_the_bias_statistic_is_the_deviation_of_standardised_returns() -> None:
+    rng = np.random.default_rng(2)
+    sigma = 0.02 * np.exp(rng.normal(0, 0.4, 200))
+    returns = sigma * rng.standard_normal(200)
+    right, low = bias_statistic(returns, sigma), bias_statistic(returns, sigma / 1.5)
+    assert right.value is not None
+    assert right.value == pytest.approx(float(np.std(returns / sigma, ddof=1)))
+    assert right.within is True
+    assert low.value == pytest.approx(1.5 * right.value)
+    assert low.within is False
+    holes = np.insert(returns, 50, np.nan), np.insert(sigma, 50, 0.02)
+    assert bias_statistic(*holes) == right
+
+
+def test_few_returns_have_no_bias_statistic() -> None:
+    found = bias_statistic(np.full(40, 0.01), np.r_[np.zeros(11), np.full(29, 0.02)])
+    assert (found.value, found.low, found.high, found.within) == (None, None, None, None)
+    assert found.text == "too few: 29 of 30 days"
+
+
+def test_the_ratio_is_realised_over_forecast_volatility() -> None:
+    realised = np.array([1.0, 4.0, 2.0, 3.0]) * 1e-4
+    forecast = np.array([9.0, 1.0, 1.0, 2.0]) * 1e-4
+    found = volatility_ratio(realised, forecast, 3)
+    assert found.value == pytest.approx(math.sqrt(9.0 / 4.0))
+    # No history: a day's variance of 1.2, so 2·3/1.2 = 5 degrees of freedom.
+    assert found.low == pytest.approx(math.sqrt(stats.chi2.ppf(0.025, 5) / 5))
+    assert found.high == pytest.approx(math.sqrt(stats.chi2.ppf(0.975, 5) / 5))
+    gapped = volatility_ratio(np.r_[realised[:3], np.nan], forecast, 3)
+    assert (gapped.value, gapped.text) == (None, "too few: 2 of 3 days")
+    assert volatility_ratio(realised, forecast, 7).text == "too few: 4 of 7 days"
+
+
+@pytest.mark.parametrize("days", [1, 7, 30])
+def test_a_right_forecast_stays_in_its_band_nineteen_times_in_twenty(days: int) -> None:
+    """Realised variances of 24 hourly t5 returns, whose days are like those of the market."""
+    rng = np.random.default_rng(days)
+    trials = 600
+    hourly = rng.standard_t(5, (trials, 400 + days, 24)) / math.sqrt(5 / 3)
+    ratios = (hourly**2).mean(axis=2)
+    outside = 0
+    for row in ratios:
+        low, high = ratio_band(row[:-days], days)
+        outside += not low <= math.sqrt(row[-days:].mean()) <= high
+    # 5 % and a standard error of .9 %; the chi-squared takes the skewness of a mean for its own.
+    assert 0.022 <= outside / trials <= 0.085
