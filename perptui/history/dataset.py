@@ -136,6 +136,20 @@ class History:
         opened, high, low, close, volume = (table[name] for name in OHLCV)
         return Bars(ts_ms, opened, high, low, close, volume, width)
 
+    def traded(self, venue: str, symbol: str, end_ms: int) -> Bars:
+        """Return the hourly bars that closed by `end_ms`, or 8-hour ones where there are none.
+
+        Raises
+        ------
+        HistoryError
+            When there is neither series, or its file cannot be read.
+        """
+        hourly = self.has(venue, symbol, "1h")
+        found = self.bars(venue, symbol, "1h", end_ms) if hourly else None
+        if found is not None and (len(found.ts_ms) or not self.has(venue, symbol, "8h")):
+            return found
+        return self.bars(venue, symbol, "8h", end_ms)
+
     def funding(self, venue: str, symbol: str, end_ms: int) -> Settlements:
         """Return the funding of one contract that settled by `end_ms`.
 

@@ -14,8 +14,8 @@ from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError, HistoryError
 from perptui.model.instrument import Instrument
 
-LOOKBACK_DAYS = 400
-"""Days of history that estimates rest on; older ones have no weight to speak of."""
+LOOKBACK_DAYS = 1100
+"""Days of history that estimates rest on: a GARCH fit wants 500, and two years to be judged."""
 LEAST_DAYS = 30
 FULL_DAYS = 180
 """Shorter histories are flagged: the regime's level wants 180 days."""
@@ -75,8 +75,8 @@ def gather(instrument: Instrument, history: History, as_of_ms: int) -> Gathered:
         When it is shorter than 30 days, a day old, mostly missing, constant or malformed.
     """
     venue, symbol = instrument.venue, instrument.venue_symbol
-    kind = "1h" if history.has(venue, symbol, "1h") else "8h"
-    traded = _recent(history.bars(venue, symbol, kind, as_of_ms), as_of_ms)
+    traded = _recent(history.traded(venue, symbol, as_of_ms), as_of_ms)
+    kind = "1h" if traded.width_ms == HOUR_MS else "8h"
     _check_length(traded, as_of_ms)
     priced, priced_kind = _priced(history, instrument, traded, as_of_ms)
     closes, flags = _closes(instrument, priced)
@@ -179,7 +179,8 @@ def _length_flags(bars: Bars, as_of_ms: int) -> tuple[str, ...]:
     if missing := _missing(bars, as_of_ms):
         flags.append(f"{missing} h of bars missing in {RECENT_DAYS} days")
     age_h = (as_of_ms - int(bars.close_ms[-1])) / HOUR_MS
-    if age_h >= 2 * bars.width_ms / HOUR_MS:
+    # An hourly desk expects an hourly price: a wider bar is late as soon as it is an hour old.
+    if age_h >= (2 if bars.width_ms == HOUR_MS else 1):
         flags.append(f"last bar closed {age_h:.0f} h ago")
     return tuple(flags)
 

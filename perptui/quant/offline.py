@@ -18,8 +18,10 @@ from perptui.model.snapshot import MarketSnapshot
 from perptui.risk.contract_rules import QUOTE, rules_table
 
 STALE_MS = 6 * HOUR_MS
-"""An hourly bar that closed longer ago than this speaks for a contract no more."""
-NO_BARS = "no hourly bars by then"
+"""An hourly bar that closed longer ago than this speaks for a contract no more.
+
+A wider bar may be older by its width."""
+NO_BARS = "no bars by then"
 NO_FUNDING = "no funding settled by then"
 COLLATERAL = "USDT"
 EQUITY_STEP = Decimal("0.00000001")
@@ -42,10 +44,11 @@ def snapshot_at(
 ) -> MarketSnapshot:
     """Return the market and a book as they stood at `at_ms`; nothing younger is touched.
 
-    A contract against USDT is in it when its hourly bars and funding reach to `at_ms`. Its rules
-    are the project's table's; of one that the table does not know they are assumed, see
-    `assumed_of`. The mark is that of the bar that closed last, else its last price; the funding
-    rate quoted is the last that settled. Equity is split equally over the venues.
+    A contract against USDT is in it when its bars, hourly or 8-hourly, and funding reach to
+    `at_ms`. Its rules are the project's table's; of one that the table does not know they are
+    assumed, see `assumed_of`. The mark is that of the bar that closed last, else its last price;
+    its quote's stamp says when. The funding rate quoted is the last that settled. Equity is split
+    equally over the venues.
 
     Parameters
     ----------
@@ -67,7 +70,7 @@ def snapshot_at(
     rows.sort(key=lambda row: row[0].id)
     if not rows:
         raise InputError(
-            f"expected hourly bars and funding of {', '.join(names)} up to {iso(at_ms)}, "
+            f"expected bars and funding of {', '.join(names)} up to {iso(at_ms)}, "
             "found none; choose another --at or --data"
         )
     _refuse_odd_lots(positions, [instrument for instrument, _, _ in rows])
@@ -174,13 +177,14 @@ def _found(
 
 def _quote(history: History, identifier: str, venue: str, symbol: str, at_ms: int) -> Quote | str:
     """Return the last closed bar's price, or why there is none to use."""
-    if not history.has(venue, symbol, "1h"):
+    if not (history.has(venue, symbol, "1h") or history.has(venue, symbol, "8h")):
         return NO_BARS
-    bars = history.bars(venue, symbol, "1h", at_ms)
+    bars = history.traded(venue, symbol, at_ms)
     if not len(bars.ts_ms):
         return NO_BARS
-    if at_ms - int(bars.close_ms[-1]) > STALE_MS:
-        return f"its last hourly bar closed {iso(int(bars.close_ms[-1]))}"
+    wider_ms = bars.width_ms if bars.width_ms > HOUR_MS else 0
+    if at_ms - int(bars.close_ms[-1]) > STALE_MS + wider_ms:
+        return f"its last bar closed {iso(int(bars.close_ms[-1]))}"
     last, stamp = float(bars.close[-1]), int(bars.close_ms[-1])
     mark = last
     if history.has(venue, symbol, "mark-1h"):

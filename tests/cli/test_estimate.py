@@ -98,7 +98,7 @@ def test_a_real_day_is_estimated(history_dir: Path, capsys: pytest.CaptureFixtur
     at = ["estimate", "--data", str(history_dir), "--at", "2022-11-09T00:00Z", "--json"]
     assert run([*at, "--venues", "binance,bybit", "--strategy", "tactical"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert len(report["instruments"]) == 10
+    assert len(report["instruments"]) == 15
     assert report["regime"]["label"] in {"stress", "crisis"}
     volatility = {row["id"]: row["volatility_annual"]["realised"] for row in report["instruments"]}
     assert volatility["binanceusdm:SOL/USDT:USDT"] > volatility["binanceusdm:BTC/USDT:USDT"] > 0.5

@@ -175,3 +175,12 @@ def test_one_bad_contract_is_left_out_with_its_reason(tmp_path: Path) -> None:
         gather_all((stranger,), history, HOUR)
     with pytest.raises(EstimationError, match="no instrument was asked for"):
         gather_all((), history, HOUR)
+
+
+def test_an_eight_hour_price_says_how_old_it_is(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    end = HOUR // (8 * HOUR_MS) * 8 * HOUR_MS
+    write_bars(history, BTC, closes(1, 3 * 200), "8h", end)
+    write_funding(history, BTC)
+    assert not any("ago" in flag for flag in gather(BTC, history, end).flags)
+    assert "last bar closed 7 h ago" in gather(BTC, history, end + 7 * HOUR_MS).flags

@@ -142,9 +142,9 @@ def test_contracts_without_data_are_named_and_what_begins_later_counts_as_none(
     end_ms = START_MS + HOURS * HOUR_MS
     assert absent_of(history, ("binance",), end_ms) == ()
     late = absent_of(history, ("binance",), end_ms + STALE_MS + 1)
-    assert late[0] == f"{BTC}: its last hourly bar closed 2023-01-03T12:00:00Z"
+    assert late[0] == f"{BTC}: its last bar closed 2023-01-03T12:00:00Z"
     early = absent_of(history, ("binance",), START_MS)
-    assert early[0] == f"{BTC}: no hourly bars by then"
+    assert early[0] == f"{BTC}: no bars by then"
     whole = written(tmp_path, hours=24)
     (tmp_path / "binance" / "BTCUSDT-1h.parquet").unlink()
     assert absent_of(History(tmp_path), ("binance",), START_MS) == early
@@ -155,3 +155,47 @@ def test_a_part_of_a_lot_is_refused(history: History) -> None:
     held = (Held(BTC, D("0.0015"), D("31000")),)
     with pytest.raises(InputError, match=r"in multiples of 0\.001, was 0\.0015"):
         snapshot_at(history, START_MS + 40 * HOUR_MS, ("binance",), D(5000), held)
+
+
+def eight_hourly(history: History, hours: int) -> None:
+    """ADA with bars of eight hours and a price that says when each closed."""
+    width = 8 * HOUR_MS
+    bars = tuple(
+        Bar(START_MS + i * width, 1.0 + i, 2.0 + i, 0.5 + i, 1.5 + i, 1e6)
+        for i in range(hours // 8)
+    )
+    settled = tuple(
+        FundingSettlement(START_MS + hour * HOUR_MS, 1e-4, 8.0) for hour in range(8, hours + 1, 8)
+    )
+    history.append(BarSeries("binanceusdm", "ADAUSDT", "8h", bars))
+    history.append(FundingSeries("binanceusdm", "ADAUSDT", settled))
+
+
+def test_a_contract_with_eight_hour_bars_takes_part_until_its_bar_is_too_old(
+    tmp_path: Path,
+) -> None:
+    history = written(tmp_path, hours=48)
+    eight_hourly(history, 48)
+    at_ms = START_MS + 47 * HOUR_MS
+    ada = snapshot_at(history, at_ms, ("binance",), D(5000)).quotes[0]
+    # The bar of hour 40 is still open at hour 47: the price is seven hours old and says so.
+    assert ada.id == "binanceusdm:ADA/USDT:USDT"
+    assert (ada.ts_ms, ada.mark) == (START_MS + 40 * HOUR_MS, D("5.5"))
+    end_ms = START_MS + 48 * HOUR_MS
+    last = end_ms + 8 * HOUR_MS + STALE_MS
+    assert [one.coin for one in snapshot_at(history, last, ("binance",), D(5)).instruments] == [
+        "ADA"
+    ]
+    stale = absent_of(history, ("binance",), last + 1)
+    assert stale[0] == f"{ada.id}: its last bar closed 2023-01-03T00:00:00Z"
+
+
+def test_eight_hour_bars_speak_until_the_first_hourly_one_closed(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    eight_hourly(history, 48)
+    late = START_MS + 33 * HOUR_MS
+    history.append(BarSeries("binanceusdm", "ADAUSDT", "1h", (Bar(late, 9.0, 9.0, 9.0, 9.0, 1.0),)))
+    before = snapshot_at(history, late + HOUR_MS - 1, ("binance",), D(5)).quotes[0]
+    assert before.mark == D("4.5")
+    after = snapshot_at(history, late + HOUR_MS, ("binance",), D(5)).quotes[0]
+    assert after.mark == D("9")
