@@ -9,7 +9,8 @@ import msgspec
 from perptui.desk.book import book_of
 from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import Picture, VenuePicture
-from perptui.desk.views_book import funding_view, oldest, positions_view
+from perptui.desk.views_book import oldest, positions_view
+from perptui.desk.views_funding import funding_view
 from perptui.desk.views_limits import checks_now, limits_view, loss_row
 from perptui.desk.views_proposal import rebalance_view, regime_view
 from perptui.desk.views_status import Identity, Standing, VenueTime, feeds, status_view

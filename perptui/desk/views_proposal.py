@@ -7,13 +7,13 @@ from decimal import Decimal
 
 from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import Picture
-from perptui.desk.views_book import CarryChange, proposed_carry
+from perptui.desk.views_funding import CarryChange, proposed_carry
 from perptui.model.clock import DAY_MS
 from perptui.model.forecast import Estimates, VolatilityTrack
 from perptui.model.instrument import split_id
 from perptui.model.order import OrderIntent
 from perptui.model.proposal import BookRisk, Proposal, TargetRow
-from perptui.protocol.views import Comparison, ModelRow, RebalanceRow, RebalanceView, RegimeView
+from perptui.protocol.views import Comparison, RebalanceRow, RebalanceView, RegimeView
 
 WEEK_DAYS = 7
 
@@ -125,14 +125,24 @@ def regime_view(picture: Picture, proposed: ProposalPicture) -> RegimeView:
         since_ms=regime.since_ms,
         exposure=regime.exposure,
         exposure_before=proposed.exposure_before,
-        evidence=(*regime.evidence, *weak_rows(estimates)),
+        evidence=regime.evidence,
         forecast_volatility=forecast,
         realised_7d=realised,
         ratio_7d=ratio,
         track_ms=track.ts_ms,
         track_forecast=track.forecast,
         track_realised=track.realised,
-        models=tuple(ModelRow(row.name, row.weight, row.qlike) for row in estimates.models),
+        track_low=track.low,
+        track_high=track.high,
+        votes=regime.votes,
+        regime_ms=regime.track.ts_ms,
+        regime_track=regime.track.probabilities,
+        models=estimates.models,
+        coverage=estimates.court.coverage,
+        calibration=estimates.court.calibration,
+        verdicts=estimates.court.words,
+        tails=estimates.tails,
+        weak=weak_rows(estimates),
         bar_ms=picture.bars_ms,
         observed_mono=proposed.solved_mono,
         waiting=None,

@@ -10,6 +10,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from perptui.model.forecast import (
+    CalibrationVerdict,
+    CoverageVerdict,
+    FundingPart,
+    ModelScore,
+    RegimeVote,
+    TailRisk,
+)
 from perptui.model.record import Record
 
 
@@ -124,6 +132,20 @@ class PositionsView(Record, frozen=True):
     waiting: str | None = "waiting for positions and marks"
 
 
+class FundingSpan(Record, frozen=True):
+    """Expected funding over one span ahead, and what our position earns by it in dollars.
+
+    `mean` and `sd` of the sum per unit of notional (mean > 0: a long pays); `carry_usd` is None
+    without a position.
+    """
+
+    span: str
+    mean: float
+    sd: float
+    carry_usd: Decimal | None = None
+    carry_sd_usd: Decimal | None = None
+
+
 class FundingRow(Record, frozen=True):
     """Funding of one contract, held or watched; rates per `interval_h` as fractions."""
 
@@ -144,6 +166,16 @@ class FundingRow(Record, frozen=True):
     carry_usd_day: Decimal | None = None
     carry_usd_day_after: Decimal | None = None
     best_venue: str = ""
+    mean_1d: float | None = None
+    term: tuple[FundingSpan, ...] = ()
+    parts: tuple[FundingPart, ...] = ()
+    regime: str = ""
+    horizon_z: float | None = None
+    """Expected funding over the horizon in its own standard deviations."""
+    halflife_h: float | None = None
+    anchor_apr: float | None = None
+    long_cap: float = 1.0
+    short_cap: float = 1.0
 
 
 class FundingView(Record, frozen=True):
@@ -155,14 +187,6 @@ class FundingView(Record, frozen=True):
     carry_usd_day_after: Decimal | None = None
     observed_mono: float | None = None
     waiting: str | None = "waiting for funding rates"
-
-
-class ModelRow(Record, frozen=True):
-    """A variance model: its weight in the combination and its mean QLIKE (None: too few)."""
-
-    name: str
-    weight: float
-    qlike: float | None
 
 
 class RegimeView(Record, frozen=True):
@@ -180,7 +204,21 @@ class RegimeView(Record, frozen=True):
     track_ms: tuple[int, ...] = ()
     track_forecast: tuple[float, ...] = ()
     track_realised: tuple[float, ...] = ()
-    models: tuple[ModelRow, ...] = ()
+    track_low: tuple[float, ...] = ()
+    track_high: tuple[float, ...] = ()
+    """95 % band of what a right forecast lets happen; empty where not known."""
+    votes: tuple[RegimeVote, ...] = ()
+    regime_ms: tuple[int, ...] = ()
+    regime_track: tuple[tuple[float, ...], ...] = ()
+    """Probabilities calm..crisis at each of `regime_ms`, as they were known then."""
+    models: tuple[ModelScore, ...] = ()
+    coverage: tuple[CoverageVerdict, ...] = ()
+    calibration: tuple[CalibrationVerdict, ...] = ()
+    verdicts: tuple[str, ...] = ()
+    """What the court says, in words."""
+    tails: tuple[TailRisk, ...] = ()
+    weak: tuple[str, ...] = ()
+    """What is left out or weak, so that no estimate looks better than it is."""
     bar_ms: int | None = None
     observed_mono: float | None = None
     waiting: str | None = "waiting for market history"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.screen import Screen
 
@@ -34,39 +34,43 @@ class DeskActions(Screen[None]):
     showing: Showing
     _kill_armed_mono: float | None = None
 
-    # ---------------------------------------------------------------- what the screen gives
+    if TYPE_CHECKING:  # what `screens.desk.DeskScreen` gives
 
-    def active(self) -> PanelWidget:
-        """Return the panel that keys go to."""
-        raise NotImplementedError
+        def active(self) -> PanelWidget:
+            """Return the panel that keys go to."""
 
-    def rebalance_panel(self) -> RebalancePanel:
-        """Return the rebalance panel."""
-        raise NotImplementedError
+        def rebalance_panel(self) -> RebalancePanel:
+            """Return the rebalance panel."""
 
-    def show_view(self, digit: str) -> None:
-        """Show the view of a digit."""
-        raise NotImplementedError
+        def show_view(self, digit: str) -> None:
+            """Show the view of a digit."""
 
-    def open_line(self, kind: str, text: str = "") -> None:
-        """Open the line editor at the bottom for a filter or a command."""
-        raise NotImplementedError
+        def open_line(self, kind: str, text: str = "") -> None:
+            """Open the line editor at the bottom for a filter or a command."""
 
-    def say(self, text: str, level: str = "info") -> None:
-        """Put a line on the news line."""
-        raise NotImplementedError
+        def say(self, text: str, level: str = "info") -> None:
+            """Put a line on the news line."""
 
-    def ask(self, intent: Intent, done: str = "") -> None:
-        """Send an intent; the answer, or `done`, goes to the news line."""
-        raise NotImplementedError
+        def ask(self, intent: Intent, done: str = "") -> None:
+            """Send an intent; the answer, or `done`, goes to the news line."""
 
-    def show_target(self) -> None:
-        """Show on the news line the target that is being typed."""
-        raise NotImplementedError
+        def show_target(self) -> None:
+            """Show on the news line the target that is being typed."""
 
-    def edit_target(self, identifier: str, weight: float) -> None:
-        """Ask for a target, the latest first."""
-        raise NotImplementedError
+        def edit_target(self, identifier: str, weight: float) -> None:
+            """Ask for a target, the latest first."""
+
+        def expect_ticket(self) -> None:
+            """Note that this terminal asked for a ticket, so its confirmation opens here."""
+
+        def open_ticket(self) -> None:
+            """Show the ticket that is there."""
+
+        def action_quit(self) -> None:
+            """Leave, asking first when something is pending."""
+
+        def choose_theme(self, name: str) -> None:
+            """Switch to a theme by name, or to the next when it is empty."""
 
     # ---------------------------------------------------------------- moving
 
@@ -79,20 +83,28 @@ class DeskActions(Screen[None]):
         self._move(-1)
 
     def action_page_down(self) -> None:
-        """Cursor a page down."""
-        grid = self.active().grid
-        self._move(grid.page if grid else 0)
+        """Cursor, or the details of a row, a page down."""
+        self._page(1)
 
     def action_page_up(self) -> None:
-        """Cursor a page up."""
-        grid = self.active().grid
-        self._move(-grid.page if grid else 0)
+        """Cursor, or the details of a row, a page up."""
+        self._page(-1)
+
+    def _page(self, pages: int) -> None:
+        panel = self.active()
+        if panel.detail:
+            panel.scroll_detail(pages * panel.detail_page)
+            panel.repaint()
+        elif panel.grid:
+            self._move(pages * panel.grid.page)
 
     def _move(self, by: int) -> None:
         panel = self.active()
         if panel.grid:
             panel.grid.move(by)
-            panel.repaint()
+        else:
+            panel.scroll_detail(by)
+        panel.repaint()
 
     def action_first(self) -> None:
         """Cursor on the first row."""
@@ -125,7 +137,7 @@ class DeskActions(Screen[None]):
     def action_drill(self) -> None:
         """Show all of the row under the cursor."""
         panel = self.active()
-        panel.detail = bool(panel.card())
+        panel.show_detail()
         panel.repaint()
 
     def action_back(self) -> None:
@@ -324,14 +336,6 @@ class DeskActions(Screen[None]):
             return "this proposal cannot be sent: " + ("; ".join(view.reasons) or "see its panel")
         return ""
 
-    def expect_ticket(self) -> None:
-        """Note that this terminal asked for a ticket, so its confirmation opens here."""
-        raise NotImplementedError
-
-    def open_ticket(self) -> None:
-        """Show the ticket that is there."""
-        raise NotImplementedError
-
     def action_export(self) -> None:
         """Write the orders to files."""
         if not self._may_propose():
@@ -379,14 +383,6 @@ class DeskActions(Screen[None]):
         self.open_line(":")
 
     # ---------------------------------------------------------------- terminal
-
-    def action_quit(self) -> None:
-        """Leave, asking first when something is pending."""
-        raise NotImplementedError
-
-    def choose_theme(self, name: str) -> None:
-        """Switch to a theme by name, or to the next when it is empty."""
-        raise NotImplementedError
 
     def action_theme(self) -> None:
         """Switch to the next theme."""

@@ -196,9 +196,9 @@ class Picture(Widget):
         self._strips: dict[int, Strip] = {}
         self._drawn = (-1, -1)
 
-    def draw(self, width: int, height: int) -> Sequence[Line]:
-        """Return the lines of the picture; they are fitted to the size after."""
-        raise NotImplementedError
+    def draw(self, _width: int, _height: int) -> Sequence[Line]:
+        """Return the lines of the picture, none of its own; they are fitted to the size after."""
+        return ()
 
     def _compose_lines(self) -> list[Line]:
         width, height = self.size

@@ -15,7 +15,7 @@ from perptui.desk.book import Book, book_of, own_distance
 from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import DeskState, Picture
 from perptui.desk.views import Scene, first_view, panels
-from perptui.desk.views_book import best_venues
+from perptui.desk.views_funding import best_venues
 from perptui.desk.views_limits import mends, state_of, unit_of
 from perptui.desk.views_proposal import realised_over
 from perptui.desk.views_status import Identity, Standing, VenueTime, merged_news

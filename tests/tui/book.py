@@ -6,19 +6,27 @@ from decimal import Decimal
 from math import sin
 
 from perptui.model.clock import HOUR_MS, MINUTE_MS, ManualClock, parse_iso
+from perptui.model.forecast import (
+    CalibrationVerdict,
+    CoverageVerdict,
+    FundingPart,
+    ModelScore,
+    RegimeVote,
+    TailRisk,
+)
 from perptui.protocol.views import (
     Comparison,
     DeskView,
     EventLine,
     Feed,
     FundingRow,
+    FundingSpan,
     FundingView,
     JournalRow,
     JournalView,
     LegProgress,
     LimitRow,
     LimitsView,
-    ModelRow,
     PositionRow,
     PositionsView,
     RebalanceRow,
@@ -163,6 +171,23 @@ def funding(*, age_s: float = 2.0) -> FundingView:
             carry_usd_day=carry(usd * side, rate),
             carry_usd_day_after=carry(target * float(EQUITY), rate),
             best_venue=venue,
+            mean_1d=rate * 0.9,
+            term=tuple(
+                FundingSpan(
+                    span,
+                    rate * days * 3 * 0.8,
+                    sd * days / 365,
+                    carry(usd * side, rate * days * 0.8),
+                    carry(usd, -sd * days / 365 / 3),
+                )
+                for span, days in (("next", 1 / 3), ("1d", 1.0), ("7d", 7.0), ("30d", 30.0))
+            ),
+            parts=(FundingPart("quoted", 0.4, rate), FundingPart("OU", 0.6, rate * 0.7)),
+            regime="positive" if rate * 8760 / 8 > 0.15 else "neutral",
+            horizon_z=round(rate * 5000, 1),
+            halflife_h=31.0,
+            anchor_apr=0.1095,
+            long_cap=0.6 if rate * 8760 / 8 > 0.3 else 1.0,
         )
         for coin, venue, usd, side, _, _, rate, target, _, sd, trend in BOOK
     )
@@ -200,14 +225,40 @@ def regime() -> RegimeView:
         track_forecast=forecast,
         track_realised=realised,
         models=(
-            ModelRow("HAR", 0.44, 0.21),
-            ModelRow("GARCH-t", 0.31, 0.24),
-            ModelRow("EWMA", 0.25, 0.29),
+            ModelScore("HAR", 0.44, 0.21, 340, 0.31, 0.42, 0.0, kept=True),
+            ModelScore("GARCH-t", 0.31, 0.24, 340, 0.36, 0.08, 0.9, kept=True),
+            ModelScore("EWMA", 0.25, 0.29, 340, 0.44, 0.01, 2.6, kept=False),
         ),
+        track_low=tuple(0.55 * value for value in forecast),
+        track_high=tuple(1.5 * value for value in forecast),
+        votes=(
+            RegimeVote("rule", "stress", (0.0, 0.1, 0.9, 0.0)),
+            RegimeVote("hmm", "stress", (0.02, 0.2, 0.7, 0.08)),
+            RegimeVote("jump", "", (), "152 of 180 days"),
+        ),
+        regime_ms=tuple(BAR_MS - (335 - hour) * HOUR_MS for hour in hours),
+        regime_track=tuple(_chances(hour) for hour in hours),
+        coverage=(
+            CoverageVerdict("book", "FHS", 0.95, 412, 23, 0.61, 0.44, 0.31, "green"),
+            CoverageVerdict("book", "FHS", 0.99, 412, 5, text="too few: 412 of 500 days"),
+        ),
+        calibration=(CalibrationVerdict("book", 180, 1.07, 0.84, 1.2),),
+        verdicts=("combined beats EWMA (DM t −2.9, 412 d)",),
+        tails=(
+            TailRisk("book", "FHS", 0.95, 0.046, 0.063, 0.0007),
+            TailRisk("book", "normal", 0.95, 0.041, 0.052),
+        ),
+        weak=("binanceusdm:XRP/USDT:USDT: garch: 200 of 500 days, EWMA speaks",),
         bar_ms=BAR_MS,
         observed_mono=NOW_MONO - 31,
         waiting=None,
     )
+
+
+def _chances(hour: int) -> tuple[float, ...]:
+    """Return calm giving way to stress in the last four days."""
+    stress = 0.05 + 0.8 * max(hour - 240, 0) / 96
+    return (0.9 * (1 - stress), 0.1 * (1 - stress), stress, 0.0)
 
 
 def rebalance(*, edited: str = "", target: float = 0.0) -> RebalanceView:

@@ -34,6 +34,8 @@ STATES: dict[str, tuple[Callable[[], DeskView | None], list[str]]] = {
     "waiting": (lambda: None, []),
     "stale": (stale_desk, []),
     "what_if": (lambda: book.desk(rebalance=book.rebalance(edited="ETH", target=0.25)), ["5"]),
+    "funding": (book.desk, ["3"]),
+    "regime": (book.desk, ["4"]),
     "confirmation": (lambda: book.desk(ticket=book.ticket()), ["c", "G"]),
 }
 
@@ -54,8 +56,8 @@ def test_picture(state: str, size: tuple[int, int], snap_compare: Compare) -> No
         ("ansi_ascii", (120, 40), [], {"theme": "ansi", "glyphs": "ascii"}, book.desk),
         ("help", (120, 40), ["5", "question_mark"], {}, book.desk),
         ("journal", (120, 40), ["8"], {}, book.desk),
-        ("regime", (120, 40), ["4"], {}, book.desk),
-        ("funding", (80, 24), ["3"], {}, book.desk),
+        ("regime_tables", (80, 24), ["4", "enter"], {}, book.desk),
+        ("funding_row", (80, 24), ["3", "enter"], {}, book.desk),
         ("limits", (80, 24), ["6"], {}, book.desk),
         ("rebalance", (80, 24), ["5"], {}, book.desk),
         ("row", (80, 24), ["j", "enter"], {}, book.desk),

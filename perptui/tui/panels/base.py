@@ -67,6 +67,8 @@ class PanelWidget(Picture, can_focus=True):
         self.showing = showing
         self.grid: Grid[Any] | None = None
         self.detail = False
+        self.detail_page = 1
+        self._skipped = 0
 
     # ---------------------------------------------------------------- what a panel says
 
@@ -93,8 +95,8 @@ class PanelWidget(Picture, can_focus=True):
         return ()
 
     def body(self, width: int, height: int) -> list[Line]:
-        """Return the lines inside the frame."""
-        raise NotImplementedError
+        """Return the lines inside the frame: those of the grid, where there is one."""
+        return self.grid_lines(width, height)
 
     def card(self) -> Sequence[tuple[str, str]]:
         """Return the names and figures of the row under the cursor, for `enter`."""
@@ -113,8 +115,8 @@ class PanelWidget(Picture, can_focus=True):
         waiting = self.view.waiting if hasattr(self.view, "waiting") else None
         if waiting is not None:
             lines = self._waiting(waiting, inner, height - 2)
-        elif self.detail and self.card():
-            lines = self._card_lines(inner)
+        elif self.detail and (details := self.details(inner)):
+            lines = self._scrolled(details, inner, height - 2)
         else:
             lines = self.body(inner, height - 2)
         lines = [fit(line, inner) for line in lines[: height - 2]]
@@ -156,20 +158,38 @@ class PanelWidget(Picture, can_focus=True):
         shown = crop(text, max(width - 2, 1))
         return [*lines, ((" " * max((width - len(shown)) // 2, 0), "dim"), (shown, "dim"))]
 
-    def _card_lines(self, width: int) -> list[Line]:
+    def show_detail(self) -> None:
+        """Show the details from their first line, where there are any."""
+        self.detail = bool(self.details(self.region.width - 2))
+        self._skipped = 0
+
+    def scroll_detail(self, by: int) -> None:
+        """Move the details by some lines, where they do not fit."""
+        self._skipped += by
+
+    def details(self, _width: int) -> list[Line]:
+        """Return everything that `enter` shows: by default the card."""
         rows = self.card()
-        longest = max(len(name) for name, _ in rows)
-        lines: list[Line] = [
-            ((f" {name:<{longest}}  ", "dim"), (text, "text")) for name, text in rows
-        ]
-        return [*lines, (), ((" esc back", "dim"),)]
+        longest = max((len(name) for name, _ in rows), default=0)
+        return [((f" {name:<{longest}}  ", "dim"), (text, "text")) for name, text in rows]
+
+    def _scrolled(self, lines: list[Line], width: int, height: int) -> list[Line]:
+        """Return the lines that fit above the way back, from where they were scrolled to."""
+        self.detail_page = max(height - 2, 1)
+        hidden = max(len(lines) - self.detail_page, 0)
+        self._skipped = min(max(self._skipped, 0), hidden)
+        below = hidden - self._skipped
+        shown = lines[self._skipped : self._skipped + self.detail_page]
+        more = ((f"{below} more lines: page down ", "dim"),) if below else ()
+        blank: list[Line] = [()] if len(shown) < height - 1 else []
+        return [*shown, *blank, beside(((" esc back", "dim"),), more, width)]
 
     def with_card(self, lines: list[Line], width: int, height: int) -> list[Line]:
         """Return `lines` with the card of the row under the cursor below, where there is room."""
         rows = self.card()
         if not rows or height - len(lines) < len(rows) + 2:
             return lines
-        return [*lines, (), ((" " + "─" * (width - 2), "border"),), *self._card_lines(width)[:-2]]
+        return [*lines, (), ((" " + "─" * (width - 2), "border"),), *self.details(width)]
 
     def grid_lines(self, width: int, height: int, **extra: Any) -> list[Line]:
         """Return the grid's lines in this panel."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from perptui.protocol.views import FundingRow, FundingView
+from perptui.protocol.views import FundingRow, FundingSpan, FundingView
 from perptui.tui import format as figures
 from perptui.tui.grid import Cell, Column, Grid
 from perptui.tui.panels.base import PanelWidget, contract, figure, gain, gain_role
@@ -20,6 +20,32 @@ TREND = 8
 def _apr(row: FundingRow, _now: float) -> Cell:
     sd = "" if row.apr_sd is None else f" ± {figures.percent(row.apr_sd, 1)}"
     return Cell(figures.percent(row.apr, 1, sign=True) + sd)
+
+
+def _expected(row: FundingRow) -> list[tuple[str, str]]:
+    """Return what the estimators expect: the term structure, what it is made of, the caps."""
+    f = figures
+    lines = [(f"expected {span.span}", _span_words(span)) for span in row.term]
+    if row.regime:
+        z = f"{f.signed(row.horizon_z, 1)} sd over the horizon"
+        halves = "" if row.halflife_h is None else f", half-way there in {row.halflife_h:.0f} h"
+        lines.append(("funding regime", f"{row.regime}, {z}"))
+        lines.append(("anchor", f"{f.percent(row.anchor_apr, 1, sign=True)} % APR{halves}"))
+    if row.parts:
+        words = (f"{part.name} {f.probability(part.weight)}" for part in row.parts)
+        lines.append(("made of", ", ".join(words)))
+    for side, cap in (("long", row.long_cap), ("short", row.short_cap)):
+        if cap < 1.0:
+            lines.append((f"{side} cap", f"×{f.number(cap, 2)}: a {side} pays beyond one sd"))
+    return lines
+
+
+def _span_words(span: FundingSpan) -> str:
+    f = figures
+    words = f"{f.rate(span.mean)} ± {f.percent(span.sd, 4)}"
+    if span.carry_usd is None:
+        return words
+    return f"{words}   {f.signed(span.carry_usd, 1)} ± {f.number(span.carry_sd_usd, 1)} $ for us"
 
 
 def _after(row: FundingRow, _now: float) -> Cell:
@@ -141,9 +167,10 @@ class FundingPanel(PanelWidget):
             ("contract", row.id),
             ("rate now", f"{f.rate(row.rate)} per {row.interval_h:g} h (+: long pays short)"),
             ("next stamp", f"{f.clock_time(row.next_ms, '%Y-%m-%d %H:%M')} in {left}"),
-            ("mean 7 d, 30 d", f"{f.rate(row.mean_7d)}, {f.rate(row.mean_30d)}"),
+            ("mean 1, 7, 30 d", ", ".join(map(f.rate, (row.mean_1d, row.mean_7d, row.mean_30d)))),
             ("APR", f"{f.percent(row.apr, 2, sign=True)} % ± {f.percent(row.apr_sd, 2)}"),
             ("z", f.signed(row.z, 2)),
+            *_expected(row),
             ("carry a day", f"{f.signed(row.carry_usd_day, 2)} $"),
             ("after the proposal", f"{f.signed(row.carry_usd_day_after, 2)} $"),
             ("best venue", f.venue(row.best_venue) or f.UNKNOWN),

@@ -6,26 +6,26 @@ from collections.abc import Callable
 
 from perptui.protocol.views import RegimeView
 from perptui.tui import format as figures
+from perptui.tui.panels import regime_sections as sections
 from perptui.tui.panels.base import PanelWidget, wrapped
-from perptui.tui.picture import Line, Span
+from perptui.tui.picture import Line, Span, fit
 from perptui.tui.plot import Series, chart
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
-REGIMES = ("calm", "normal", "stress", "crisis")
-LEVEL_ROLES = {"calm": "ok", "normal": "text", "stress": "warn", "crisis": "alarm"}
-
-
-def regime_role(label: str) -> str:
-    """Return the role of a regime's word."""
-    return LEVEL_ROLES.get(label, "text")
+SIDE_BY_SIDE = 130
+"""Columns from which charts stand at the left and tables at the right."""
+WHOLE = 28
+"""Lines from which every table is shown."""
+LEAST_CHART, TALLEST_CHART, REGIME_CHART = 5, 24, 8
 
 
 class RegimePanel(PanelWidget):
-    """The regime panel; it has no rows, so moving keys do nothing here."""
+    """The regime panel; it has no rows, so moving keys scroll its tables."""
 
     panel = "regime"
     title = "Vol & regime"
+    keys = (("drill", "models, votes, verdicts and tails in full"),)
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
         super().__init__(showing, palette)
@@ -37,32 +37,87 @@ class RegimePanel(PanelWidget):
         return self.showing.view.regime
 
     def corner(self) -> Line:
-        """Return which closed bar the estimates stand on."""
+        """Return where the tables are, and which closed bar the estimates stand on."""
         bar = self._view.bar_ms
-        return (
-            () if bar is None else ((f"bar {figures.since(bar, self.showing.venue_ms())} ", "dim"),)
-        )
+        if bar is None:
+            return ()
+        tables = "" if self.detail or self.region.height - 2 >= WHOLE else "enter: tables  "
+        return ((f"{tables}bar {figures.since(bar, self.showing.venue_ms())} ", "dim"),)
 
     def body(self, width: int, height: int) -> list[Line]:
-        """Return probabilities, figures, chart, models and evidence, as the height allows."""
+        """Return as much of the view as the size allows: what matters at once comes first."""
+        if height < WHOLE:
+            return self._compact(width, height)
+        if width >= SIDE_BY_SIDE:
+            return self._wide(width, height)
+        return self._tall(width, height)
+
+    def _compact(self, width: int, height: int) -> list[Line]:
         head = [self._probabilities(), self._figures()]
         foot = [self._exposure(), *self._why(width)]
-        models = self._models(width)
+        models = sections.model_words(self._view.models, width - 1)
         room = height - len(head) - len(foot) - len(models)
         if room < 3:
             foot = foot[: max(height - len(head) - 4, 1)]
             models = []
             room = height - len(head) - len(foot)
-        return [*head, *self._chart(width, min(room, 24)), *models, *foot]
+        return [*head, *self._chart(width, min(room, TALLEST_CHART)), *models, *foot]
+
+    def _tall(self, width: int, height: int) -> list[Line]:
+        head = [self._probabilities(), self._figures(), self._exposure(), *self._why(width)]
+        room = height - len(head) - LEAST_CHART
+        tables: list[Line] = []
+        for part in self._tables(width):
+            if part and len(tables) + len(part) <= room:
+                tables += part
+        left = height - len(head) - len(tables)
+        below = min(REGIME_CHART, left - LEAST_CHART - 3)
+        over_time = self._over_time(width, below)
+        lines = self._chart(width, min(left - len(over_time), TALLEST_CHART))
+        return [*head, *lines, *over_time, *tables]
+
+    def _wide(self, width: int, height: int) -> list[Line]:
+        """Charts at the left, tables at the right."""
+        half = width // 2
+        left = [self._probabilities(), self._figures()]
+        over_time = self._over_time(half, min(REGIME_CHART * 2, height // 3))
+        left += self._chart(half, height - len(left) - len(over_time))
+        left += over_time
+        right = [self._exposure(), *self._why(width - half)]
+        for part in self._tables(width - half):
+            if part and len(right) + len(part) + 1 <= height:
+                right += [(), *part]
+        rows = max(len(left), len(right))
+        left += [()] * (rows - len(left))
+        right += [()] * (rows - len(right))
+        return [fit(a, half) + b for a, b in zip(left, right, strict=True)]
+
+    def _tables(self, width: int) -> list[list[Line]]:
+        """Return the tables, the most wanted first; the last ones give way where room is short."""
+        view = self._view
+        return [
+            sections.model_table(view.models),
+            sections.vote_table(view.votes, width - 1),
+            [
+                *sections.coverage_table(view.coverage),
+                *sections.calibration_lines(view.calibration),
+            ],
+            sections.tail_table(view.tails),
+            [line for words in view.verdicts for line in wrapped(words, width, " court: ")],
+            [line for words in view.weak for line in wrapped(words, width, " note: ", "dim")],
+        ]
+
+    def details(self, width: int) -> list[Line]:
+        """Return all tables, for terminals that have no room for them beside the charts."""
+        lines: list[Line] = []
+        for part in filter(None, self._tables(width)):
+            lines += [(), *part] if lines else part
+        return lines
 
     def _probabilities(self) -> Line:
         view = self._view
-        role = regime_role(view.label)
-        spans: list[Span] = [(f" {view.label.upper()}", role)]
-        for name, probability in zip(REGIMES, view.probabilities, strict=False):
-            kind = role if name == view.label else "dim"
-            spans.append((f"  {name} {figures.probability(probability)}", kind))
-        return tuple(spans)
+        label: Span = (f" {view.label.upper()}", sections.regime_role(view.label))
+        return (label, *sections.chances(view.label, view.probabilities))
 
     def _figures(self) -> Line:
         view = self._view
@@ -73,6 +128,9 @@ class RegimePanel(PanelWidget):
             (f"  ─ last 7 d {f.percent(view.realised_7d)} %", "series2"),
             (f"  ratio {ratio}", "dim"),
         )
+
+    def _over_time(self, width: int, height: int) -> list[Line]:
+        return sections.regime_chart(self._view, width, height, self.showing.glyphs)
 
     def _chart(self, width: int, height: int) -> list[Line]:
         """Return the chart; it is drawn again only for new estimates or another size."""
@@ -85,48 +143,35 @@ class RegimePanel(PanelWidget):
         view = self._view
         if height < 3:
             return [()] * max(height, 0)
-        times: Line | None = None
-        if len(view.track_ms) >= 2 and height >= 5:
-            first, last = (
-                figures.clock_time(ms, "%d %b") for ms in (view.track_ms[0], view.track_ms[-1])
-            )
-            gap = max(width - 8 - len(first) - len(last) - 24, 1)
-            times = (
-                (first, "dim"),
-                (" " * (gap // 2), "dim"),
-                ("┄ forecast ", "series1"),
-                ("─ realised", "series2"),
-                (" " * (gap - gap // 2), "dim"),
-                (last, "dim"),
-            )
+        if not view.track_ms:
+            return [((" no track of forecasts yet", "dim"),)]
+        band = [Series(edge, "dim", dashed=True) for edge in (view.track_low, view.track_high)]
         lines = chart(
             [
                 Series(view.track_forecast, "series1", dashed=True),
                 Series(view.track_realised, "series2"),
+                *(edge for edge in band if edge.values),
             ],
             width - 1,
             height,
             label=lambda value: figures.percent(value, 0),
             glyphs=self.showing.glyphs,
-            below=times,
+            below=self._time_axis(width) if height >= LEAST_CHART else None,
         )
-        return [((" ", "text"), *line) for line in lines] or [
-            ((" no track of forecasts yet", "dim"),)
-        ]
+        return [((" ", "text"), *line) for line in lines]
 
-    def _models(self, width: int) -> list[Line]:
-        if not self._view.models:
-            return []
-        words = " ".join(
-            f"{model.name}\N{NO-BREAK SPACE}{figures.probability(model.weight)}"
-            + (
-                ""
-                if model.qlike is None
-                else f"\N{NO-BREAK SPACE}({figures.number(model.qlike, 2)})"
-            )
-            for model in self._view.models
-        )
-        return wrapped(words, width - 1, " models (QLIKE): ", "dim")
+    def _time_axis(self, width: int) -> Line | None:
+        stamps = self._view.track_ms
+        if len(stamps) < 2:
+            return None
+        first, last = (figures.clock_time(ms, "%d %b") for ms in (stamps[0], stamps[-1]))
+        words: list[Span] = [("┄ forecast ", "series1"), ("─ realised", "series2")]
+        if self._view.track_low:
+            words.append((" ┄ 95 % band", "dim"))
+        used = sum(len(text) for text, _ in words)
+        gap = max(width - 8 - len(first) - len(last) - used - 3, 1)
+        before, after = (" " * (gap // 2), "dim"), (" " * (gap - gap // 2), "dim")
+        return ((first, "dim"), before, *words, after, (last, "dim"))
 
     def _exposure(self) -> Line:
         view = self._view

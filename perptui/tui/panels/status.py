@@ -14,7 +14,7 @@ from perptui.tui import format as figures
 from perptui.tui.keymap import footer
 from perptui.tui.panels.base import gain_role
 from perptui.tui.panels.limits import limit_name
-from perptui.tui.panels.regime import regime_role
+from perptui.tui.panels.regime_sections import regime_role
 from perptui.tui.picture import Line, Picture, Span, beside, crop, width_of
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
