@@ -1,0 +1,194 @@
+"""Judge the daily 95 % value at risk of two books, year by year, beside RiskMetrics' normal.
+
+    python -m benchmarks.value_at_risk --data ../shared/data [--until 2022-12-31]
+
+Ten contracts on Binance: five with hourly bars and five with 8-hour bars. Days end at 00:00 UTC.
+Each value at risk uses bars that closed and funding that settled by then; 2020 warms up. The
+method's parameters were chosen on data to the end of 2022; what comes after is reported as it is.
+
+- equal weight: one part of each contract from its 30th day on.
+- carry: each Monday 1/6 long in each of the three contracts with the lowest mean funding of the
+  week before, 1/6 short in each of the three with the highest; dollar-neutral, gross 1.
+
+Returns are those of the day after, funding paid and received included. p-values are Kupiec's and
+Christoffersen's (conditional coverage) as `perptui.estimation.coverage` computes them; the half
+year of 2025 has fewer days than it asks for and is judged with the same statistics, in brackets.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perptui.estimation.coverage import (
+    conditional_coverage,
+    dynamic_quantile,
+    exceedances,
+    independence_statistic,
+    kupiec,
+    kupiec_statistic,
+)
+from perptui.estimation.evaluate import tick_loss
+from perptui.estimation.funding import Settled
+from perptui.estimation.panel import Closes, Panel, build_panel
+from perptui.estimation.significance import chi_squared_beyond
+from perptui.estimation.value_at_risk import (
+    LEAST_LISTED_DAYS,
+    Quantiles,
+    ValueAtRiskPath,
+    book_var_path,
+    equal_weights,
+    filtered_quantiles,
+    funding_by_hour,
+    riskmetrics_quantiles,
+)
+from perptui.history.dataset import History
+from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+HOURLY = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT")
+EIGHT_HOURLY = ("ADAUSDT", "ATOMUSDT", "DOTUSDT", "LINKUSDT", "LTCUSDT")
+BEGIN = parse_iso("2020-01-01T00:00Z")
+STEP_HOURS = 8
+"""The coarsest bar of the ten."""
+LEVEL, TAIL = 0.95, 0.05
+SPANS = {
+    "2021": ("2021-01-01", "2022-01-01"),
+    "2022": ("2022-01-01", "2023-01-01"),
+    "2023": ("2023-01-01", "2024-01-01"),
+    "2024": ("2024-01-01", "2025-01-01"),
+    "2025H1": ("2025-01-01", "2025-07-01"),
+}
+LEG = 3
+METHODS: dict[str, Quantiles] = {
+    "filtered historical": filtered_quantiles,
+    "RiskMetrics normal": riskmetrics_quantiles,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Prices, and funding settled by hour (24·D, N)."""
+
+    panel: Panel
+    funding: FloatArray
+
+
+def read_market(data: Path, end_ms: int) -> Market:
+    """Return the ten contracts from 2020 to `end_ms`."""
+    history = History(data)
+    days = (end_ms - BEGIN) // DAY_MS
+    series, funding = [], []
+    for symbol in HOURLY + EIGHT_HOURLY:
+        kind = "1h" if symbol in HOURLY else "8h"
+        bars = history.bars("binanceusdm", symbol, kind, end_ms)
+        series.append(Closes(symbol, symbol, bars.close_ms, bars.close, bars.width_ms))
+        settled = history.funding("binanceusdm", symbol, end_ms)
+        rows = Settled(settled.ts_ms, settled.rate, settled.interval_h)
+        funding.append(funding_by_hour(rows, end_ms, days))
+    return Market(build_panel(series, end_ms, days), np.column_stack(funding))
+
+
+def carry_weights(market: Market) -> FloatArray:
+    """Return the dollar-neutral carry book's weights from the end of each day on, (D, N)."""
+    daily = market.panel.daily
+    paid = market.funding.reshape(-1, 24, daily.shape[1]).sum(axis=1)
+    listed = np.cumsum(np.isfinite(daily), axis=0) >= LEAST_LISTED_DAYS
+    ends = BEGIN + DAY_MS * np.arange(1, len(daily) + 1)
+    monday = (ends // DAY_MS + 3) % 7 == 0
+    weights = np.zeros(daily.shape)
+    for day in range(LEAST_LISTED_DAYS, len(daily)):
+        weights[day] = weights[day - 1]
+        known = np.flatnonzero(listed[day])
+        if monday[day] and len(known) >= 2 * LEG:
+            order = known[np.argsort(paid[day - 6 : day + 1, known].mean(axis=0), kind="stable")]
+            weights[day] = 0.0
+            weights[day, order[:LEG]] = 0.5 / LEG
+            weights[day, order[-LEG:]] = -0.5 / LEG
+    return weights
+
+
+def books(market: Market) -> dict[str, FloatArray]:
+    """Return each book's weights by day, (D, N)."""
+    return {"equal weight": equal_weights(market.panel), "carry": carry_weights(market)}
+
+
+def path_of(market: Market, weights: FloatArray, method: Quantiles) -> ValueAtRiskPath:
+    """Return one book's values at risk by one method."""
+    hours, paid = market.panel.closing, market.funding
+    return book_var_path(hours, paid, weights, LEVEL, STEP_HOURS, method)
+
+
+def rows_of(days: int, span: tuple[str, str]) -> IntArray:
+    """Return the days whose day after lies in `span`."""
+    first, last = ((parse_iso(f"{stamp}T00:00Z") - BEGIN) // DAY_MS - 1 for stamp in span)
+    return np.arange(first, min(last, days - 1))
+
+
+def p_values(path: ValueAtRiskPath, rows: IntArray) -> tuple[float, float]:
+    """Return Kupiec's and the conditional coverage's p-value, however few the days are."""
+    hits = exceedances(path.realised[rows], path.forecast[rows])
+    verdicts = kupiec(hits, TAIL).p_value, conditional_coverage(hits, TAIL).p_value
+    if verdicts[0] is not None and verdicts[1] is not None:
+        return verdicts[0], verdicts[1]
+    count = kupiec_statistic(int(np.nansum(hits)), int(np.isfinite(hits).sum()), TAIL)
+    both = count + independence_statistic(hits)
+    return chi_squared_beyond(count, 1.0), chi_squared_beyond(both, 2.0)
+
+
+def mean_tick(path: ValueAtRiskPath, rows: IntArray) -> float:
+    """Return the mean quantile score of a span, in bp of equity."""
+    return 1e4 * float(tick_loss(path.realised[rows], path.forecast[rows], TAIL).mean())
+
+
+def print_row(name: str, span: str, path: ValueAtRiskPath, rows: IntArray) -> None:
+    """Print one cell: how many went beyond, what the tests say, and the tick loss."""
+    hits = exceedances(path.realised[rows], path.forecast[rows])
+    known = np.isfinite(hits)
+    unconditional, conditional = p_values(path, rows)
+    quantile = dynamic_quantile(hits, path.forecast[rows], TAIL).p_value
+    shown = f"{quantile:.3f}" if quantile is not None else "too few"
+    verdict = "pass" if min(unconditional, conditional) > TAIL else "MISS"
+    print(
+        f"{name:20} {span:7} {int(known.sum()):5d} {int(np.nansum(hits)):4d} "
+        f"{np.nanmean(hits):6.2%} {unconditional:7.3f} {conditional:8.3f} {shown:>8} "
+        f"{mean_tick(path, rows):7.2f}  {verdict}"
+    )
+
+
+def main() -> None:
+    """Print every cell."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--until", default="2025-06-30", help="last day, included")
+    arguments = parser.parse_args()
+    end_ms = parse_iso(f"{arguments.until}T00:00Z") + DAY_MS
+    market = read_market(arguments.data, end_ms)
+    spans = {"whole": ("2021-01-01", "2025-07-01"), **SPANS}
+    for book, weights in books(market).items():
+        print(f"\n{book}: {len(HOURLY)} hourly and {len(EIGHT_HOURLY)} 8-hourly contracts")
+        print(
+            f"{'method':20} {'span':7} {'days':>5} {'beyond':>6} {'share':>4} {'Kupiec':>7} "
+            f"{'cond.cov':>8} {'DQ':>8} {'tick bp':>7}"
+        )
+        for name, method in METHODS.items():
+            begun = perf_counter()
+            path = path_of(market, weights, method)
+            took = 1e3 * (perf_counter() - begun)
+            for span, ends in spans.items():
+                rows = rows_of(market.panel.days, ends)
+                if len(rows):
+                    print_row(name, span, path, rows)
+            print(f"{'':20} {took:.0f} ms for {market.panel.days} days")
+    print(f"\nlast hour {end_ms // HOUR_MS}, level {LEVEL:.0%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""Filtered historical simulation with funding: returns of all contracts over the horizon.
+
+Barone-Adesi, Giannopoulos & Vosper (1999): rows of standardised residuals, which hold every
+contract of one date, are drawn with replacement, and each path's own variance runs on from what
+it drew. The same date's rows of funding shocks make the path's funding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perptui.estimation.recursion import decay, divided, lagged
+from perptui.model.errors import EstimationError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+PATHS = 10_000
+LEAST_ROWS = 60
+"""Residuals of a contract below which its tail is not drawn."""
+_BLOCK = 2_000
+_LARGEST_STEP = 5.0
+"""|log return| of one step, at most: a path that left every real price stays finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceRecursion:
+    """h' = omega + alpha r² + beta h by contract, each (N,); `initial` is of the first day ahead.
+
+    r² is of a day's log return. EWMA is omega = 0, alpha = 1 - b, beta = b.
+    """
+
+    omega: FloatArray
+    alpha: FloatArray
+    beta: FloatArray
+    initial: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class FundingDraw:
+    """Funding over the horizon: mean and sd of the sum F (N,), f > 0: a long pays.
+
+    `shocks` (D, N) are daily funding shocks of the residuals' own dates, of mean 0 and variance 1;
+    without them F is normal, and independent of prices and of other contracts.
+    """
+
+    mean: FloatArray
+    deviation: FloatArray
+    shocks: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenarios:
+    """`returns` (S, N) of a unit long in each contract over the horizon: exp(r) - 1 - F."""
+
+    returns: FloatArray
+    horizon_days: float
+    seed: int
+
+    def book(self, weights: FloatArray) -> FloatArray:
+        """Return the book's returns (S,), fractions of equity: the sum of w_i (exp(r_i)-1-F_i)."""
+        moved: FloatArray = self.returns @ weights
+        return moved
+
+
+def ewma_recursion(initial: FloatArray, halflife_days: float) -> VarianceRecursion:
+    """Return the recursion of an exponentially weighted variance that stands at `initial` (N,)."""
+    b = np.full(len(initial), decay(halflife_days))
+    return VarianceRecursion(np.zeros(len(initial)), 1.0 - b, b, initial)
+
+
+def residual_rows(daily: FloatArray, variance: FloatArray) -> FloatArray:
+    """Return r_t/s_t (D, N), of mean 0 and variance 1 by column; NaN in holes and at first.
+
+    `variance` (D, N) was forecast at the end of each day for the next; `daily` are log returns.
+    Centred, because the drift is another estimator's say; scaled, because the level is.
+
+    Raises
+    ------
+    EstimationError
+        When a contract has fewer than `LEAST_ROWS` residuals, or constant ones.
+    """
+    before = lagged(variance)
+    return standardised(divided(daily, np.sqrt(np.maximum(before, 0.0)), before > 0))
+
+
+def funding_shocks(daily_funding: FloatArray) -> FloatArray:
+    """Return the shocks of an AR(1) in daily funding sums (D, N), standardised; NaN in holes.
+
+    Raises
+    ------
+    EstimationError
+        As `residual_rows` does.
+    """
+    before = lagged(daily_funding)
+    joint = np.isfinite(before) & np.isfinite(daily_funding)
+    x, y = _centred(before, joint), _centred(daily_funding, joint)
+    spread = (x**2).sum(axis=0)
+    phi = divided((x * y).sum(axis=0), spread, spread > 0, 0.0)
+    return standardised(np.where(joint, y - phi * x, np.nan))
+
+
+def _centred(x: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, x, 0.0).sum(axis=0) / count
+    centred: FloatArray = np.where(known, x - mean, 0.0)
+    return centred
+
+
+def standardised(rows: FloatArray) -> FloatArray:
+    """Return rows (D, N) of mean 0 and variance 1 by column, over its finite values.
+
+    Raises
+    ------
+    EstimationError
+        When a column has fewer than `LEAST_ROWS` finite values, or they do not vary.
+    """
+    known = np.isfinite(rows)
+    count = known.sum(axis=0)
+    if (count < LEAST_ROWS).any():
+        column = int(np.argmin(count))
+        raise EstimationError(
+            f"expected at least {LEAST_ROWS} residuals of each contract, was {count[column]} in "
+            f"column {column}; leave it out"
+        )
+    centred = _centred(rows, known)
+    deviation = np.sqrt((centred**2).sum(axis=0) / count)
+    if not (deviation > 0.0).all():
+        column = int(np.argmin(deviation))
+        raise EstimationError(
+            f"expected residuals that vary, was a constant in column {column}; leave it out"
+        )
+    scaled: FloatArray = np.where(known, centred / deviation, np.nan)
+    return scaled
+
+
+def complete_rows(rows: FloatArray, seed: int) -> tuple[FloatArray, IntArray]:
+    """Return rows (D, N) without holes, and how many cells of each column (N,) were made.
+
+    A missing cell is the contract's regression on the mean of those known that day, plus one of
+    its own past deviations from it, drawn with `seed`: a contract listed late keeps its dependence
+    and its variance, and does not shorten the others' history. Rows of which nothing is known are
+    left out. Standardised rows come in, and the columns keep about unit variance.
+
+    Raises
+    ------
+    EstimationError
+        When fewer than `LEAST_ROWS` rows are left.
+    """
+    rows = rows[np.isfinite(rows).any(axis=1)]
+    if len(rows) < LEAST_ROWS:
+        raise EstimationError(
+            f"expected at least {LEAST_ROWS} days of residuals, was {len(rows)}; fetch history"
+        )
+    known = np.isfinite(rows)
+    filled = rows.copy()
+    market = np.where(known, rows, 0.0).sum(axis=1) / known.sum(axis=1)
+    generator = np.random.default_rng(seed)
+    for column in np.flatnonzero(~known.all(axis=0)):
+        there = known[:, column]
+        own, factor = rows[there, column], market[there]
+        slope = float(own @ factor) / max(float(factor @ factor), 1e-300)
+        deviations = own - slope * factor
+        drawn = generator.integers(len(deviations), size=int((~there).sum()))
+        filled[~there, column] = slope * market[~there] + deviations[drawn]
+    return filled, np.asarray((~known).sum(axis=0), dtype=np.int64)
+
+
+def simulate(
+    rows: FloatArray,
+    recursion: VarianceRecursion,
+    horizon_days: float,
+    seed: int,
+    funding: FundingDraw | None = None,
+    paths: int = PATHS,
+) -> Scenarios:
+    """Return simulated returns over the horizon, funding included.
+
+    Parameters
+    ----------
+    rows : (D, N) array
+        Standardised residuals without holes, one date a row.
+    recursion : VarianceRecursion
+        The variance of the first day ahead and how it goes on.
+    horizon_days : float
+        Simulated in round(H) equal steps, at least one.
+    seed : int
+        Of the draws; the same seed draws the same dates whatever N is.
+    funding : FundingDraw, optional
+        Without it F is 0.
+    paths : int
+        S.
+
+    Notes
+    -----
+    A step's log return is sqrt(h) z - h/2, so that a price without drift expects nothing, as the
+    drift forecast's does. F = mean + sd·(u_1 + ... + u_n)/sqrt(n) with the funding shocks of the
+    dates that the path drew.
+
+    Raises
+    ------
+    EstimationError
+        When an input has holes, a shape does not fit, or the recursion explodes.
+    """
+    _check_rows(rows, funding)
+    _check_recursion(recursion, rows.shape[1])
+    if not (math.isfinite(horizon_days) and horizon_days > 0.0 and paths > 0):
+        raise EstimationError(
+            f"expected a positive horizon and number of paths, was {horizon_days} and {paths}; "
+            "mend the strategy"
+        )
+    steps = max(1, round(horizon_days))
+    generator = np.random.default_rng(seed)
+    dates = generator.integers(len(rows), size=(paths, steps))
+    returns = np.empty((paths, rows.shape[1]))
+    for begin in range(0, paths, _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        returns[block] = _moved(rows, dates[block], recursion, horizon_days / steps)
+    if funding is not None:
+        returns -= _drawn_funding(funding, dates, generator)
+    return Scenarios(returns, horizon_days, seed)
+
+
+def _moved(
+    rows: FloatArray, dates: IntArray, recursion: VarianceRecursion, days_a_step: float
+) -> FloatArray:
+    """Return exp(r) - 1 of the paths that draw `dates` (S, H), (S, N)."""
+    total = np.zeros((len(dates), rows.shape[1]))
+    variance = np.broadcast_to(recursion.initial, total.shape)
+    share = math.sqrt(days_a_step)
+    for step in range(dates.shape[1]):
+        move = np.take(rows, dates[:, step], axis=0)
+        move *= np.sqrt(variance)
+        total += np.clip(share * move - 0.5 * days_a_step * variance, -_LARGEST_STEP, _LARGEST_STEP)
+        if step + 1 < dates.shape[1]:
+            move *= move
+            move *= recursion.alpha
+            move += recursion.beta * variance
+            variance = np.add(move, recursion.omega, out=move)
+    moved: FloatArray = np.expm1(total)
+    return moved
+
+
+def _drawn_funding(
+    funding: FundingDraw, dates: IntArray, generator: np.random.Generator
+) -> FloatArray:
+    paths, steps = dates.shape
+    if funding.shocks is None:
+        shock = generator.standard_normal((paths, len(funding.mean)))
+    else:
+        shock = np.zeros((paths, len(funding.mean)))
+        for step in range(steps):
+            shock += np.take(funding.shocks, dates[:, step], axis=0)
+        shock /= math.sqrt(steps)
+    drawn: FloatArray = funding.mean + funding.deviation * shock
+    return drawn
+
+
+def _check_rows(rows: FloatArray, funding: FundingDraw | None) -> None:
+    if rows.ndim != 2 or len(rows) < LEAST_ROWS or not np.isfinite(rows).all():
+        raise EstimationError(
+            f"expected at least {LEAST_ROWS} finite rows of residuals, was {rows.shape} with "
+            f"{int(np.count_nonzero(~np.isfinite(rows)))} holes; complete them"
+        )
+    if funding is None:
+        return
+    parts = (funding.mean, funding.deviation)
+    if any(part.shape != rows.shape[1:] or not np.isfinite(part).all() for part in parts):
+        raise EstimationError(
+            f"expected finite funding of {rows.shape[1]} contracts, was {funding.mean.shape} and "
+            f"{funding.deviation.shape}; forecast it for each"
+        )
+    if (funding.deviation < 0.0).any():
+        raise EstimationError("expected deviations of funding of 0 or more; mend the forecast")
+    shocks = funding.shocks
+    if shocks is not None and (shocks.shape != rows.shape or not np.isfinite(shocks).all()):
+        raise EstimationError(
+            f"expected finite funding shocks of the residuals' dates {rows.shape}, was "
+            f"{shocks.shape}; take the same rows"
+        )
+
+
+def _check_recursion(recursion: VarianceRecursion, contracts: int) -> None:
+    parts = (recursion.omega, recursion.alpha, recursion.beta, recursion.initial)
+    if any(part.shape != (contracts,) or not np.isfinite(part).all() for part in parts):
+        raise EstimationError(
+            f"expected a finite variance recursion of {contracts} contracts, was of "
+            f"{recursion.initial.shape}; fit it for each"
+        )
+    if (np.minimum.reduce(parts) < 0.0).any() or not (recursion.initial > 0.0).all():
+        raise EstimationError(
+            f"expected positive variances, was {float(recursion.initial.min())} at the least; "
+            "leave that contract out"
+        )
+    persistence = float((recursion.alpha + recursion.beta).max())
+    if persistence > 1.0 + 1e-9:
+        raise EstimationError(
+            f"expected alpha + beta of at most 1, was {persistence:.4f}; fall back to the EWMA"
+        )
