@@ -13,7 +13,8 @@ from perptui.model.forecast import Estimates
 from perptui.model.jobs import BarSeries, EstimateJob, encode
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
-from perptui.quant.estimate import Estimator, estimate, mean_pair_correlation
+from perptui.quant.estimate import Estimator, estimate
+from perptui.quant.track import mean_pair_correlation
 from tests.quant.markets import (
     AS_OF,
     BALANCED,
