@@ -151,10 +151,11 @@ def utc_daily_returns(panel: Panel) -> tuple[IntArray, FloatArray]:
         after k such days is scaled to one day by 1/sqrt(k + 1), as in the panel's own days.
     """
     to_midnight = panel.end_ms % DAY_MS // HOUR_MS
-    stop = len(panel.hourly) - int(to_midnight)
+    stop = len(panel.closing) - int(to_midnight)
     count = max(stop // HOURS, 0)
-    hours = panel.hourly[max(stop - count * HOURS, 0) : max(stop, 0)]
-    hours = hours.reshape(count, HOURS, panel.hourly.shape[1])
+    # Of bars wider than an hour, what matters is the day that they closed on.
+    hours = panel.closing[max(stop - count * HOURS, 0) : max(stop, 0)]
+    hours = hours.reshape(count, HOURS, panel.closing.shape[1])
     # Hour after hour: the order of a sum, and so its last digit, must not depend on the shape.
     total = np.zeros((count, hours.shape[2]))
     for hour in range(HOURS):
