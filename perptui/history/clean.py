@@ -6,6 +6,7 @@ the whole one is: cleaning never looks ahead.
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -33,12 +34,26 @@ class Dropped(NamedTuple):
     reason: str
 
 
+class LeftOut(NamedTuple):
+    """How many rows were left out for one reason, and their first and last stamp."""
+
+    reason: str
+    rows: int
+    first_ms: int
+    last_ms: int
+
+
 class Cleaned(NamedTuple):
-    """Rising, unique, finite rows and what was left out of them."""
+    """Rising, unique, finite rows and what was left out of them.
+
+    `disordered` (K, 2) has a row for each one that came behind a later stamp: its own stamp and
+    the earliest such later stamp, from which on the disorder can be known.
+    """
 
     ts_ms: IntArray
     table: Table
     dropped: tuple[Dropped, ...]
+    disordered: IntArray
 
 
 def clean(ts_ms: IntArray, table: Mapping[str, FloatArray], width_ms: int) -> Cleaned:
@@ -73,7 +88,20 @@ def clean(ts_ms: IntArray, table: Mapping[str, FloatArray], width_ms: int) -> Cl
     ]
     keep = ~(again | torn)
     kept = {n: column[keep] for n, column in sorted_table.items()}
-    return Cleaned(stamps[keep], kept, tuple(dropped))
+    return Cleaned(stamps[keep], kept, tuple(dropped), disorder(ts_ms))
+
+
+def disorder(ts_ms: IntArray) -> IntArray:
+    """Return the stamps that came behind later ones, (K, 2), as in `Cleaned`."""
+    found: list[tuple[int, int]] = []
+    if len(ts_ms) and bool((ts_ms[1:] < ts_ms[:-1]).any()):
+        before: list[int] = []
+        for stamp in ts_ms.tolist():
+            place = bisect_right(before, stamp)
+            if place < len(before):
+                found.append((stamp, before[place]))
+            insort(before, stamp)
+    return np.array(found, dtype=np.int64).reshape(len(found), 2)
 
 
 def _repeated(stamps: IntArray, table: Mapping[str, FloatArray]) -> tuple[BoolArray, BoolArray]:
@@ -106,6 +134,11 @@ def _impossible(table: Mapping[str, FloatArray]) -> list[tuple[str, BoolArray]]:
         ends = [table["open"], table["close"]]
         outside = np.logical_or.reduce([(end > high) | (end < low) for end in ends])
         found.append(("open or close outside of low and high", outside))
+    found.extend(
+        (f"a {name.replace('_', ' ')} below zero", table[name] < 0)
+        for name in ("volume", "bid_depth", "ask_depth")
+        if name in table
+    )
     if "interval_hours" in table:
         hours = table["interval_hours"]
         found.append(("an interval that is no whole hour", (hours < 1) | (hours % 1 != 0)))
@@ -115,16 +148,33 @@ def _impossible(table: Mapping[str, FloatArray]) -> list[tuple[str, BoolArray]]:
     return found
 
 
-def summary(series: str, dropped: tuple[Dropped, ...], end_ms: int) -> tuple[str, ...]:
-    """Return one line for each reason why rows stamped up to `end_ms` were left out of `series`."""
+def summary(series: str, cleaned: Cleaned, end_ms: int) -> tuple[str, ...]:
+    """Return one line for each thing done to the rows of `series` stamped up to `end_ms`."""
+    lines = [
+        f"{series}: {one.rows} row(s) left out for {one.reason}, first {iso(one.first_ms)}"
+        for one in left_out(cleaned.dropped, end_ms)
+    ]
+    late = out_of_order(cleaned.disordered, end_ms)
+    if late:
+        lines.append(f"{series}: {late} row(s) came out of order and were sorted")
+    return tuple(lines)
+
+
+def left_out(dropped: tuple[Dropped, ...], end_ms: int) -> tuple[LeftOut, ...]:
+    """Return what was left out of the rows stamped up to `end_ms`, by reason."""
     by_reason: dict[str, list[int]] = {}
     for row in dropped:
         if row.ts_ms <= end_ms:
             by_reason.setdefault(row.reason, []).append(row.ts_ms)
     return tuple(
-        f"{series}: {len(stamps)} row(s) left out for {reason}, first {iso(min(stamps))}"
+        LeftOut(reason, len(stamps), min(stamps), max(stamps))
         for reason, stamps in sorted(by_reason.items())
     )
+
+
+def out_of_order(disordered: IntArray, end_ms: int) -> int:
+    """Return how many rows stamped up to `end_ms` came behind a later one up to `end_ms`."""
+    return int(np.count_nonzero(disordered[:, 1] <= end_ms)) if len(disordered) else 0
 
 
 def spikes(close: FloatArray) -> BoolArray:

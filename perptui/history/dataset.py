@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from perptui.history.clean import BoolArray, Cleaned, FloatArray, IntArray, Table, clean, summary
 from perptui.history.parquet import STAMP, arrow_column, read_columns
+from perptui.history.report import CleaningReport, report_of
 from perptui.model.clock import HOUR_MS
 from perptui.model.errors import HistoryError
 from perptui.model.instrument import HISTORY_FOLDERS, VENUE_ALIASES
@@ -29,6 +30,7 @@ OHLCV = ("open", "high", "low", "close", "volume")
 FAR_FUTURE_MS = 2**62
 LAST_STAMP_MS = 253_402_300_799_999
 """The end of the year 9999, the last that can be written."""
+NONE = np.empty((0, 2), np.int64)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -203,14 +205,31 @@ class History:
 
         A bar is known when it closed, a bad one too.
         """
-        dropped = self._load(venue, symbol, kind).dropped
-        return summary(f"{venue}/{symbol}-{kind}", dropped, end_ms - KINDS[kind].width_ms)
+        series = self._load(venue, symbol, kind)
+        return summary(f"{venue}/{symbol}-{kind}", series, end_ms - KINDS[kind].width_ms)
+
+    def report(self, venue: str, symbol: str, kind: str, end_ms: int) -> CleaningReport:
+        """Return what is odd in one series and what was done about it, as known by `end_ms`.
+
+        Raises
+        ------
+        HistoryError
+            When there is no such series, or its file cannot be read.
+        """
+        self._until(venue, symbol, kind, end_ms)
+        series = self._load(venue, symbol, kind)
+        return report_of(f"{venue}/{symbol}-{kind}", kind, KINDS[kind].width_ms, series, end_ms)
+
+    def reports(self, venue: str, symbol: str, end_ms: int) -> tuple[CleaningReport, ...]:
+        """Return the reports of all series there are of one contract, by kind."""
+        kinds = (kind for kind in sorted(KINDS) if self.has(venue, symbol, kind))
+        return tuple(self.report(venue, symbol, kind, end_ms) for kind in kinds)
 
     def all_notes(self) -> tuple[str, ...]:
         """Return what cleaning left out of the series read so far, in words."""
         lines: list[str] = []
         for file, series in sorted(self._series.items()):
-            lines += summary(f"{file.parent.name}/{file.stem}", series.dropped, FAR_FUTURE_MS)
+            lines += summary(f"{file.parent.name}/{file.stem}", series, FAR_FUTURE_MS)
         return tuple(lines)
 
     def append(self, series: BarSeries | FundingSeries) -> tuple[str, ...]:
@@ -225,9 +244,7 @@ class History:
         file = self._file(series.venue, series.venue_symbol, kind)
         name = f"{file.parent.name}/{file.stem}"
         incoming = clean(stamps, columns, KINDS[kind].width_ms)
-        notes = summary(name, incoming.dropped, FAR_FUTURE_MS)
-        if np.any(np.diff(stamps) < 0):
-            notes += (f"{name}: rows came out of order and were sorted",)
+        notes = summary(name, incoming, FAR_FUTURE_MS)
         kept = self._load(series.venue, series.venue_symbol, kind)
         fresh = ~np.isin(incoming.ts_ms, kept.ts_ms)
         if not fresh.any():
@@ -293,7 +310,7 @@ def _series_of(file: Path) -> tuple[str, str, str] | None:
 def _read(file: Path, kind: str) -> Cleaned:
     columns, width = KINDS[kind]
     if not file.is_file():
-        return Cleaned(np.empty(0, np.int64), {name: np.empty(0) for name in columns}, ())
+        return Cleaned(np.empty(0, np.int64), {name: np.empty(0) for name in columns}, (), NONE)
     read = read_columns(file, ("ts", *columns))
     ts_ms = _stamps(file, read["ts"])
     found = {name: read[name].astype(np.float64) for name in columns}
@@ -337,7 +354,8 @@ def _merged(kept: Cleaned, incoming: Cleaned, fresh: BoolArray) -> Cleaned:
         name: np.concatenate([column, incoming.table[name][fresh]])[order]
         for name, column in kept.table.items()
     }
-    return Cleaned(ts_ms[order], table, kept.dropped + incoming.dropped)
+    late = np.concatenate([kept.disordered, incoming.disordered])
+    return Cleaned(ts_ms[order], table, kept.dropped + incoming.dropped, late)
 
 
 def _arrow(kind: str, series: Cleaned) -> pa.Table:

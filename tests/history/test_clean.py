@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perptui.history.clean import clean, missing_hours, spikes, summary
+from perptui.history.clean import clean, disorder, left_out, missing_hours, spikes, summary
 from perptui.model.clock import HOUR_MS
 
 NOON = 1_722_859_200_000  # 2024-08-05T12:00Z
@@ -40,6 +40,7 @@ def test_a_sound_series_is_left_alone() -> None:
         ("low", -1.0, "a price that is not positive"),
         ("close", 250.0, "open or close outside of low and high"),
         ("high", 90.0, "open or close outside of low and high"),
+        ("volume", -1.0, "a volume below zero"),
     ],
 )
 def test_an_impossible_row_is_dropped_with_its_reason(
@@ -90,7 +91,7 @@ def test_the_order_of_rows_changes_nothing(rows: list[tuple[int, float]], random
         ts = NOON + HOUR_MS * np.array([hour for hour, _ in rows], dtype=np.int64)
         price = np.array([value for _, value in rows], dtype=np.float64)
         cleaned = clean(ts, {"mark_price": price}, HOUR_MS)
-        lines = summary("s", cleaned.dropped, NOON + 9 * HOUR_MS)
+        lines = left_out(cleaned.dropped, NOON + 9 * HOUR_MS)
         answers.append((cleaned.ts_ms.tolist(), cleaned.table["mark_price"].tolist(), lines))
         random.shuffle(rows)
     assert answers[0] == answers[1]
@@ -123,13 +124,13 @@ def test_cutting_before_cleaning_and_after_agree(rows: list[tuple[int, float]], 
     kept = whole.ts_ms <= end
     np.testing.assert_array_equal(whole.ts_ms[kept], early.ts_ms)
     np.testing.assert_array_equal(whole.table["mark_price"][kept], early.table["mark_price"])
-    assert summary("s", whole.dropped, end) == summary("s", early.dropped, end)
+    assert summary("s", whole, end) == summary("s", early, end)
 
 
 def test_the_summary_counts_rows_by_reason_and_names_the_first() -> None:
     ts, table = bars(6)
     table["close"][[1, 4]] = np.nan
-    lines = summary("binance/BTCUSDT-1h", clean(ts, table, HOUR_MS).dropped, int(ts[-1]))
+    lines = summary("binance/BTCUSDT-1h", clean(ts, table, HOUR_MS), int(ts[-1]))
     assert lines == (
         "binance/BTCUSDT-1h: 2 row(s) left out for a value that is not a number, "
         "first 2024-08-05T13:00:00Z",
@@ -151,3 +152,17 @@ def test_missing_hours_count_what_is_not_there_since_the_series_began() -> None:
     assert missing_hours(ts, HOUR_MS, NOON - 50 * HOUR_MS, NOON + 7 * HOUR_MS) == 3
     assert missing_hours(ts, HOUR_MS, NOON + 5 * HOUR_MS, NOON + 9 * HOUR_MS) == 2
     assert missing_hours(ts[:0], HOUR_MS, NOON, NOON + 4 * HOUR_MS) == 4
+
+
+def test_rows_behind_a_later_one_are_counted_as_known_then() -> None:
+    ts = NOON + HOUR_MS * np.array([0, 3, 1, 2, 4], dtype=np.int64)
+    # Hours 1 and 2 came behind hour 3; before hour 3 nobody could know.
+    expected = NOON + HOUR_MS * np.array([[1, 3], [2, 3]])
+    np.testing.assert_array_equal(disorder(ts), expected)
+    cleaned = clean(ts, {"mark_price": np.full(5, 2.0)}, HOUR_MS)
+    assert cleaned.ts_ms.tolist() == sorted(ts.tolist())
+    assert summary("s", cleaned, NOON + 2 * HOUR_MS) == ()
+    assert summary("s", cleaned, NOON + 3 * HOUR_MS) == (
+        "s: 2 row(s) came out of order and were sorted",
+    )
+    assert not len(disorder(np.sort(ts)))

@@ -103,7 +103,7 @@ def test_bad_rows_are_refused_in_words(tmp_path: Path) -> None:
     assert kept.close.tolist() == [50_000.0, 50_000.0]
     assert history.all_notes()
     assert history.notes("binanceusdm", "BTCUSDT", "1h", START) == ()
-    assert len(history.notes("binanceusdm", "BTCUSDT", "1h", START + 9 * HOUR_MS)) == 3
+    assert len(history.notes("binanceusdm", "BTCUSDT", "1h", START + 9 * HOUR_MS)) == 4
 
 
 def test_a_bad_bar_is_not_spoken_of_before_it_closed(tmp_path: Path) -> None:
