@@ -53,3 +53,17 @@ def given_path(text: str) -> Path:
     if not text:
         raise InputError("expected a path, was an empty argument; name one")
     return Path(text)
+
+
+def equity_usd(text: str) -> Decimal:
+    """Return the amount of ``--equity``.
+
+    Raises
+    ------
+    InputError
+        When it is no positive number.
+    """
+    equity = number(text, "--equity")
+    if equity <= 0:
+        raise InputError(f"expected a positive amount for --equity, was {shown(text)}; give USD")
+    return equity

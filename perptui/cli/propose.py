@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from perptui.cli.arguments import given_path, number, shown
+from perptui.cli.arguments import equity_usd, given_path, number
 from perptui.cli.config import add_sources
 from perptui.cli.positions import read_positions
 from perptui.cli.printed import flags_of, json_of
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the proposal; 0 also when it is infeasible or there is nothing to trade."""
     # Numerical libraries only load here, after the arguments have stood.
     at_ms = instant(args.at)
-    equity = _equity(args.equity)
+    equity = equity_usd(args.equity)
     targets = _targets(args.assignments)
     plain_sets = [text for text in args.assignments if not text.startswith(TARGET)]
     settings = load(args.config or user_file(), assignments(plain_sets)).settings
@@ -120,13 +120,6 @@ def existing_directory(path: Path) -> None:
 def venue_names(text: str) -> tuple[str, ...]:
     """Return the venues of a comma-separated argument."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _equity(text: str) -> Decimal:
-    equity = number(text, "--equity")
-    if equity <= 0:
-        raise InputError(f"expected a positive amount for --equity, was {shown(text)}; give USD")
-    return equity
 
 
 def _targets(texts: Sequence[str]) -> dict[str, float]:

@@ -12,13 +12,13 @@ import msgspec
 
 from perptui.desk.state import Picture, VenuePicture
 from perptui.model.account import Account, Position
+from perptui.model.carry import carry_usd_day
 from perptui.model.instrument import Instrument
 from perptui.model.market import FundingQuote
 from perptui.risk.liquidation import AccountShock, Exposure, account_shock, liquidation_price
 from perptui.risk.margin import float_tiers, maintenance, margin_ratio
 
 ZERO = Decimal(0)
-HOURS_A_DAY = 24
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -113,11 +113,6 @@ class Book(msgspec.Struct, frozen=True):
         if self.equity_usd is None or self.equity_usd <= 0:
             return None
         return float(usd / self.equity_usd)
-
-
-def carry_usd_day(notional_usd: Decimal, funding: FundingQuote) -> Decimal:
-    """Return -x·f·24/h: dollars a day that a position of signed notional x receives."""
-    return -notional_usd * funding.rate * HOURS_A_DAY / Decimal(str(funding.interval_h))
 
 
 def book_of(picture: Picture) -> Book:

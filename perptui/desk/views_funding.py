@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from perptui.desk.book import Book, carry_usd_day
+from perptui.desk.book import Book
 from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import Picture
 from perptui.desk.views_book import Stale, oldest
+from perptui.model.carry import best_venues, carry_usd_day
 from perptui.model.forecast import Estimates, FundingForecast
 from perptui.model.instrument import Instrument
 from perptui.model.market import FundingQuote
@@ -34,10 +35,10 @@ def funding_view(
     forecasts = _forecasts(proposed.estimates)
     carry = {row.instrument.id: row.carry_usd_day for row in book.holdings}
     after = proposed_carry(picture, proposed.proposal)
-    best = best_venues(instruments, rates, book)
     seen = {venue.name: venue.observed_mono("funding") or 0.0 for venue in picture.venues}
     old = {venue.name for venue in picture.venues if stale(venue, "funding")}
     held = {row.instrument.id: row.notional_usd for row in book.holdings}
+    best = best_venues(instruments, rates, held)
     rows = [
         msgspec.structs.replace(
             _quoted(instruments[key], rate, seen[instruments[key].venue]),
@@ -150,29 +151,6 @@ def total_carry_after(picture: Picture, proposal: Proposal | None) -> Decimal | 
     if proposal is None:
         return None
     return sum((row.after for row in proposed_carry(picture, proposal).values()), ZERO)
-
-
-def best_venues(
-    instruments: dict[str, Instrument], rates: dict[str, FundingQuote], book: Book
-) -> dict[str, str]:
-    """Return, of coins listed on several venues, where our side pays least.
-
-    The side is the held one; a coin that is not held is judged for a long.
-    """
-    held = {row.instrument.id: row.notional_usd for row in book.holdings}
-    rivals: dict[str, list[str]] = {}
-    for key, instrument in instruments.items():
-        if key in rates:
-            rivals.setdefault(instrument.coin, []).append(key)
-    best = {}
-    for keys in rivals.values():
-        if len({instruments[key].venue for key in keys}) < 2:
-            continue
-        for key in keys:
-            side = Decimal(-1) if held.get(key, ZERO) < 0 else Decimal(1)
-            winner = max(keys, key=lambda rival: carry_usd_day(side, rates[rival]))
-            best[key] = instruments[winner].venue
-    return best
 
 
 def _funding_waits(picture: Picture) -> str:

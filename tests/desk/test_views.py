@@ -15,10 +15,10 @@ from perptui.desk.book import Book, book_of, own_distance
 from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import DeskState, Picture
 from perptui.desk.views import Scene, first_view, panels
-from perptui.desk.views_funding import best_venues
 from perptui.desk.views_limits import mends, state_of, unit_of
 from perptui.desk.views_proposal import realised_over
 from perptui.desk.views_status import Identity, Standing, VenueTime, merged_news
+from perptui.model.carry import best_venues
 from perptui.model.clock import DAY_MS, ManualClock
 from perptui.model.forecast import VolatilityTrack
 from perptui.model.limit import LimitCheck
@@ -362,9 +362,10 @@ def test_best_venue_is_where_our_side_pays_least() -> None:
     here, there = INSTRUMENTS[0], msgspec.structs.replace(INSTRUMENTS[0], id=other, venue="bybit")
     dear, cheap = FUNDING[0], msgspec.structs.replace(FUNDING[0], id=other, rate=Decimal("0.0001"))
     book = book_of(Desk().fill().state.picture)
-    best = best_venues({BTC: here, other: there}, {BTC: dear, other: cheap}, book)
+    held = {row.instrument.id: row.notional_usd for row in book.holdings}
+    best = best_venues({BTC: here, other: there}, {BTC: dear, other: cheap}, held)
     assert best[BTC] == "bybit"
-    assert best_venues({BTC: here}, {BTC: dear}, book) == {}
+    assert best_venues({BTC: here}, {BTC: dear}, held) == {}
 
 
 def test_a_book_without_its_contract_or_mark_is_not_whole() -> None:
