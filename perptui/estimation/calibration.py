@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.evaluate import long_run_covariance
 from perptui.estimation.recursion import divided
-from perptui.estimation.significance import chi_squared_quantile
+from perptui.estimation.significance import chi_squared_quantiles
 
 FloatArray = NDArray[np.float64]
 
@@ -46,7 +45,8 @@ LEAST_RATIOS = 60
 USUAL_SPREAD = 1.2
 """Variance of a day's RV/h while there is no history of it: (K-1)/24 for 24 hourly returns with a
 kurtosis K of 30, as that of five coins' book in 2020-25."""
-LAG_DAYS = 5
+LEAST_SPREAD = 1e-6
+LAGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +111,51 @@ def bias_statistic(returns: FloatArray, deviation: FloatArray) -> BiasStatistic:
     return BiasStatistic(float(z.std(ddof=1)), *bias_band(len(z)), len(z))
 
 
-def ratio_band(ratios: FloatArray, days: int) -> tuple[float, float]:
+def ratio_bands(ratios: FloatArray, days: int) -> tuple[FloatArray, FloatArray]:
     """Return the 95 % band of sqrt(mean of RV/h over `days`) for a forecast that is right.
 
     A mean of `days` ratios is taken for chi-squared over its degrees of freedom, as many as give
     it the long-run variance of past `ratios` (T,) over their squared mean (Satterthwaite 1946),
-    Newey-West with lag 5. With fewer than 60 ratios a day's variance is taken to be 1.2.
+    Newey-West with lags below 5 and below `days`. With fewer than 60 ratios a day's variance is
+    taken to be 1.2.
+
+    Returns
+    -------
+    low, high : (T + 1,) array
+        Row t knows the first t ratios.
     """
-    known = np.isfinite(ratios)
-    count = int(np.count_nonzero(known))
-    spread = USUAL_SPREAD
-    if count >= LEAST_RATIOS:
-        mean = float(ratios[known].mean())
-        covariance = long_run_covariance((ratios / mean - 1.0)[:, None], min(LAG_DAYS, days) - 1)
-        spread = float(covariance[0, 0]) / count
-    freedom = 2.0 * days / spread
-    low, high = (math.sqrt(chi_squared_quantile(p, freedom) / freedom) for p in (0.025, 0.975))
+    freedom = 2.0 * days / _long_run_spread(ratios, min(LAGS, days) - 1)
+    low, high = (
+        np.sqrt(chi_squared_quantiles(probability, freedom) / freedom)
+        for probability in (0.025, 0.975)
+    )
     return low, high
+
+
+def _long_run_spread(ratios: FloatArray, lags: int) -> FloatArray:
+    """Return the long-run variance of ratios over their mean, by how many of them are known."""
+    known = np.isfinite(ratios)
+    x, seen = np.where(known, ratios, 0.0), known.astype(np.float64)
+    count = _running(seen)
+    enough = count >= LEAST_RATIOS
+    mean = divided(_running(x), count, enough, 1.0)
+    total = np.zeros(len(count))
+    for lag in range(lags + 1):
+        now, before = x[lag:], x[: len(x) - lag]
+        both = seen[lag:] * seen[: len(x) - lag]
+        # Of (x/m - 1)(y/m - 1), summed over the pairs that are there.
+        known_mean = mean[lag:]
+        product = _running(now * before) / known_mean**2 + _running(both)
+        product -= _running((now + before) * both) / known_mean
+        total[lag:] += (1.0 if lag == 0 else 2.0 * (1.0 - lag / (lags + 1.0))) * product
+    spread = divided(total, count, enough, USUAL_SPREAD)
+    return np.maximum(spread, LEAST_SPREAD)
+
+
+def _running(x: FloatArray) -> FloatArray:
+    total = np.zeros(len(x) + 1)
+    np.cumsum(x, out=total[1:])
+    return total
 
 
 def volatility_ratio(realised: FloatArray, forecast: FloatArray, days: int) -> VolatilityRatio:
@@ -143,4 +171,5 @@ def volatility_ratio(realised: FloatArray, forecast: FloatArray, days: int) -> V
         return VolatilityRatio(days, None, None, None, f"too few: {known} of {days} days")
     value = math.sqrt(float(realised[-days:].sum()) / float(forecast[-days:].sum()))
     past = divided(realised, forecast, usable)[:-days]
-    return VolatilityRatio(days, value, *ratio_band(past, days))
+    low, high = ratio_bands(past, days)
+    return VolatilityRatio(days, value, float(low[-1]), float(high[-1]))

@@ -22,14 +22,17 @@ LEAST_JUDGED = 60
 """Rows below which neither regression nor comparison says anything."""
 LEAST_WINDOWS = 10
 """Horizons that must fit side by side into the rows: overlapping ones are not separate."""
+_COLLINEAR = 1e-10
+"""1 - r² of two columns from which they are one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MincerZarnowitz:
     """realised = a + b·forecast + e, and the Wald test of a = 0, b = 1.
 
-    `intercept` has the unit of the forecast; `p_value` is of chi-squared with 2 degrees. All None
-    where `text` says why.
+    `intercept` has the unit of the forecast; `p_value` is of chi-squared with 2 degrees; `level` is
+    the sum of what was realised over the sum of what was forecast (weighted: the mean of their
+    ratios). None where `text` says why.
     """
 
     intercept: float | None
@@ -38,6 +41,7 @@ class MincerZarnowitz:
     p_value: float | None
     observations: int
     text: str = ""
+    level: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,15 @@ class DieboldMariano:
 
     mean: float | None
     statistic: float | None
-    p_value: float | None
     observations: int
     text: str = ""
+
+    @property
+    def p_value(self) -> float | None:
+        """Two-sided, of Student's t with one degree less than observations."""
+        if self.statistic is None:
+            return None
+        return student_two_sided(self.statistic, self.observations - 1.0)
 
 
 def qlike(realised: FloatArray, forecast: FloatArray) -> FloatArray:
@@ -128,24 +138,45 @@ def mincer_zarnowitz(
     used = np.isfinite(y) & (h > 0)
     rows = int(np.count_nonzero(used.any(axis=1)))
     if text := too_few(rows, horizon):
-        return MincerZarnowitz(None, None, None, None, rows, text)
-    unit = float(np.mean(h[used]))
-    y, h = np.where(used, y / unit, 0.0), np.where(used, h / unit, 0.0)
-    weight = divided(np.ones(h.shape), h, used, 0.0) if weighted else used.astype(np.float64)
-    design = np.stack([weight, weight * h])
-    gram = np.einsum("ktn,ltn->kl", design, design)
-    if np.linalg.cond(gram) > 1e12:
-        return MincerZarnowitz(None, None, None, None, rows, "forecast does not vary")
-    beta = np.linalg.solve(gram, np.einsum("ktn,tn->k", design, weight * y))
-    residual = weight * y - np.einsum("ktn,k->tn", design, beta)
-    meat = long_run_covariance(np.einsum("ktn,tn->tk", design, residual), horizon - 1)
+        return _no_regression(rows, text)
+    one = used.astype(np.float64)
+    y, h = np.where(used, y, 0.0), np.where(used, h, 0.0)
+    unit = float(h.sum() / one.sum())
+    if weighted:
+        over = np.where(used, h, 1.0)
+        y, h, one = y / over, one, unit * one / over
+    else:
+        y, h = y / unit, h / unit
+    gram = np.array([[np.vdot(a, b) for b in (one, h)] for a in (one, h)])
+    if _is_singular(gram):
+        return _no_regression(rows, "forecast does not vary")
+    beta = np.linalg.solve(gram, np.array([np.vdot(one, y), np.vdot(h, y)]))
+    residual = y - beta[0] * one - beta[1] * h
+    every = np.ones(h.shape[1])
+    scores = np.column_stack([(one * residual) @ every, (h * residual) @ every])
+    meat = long_run_covariance(scores, horizon - 1)
+    exact = float(np.abs(residual).max()) <= 1e-10 * float(np.abs(y).max())
+    if exact or _is_singular(meat):
+        return _no_regression(rows, "forecast errors do not vary")
     off = gram @ (beta - np.array([0.0, 1.0]))
-    exact = float(np.abs(residual).max()) <= 1e-10 * float(np.abs(weight * y).max())
-    if exact or np.linalg.cond(meat) > 1e12:
-        return MincerZarnowitz(None, None, None, None, rows, "forecast errors do not vary")
     wald = float(off @ np.linalg.solve(meat, off))
-    p_value = chi_squared_beyond(wald, 2.0)
-    return MincerZarnowitz(float(beta[0]) * unit, float(beta[1]), wald, p_value, rows)
+    return MincerZarnowitz(
+        intercept=float(beta[0]) * unit,
+        slope=float(beta[1]),
+        statistic=wald,
+        p_value=chi_squared_beyond(wald, 2.0),
+        observations=rows,
+        level=float(y.sum() / h.sum()),
+    )
+
+
+def _is_singular(matrix: FloatArray) -> bool:
+    scale = float(matrix[0, 0] * matrix[1, 1])
+    return not scale - float(matrix[0, 1] ** 2) > _COLLINEAR * scale
+
+
+def _no_regression(rows: int, text: str) -> MincerZarnowitz:
+    return MincerZarnowitz(None, None, None, None, rows, text)
 
 
 def diebold_mariano(loss: FloatArray, other: FloatArray, horizon: int = 1) -> DieboldMariano:
@@ -159,12 +190,12 @@ def diebold_mariano(loss: FloatArray, other: FloatArray, horizon: int = 1) -> Di
     used = np.isfinite(difference)
     n = int(np.count_nonzero(used))
     if text := too_few(n, horizon):
-        return DieboldMariano(None, None, None, n, text)
+        return DieboldMariano(None, None, n, text)
     mean = float(difference[used].mean())
     variance = float(long_run_covariance((difference - mean)[:, None], horizon - 1)[0, 0])
     size = float(np.abs(difference[used]).max())
     if not variance > (1e-12 * size) ** 2 * n:
-        return DieboldMariano(mean, None, None, n, "the two do not differ from day to day")
+        return DieboldMariano(mean, None, n, "the two do not differ from day to day")
     correction = math.sqrt((n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n)
     statistic = correction * n * mean / math.sqrt(variance)
-    return DieboldMariano(mean, statistic, student_two_sided(statistic, n - 1.0), n)
+    return DieboldMariano(mean, statistic, n)

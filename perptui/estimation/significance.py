@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import numpy as np
+from numpy.typing import NDArray
 
-
-def normal_two_sided(z: float) -> float:
-    """Return P(|Z| >= |z|) of a standard normal Z."""
-    return math.erfc(abs(z) / math.sqrt(2.0))
+FloatArray = NDArray[np.float64]
 
 
 def student_two_sided(t: float, freedom: float) -> float:
@@ -24,11 +22,12 @@ def chi_squared_beyond(statistic: float, freedom: float) -> float:
     return float(chdtrc(freedom, max(statistic, 0.0)))
 
 
-def chi_squared_quantile(probability: float, freedom: float) -> float:
-    """Return x with P(X <= x) = `probability`; `freedom` need not be whole."""
+def chi_squared_quantiles(probability: float, freedom: FloatArray) -> FloatArray:
+    """Return x with P(X <= x) = `probability`, elementwise; `freedom` need not be whole."""
     from scipy.special import gammaincinv
 
-    return 2.0 * float(gammaincinv(freedom / 2.0, probability))
+    quantiles: FloatArray = 2.0 * gammaincinv(freedom / 2.0, probability)
+    return quantiles
 
 
 def binomial_at_most(count: int, trials: int, probability: float) -> float:

@@ -8,9 +8,10 @@ from perptui.estimation.calibration import (
     BANDS,
     bias_band,
     bias_statistic,
-    ratio_band,
+    ratio_bands,
     volatility_ratio,
 )
+from perptui.estimation.evaluate import long_run_covariance
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,21 @@ def test_a_right_forecast_stays_in_its_band_nineteen_times_in_twenty(days: int) 
     ratios = (hourly**2).mean(axis=2)
     outside = 0
     for row in ratios:
-        low, high = ratio_band(row[:-days], days)
-        outside += not low <= math.sqrt(row[-days:].mean()) <= high
+        low, high = ratio_bands(row[:-days], days)
+        outside += not low[-1] <= math.sqrt(row[-days:].mean()) <= high[-1]
     # 5 % and a standard error of .9 %; the chi-squared takes the skewness of a mean for its own.
     assert 0.022 <= outside / trials <= 0.085
+
+
+def test_the_band_is_chi_squared_with_the_long_run_variance_of_past_ratios() -> None:
+    ratios = np.convolve(np.random.default_rng(9).chisquare(3, 302) / 9, np.ones(3), "valid")
+    ratios[[20, 130]] = np.nan
+    low, high = ratio_bands(ratios, 30)
+    assert len(low) == 301
+    # With 200 of them known: Newey-West with four lags, about their mean.
+    scores = (ratios[:200] / np.nanmean(ratios[:200]) - 1.0)[:, None]
+    freedom = 60.0 / (long_run_covariance(scores, 4)[0, 0] / 198)
+    assert low[200] == pytest.approx(math.sqrt(stats.chi2.ppf(0.025, freedom) / freedom))
+    assert high[200] == pytest.approx(math.sqrt(stats.chi2.ppf(0.975, freedom) / freedom))
+    # Later ratios change nothing that was said before them.
+    assert ratio_bands(ratios[:200], 30)[1].tobytes() == high[:201].tobytes()

@@ -77,6 +77,7 @@ def test_mincer_zarnowitz_is_that_of_statsmodels(horizon: int) -> None:
     assert found.statistic == pytest.approx(float(wald.statistic), rel=1e-7)
     assert found.p_value == pytest.approx(float(wald.pvalue), rel=1e-6)
     assert found.observations == 300
+    assert found.level == pytest.approx(realised.sum() / forecast.sum())
 
 
 def test_a_weighted_regression_divides_by_the_forecast() -> None:
@@ -87,6 +88,7 @@ def test_a_weighted_regression_divides_by_the_forecast() -> None:
     wald = fit.wald_test((np.eye(2), np.array([0.0, 1.0])), use_f=False, scalar=True)
     assert found.slope == pytest.approx(fit.params[1], rel=1e-7)
     assert found.statistic == pytest.approx(float(wald.statistic), rel=1e-6)
+    assert found.level == pytest.approx((realised / forecast).mean())
 
 
 def test_contracts_of_one_day_are_no_separate_evidence() -> None:
