@@ -1,149 +1,231 @@
-"""Covariance: volatility and correlation apart, coins and venue basis apart, always PSD.
+"""Covariance of contracts: volatility and correlation apart, coins and venue basis apart.
 
-Correlation is the iterated EWMA of Engle (2002) and Barratt & Boyd (2022): returns are divided by
-the volatility forecast before them, clipped, and averaged with a slower half-life of their own.
+Sigma = A Sigma_coin A' + G diag(s²) G' + diag(d²) + diag(extra), positive definite by
+construction: its least eigenvalue is at least min d², which is (2 bp)²·H or more (method §3.4).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.panel import Panel
-from perptui.estimation.recursion import decay, divided, ewma, lagged
+from perptui.estimation.basis import BASIS_FLOOR_PER_DAY, Basis, forecast_basis
+from perptui.estimation.correlation import (
+    Correlation,
+    correlation_of,
+    pairwise_correlation,
+    standardise,
+)
+from perptui.estimation.mixture import Mixture, forecast_mixture
+from perptui.estimation.panel import SMALLEST_DAILY_VOLATILITY, Panel, merge_by_coin
+from perptui.estimation.recursion import ewma
+from perptui.estimation.repair import repair
+from perptui.estimation.shrinkage import one_factor, single_factor_intensity
+from perptui.estimation.stressed import (
+    TOWARDS_ONE,
+    VOLATILITY_FACTOR,
+    check_volatility_factor,
+    stressed_correlation,
+)
+from perptui.model.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-CLIP = 4.2
-"""Standardised returns are clipped here (method §3.1)."""
-BASIS_FLOOR_PER_DAY = 2e-4
-"""Least standard deviation of a contract against its coin: 2 bp a day (method §3.4)."""
-BASIS_WINDOW_H = 30 * 24
-LEAST_JOINT_DAYS = 20
-LEAST_EIGENVALUE = 1e-8
-"""Relative to the largest; below it the correlation is repaired."""
-_BURN_IN = 5
+
+@dataclass(frozen=True, slots=True)
+class CovarianceSettings:
+    """How the covariance is estimated.
+
+    Attributes
+    ----------
+    volatility_halflife_days, correlation_halflife_days : float
+        Of the iterated EWMA: 10/21, 21/63 or 63/125.
+    horizon_days : float
+        H.
+    shrink : bool
+        Towards the one-factor correlation, by Ledoit & Wolf's intensity.
+    mixture : bool
+        Whether the correlation is that of CM-IEWMA instead, for coins with enough history.
+    """
+
+    volatility_halflife_days: float
+    correlation_halflife_days: float
+    horizon_days: float
+    shrink: bool = True
+    mixture: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Correlation:
-    """A correlation matrix (C, C), whether it had to be repaired, and pairs without joint days."""
+class CovarianceForecast:
+    """Covariance of N contracts' returns over the horizon and the parts that it is made of.
 
-    matrix: FloatArray
-    repaired: bool
-    unknown_pairs: int
+    Attributes
+    ----------
+    sigma : (N, N) array
+        Positive definite.
+    coins : tuple of str
+        Sorted; `owner` (N,) is each contract's place among them.
+    coin_variance : (C,) array
+        Over the horizon.
+    correlation : Correlation
+        Of coins.
+    basis : Basis
+        Own variances of contracts and variances of venues, over the horizon.
+    extra_variance : (N,) array
+        Of funding, liquidity; over the horizon.
+    least_eigenvalue, floor : float
+        Of sigma; the floor is (2 bp)²·H.
+    mixture : Mixture, optional
+        Where it decided the correlation.
+    """
+
+    sigma: FloatArray
+    coins: tuple[str, ...]
+    owner: IntArray
+    coin_variance: FloatArray
+    correlation: Correlation
+    basis: Basis
+    extra_variance: FloatArray
+    least_eigenvalue: float
+    floor: float
+    mixture: Mixture | None = None
+
+    def with_extra(self, variance: FloatArray) -> CovarianceForecast:
+        """Return it with `variance` (N,) of funding and liquidity on the diagonal instead.
+
+        Raises
+        ------
+        EstimationError
+            When a variance is negative or not finite.
+        """
+        if not (np.isfinite(variance).all() and (variance >= 0).all()):
+            bad = variance[~(variance >= 0)]
+            raise EstimationError(f"expected variances of 0 or more, was {bad[:1]}; mend the input")
+        return _composed(replace(self, extra_variance=variance))
+
+    def stressed(
+        self, towards_one: float = TOWARDS_ONE, factor: float = VOLATILITY_FACTOR
+    ) -> CovarianceForecast:
+        """Return it with R_s = (1-l)·R + l·11' and every volatility times k (method §3.7).
+
+        Raises
+        ------
+        EstimationError
+            When l is not in 0..1 or k is below 1.
+        """
+        check_volatility_factor(factor)
+        square = factor**2
+        matrix = stressed_correlation(self.correlation.matrix, towards_one)
+        basis = replace(self.basis, own=square * self.basis.own, venue=square * self.basis.venue)
+        return _composed(
+            replace(
+                self,
+                coin_variance=square * self.coin_variance,
+                correlation=replace(self.correlation, matrix=matrix),
+                basis=basis,
+                extra_variance=square * self.extra_variance,
+            )
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What had to be done that a reader should know, in words."""
+        done = self.correlation
+        lines = []
+        if done.repaired:
+            lines.append(
+                "correlation was not positive definite (least eigenvalue "
+                f"{done.least_before:.1e}): nearest one taken, {done.distance:.2g} away "
+                "(Higham 2002)"
+            )
+        if done.unknown_pairs:
+            lines.append(f"{done.unknown_pairs} pair(s) without common history: mean correlation")
+        if self.basis.assumed.any():
+            lines.append(
+                f"{int(self.basis.assumed.sum())} contract(s) with too few closes in common with "
+                "their coin's others: usual basis risk assumed"
+            )
+        return tuple(lines)
 
 
-def standardise(daily: FloatArray, halflife_days: float) -> FloatArray:
-    """Return z = r / s of the day before, clipped at 4.2; (D, N), NaN in holes and at first."""
-    variance = lagged(ewma(daily**2, halflife_days))
-    seen_before = np.cumsum(np.isfinite(daily), axis=0) - np.isfinite(daily)
-    usable = (variance > 0) & (seen_before >= _BURN_IN)
-    z = divided(daily, np.sqrt(variance), usable)
-    clipped: FloatArray = np.clip(z, -CLIP, CLIP)
-    return clipped
+def forecast_covariance(
+    panel: Panel,
+    settings: CovarianceSettings,
+    coin_variance: FloatArray | None = None,
+    z: FloatArray | None = None,
+) -> CovarianceForecast:
+    """Return the covariance of the panel's contracts over the horizon, made at the panel's end.
+
+    Parameters
+    ----------
+    panel : Panel
+        N contracts of C coins.
+    settings : CovarianceSettings
+        Half-lives, horizon and options.
+    coin_variance : (C,) array, optional
+        Daily variance of each coin in the order of `panel.by_coin()`; the EWMA at the volatility
+        half-life where none is given.
+    z : (D, C) array, optional
+        Standardised returns of coins, where the caller has them already.
+
+    Raises
+    ------
+    EstimationError
+        When the horizon is not positive, or a coin's variance is not finite or below
+        (1e-6)² a day, which means that it does not move or came in wrong units.
+    """
+    names, owner = panel.by_coin()
+    if not settings.horizon_days > 0:
+        raise EstimationError(
+            f"expected a positive horizon, was {settings.horizon_days}; mend the strategy"
+        )
+    daily = merge_by_coin(panel.common_daily, owner, len(names))
+    if coin_variance is None:
+        coin_variance = ewma(daily**2, settings.volatility_halflife_days)[-1]
+    _check_variance(coin_variance, names)
+    if z is None:
+        z = standardise(daily, settings.volatility_halflife_days)
+    correlation = forecast_correlation(
+        z, settings.correlation_halflife_days, shrink=settings.shrink
+    )
+    mixture = None
+    if settings.mixture:
+        mixture = forecast_mixture(daily)
+        correlation = _with_mixture(correlation, mixture)
+    return _composed(
+        CovarianceForecast(
+            sigma=np.empty((0, 0)),
+            coins=names,
+            owner=owner,
+            coin_variance=settings.horizon_days * coin_variance,
+            correlation=correlation,
+            basis=forecast_basis(panel, settings.horizon_days),
+            extra_variance=np.zeros(len(owner)),
+            least_eigenvalue=np.nan,
+            floor=BASIS_FLOOR_PER_DAY**2 * settings.horizon_days,
+            mixture=mixture,
+        )
+    )
 
 
-def correlate(z: FloatArray, halflife_days: float) -> Correlation:
-    """Return the EWMA correlation of standardised returns `z` (D, C), unit diagonal, PSD.
+def forecast_correlation(
+    z: FloatArray, halflife_days: float, *, shrink: bool = True
+) -> Correlation:
+    """Return the desk's correlation of standardised returns `z` (D, C): (1-d)·R + d·one-factor R.
 
-    Each pair uses the days on which both are known. A pair with fewer than `LEAST_JOINT_DAYS` gets
-    the mean of the others, and is counted.
+    R is the EWMA on joint days, d Ledoit & Wolf's intensity at its weights (method §3.5); then
+    repaired where the least eigenvalue is below 1e-8 of the largest, and counted.
     """
     matrix, unknown = pairwise_correlation(z, halflife_days)
-    repaired = not is_positive(matrix)
-    return Correlation(nearest_correlation(matrix) if repaired else matrix, repaired, unknown)
-
-
-def pairwise_correlation(z: FloatArray, halflife_days: float) -> tuple[FloatArray, int]:
-    """Return what `correlate` does before it repairs: the matrix, and how many pairs are unknown.
-
-    With holes it may have negative eigenvalues; a book's variance through it may then be negative.
-    """
-    seen = np.isfinite(z)
-    root = np.sqrt(decay(halflife_days) ** np.arange(len(z))[::-1])[:, None]
-    weighted = np.where(seen, z, 0.0) * root
-    squares = (weighted**2).T @ seen.astype(np.float64)
-    scale = np.sqrt(squares * squares.T)
-    joint = seen.T.astype(np.float64) @ seen.astype(np.float64)
-    known = (joint >= LEAST_JOINT_DAYS) & (scale > 0)
-    matrix = divided(weighted.T @ weighted, scale, known, 0.0)
-    np.fill_diagonal(known, val=True)
-    unknown = int(np.count_nonzero(~known)) // 2
-    if unknown:
-        rest = matrix[known & ~np.eye(len(matrix), dtype=bool)]
-        matrix[~known] = float(rest.mean()) if len(rest) else 0.0
-    np.fill_diagonal(matrix, 1.0)
-    return np.clip((matrix + matrix.T) / 2.0, -1.0, 1.0), unknown
-
-
-def is_positive(matrix: FloatArray) -> bool:
-    """Return whether the least eigenvalue of a symmetric matrix is 1e-8 of the largest, or more."""
-    eigenvalues = np.linalg.eigvalsh(matrix)
-    return bool(eigenvalues[0] >= LEAST_EIGENVALUE * eigenvalues[-1])
-
-
-def nearest_correlation(matrix: FloatArray, rounds: int = 200) -> FloatArray:
-    """Return the correlation matrix nearest to `matrix` in the Frobenius norm (Higham 2002).
-
-    Alternating projections with Dykstra's correction, onto matrices whose eigenvalues are at least
-    1e-8 and onto those with a unit diagonal; the last step rescales to an exact unit diagonal.
-    """
-    y, correction = matrix.copy(), np.zeros(matrix.shape)
-    for _ in range(rounds):
-        r = y - correction
-        eigenvalues, vectors = np.linalg.eigh(r)
-        x = (vectors * np.maximum(eigenvalues, 2 * LEAST_EIGENVALUE * len(matrix))) @ vectors.T
-        correction = x - r
-        previous, y = y, x.copy()
-        np.fill_diagonal(y, 1.0)
-        if np.linalg.norm(y - previous) <= 1e-10 * np.linalg.norm(y):
-            break
-    scale = np.sqrt(np.diag(x))
-    nearest: FloatArray = x / np.outer(scale, scale)
-    return (nearest + nearest.T) / 2.0
-
-
-def basis_variance(panel: Panel, horizon_days: float) -> FloatArray:
-    """Return each contract's variance against its coin over the horizon, (N,).
-
-    The log price against the mean of the coin's contracts follows an AR(1) by the hour over the
-    last 30 days; over H it has (n/(n-1))·s²/(1-phi²)·(1-phi^{48H}), and H days of its hourly
-    changes' variance when it does not come back (phi >= 1). n/(n-1) undoes that a coin's mean
-    holds the contract itself. Never below (2 bp)²·H.
-    """
-    _, owner = panel.by_coin()
-    floor = BASIS_FLOOR_PER_DAY**2 * horizon_days
-    variance = np.full(len(panel.ids), floor)
-    recent = panel.hourly[-BASIS_WINDOW_H:]
-    for coin in range(int(owner.max()) + 1):
-        members = np.flatnonzero(owner == coin)
-        joint = recent[:, members][np.isfinite(recent[:, members]).all(axis=1)]
-        if len(members) < 2 or len(joint) < 48:
-            continue
-        level = np.cumsum(joint - joint.mean(axis=1, keepdims=True), axis=0)
-        correction = len(members) / (len(members) - 1)
-        for column, member in zip(level.T, members, strict=True):
-            found = correction * _horizon_variance(column, horizon_days * 24.0)
-            variance[member] = max(floor, found)
-    return variance
-
-
-def _horizon_variance(level: FloatArray, hours: float) -> float:
-    centred = level - level.mean()
-    before, after = centred[:-1], centred[1:]
-    spread = float(before @ before)
-    if spread == 0.0:
-        return 0.0
-    phi = float(before @ after) / spread
-    if phi >= 1.0:
-        return hours * float(np.var(np.diff(level)))
-    shock = float(np.var(after - phi * before))
-    kept = max(phi, 0.0)
-    return float(shock / (1.0 - kept**2) * (1.0 - kept ** (2.0 * hours)))
+    intensity = single_factor_intensity(z, halflife_days) if shrink else 0.0
+    mixed = (1.0 - intensity) * matrix + intensity * one_factor(matrix)
+    done = repair(np.clip(mixed, -1.0, 1.0))
+    return Correlation(
+        done.matrix, done.repaired, unknown, intensity, done.least_before, done.distance
+    )
 
 
 def assemble(
@@ -168,9 +250,48 @@ def assemble(
     return sigma
 
 
-def correlation_of(sigma: FloatArray) -> FloatArray:
-    """Return the correlation matrix of a covariance matrix."""
-    deviation = np.sqrt(np.diag(sigma))
-    matrix: FloatArray = sigma / np.outer(deviation, deviation)
-    np.fill_diagonal(matrix, 1.0)
-    return matrix
+def add_venues(sigma: FloatArray, basis: Basis) -> FloatArray:
+    """Return sigma + G diag(s²) G' (N, N): contracts of one venue share its shock."""
+    of_pairs = np.where(
+        np.equal.outer(basis.venue_of, basis.venue_of), basis.venue[basis.venue_of][:, None], 0.0
+    )
+    total: FloatArray = sigma + of_pairs
+    return total
+
+
+def _composed(parts: CovarianceForecast) -> CovarianceForecast:
+    own = parts.basis.own + parts.extra_variance
+    sigma = assemble(parts.coin_variance, parts.correlation.matrix, parts.owner, own)
+    sigma = add_venues(sigma, parts.basis)
+    return replace(parts, sigma=sigma, least_eigenvalue=float(np.linalg.eigvalsh(sigma)[0]))
+
+
+def _check_variance(coin_variance: FloatArray, names: tuple[str, ...]) -> None:
+    if coin_variance.shape != (len(names),):
+        raise EstimationError(
+            f"expected a variance for each of {len(names)} coins, was {coin_variance.shape}; "
+            "give them in the order of the panel's coins"
+        )
+    good = np.isfinite(coin_variance) & (coin_variance >= SMALLEST_DAILY_VOLATILITY**2)
+    if not good.all():
+        first = int(np.flatnonzero(~good)[0])
+        raise EstimationError(
+            f"expected a daily variance of {names[first]} above "
+            f"{SMALLEST_DAILY_VOLATILITY**2:.0e}, was {coin_variance[first]:.1e}; "
+            "leave it out or check its units"
+        )
+
+
+def _with_mixture(correlation: Correlation, mixture: Mixture) -> Correlation:
+    """Return `correlation` with the mixture's among the coins that it covers."""
+    matrix = correlation.matrix.copy()
+    matrix[np.ix_(mixture.coins, mixture.coins)] = correlation_of(mixture.sigma)
+    done = repair(matrix)
+    return replace(
+        correlation,
+        matrix=done.matrix,
+        repaired=correlation.repaired or done.repaired,
+        least_before=done.least_before,
+        distance=done.distance,
+        shrinkage=0.0,
+    )

@@ -1,130 +1,49 @@
-import numpy as np
-import pandas as pd
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+import time
+from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from perptui.estimation.basis import Basis
+from perptui.estimation.correlation import correlate, standardise
 from perptui.estimation.covariance import (
+    CovarianceSettings,
+    add_venues,
     assemble,
-    basis_variance,
-    correlate,
-    correlation_of,
-    is_positive,
-    nearest_correlation,
-    standardise,
+    forecast_correlation,
+    forecast_covariance,
 )
-from perptui.estimation.panel import Closes, build_panel
-from perptui.model.clock import HOUR_MS, parse_iso
+from perptui.estimation.mixture import forecast_mixture
+from perptui.estimation.panel import Closes, Panel, build_panel
+from perptui.estimation.repair import is_positive
+from perptui.estimation.shrinkage import one_factor, single_factor_intensity
+from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
+from perptui.model.errors import EstimationError
 
 END = parse_iso("2024-08-05T00:00Z")
 TRUE = np.array([[1.0, 0.7, 0.3], [0.7, 1.0, -0.2], [0.3, -0.2, 1.0]])
+BALANCED = CovarianceSettings(63.0, 125.0, 7.0)
 
 
-def correlated(rows: int, seed: int = 4) -> np.ndarray:
-    draws = np.random.default_rng(seed).standard_normal((rows, 3))
-    return np.asarray(draws @ np.linalg.cholesky(TRUE).T, dtype=np.float64)
-
-
-def test_returns_are_divided_by_the_volatility_of_the_day_before_and_clipped() -> None:
-    daily = 0.03 * correlated(200)
-    daily[150] = 1.0
-    z = standardise(daily, 21.0)
-    variance = pd.DataFrame(daily**2).ewm(halflife=21.0).mean().shift(1)
-    expected = np.clip(daily / np.sqrt(variance.to_numpy()), -4.2, 4.2)
-    np.testing.assert_allclose(z[5:], expected[5:], rtol=1e-9)
-    assert np.isnan(z[:5]).all()
-    assert (z[150] == 4.2).all()
-
-
-def test_the_correlation_is_that_of_pandas_on_the_same_weights() -> None:
-    z = correlated(400)
-    products = pd.DataFrame({"ab": z[:, 0] * z[:, 1], "aa": z[:, 0] ** 2, "bb": z[:, 1] ** 2})
-    means = products.ewm(halflife=63.0).mean().iloc[-1]
-    result = correlate(z, 63.0)
-    assert result.matrix[0, 1] == pytest.approx(means["ab"] / np.sqrt(means["aa"] * means["bb"]))
-    np.testing.assert_array_equal(np.diag(result.matrix), 1.0)
-    np.testing.assert_array_equal(result.matrix, result.matrix.T)
-    assert not result.repaired
-
-
-def test_the_true_correlation_is_found() -> None:
-    result = correlate(correlated(20_000), 5_000.0)
-    # Effective observations: 2·halflife/ln 2; three standard errors of a zero correlation.
-    np.testing.assert_allclose(result.matrix, TRUE, atol=3 / np.sqrt(10_000 / np.log(2)))
-
-
-def test_a_pair_without_common_days_gets_the_mean_of_the_others_and_is_counted() -> None:
-    z = correlated(200)
-    z[:100, 1] = np.nan
-    z[90:, 2] = np.nan
-    result = correlate(z, 63.0)
-    assert result.unknown_pairs == 1
-    rest = [result.matrix[0, 1], result.matrix[0, 2]]
-    assert result.matrix[1, 2] == pytest.approx(np.mean(rest), abs=1e-6)
-
-
-def test_one_coin_has_no_pairs() -> None:
-    result = correlate(correlated(100)[:, :1], 21.0)
-    assert result.matrix.tolist() == [[1.0]]
-    assert not result.repaired
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**31), st.integers(3, 12))
-def test_pairwise_holes_never_leave_a_matrix_that_is_not_positive(seed: int, coins: int) -> None:
+def market(coins: int, venues: int, days: int, seed: int = 0) -> Panel:
+    """Contracts of correlated coins with a basis of 3 bp an hour at each venue."""
     rng = np.random.default_rng(seed)
-    z = rng.standard_normal((60, 1)) + 0.3 * rng.standard_normal((60, coins))
-    z[rng.random(z.shape) < 0.4] = np.nan
-    matrix = correlate(z, 21.0).matrix
-    assert is_positive(matrix)
-    np.testing.assert_allclose(np.diag(matrix), 1.0)
-
-
-def test_the_nearest_correlation_is_the_published_one() -> None:
-    """Higham (2002), section 4: the 3 x 3 example and its distance .5278."""
-    given_matrix = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [0.0, 1.0, 1.0]])
-    nearest = nearest_correlation(given_matrix)
-    assert nearest[0, 1] == pytest.approx(0.7607, abs=5e-5)
-    assert nearest[0, 2] == pytest.approx(0.1573, abs=5e-5)
-    assert np.linalg.norm(nearest - given_matrix) == pytest.approx(0.5278, abs=5e-5)
-    assert is_positive(nearest)
-
-
-def two_venues(phi: float, shock: float, seed: int = 9, hours: int = 24 * 60) -> list[Closes]:
-    rng = np.random.default_rng(seed)
-    coin = np.cumsum(rng.normal(0, 0.008, hours))
-    basis = np.zeros(hours)
-    for t, eta in enumerate(rng.normal(0, shock, hours)):
-        basis[t] = phi * basis[t - 1] + eta
+    hours = 24 * days + 1
+    factor = rng.normal(0, 0.005, (hours, 1))
+    coin = np.cumsum(factor + rng.normal(0, 0.004, (hours, coins)), axis=0)
     close_ms = (END - HOUR_MS * np.arange(hours)[::-1]).astype(np.int64)
-    return [
-        Closes(f"{venue}:C/U:U", "C", close_ms, 90 * np.exp(coin + sign * basis / 2), HOUR_MS)
-        for venue, sign in (("v", 1.0), ("w", -1.0))
+    series = [
+        Closes(
+            f"v{venue}:C{k:03d}/U:U",
+            f"C{k:03d}",
+            close_ms,
+            np.exp(coin[:, k] + rng.normal(0, 3e-4, hours)),
+            HOUR_MS,
+        )
+        for k in range(coins)
+        for venue in range(venues)
     ]
-
-
-def test_the_basis_has_the_variance_of_its_autoregression_over_the_horizon() -> None:
-    panels = [build_panel(two_venues(0.9, 0.001, seed), END, 50) for seed in range(12)]
-    found = np.array([basis_variance(panel, 2.0) for panel in panels])
-    # The prices differ by b with Var over n hours shock²/(1-phi²)·(1-phi^2n); two equal parts.
-    between = 0.001**2 / (1 - 0.9**2) * (1 - 0.9 ** (2 * 48))
-    # A stationary variance from 720 hours has a relative error of sqrt(2/720·(1+phi²)/(1-phi²)).
-    error = np.sqrt(2 / 720 * 1.81 / 0.19) / np.sqrt(12)
-    assert found.sum(axis=1).mean() == pytest.approx(between, rel=4 * error)
-    np.testing.assert_allclose(found[:, 0], found[:, 1])
-
-
-def test_the_basis_has_a_floor_and_a_lone_contract_stands_on_it() -> None:
-    still = basis_variance(build_panel(two_venues(0.5, 1e-9), END, 50), 3.0)
-    assert still.tolist() == [pytest.approx(3 * 4e-8)] * 2
-    alone = basis_variance(build_panel(two_venues(0.5, 0.001)[:1], END, 50), 3.0)
-    assert alone.tolist() == [pytest.approx(3 * 4e-8)]
-
-
-def test_a_basis_that_does_not_come_back_grows_with_the_horizon() -> None:
-    wandering = two_venues(1.0, 0.0005)
-    short, long = (basis_variance(build_panel(wandering, END, 50), h) for h in (1.0, 10.0))
-    assert long[0] > 3 * short[0]
+    return build_panel(series, END, days)
 
 
 def test_sigma_is_positive_by_construction_with_one_coin_on_two_venues() -> None:
@@ -135,6 +54,182 @@ def test_sigma_is_positive_by_construction_with_one_coin_on_two_venues() -> None
     assert sigma[0, 1] == pytest.approx(0.01)
     assert sigma[0, 2] == pytest.approx(0.7 * np.sqrt(0.01 * 0.02))
     assert np.linalg.eigvalsh(sigma)[0] >= 4e-8 * (1 - 1e-6)
-    matrix = correlation_of(sigma)
-    np.testing.assert_array_equal(np.diag(matrix), 1.0)
-    assert matrix[0, 1] == pytest.approx(0.01 / (0.01 + 4e-8))
+
+
+def test_contracts_of_one_venue_share_its_shock() -> None:
+    basis = Basis(
+        own=np.full(3, 1e-8),
+        venue=np.array([2e-7, 5e-7]),
+        venues=("v", "w"),
+        venue_of=np.array([0, 1, 0]),
+        assumed=np.zeros(3, dtype=bool),
+    )
+    added = add_venues(np.zeros((3, 3)), basis)
+    g = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    np.testing.assert_allclose(added, g @ np.diag([2e-7, 5e-7]) @ g.T)
+
+
+def test_the_forecast_is_the_sum_of_its_parts() -> None:
+    forecast = forecast_covariance(market(4, 2, 200), BALANCED)
+    a = np.equal.outer(forecast.owner, np.arange(4)).astype(np.float64)
+    deviation = np.diag(np.sqrt(forecast.coin_variance))
+    g = np.equal.outer(forecast.basis.venue_of, np.arange(2)).astype(np.float64)
+    coins = a @ deviation @ forecast.correlation.matrix @ deviation @ a.T
+    venues = g @ np.diag(forecast.basis.venue) @ g.T
+    expected = coins + venues + np.diag(forecast.basis.own)
+    np.testing.assert_allclose(forecast.sigma, expected, rtol=1e-12)
+    assert forecast.floor == pytest.approx(7 * 4e-8)
+    assert forecast.least_eigenvalue >= forecast.floor
+    assert forecast.notes == ()
+
+
+def test_the_default_correlation_is_shrunk_to_one_factor_by_the_stated_intensity() -> None:
+    panel = market(6, 1, 200)
+    z = standardise(panel.daily, 63.0)
+    d = single_factor_intensity(z, 125.0)
+    raw = correlate(z, 125.0).matrix
+    forecast = forecast_covariance(panel, BALANCED)
+    assert forecast.correlation.shrinkage == d
+    assert 0.0 < d < 1.0
+    expected = (1 - d) * raw + d * one_factor(raw)
+    np.testing.assert_allclose(forecast.correlation.matrix, expected)
+    unshrunk = forecast_covariance(panel, replace(BALANCED, shrink=False))
+    np.testing.assert_allclose(unshrunk.correlation.matrix, raw)
+    assert unshrunk.correlation.shrinkage == 0.0
+
+
+def test_the_horizon_scales_coins_and_given_variances_are_used() -> None:
+    panel = market(3, 1, 120)
+    given = np.array([0.001, 0.002, 0.003])
+    forecast = forecast_covariance(panel, BALANCED, given)
+    np.testing.assert_allclose(forecast.coin_variance, 7 * given)
+    np.testing.assert_allclose(np.diag(forecast.sigma), 7 * given + 7 * 4e-8, rtol=1e-7)
+
+
+def test_the_mixture_decides_the_correlation_where_it_is_asked_to() -> None:
+    panel = market(5, 1, 200)
+    mixed = forecast_covariance(panel, replace(BALANCED, mixture=True))
+    mixture = forecast_mixture(panel.daily)
+    deviation = np.sqrt(np.diag(mixture.sigma))
+    np.testing.assert_allclose(
+        mixed.correlation.matrix, mixture.sigma / np.outer(deviation, deviation)
+    )
+    assert mixed.mixture is not None
+    assert mixed.mixture.weights.sum() == pytest.approx(1.0)
+
+
+def test_funding_adds_to_the_diagonal_and_again_replaces_what_was_added() -> None:
+    forecast = forecast_covariance(market(3, 2, 120), BALANCED)
+    extra = np.linspace(1e-6, 6e-6, 6)
+    once = forecast.with_extra(extra)
+    np.testing.assert_allclose(once.sigma, forecast.sigma + np.diag(extra))
+    np.testing.assert_array_equal(once.with_extra(extra).sigma, once.sigma)
+    assert once.least_eigenvalue > forecast.least_eigenvalue
+    with pytest.raises(EstimationError, match="variances of 0 or more"):
+        forecast.with_extra(-extra)
+    with pytest.raises(EstimationError, match="variances of 0 or more"):
+        forecast.with_extra(np.full(6, np.nan))
+
+
+def test_under_stress_volatility_doubles_and_coins_move_together() -> None:
+    forecast = forecast_covariance(market(3, 2, 120), BALANCED).with_extra(np.full(6, 1e-6))
+    stressed = forecast.stressed(towards_one=0.5, factor=2.0)
+    np.testing.assert_allclose(np.diag(stressed.sigma), 4 * np.diag(forecast.sigma))
+    before, after = forecast.correlation.matrix, stressed.correlation.matrix
+    np.testing.assert_allclose(after, 0.5 + 0.5 * before)
+    assert stressed.least_eigenvalue >= stressed.floor
+    with pytest.raises(EstimationError, match="volatility factor"):
+        forecast.stressed(factor=0.5)
+
+
+def test_a_coin_that_does_not_move_or_is_unknown_is_named() -> None:
+    panel = market(3, 1, 120)
+    good = np.array([0.001, 0.002, 0.003])
+    for bad in (0.0, 1e-28, np.nan, np.inf, -1.0):
+        with pytest.raises(EstimationError, match="expected a daily variance of C001 above"):
+            forecast_covariance(panel, BALANCED, np.where([False, True, False], bad, good))
+    with pytest.raises(EstimationError, match="for each of 3 coins"):
+        forecast_covariance(panel, BALANCED, good[:2])
+    with pytest.raises(EstimationError, match="expected a positive horizon"):
+        forecast_covariance(panel, replace(BALANCED, horizon_days=0.0), good)
+
+
+def test_a_repair_and_unknown_pairs_are_said_in_words() -> None:
+    z = np.random.default_rng(5).standard_normal((60, 12))
+    z[np.random.default_rng(6).random(z.shape) < 0.3] = np.nan
+    z[:50, 0] = np.nan
+    panel = market(12, 1, 120)
+    forecast = forecast_covariance(panel, replace(BALANCED, shrink=False), z=z)
+    assert forecast.correlation.unknown_pairs == 11
+    assert any(note.startswith("11 pair(s) without common history") for note in forecast.notes)
+    np.fill_diagonal(z, np.nan)
+    loose = np.full((60, 3), np.nan)
+    # Pairs that contradict each other: A follows B, B follows C, C runs against A.
+    first, second, third = np.random.default_rng(1).standard_normal((3, 20))
+    loose[:20, 0] = loose[:20, 1] = first
+    loose[20:40, 1] = loose[20:40, 2] = second
+    loose[40:, 0], loose[40:, 2] = third, -third
+    repaired = forecast_covariance(market(3, 1, 120), replace(BALANCED, shrink=False), z=loose)
+    # Eigenvalues of [[1,1,-1],[1,1,1],[-1,1,1]]: -1, 2, 2.
+    assert repaired.correlation.least_before == pytest.approx(-1.0)
+    assert "least eigenvalue -1.0e+00" in repaired.notes[0]
+    # Nearest: every entry ±1/2, so six entries move by 1/2.
+    assert repaired.correlation.distance == pytest.approx(np.sqrt(6) / 2, rel=1e-4)
+    assert is_positive(repaired.correlation.matrix)
+
+
+def test_usual_basis_risk_is_said_in_words() -> None:
+    panel = market(4, 2, 120)
+    closing = panel.closing.copy()
+    closing[:-20, 0] = np.nan
+    forecast = forecast_covariance(replace(panel, closing=closing), BALANCED)
+    assert forecast.notes == (
+        "2 contract(s) with too few closes in common with their coin's others: "
+        "usual basis risk assumed",
+    )
+
+
+def test_days_after_the_end_change_nothing() -> None:
+    series = []
+    rng = np.random.default_rng(3)
+    close_ms = (END - HOUR_MS * np.arange(24 * 150)[::-1]).astype(np.int64)
+    for k in range(3):
+        price = np.exp(np.cumsum(rng.normal(0, 0.01, len(close_ms))))
+        series.append(Closes(f"v:C{k}/U:U", f"C{k}", close_ms, price, HOUR_MS))
+    for days_back in (1, 7, 30):
+        end = END - days_back * DAY_MS
+        cut = [
+            Closes(c.id, c.coin, c.close_ms[c.close_ms <= end], c.price[c.close_ms <= end], HOUR_MS)
+            for c in series
+        ]
+        whole = forecast_covariance(build_panel(series, end, 100), BALANCED)
+        alone = forecast_covariance(build_panel(cut, end, 100), BALANCED)
+        assert whole.sigma.tobytes() == alone.sigma.tobytes()
+
+
+def five_hundred(seed: int) -> np.ndarray:
+    """Standardised returns of 500 coins that began at different days, with blocks missing."""
+    rng = np.random.default_rng(seed)
+    loadings = rng.uniform(0.3, 1.2, 500)
+    z = rng.standard_normal((400, 1)) * loadings + 0.7 * rng.standard_normal((400, 500))
+    for k in range(500):
+        z[: rng.integers(0, 370), k] = np.nan
+        for start in rng.integers(0, 390, 5):
+            z[start : start + rng.integers(1, 20), k] = np.nan
+    return np.asarray(z, dtype=np.float64)
+
+
+@pytest.mark.slow
+def test_five_hundred_coins_with_missing_data_are_positive_and_fast() -> None:
+    z = five_hundred(3)
+    begin = time.process_time()
+    correlation = forecast_correlation(z, 63.0)
+    spent = time.process_time() - begin
+    assert correlation.repaired
+    assert correlation.least_before < -1.0
+    assert is_positive(correlation.matrix)
+    deviation = np.full(500, 0.05)
+    owner = np.arange(500)
+    sigma = assemble(deviation**2, correlation.matrix, owner, np.full(500, 4e-8))
+    assert np.linalg.eigvalsh(sigma)[0] >= 4e-8 * (1 - 1e-6)
+    assert spent < 10.0
