@@ -18,6 +18,7 @@ from perptui.model.strategy import StrategyParameters
 from perptui.optimization.bounds import clusters_of, limit_arrays
 from perptui.optimization.costs import impact_coefficients
 from perptui.optimization.forecasts import ForecastArrays
+from perptui.optimization.funding_caps import funding_bounds
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
 from perptui.optimization.strategies import in_force
 
@@ -59,6 +60,9 @@ def program_inputs(
     arrays = limit_arrays(
         contracts, account_equity, rules, forecasts, clusters, strategy, float(equity)
     )
+    lower, upper, paying = funding_bounds(
+        contracts, before, (lower, upper), rules.limits, arrays.trade_max
+    )
     return ProgramInputs(
         contracts=contracts,
         equity=equity,
@@ -82,7 +86,7 @@ def program_inputs(
         fixed=frozenset(frozen) | frozenset(overrides),
         edited=dict(overrides),
         reduce_only=reduce_only,
-        notes=(*rules.notes, *frozen.values(), *_drawdown_note(reduce_only)),
+        notes=(*rules.notes, *paying, *frozen.values(), *_drawdown_note(reduce_only)),
     )
 
 

@@ -41,12 +41,34 @@ def test_json_holds_every_key_that_was_promised(
         "bybit:BTC/USDT:USDT",
     ]
     row = report["instruments"][0]
-    assert set(row["expected_return"]) == {"d1", "d7", "d30", "blend"}
+    assert set(row["expected_return"]) >= {"d1", "d7", "d30", "blend", "horizon", "horizon_sd"}
     assert set(row["funding"]) >= {"rate", "interval_h", "apr", "horizon_mean", "horizon_sd"}
-    assert set(row["volatility_annual"]) == {"ewma", "realised", "combined"}
+    assert set(row["volatility_annual"]) >= {"ewma", "realised", "combined"}
     assert row["funding"]["apr"] == pytest.approx(row["funding"]["rate"] * 3 * 365)
     assert [len(line) for line in report["correlation"]] == [3, 3, 3]
     assert msgspec.json.decode(out, type=EstimateReport).horizon_days == 14.0
+
+
+def test_what_is_held_earns_its_carry(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = tmp_path / "book.json"
+    held = {"id": "binance:BTC/USDT:USDT", "contracts": "-2", "entry_price": "60000"}
+    book.write_text(json.dumps([held]))
+    more = ("--venues", "binance,bybit", "--positions", str(book), "--equity", "500000", "--json")
+    assert run(command(data, *more)) == 0
+    short, _, elsewhere = json.loads(capsys.readouterr().out)["instruments"]
+    funding = short["funding"]
+    # A short of two contracts receives f at each of three settlements a day.
+    mark = float(funding["carry_usd_day"]) / (2 * funding["rate"] * 24 / funding["interval_h"])
+    assert 1_000 < mark < 1_000_000
+    spans = {term["span"]: term for term in funding["term"]}
+    assert float(spans["7d"]["carry_usd"]) == pytest.approx(2 * mark * spans["7d"]["mean"], 1e-3)
+    assert float(spans["7d"]["carry_sd_usd"]) == pytest.approx(2 * mark * spans["7d"]["sd"], 1e-3)
+    assert elsewhere["funding"]["carry_usd_day"] is None
+    rates = {row["funding"]["apr"]: row for row in (short, elsewhere)}
+    best = "binanceusdm" if max(rates) == funding["apr"] else "bybit"
+    assert funding["best_venue"] == best
 
 
 def test_the_same_question_has_the_same_answer(

@@ -1,0 +1,76 @@
+"""Caps by expected funding: the side that pays beyond one sd gets less room (method §5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from perptui.model.limit import Limits
+from perptui.optimization.inputs import Contract, FloatArray
+
+TURNOVER_SHARE = 0.5
+"""Of one proposal's turnover, the most that these caps may use up: other limits need the rest."""
+
+
+def funding_bounds(
+    contracts: Sequence[Contract],
+    before: FloatArray,
+    bounds: tuple[FloatArray, FloatArray],
+    limits: Limits,
+    trade_max: FloatArray,
+) -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
+    """Return the bounds (N,), (N,) with the funding caps in them, and the reasons in words.
+
+    A long of a contract is at most coin_net_max·long_cap, a short coin_net_max·short_cap, where
+    the cap is below 1. What is held beyond that is brought down as far as this proposal's trades
+    reach. Bounds that are equal (a fixed or frozen target) stay.
+
+    Parameters
+    ----------
+    before : (N,) array
+        Weights before the trade.
+    trade_max : (N,) array
+        Largest |trade| of each contract, multiple of equity.
+    """
+    lower, upper = bounds
+    free = lower < upper
+    longs, shorts = (
+        np.where(free, limits.coin_net_max * scales, np.inf) for scales in _scales(contracts)
+    )
+    excess = np.maximum(before - longs, 0.0) + np.maximum(-before - shorts, 0.0)
+    cut = np.minimum(excess, trade_max)
+    budget = TURNOVER_SHARE * 2.0 * limits.turnover_max
+    if cut.sum() > budget:
+        cut *= budget / cut.sum()
+    held = np.abs(before) - cut
+    upper = np.minimum(upper, np.where(before > longs, held, longs))
+    lower = np.maximum(lower, np.where(-before > shorts, -held, -shorts))
+    return lower, upper, _reasons(contracts, {"long": longs, "short": shorts})
+
+
+def _scales(contracts: Sequence[Contract]) -> tuple[FloatArray, FloatArray]:
+    """Return the caps of longs and of shorts, (N,) each; infinite where funding asks for none."""
+    both = np.full((2, len(contracts)), np.inf)
+    for index, contract in enumerate(contracts):
+        if contract.forecast is not None:
+            funding = contract.forecast.funding
+            for row, scale in enumerate((funding.long_cap, funding.short_cap)):
+                if scale < 1.0:
+                    both[row, index] = scale
+    return both[0], both[1]
+
+
+def _reasons(contracts: Sequence[Contract], caps: Mapping[str, FloatArray]) -> tuple[str, ...]:
+    lines = []
+    for side, cap in caps.items():
+        for index in np.flatnonzero(np.isfinite(cap)).tolist():
+            contract = contracts[index]
+            funding = contract.forecast.funding if contract.forecast else None
+            score = funding.horizon_z if funding else None
+            beyond = "" if score is None else f" {abs(score):.1f} sd"
+            lines.append(
+                f"{contract.id}: a {side} pays funding{beyond} over the horizon, "
+                f"at most {cap[index]:.2f} of equity"
+            )
+    return tuple(lines)
