@@ -168,7 +168,8 @@ def _daily_volume(one: Traded) -> FloatArray:
     day = (one.close_ms[-1] - one.close_ms) // DAY_MS
     total = np.bincount(day, weights=one.volume * one.close)
     bars = np.bincount(day)
-    return total[bars > 0][::-1]
+    daily: FloatArray = total[bars > 0][::-1].astype(np.float64)
+    return daily
 
 
 def _level(one: Traded, seen: float) -> tuple[float, str]:

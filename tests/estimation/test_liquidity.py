@@ -36,7 +36,9 @@ def traded(
     days: int = 30,
     volumes: np.ndarray | None = None,
     depth: np.ndarray | None = None,
-    **more: float,
+    *,
+    spread: float = 0.0,
+    half_tick: float = 1e-6,
 ) -> Traded:
     hours = 24 * days
     high, low, close = simulated(spread, hours, 30, 0.01)
