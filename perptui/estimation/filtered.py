@@ -8,7 +8,7 @@ it drew. The same date's rows of funding shocks make the path's funding.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ IntArray = NDArray[np.int64]
 PATHS = 10_000
 LEAST_ROWS = 60
 """Residuals of a contract below which its tail is not drawn."""
+RECURSION_HALFLIFE_DAYS = 11.0
+"""RiskMetrics' lambda of .94 a day."""
 _BLOCK = 2_000
 _LARGEST_STEP = 5.0
 """|log return| of one step, at most: a path that left every real price stays finite."""
@@ -60,6 +62,10 @@ class Scenarios:
     returns: FloatArray
     horizon_days: float
     seed: int
+    dates: int
+    """Days that rows were drawn from."""
+    made: tuple[int, ...] = ()
+    """Cells of each contract's rows that were made, not observed; see `complete_rows`."""
 
     def book(self, weights: FloatArray) -> FloatArray:
         """Return the book's returns (S,), fractions of equity: the sum of w_i (exp(r_i)-1-F_i)."""
@@ -82,7 +88,7 @@ def residual_rows(daily: FloatArray, variance: FloatArray) -> FloatArray:
     Raises
     ------
     EstimationError
-        When a contract has fewer than `LEAST_ROWS` residuals, or constant ones.
+        As `standardised` does.
     """
     before = lagged(variance)
     return standardised(divided(daily, np.sqrt(np.maximum(before, 0.0)), before > 0))
@@ -94,7 +100,7 @@ def funding_shocks(daily_funding: FloatArray) -> FloatArray:
     Raises
     ------
     EstimationError
-        As `residual_rows` does.
+        As `standardised` does.
     """
     before = lagged(daily_funding)
     joint = np.isfinite(before) & np.isfinite(daily_funding)
@@ -114,60 +120,117 @@ def _centred(x: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
 def standardised(rows: FloatArray) -> FloatArray:
     """Return rows (D, N) of mean 0 and variance 1 by column, over its finite values.
 
+    A column with fewer than `LEAST_ROWS` of them is NaN: `complete_rows` lends it others' rows.
+
     Raises
     ------
     EstimationError
-        When a column has fewer than `LEAST_ROWS` finite values, or they do not vary.
+        When no column has enough, or one that has does not vary.
     """
     known = np.isfinite(rows)
     count = known.sum(axis=0)
-    if (count < LEAST_ROWS).any():
-        column = int(np.argmin(count))
+    if not (count >= LEAST_ROWS).any():
         raise EstimationError(
-            f"expected at least {LEAST_ROWS} residuals of each contract, was {count[column]} in "
-            f"column {column}; leave it out"
+            f"expected at least {LEAST_ROWS} residuals of a contract, was {count.max(initial=0)} "
+            "at most; fetch history"
         )
+    known &= count >= LEAST_ROWS
     centred = _centred(rows, known)
-    deviation = np.sqrt((centred**2).sum(axis=0) / count)
-    if not (deviation > 0.0).all():
-        column = int(np.argmin(deviation))
+    deviation = np.sqrt((centred**2).sum(axis=0) / np.maximum(count, 1))
+    if still := np.flatnonzero((count >= LEAST_ROWS) & ~(deviation > 0.0)).tolist():
         raise EstimationError(
-            f"expected residuals that vary, was a constant in column {column}; leave it out"
+            f"expected residuals that vary, was a constant in column(s) {still}; leave them out"
         )
-    scaled: FloatArray = np.where(known, centred / deviation, np.nan)
-    return scaled
+    return divided(centred, deviation[None, :], known)
 
 
 def complete_rows(rows: FloatArray, seed: int) -> tuple[FloatArray, IntArray]:
-    """Return rows (D, N) without holes, and how many cells of each column (N,) were made.
+    """Return standardised rows (D, N) without holes, and how many cells were made by column (N,).
 
-    A missing cell is the contract's regression on the mean of those known that day, plus one of
-    its own past deviations from it, drawn with `seed`: a contract listed late keeps its dependence
-    and its variance, and does not shorten the others' history. Rows of which nothing is known are
-    left out. Standardised rows come in, and the columns keep about unit variance.
+    A missing cell is the contract's regression on the mean of the others known that day, plus one
+    of its own deviations from it, drawn with `seed`: a contract listed late keeps its dependence
+    and about unit variance, and does not shorten the others' history. A contract without rows of
+    its own takes, day by day, the row of one drawn among those known.
 
     Raises
     ------
     EstimationError
-        When fewer than `LEAST_ROWS` rows are left.
+        When there are fewer than `LEAST_ROWS` rows, or nothing is known in one of them.
     """
-    rows = rows[np.isfinite(rows).any(axis=1)]
-    if len(rows) < LEAST_ROWS:
-        raise EstimationError(
-            f"expected at least {LEAST_ROWS} days of residuals, was {len(rows)}; fetch history"
-        )
     known = np.isfinite(rows)
+    if len(rows) < LEAST_ROWS or not known.any(axis=1).all():
+        raise EstimationError(
+            f"expected at least {LEAST_ROWS} days of residuals, each with one contract known, was "
+            f"{len(rows)} and {int((~known.any(axis=1)).sum())} empty; fetch history"
+        )
     filled = rows.copy()
-    market = np.where(known, rows, 0.0).sum(axis=1) / known.sum(axis=1)
     generator = np.random.default_rng(seed)
-    for column in np.flatnonzero(~known.all(axis=0)):
-        there = known[:, column]
-        own, factor = rows[there, column], market[there]
-        slope = float(own @ factor) / max(float(factor @ factor), 1e-300)
-        deviations = own - slope * factor
-        drawn = generator.integers(len(deviations), size=int((~there).sum()))
-        filled[~there, column] = slope * market[~there] + deviations[drawn]
+    for column in np.flatnonzero(~known.all(axis=0)).tolist():
+        missing = ~known[:, column]
+        if missing.all():
+            likeness = np.where(known, generator.random(rows.shape), -1.0).argmax(axis=1)
+            filled[:, column] = rows[np.arange(len(rows)), likeness]
+        else:
+            filled[missing, column] = _regressed(rows, known, column, generator)
     return filled, np.asarray((~known).sum(axis=0), dtype=np.int64)
+
+
+def _regressed(
+    rows: FloatArray, known: NDArray[np.bool_], column: int, generator: np.random.Generator
+) -> FloatArray:
+    """Return a contract's missing rows from its regression on the mean of the others."""
+    others = known.copy()
+    others[:, column] = False
+    count = others.sum(axis=1)
+    factor = divided(np.where(others, rows, 0.0).sum(axis=1), count, count > 0, 0.0)
+    there = known[:, column]
+    own, beside = rows[there, column], factor[there]
+    spread = float(beside @ beside)
+    slope = float(own @ beside) / spread if spread > 0.0 else 0.0
+    deviations = own - slope * beside
+    drawn = deviations[generator.integers(len(deviations), size=int((~there).sum()))]
+    made: FloatArray = slope * factor[~there] + drawn
+    return made
+
+
+def horizon_scenarios(
+    daily: FloatArray,
+    variance: FloatArray,
+    funding: FundingDraw,
+    horizon_days: float,
+    seed: int,
+    halflife_days: float = RECURSION_HALFLIFE_DAYS,
+) -> Scenarios:
+    """Return simulated returns over the horizon from what is kept of N contracts.
+
+    Parameters
+    ----------
+    daily : (D, N) array
+        Log returns by day; NaN in holes.
+    variance : (D, N) array
+        Variance of a day's log return, forecast at the end of each day for the next; the last row
+        starts the paths, on which it goes on as an EWMA with `halflife_days`.
+    funding : FundingDraw
+        Mean and sd of the sum over the horizon; its `shocks` (D, N) are daily, from
+        `funding_shocks`, and may have holes. A drift D over the horizon goes in as a mean of
+        E[F] - D.
+
+    Raises
+    ------
+    EstimationError
+        As `residual_rows`, `complete_rows` and `simulate` do.
+    """
+    rows = residual_rows(daily, variance)
+    usable = np.isfinite(rows).any(axis=1)
+    if funding.shocks is not None:
+        usable &= np.isfinite(funding.shocks).any(axis=1)
+        shocks, _ = complete_rows(funding.shocks[usable], seed)
+        funding = FundingDraw(funding.mean, funding.deviation, shocks)
+    complete, made = complete_rows(rows[usable], seed)
+    simulated = simulate(
+        complete, ewma_recursion(variance[-1], halflife_days), horizon_days, seed, funding
+    )
+    return replace(simulated, made=tuple(int(cells) for cells in made), dates=len(complete))
 
 
 def simulate(
@@ -222,7 +285,7 @@ def simulate(
         returns[block] = _moved(rows, dates[block], recursion, horizon_days / steps)
     if funding is not None:
         returns -= _drawn_funding(funding, dates, generator)
-    return Scenarios(returns, horizon_days, seed)
+    return Scenarios(returns, horizon_days, seed, len(rows))
 
 
 def _moved(

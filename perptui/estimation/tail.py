@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 
 QUANTILE: Final = "linear"
 """numpy's name of the quantile rule: order statistics joined at (k-1)/(T-1) (Hyndman & Fan 7)."""
-LEAST_TAIL = 5
+LEAST_TAIL = 3
 """Returns that must lie beyond a level before a sample's own quantile is shown for it."""
 
 
