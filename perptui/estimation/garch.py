@@ -1,4 +1,7 @@
-"""GARCH(1,1), GJR and EGARCH(1,1) fitted through `arch`, and the gates that a fit must pass.
+"""GARCH(1,1), GJR and EGARCH(1,1) by maximum likelihood, and the gates that a fit must pass.
+
+With normal errors GARCH and GJR are fitted by our own scoring, everything else, and what scoring
+does not bring to an end inside the bounds, through `arch`.
 
 Returns enter as fractions and are fitted in percent without rescaling; variances leave as fractions
 squared per day. The recursion starts from the **presample rule** h_0 = e_0² = mean(e²) (Fiorentini,
@@ -14,8 +17,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from perptui.estimation.garch_scoring import fit_by_scoring
 from perptui.estimation.panel import SMALLEST_DAILY_VOLATILITY
-from perptui.estimation.recursion import FloatArray, ewma
+from perptui.estimation.recursion import FloatArray, decay
 from perptui.model.errors import EstimationError
 
 Model = Literal["garch", "gjr", "egarch"]
@@ -61,7 +65,8 @@ class GarchFit:
     shape : tuple of float
         () for normal, (nu,) for t, (nu, lambda) for the skewed t of Hansen (1994).
     presample : float
-        mean(e²) about the sample's mean (0 for a zero mean), percent squared.
+        mean(e²), percent squared; through `arch`, which keeps it fixed, about the sample's mean
+        where the mean is estimated.
     negative_share : float
         E[z²·1(z<0)]: 1/2 where the distribution is symmetric.
     shock_moments : tuple of float
@@ -137,10 +142,10 @@ def fit_garch(returns: FloatArray, specification: Specification) -> GarchFit:
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            fit = _through_arch(PERCENT * seen, specification)
+            percent = PERCENT * seen
+            return _by_scoring(percent, specification) or _through_arch(percent, specification)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         return _no_fit(specification, len(seen), f"{specification.model}: no fit, {error}")
-    return fit
 
 
 def _refusal(seen: FloatArray, days: int) -> str:
@@ -179,6 +184,37 @@ def _no_fit(specification: Specification, observations: int, reason: str) -> Gar
         False,
         (reason,),
     )
+
+
+def _by_scoring(percent: FloatArray, specification: Specification) -> GarchFit | None:
+    """Return the fit; None for what is left to `arch`."""
+    if specification.distribution != "normal" or specification.model == "egarch":
+        return None
+    scored = fit_by_scoring(
+        percent,
+        leverage=specification.model == "gjr",
+        constant=specification.mean == "constant",
+    )
+    if not scored.converged:
+        return None
+    mean, omega, alpha, gamma, beta = (float(value) for value in scored.parameters)
+    fit = GarchFit(
+        specification=specification,
+        mean=mean,
+        omega=omega,
+        alpha=alpha,
+        gamma=gamma,
+        beta=beta,
+        shape=(),
+        presample=scored.presample,
+        negative_share=0.5,
+        shock_moments=(),
+        log_likelihood=scored.log_likelihood,
+        observations=len(percent),
+        converged=True,
+        reasons=(),
+    )
+    return _gated(fit, percent - mean, float(scored.variances[-1]))
 
 
 def _through_arch(percent: FloatArray, specification: Specification) -> GarchFit:
@@ -248,7 +284,7 @@ def _gated(fit: GarchFit, residuals: FloatArray, last_variance: float) -> GarchF
     if fit.specification.model != "egarch" and not low < fit.omega < high:
         reasons.append(f"omega {fit.omega:.1e} at its bound")
     ahead = next_variance(fit, float(residuals[-1]), last_variance)
-    words = band_words(ahead, float(ewma(residuals**2, BAND_HALFLIFE_DAYS)[-1]))
+    words = band_words(ahead, _last_ewma(residuals**2))
     if words:
         reasons.append(words)
     return replace(fit, reasons=tuple(f"{fit.specification.model}: {one}" for one in reasons))
@@ -262,6 +298,12 @@ def next_variance(fit: GarchFit, residual: float, variance: float) -> float:
         return float(np.exp(fit.omega + shock + fit.beta * np.log(variance)))
     response = fit.alpha + fit.gamma * (residual < 0)
     return float(fit.omega + response * residual**2 + fit.beta * variance)
+
+
+def _last_ewma(squares: FloatArray) -> float:
+    """Return the last row of `ewma(squares, BAND_HALFLIFE_DAYS)`, without those before."""
+    weights = decay(BAND_HALFLIFE_DAYS) ** np.arange(len(squares))[::-1]
+    return float(weights @ squares / weights.sum())
 
 
 def band_words(variance: float, level: float) -> str:

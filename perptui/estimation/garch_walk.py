@@ -99,10 +99,10 @@ def walk_forward_garch(
         variance[here] = mean_variance_ahead(stretch.fit, path, horizon)
     level = ewma(panel.daily**2, BAND_HALFLIFE_DAYS)
     ratio = divided(ahead, level, level > 0)
-    spoken = (ratio >= BAND[0]) & (ratio <= BAND[1])
+    spoken = np.isfinite(panel.daily) & (ratio >= BAND[0]) & (ratio <= BAND[1])
     reasons = tuple(
-        _reason(fit, float(ahead[-1, column]), float(level[-1, column]))
-        for column, fit in enumerate(current)
+        _reason(fit, float(panel.daily[-1, k]), float(ahead[-1, k]), float(level[-1, k]))
+        for k, fit in enumerate(current)
     )
     return GarchForecasts(np.where(spoken, variance, np.nan), reasons, current)
 
@@ -121,7 +121,7 @@ def _stretches(
         first, last = np.searchsorted(epochs, (epoch, epoch + 1))
         before = returns[ends <= epoch]
         windows = [_window(before[:, k], refit_days, window_days) for k in range(contracts)]
-        current = [_kept_fit(window.tobytes(), specification) for window in windows]
+        current = [kept_fit(window.tobytes(), specification) for window in windows]
         stretches += [
             _Stretch(column, max(int(first) - len(window), 0), int(first), int(last), fit)
             for column, (window, fit) in enumerate(zip(windows, current, strict=True))
@@ -130,12 +130,11 @@ def _stretches(
     return stretches, tuple(current)
 
 
-def _reason(fit: GarchFit, ahead: float, level: float) -> str:
+def _reason(fit: GarchFit, last: float, ahead: float, level: float) -> str:
+    """Return why the fit does not speak after a `last` return; "" when it does."""
     if not fit.usable:
         return "; ".join(fit.reasons)
-    if not np.isfinite(ahead) or not level > 0:
-        return f"{fit.specification.model}: no returns"
-    words = band_words(ahead, level)
+    words = band_words(ahead, level) if np.isfinite(last) else "no return on the last day"
     return f"{fit.specification.model}: {words}" if words else ""
 
 
@@ -185,7 +184,8 @@ def _window(returns: FloatArray, step: int, most: int) -> FloatArray:
 
 
 @lru_cache(maxsize=KEPT_FITS)
-def _kept_fit(returns: bytes, specification: Specification) -> GarchFit:
+def kept_fit(returns: bytes, specification: Specification) -> GarchFit:
+    """Return the fit of `specification` to float64 `returns`, made once per content."""
     return fit_garch(np.frombuffer(returns), specification)
 
 

@@ -13,8 +13,6 @@ HOURS = 24
 LEAST_MOVED_HOURS = 18
 """Hours with a new price that bipower variation needs: a product with an hour that has none is 0,
 and what is missing would be called a jump. Three bars a day never reach it."""
-COARSE_BARS = 6
-"""A day of no more moves than this holds bars of several hours: its measures are flagged."""
 YEAR_DAYS = 365.0
 
 
@@ -38,8 +36,8 @@ class RealisedMeasures:
         max(RV - BV, 0), NaN where BV is.
     moves : (D, N) array of int
         Hours of the day in which the price moved.
-    coarse : (D, N) array of bool
-        Whether RV comes from `COARSE_BARS` moves or fewer, as with 8-hour bars.
+    coarse : (N,) array of bool
+        Whether RV and its parts come from bars wider than an hour, three a day as a rule.
     """
 
     variance: FloatArray
@@ -54,7 +52,7 @@ class RealisedMeasures:
 def realised_measures(panel: Panel) -> RealisedMeasures:
     """Return the measures of every day of the panel, each from that day's hours alone."""
     days, width = panel.variance.shape
-    hours = panel.hourly.reshape(days, HOURS, width)
+    hours = panel.closing.reshape(days, HOURS, width)
     seen = np.where(np.isfinite(hours), hours, 0.0)
     squares = seen**2
     total = squares.sum(axis=1)
@@ -73,7 +71,7 @@ def realised_measures(panel: Panel) -> RealisedMeasures:
         bipower=bipower,
         jump=np.maximum(panel.variance - bipower, 0.0),
         moves=moves.astype(np.int64),
-        coarse=usable & (moves <= COARSE_BARS),
+        coarse=~panel.is_hourly,
     )
 
 

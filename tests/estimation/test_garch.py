@@ -1,0 +1,256 @@
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from perptui.estimation.garch import (
+    LEAST_DAYS,
+    Distribution,
+    GarchFit,
+    Model,
+    Specification,
+    fit_garch,
+)
+from perptui.estimation.garch_forecast import variance_path
+from perptui.model.errors import EstimationError
+
+MODELS: tuple[Model, ...] = ("garch", "gjr", "egarch")
+DISTRIBUTIONS: tuple[Distribution, ...] = ("normal", "t", "skewt")
+DEM_GBP = np.loadtxt(Path(__file__).with_name("dem_gbp.txt")) / 100
+"""Bollerslev & Ghysels (1996), see the file."""
+
+
+def simulated(days: int, seed: int = 0, alpha: float = 0.1, beta: float = 0.85) -> np.ndarray:
+    """A GARCH(1,1) with normal errors and 3 % a day."""
+    rng = np.random.default_rng(seed)
+    omega = 9e-4 * (1 - alpha - beta)
+    h, returns = 9e-4, np.empty(days)
+    for t, z in enumerate(rng.standard_normal(days)):
+        returns[t] = np.sqrt(h) * z
+        h = omega + alpha * returns[t] ** 2 + beta * h
+    return returns
+
+
+def test_the_published_benchmark_comes_out_to_its_printed_digits() -> None:
+    # Fiorentini, Calzolari & Panattoni (1996), J. Applied Econometrics 11, 399-417; the values that
+    # McCullough & Renfro (1999) and Brooks, Burke & Persand (2001) hold packages against. A unit of
+    # the last printed digit is allowed.
+    fit = fit_garch(DEM_GBP, Specification("garch", "normal", "constant"))
+    assert len(DEM_GBP) == 1974
+    assert fit.mean == pytest.approx(-0.00619041, abs=1e-8)
+    assert fit.omega == pytest.approx(0.0107613, abs=1e-7)
+    assert fit.alpha == pytest.approx(0.153134, abs=1e-6)
+    assert fit.beta == pytest.approx(0.805974, abs=1e-6)
+    # The log-likelihood that fGarch prints for it (Wuertz, Chalabi & Luksan 2006).
+    assert fit.log_likelihood == pytest.approx(-1106.608, abs=1e-3)
+    assert fit.usable
+
+
+def test_the_benchmark_depends_on_the_presample_rule() -> None:
+    from arch import arch_model
+
+    percent = 100 * DEM_GBP
+    plain = arch_model(percent, mean="Constant", rescale=False).fit(disp="off")
+    ruled = arch_model(percent, mean="Constant", rescale=False).fit(
+        disp="off", backcast=float(np.var(percent))
+    )
+    assert plain.params["alpha[1]"] == pytest.approx(0.1455, abs=1e-4)
+    assert ruled.params["alpha[1]"] == pytest.approx(0.153134, abs=1e-5)
+    assert ruled.params["beta[1]"] == pytest.approx(0.805974, abs=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_the_likelihood_is_that_of_arch(model: Model, distribution: Distribution) -> None:
+    from arch import arch_model
+
+    percent = 100 * DEM_GBP
+    peer = arch_model(
+        percent,
+        mean="Zero",
+        vol="EGARCH" if model == "egarch" else "GARCH",
+        o=0 if model == "garch" else 1,
+        dist=distribution,
+        rescale=False,
+    ).fit(disp="off", show_warning=False, backcast=float(np.mean(percent**2)))
+    fit = fit_garch(DEM_GBP, Specification(model, distribution))
+    # A likelihood above the peer's would be a better maximum of the same function.
+    assert fit.log_likelihood == pytest.approx(peer.loglikelihood, abs=1e-6)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_the_filter_is_that_of_arch(model: Model, distribution: Distribution) -> None:
+    from arch import arch_model
+
+    returns = simulated(800, seed=3)
+    percent = 100 * returns
+    fit = fit_garch(returns, Specification(model, distribution))
+    peer = arch_model(
+        percent,
+        mean="Zero",
+        vol="EGARCH" if model == "egarch" else "GARCH",
+        o=0 if model == "garch" else 1,
+        dist=distribution,
+        rescale=False,
+    )
+    values = [fit.omega, fit.alpha, *([fit.gamma] if model != "garch" else []), fit.beta]
+    sigma2 = np.empty(len(percent))
+    backcast = peer.volatility.backcast_transform(fit.presample)
+    peer.volatility.compute_variance(
+        np.array(values), percent, sigma2, backcast, peer.volatility.variance_bounds(percent)
+    )
+    path = variance_path(fit, returns)
+    assert len(path) == len(returns) + 1
+    np.testing.assert_allclose(path[:-1], sigma2 / 1e4, rtol=1e-10, atol=0)
+    total = peer.distribution.loglikelihood(
+        np.array(fit.shape), percent, 1e4 * path[:-1], individual=False
+    )
+    assert float(total) == pytest.approx(fit.log_likelihood, abs=1e-6)
+
+
+def test_the_true_parameters_are_found() -> None:
+    # Standard errors of alpha and beta at T = 20,000: about .006 and .009; four of them.
+    fit = fit_garch(simulated(20_000, seed=5), Specification())
+    assert fit.alpha == pytest.approx(0.1, abs=0.024)
+    assert fit.beta == pytest.approx(0.85, abs=0.036)
+    assert fit.unconditional_variance == pytest.approx(9e-4, rel=0.15)
+    assert fit.persistence == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize(("eta", "skew"), [(5.0, -0.3), (8.0, 0.2)])
+def test_the_share_below_zero_is_that_of_the_skewed_t(eta: float, skew: float) -> None:
+    from arch.univariate import SkewStudent
+
+    distribution = SkewStudent()
+    z = distribution.ppf((np.arange(400_000) + 0.5) / 400_000, [eta, skew])
+    assert float(distribution.partial_moment(2, 0.0, [eta, skew])) == pytest.approx(
+        float(np.mean(z**2 * (z < 0))), rel=2e-3
+    )
+    fit = fit_garch(simulated(800), Specification("gjr", "skewt"))
+    assert fit.negative_share == pytest.approx(
+        float(distribution.partial_moment(2, 0.0, fit.shape)), rel=1e-12
+    )
+    p = fit.alpha + fit.gamma * fit.negative_share + fit.beta
+    assert fit.persistence == pytest.approx(p)
+
+
+def test_shocks_of_egarch_have_the_moments_of_nelson() -> None:
+    # Nelson (1991), theorem A1.2 for the normal: E exp(c(a(|z| - sqrt(2/pi)) + g z)).
+    fit = fit_garch(simulated(1200, seed=1), Specification("egarch", "normal"))
+    # What rounding the tails of 4096 strata off takes from E|z| and E[z²], to second order.
+    z = stats.norm.ppf((np.arange(4096) + 0.5) / 4096)
+    first, second = np.sqrt(2 / np.pi) - np.mean(np.abs(z)), 1 - np.mean(z**2)
+    assert len(fit.shock_moments) == 29
+    for power, moment in enumerate(fit.shock_moments):
+        c = fit.beta**power
+        up, down = c * (fit.gamma + fit.alpha), c * (fit.alpha - fit.gamma)
+        written = np.exp(-c * fit.alpha * np.sqrt(2 / np.pi)) * (
+            stats.norm.cdf(up) * np.exp(up**2 / 2) + stats.norm.cdf(down) * np.exp(down**2 / 2)
+        )
+        lost = c * fit.alpha * first + c**2 * (fit.alpha**2 + fit.gamma**2) * second
+        assert moment == pytest.approx(written, rel=lost)
+        assert lost < 2e-4
+    assert fit.persistence == fit.beta
+    level = np.exp(fit.omega / (1 - fit.beta)) / 1e4
+    assert fit.unconditional_variance == pytest.approx(level)
+
+
+def one_jump(days: int) -> np.ndarray:
+    returns = np.random.default_rng(7).normal(0, 1e-4, days)
+    returns[days // 2] = 0.4
+    return returns
+
+
+def holed(days: int) -> np.ndarray:
+    returns = simulated(days)
+    returns[::5] = np.nan
+    return returns
+
+
+@pytest.mark.parametrize(
+    ("returns", "words"),
+    [
+        (simulated(5), "garch: 5 of 500 days"),
+        (simulated(LEAST_DAYS - 1), "garch: 499 of 500 days"),
+        (np.empty(0), "garch: 0 of 500 days"),
+        (np.full(800, np.nan), "garch: 0 of 500 days"),
+        (np.zeros(800), "garch: daily volatility 0e+00, below 1e-06"),
+        (np.full(800, 0.01), "garch: daily volatility "),
+        (1e-14 * simulated(800), "garch: daily volatility 3e-16, below 1e-06"),
+        (one_jump(800), "garch: one day holds 100% of the variance"),
+        (holed(800), "garch: 160 of 800 days missing"),
+        (np.where(np.arange(800) % 3 == 0, simulated(800), 0.0), "garch: no move on 533 of 800"),
+    ],
+)
+@pytest.mark.parametrize("distribution", ["normal", "t"])
+def test_a_bad_series_gives_words_and_no_number(
+    returns: np.ndarray, words: str, distribution: Distribution
+) -> None:
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        fit = fit_garch(returns, Specification("garch", distribution))
+    assert not fit.usable
+    assert len(fit.reasons) == 1
+    assert fit.reasons[0].startswith(words)
+    numbers = [fit.omega, fit.alpha, fit.beta, fit.persistence, fit.unconditional_variance]
+    assert np.isnan(numbers).all()
+
+
+def test_a_random_walk_of_variance_is_rejected_for_its_persistence() -> None:
+    rng = np.random.default_rng(11)
+    sigma = 0.02 * np.exp(np.cumsum(rng.normal(0, 0.08, 1500)))
+    fit = fit_garch(sigma * rng.standard_normal(1500), Specification("garch", "t"))
+    assert any("persistence" in reason for reason in fit.reasons)
+
+
+def test_a_variance_far_from_ewma_is_rejected() -> None:
+    returns = simulated(1000, seed=2, alpha=0.3, beta=0.6)
+    returns[-1] = 0.35
+    fit = fit_garch(returns, Specification())
+    assert any("times EWMA, outside 0.25 to 4" in reason for reason in fit.reasons)
+    assert np.isfinite(fit.alpha)
+
+
+def test_omega_at_its_bound_is_rejected() -> None:
+    # From one day on the variance is 1/10,000 of what it was: what is left of it decays to nothing.
+    rng = np.random.default_rng(4)
+    returns = np.concatenate([rng.normal(0, 0.05, 700), rng.normal(0, 0.0005, 300)])
+    fit = fit_garch(returns, Specification())
+    assert not fit.usable
+
+
+def test_holes_are_left_out() -> None:
+    returns = simulated(900, seed=6)
+    with_holes = np.insert(returns, [100, 400, 401], np.nan)
+    assert fit_garch(with_holes, Specification()) == fit_garch(returns, Specification())
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_a_fit_is_the_same_under_every_filter_of_warnings(distribution: Distribution) -> None:
+    returns = simulated(700, seed=8)
+
+    def under(action: str) -> GarchFit:
+        with warnings.catch_warnings(), np.errstate(all="raise"):
+            warnings.simplefilter(action)  # type: ignore[arg-type]
+            return fit_garch(returns, Specification("gjr", distribution))
+
+    assert under("error") == under("ignore") == under("default")
+
+
+def test_units_do_not_matter() -> None:
+    # In likelihood and in ratios: one series in fractions, the other ten times as large.
+    returns = simulated(900, seed=9)
+    one, ten = (fit_garch(scale * returns, Specification()) for scale in (1.0, 10.0))
+    assert ten.alpha == pytest.approx(one.alpha, rel=1e-6)
+    assert ten.omega == pytest.approx(100 * one.omega, rel=1e-6)
+    assert ten.log_likelihood == pytest.approx(one.log_likelihood - 900 * np.log(10.0), abs=1e-6)
+
+
+def test_only_one_series_and_our_models_are_fitted() -> None:
+    with pytest.raises(EstimationError, match=r"expected returns \(T,\)"):
+        fit_garch(simulated(800)[:, None], Specification())
+    with pytest.raises(EstimationError, match="was figarch"):
+        fit_garch(simulated(800), Specification("figarch"))  # type: ignore[arg-type]
