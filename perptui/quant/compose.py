@@ -120,7 +120,7 @@ def _half_spread(quote: Quote, one: Gathered) -> tuple[float, tuple[str, ...]]:
 
 
 def _scores(variances: VarianceForecasts, *, combined: bool) -> tuple[ModelScore, ...]:
-    weights = variances.weights if combined else np.array([1.0, 0.0])
+    weights = variances.weights if combined else np.eye(len(MODELS))[0]
     return tuple(
         ModelScore(
             name, float(weight), float(loss) if np.isfinite(loss) else None, variances.scores

@@ -63,7 +63,7 @@ def market_view(
     panel = _panel_of(gathered, hour_ms)
     names, owner = panel.by_coin()
     coins = len(names)
-    variances = forecast_variances(panel, strategy.volatility_halflife_days)
+    variances = forecast_variances(panel, strategy.volatility_halflife_days, strategy.horizon_days)
     in_force = variances.combined if strategy.combined_volatility else variances.ewma
     coin_variance = merge_by_coin(in_force, owner, coins)
     z = standardise(

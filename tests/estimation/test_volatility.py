@@ -6,15 +6,11 @@ import pytest
 
 from perptui.estimation.evaluate import qlike
 from perptui.estimation.panel import Closes, Panel, build_panel
-from perptui.estimation.volatility import (
-    combination_weights,
-    forecast_variances,
-    level_corrected,
-    mean_over_contracts,
-)
+from perptui.estimation.volatility import MODELS, forecast_variances, mean_over_contracts
 from perptui.model.clock import HOUR_MS, parse_iso
 
 END = parse_iso("2024-08-05T00:00Z")
+HAR, GARCH = MODELS.index("har"), MODELS.index("garch")
 
 
 def panel_of(returns: np.ndarray, days: int) -> Panel:
@@ -44,37 +40,55 @@ def test_each_model_is_the_mean_that_pandas_computes() -> None:
     assert np.isnan(forecasts.ewma[:9]).all()
 
 
-def test_constant_volatility_is_found_by_every_model() -> None:
+@pytest.mark.parametrize("horizon_days", [0.25, 1.0, 7.4])
+def test_constant_volatility_is_found_by_every_model(horizon_days: float) -> None:
     panel = panel_of(np.random.default_rng(1).normal(0, 0.01, (24 * 420, 2)), 400)
-    forecasts = forecast_variances(panel, 63.0)
+    forecasts = forecast_variances(panel, 63.0, horizon_days)
+    assert forecasts.horizon == max(1, int(horizon_days))
     true = 24 * 0.01**2
     # Sampling error: sqrt(2/n) of a mean of n squared normals; four of them.
     effective_days = 2 * 63.0 / np.log(2)
     assert forecasts.ewma[-1] == pytest.approx(true, rel=4 * np.sqrt(2 / effective_days))
     assert forecasts.realised[-1] == pytest.approx(true, rel=4 * np.sqrt(2 / (24 * 14)))
+    assert forecasts.own[HAR, -1] == pytest.approx(true, rel=4 * np.sqrt(2 / (24 * 14)))
     assert forecasts.combined[-1] == pytest.approx(true, rel=4 * np.sqrt(2 / (24 * 14)))
 
 
 def test_the_model_with_the_smaller_loss_gets_the_larger_weight() -> None:
-    forecasts = forecast_variances(panel_of(regimes(300), 290), 63.0)
+    # Seven days ahead log-HAR wants 180 pairs, so EWMA and realised share the weight here.
+    forecasts = forecast_variances(panel_of(regimes(170), 160), 63.0, 7.0)
+    assert forecasts.fallbacks[HAR] == ("160 of 206 days", "160 of 206 days")
     assert forecasts.losses[1] < forecasts.losses[0]
     assert forecasts.weights[1] > forecasts.weights[0]
     assert forecasts.weights.sum() == pytest.approx(1.0)
-    assert forecasts.scores > 200
+    assert forecasts.scores > 100
+    assert forecasts.weights[2:].tolist() == [0.0, 0.0, 0.0]
 
 
-def test_weights_are_those_of_the_formula() -> None:
-    weights = combination_weights(np.array([[0.50, 0.52], [np.nan, 0.4]]))
-    share = 1 / (1 + np.exp(-1.0))
-    assert weights[0] == pytest.approx([0.9 * share + 0.05, 0.9 * (1 - share) + 0.05])
-    assert weights[1].tolist() == [0.5, 0.5]
+def test_har_speaks_alone_where_garch_has_too_few_days() -> None:
+    forecasts = forecast_variances(panel_of(regimes(300), 290), 63.0)
+    assert forecasts.weights.tolist() == [0.0, 0.0, 1.0, 0.0, 0.0]
+    np.testing.assert_array_equal(forecasts.combined[-1], forecasts.combination.levelled[HAR, -1])
+    assert all("of 500 days" in words for words in forecasts.fallbacks[GARCH])
+    assert forecasts.fallbacks[HAR] == ("", "")
+    assert np.isnan(forecasts.losses[GARCH])
+    assert np.isnan(forecasts.squared_errors[GARCH])
+    assert forecasts.observations[GARCH] == 0
+    assert forecasts.observations[HAR] > 150
 
 
-def test_levels_are_corrected_towards_what_came_within_bounds() -> None:
-    realised = np.full((50, 1), 4.0)
-    assert level_corrected(np.full((50, 1), 3.2), realised)[-1, 0] == pytest.approx(4.0)
-    assert level_corrected(np.full((50, 1), 1.0), realised)[-1, 0] == pytest.approx(1.6)
-    assert level_corrected(np.full((50, 1), 9.0), realised)[-1, 0] == pytest.approx(0.7 * 9.0)
+def test_losses_are_the_recent_mean_of_qlike_over_contracts() -> None:
+    forecasts = forecast_variances(panel_of(regimes(200), 190), 63.0)
+    panel = panel_of(regimes(200), 190)
+    before = np.full(panel.variance.shape, np.nan)
+    before[1:] = forecasts.combination.levelled[1, :-1]
+    daily = qlike(panel.variance, before).mean(axis=1)
+    expected = pd.Series(daily).ewm(halflife=60.0, ignore_na=False).mean().iloc[-1]
+    assert forecasts.losses[1] == pytest.approx(expected, rel=1e-10)
+    errors = ((panel.variance - before) ** 2).mean(axis=1)
+    expected = pd.Series(errors).ewm(halflife=60.0, ignore_na=False).mean().iloc[-1]
+    assert forecasts.squared_errors[1] == pytest.approx(expected, rel=1e-10)
+    np.testing.assert_allclose(forecasts.daily_losses[:, 1], daily, rtol=1e-10)
 
 
 def test_no_forecast_uses_a_later_day() -> None:
@@ -90,8 +104,16 @@ def test_no_forecast_uses_a_later_day() -> None:
 def test_too_few_days_are_not_scored() -> None:
     forecasts = forecast_variances(panel_of(regimes(26), 25), 20.0)
     assert np.isnan(forecasts.losses).all()
-    assert forecasts.weights.tolist() == [0.5, 0.5]
+    assert forecasts.weights.tolist() == [0.5, 0.5, 0.0, 0.0, 0.0]
     assert np.isfinite(forecasts.combined[-1]).all()
+
+
+def test_a_few_days_are_no_forecast() -> None:
+    forecasts = forecast_variances(panel_of(regimes(9), 8), 20.0)
+    assert np.isnan(forecasts.combined).all()
+    assert np.isnan(forecasts.weights).all()
+    assert forecasts.fallbacks[0] == ("8 of 10 days", "8 of 10 days")
+    assert forecasts.scores == 0
 
 
 def test_a_contract_without_realised_days_speaks_through_its_ewma() -> None:
@@ -101,6 +123,66 @@ def test_a_contract_without_realised_days_speaks_through_its_ewma() -> None:
     holed = replace(panel, variance=variance)
     forecasts = forecast_variances(holed, 20.0)
     np.testing.assert_array_equal(forecasts.realised[:, 1], forecasts.ewma[:, 1])
+    assert forecasts.fallbacks[1] == ("", "0 of 10 days")
+    assert forecasts.combination.weights[:, -1, 1].tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+    np.testing.assert_allclose(forecasts.combined[10:, 1], forecasts.ewma[10:, 1], rtol=1e-12)
+
+
+def test_a_hole_on_the_last_day_silences_har_and_is_said() -> None:
+    panel = panel_of(regimes(200), 190)
+    variance = panel.variance.copy()
+    variance[-1, 0] = np.nan
+    forecasts = forecast_variances(replace(panel, variance=variance), 20.0)
+    assert forecasts.fallbacks[HAR] == ("no realised variance on the last day", "")
+    assert forecasts.combination.weights[HAR, -1].tolist() == [0.0, 1.0]
+    assert np.isfinite(forecasts.combined[-1]).all()
+
+
+def test_gaps_do_not_stop_the_forecasts() -> None:
+    returns = regimes(260)
+    close_ms = (END - HOUR_MS * np.arange(len(returns))[::-1]).astype(np.int64)
+    price = 50 * np.exp(np.cumsum(returns[:, 0]))
+    gone = np.zeros(len(price), dtype=bool)
+    gone[24 * 100 : 24 * 104] = True
+    gone[24 * 180 + 3 : 24 * 180 + 17] = True
+    gapped = Closes("v:C/U:U", "C", close_ms[~gone], price[~gone], HOUR_MS)
+    forecasts = forecast_variances(build_panel([gapped], END, 250), 20.0)
+    assert np.isfinite(forecasts.combined[10:]).all()
+    whole = forecast_variances(panel_of(returns[:, :1], 250), 20.0)
+    # A day of four lost in a year of wandering volatility moves the last forecast by little.
+    assert forecasts.combined[-1] == pytest.approx(whole.combined[-1], rel=0.1)
+
+
+def test_one_jump_is_not_taken_for_the_level() -> None:
+    returns = np.random.default_rng(8).normal(0, 0.005, (24 * 300, 1))
+    returns[24 * 200] = 0.5
+    forecasts = forecast_variances(panel_of(returns, 290), 20.0)
+    calm = 24 * 0.005**2
+    # The jump is 400 days' worth of variance. A hundred days later what is left of it in log-HAR's
+    # residuals must be less than another day's worth.
+    assert calm / 2 < forecasts.combined[-1, 0] < 2 * calm
+    assert np.isfinite(forecasts.combined[10:]).all()
+
+
+def test_prices_that_stood_still_at_first_give_no_forecast_of_nothing() -> None:
+    returns = regimes(120)
+    returns[: 24 * 40] = 0.0
+    forecasts = forecast_variances(panel_of(returns, 110), 20.0)
+    spoken = np.isfinite(forecasts.combined)
+    assert (forecasts.combined[spoken] > 0).all()
+    assert spoken[-1].all()
+
+
+def test_contracts_of_8_hour_bars_take_part() -> None:
+    price = 50 * np.exp(np.cumsum(np.random.default_rng(9).normal(0, 0.01, 24 * 300)))
+    close_ms = (END - HOUR_MS * np.arange(len(price))[::-1]).astype(np.int64)
+    wide = close_ms % (8 * HOUR_MS) == 0
+    bars = Closes("v:C/U:U", "C", close_ms[wide], price[wide], 8 * HOUR_MS)
+    forecasts = forecast_variances(build_panel([bars], END, 290), 20.0)
+    assert forecasts.fallbacks[HAR] == ("",)
+    assert np.isfinite(forecasts.combined[10:]).all()
+    # Sampling error of three normal squares a day over two weeks: four of them.
+    assert forecasts.combined[-1] == pytest.approx(24 * 0.01**2, rel=4 * np.sqrt(2 / (3 * 14)))
 
 
 def test_the_mean_over_contracts_leaves_holes_out() -> None:
