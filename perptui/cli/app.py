@@ -27,7 +27,7 @@ EXIT_BROKEN = 1
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
 
-HEADLESS = {"propose", "estimate", "schema", "config", "audit"}
+HEADLESS = {"propose", "estimate", "universe", "schema", "config", "audit"}
 """Commands that programs call: they read one line, and a traceback is kept in a file."""
 
 LONGEST_ERROR = 1000
@@ -45,7 +45,8 @@ COMMANDS = {
     "kill": "halt the desk: cancel orders, send nothing more",
     "propose": "print the rebalance that the optimiser proposes, without a terminal",
     "estimate": "print the estimates behind a proposal, without a terminal",
-    "schema": "print the JSON schema of what propose and estimate print",
+    "universe": "print the most liquid contracts, which of them are held, and why",
+    "schema": "print the JSON schema of what propose, estimate and universe print",
 }
 
 

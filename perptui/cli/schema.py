@@ -7,14 +7,21 @@ import sys
 
 import msgspec
 
+from perptui.cli.universe import UniverseReport
 from perptui.model.report import EstimateReport, ProposeReport
 
-REPORTS: dict[str, type[msgspec.Struct]] = {"propose": ProposeReport, "estimate": EstimateReport}
+REPORTS: dict[str, type[msgspec.Struct]] = {
+    "propose": ProposeReport,
+    "estimate": EstimateReport,
+    "universe": UniverseReport,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's name."""
-    parser.add_argument("name", choices=sorted(REPORTS), metavar="NAME", help="propose or estimate")
+    parser.add_argument(
+        "name", choices=sorted(REPORTS), metavar="NAME", help="propose, estimate or universe"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -220,7 +220,7 @@ def _reason(k: int, known: Weekly, rank: int, member: bool, rules: UniverseRules
     if not rank:
         said = REFUSALS[int(known.refused[-1, k])]
         figures = {
-            1: f": {known.age_days[-1, k]:.0f} of {rules.least_age_days} days",
+            1: f": {int(known.age_days[-1, k])} of {rules.least_age_days} days",
             3: f": {known.missing[-1, k]:.0%} of {rules.volume_days} days",
         }
         return said + figures.get(int(known.refused[-1, k]), "")

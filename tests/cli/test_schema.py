@@ -30,6 +30,12 @@ PROMISED = {
         "EstimatedFunding": {"rate", "interval_h", "apr", "horizon_mean", "horizon_sd"},
         "EstimatedVolatility": {"ewma", "realised", "combined"},
     },
+    "universe": {
+        "UniverseReport": {"as_of", "decided", "next", "size", "last_rank", "members", "contracts"},
+        "RankedContract": {
+            "id", "rank", "volume_usd_day", "depth_usd", "age_days", "member", "since", "reason",
+        },
+    },
 }  # fmt: skip
 
 
