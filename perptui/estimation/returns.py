@@ -1,7 +1,8 @@
 """Expected price drift by lookbacks of 1, 7 and 30 days, shrunk, blended, and judged.
 
 Drifts are arithmetic: m_L = ln(P_t/P_{t-L})/L + ½ sigma². A drift of zero is then a price that
-expects nothing, whatever its volatility; in logs, zero would promise ½ sigma² a day.
+expects nothing, whatever its volatility; in logs, zero would promise ½ sigma² a day. What is
+judged is what would have been used: shrunk, weighted as known then, drawn together, and capped.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perptui.estimation.drift_blend import (
+    LOOKBACKS,
+    bayes_stein,
+    effective_lookback,
+    walked_weights,
+)
 from perptui.estimation.recursion import BoolArray, FloatArray, divided
 
-LOOKBACKS = (1, 7, 30)
-"""Days."""
-DEFAULT_BLEND = (0.2, 0.3, 0.5)
 LARGEST_INFORMATION = 0.25
 """|D| is capped at this many standard deviations of the horizon's return."""
 EVIDENCE_DAYS = 365
@@ -41,6 +45,10 @@ class Drift:
         Days that were judged.
     tau : float
         Prior standard deviation of a daily drift.
+    weights : (3,) array
+        omega: the weights of `LOOKBACKS` in force.
+    pull : float
+        phi: how far the coins' drifts are drawn to a common one (Bayes-Stein).
     """
 
     by_lookback: FloatArray
@@ -49,20 +57,55 @@ class Drift:
     r_squared: float
     forecasts: int
     tau: float
+    weights: FloatArray
+    pull: float
 
     @property
     def has_evidence(self) -> bool:
         """Whether past forecasts beat a forecast of zero."""
         return bool(self.r_squared > 0.0)
 
+    @property
+    def words(self) -> str:
+        """Whether the drift is used, on what evidence, and how it is made."""
+        if not np.isfinite(self.r_squared):
+            return f"drift left out: {self.forecasts} past forecasts are too few to judge it"
+        evidence = f"walk-forward R² {self.r_squared:.2%} on {self.forecasts} d"
+        if not self.has_evidence:
+            return f"drift left out: {evidence}"
+        blend = ", ".join(
+            f"{lookback} d {weight:.2f}"
+            for lookback, weight in zip(LOOKBACKS, self.weights, strict=True)
+        )
+        return f"drift in use: {evidence}; weights {blend}; {self.pull:.0%} to the common drift"
 
-def effective_lookback(blend: tuple[float, ...] = DEFAULT_BLEND) -> float:
-    """Return L_eff, days, with Var(sum of omega_L m_L) = sigma²/L_eff.
 
-    The windows are nested: Cov(m_L, m_L') = sigma²/max(L, L').
+@dataclass(frozen=True, slots=True)
+class DriftPath:
+    """Drift per day of C coins, as it was forecast at the end of each of D days.
+
+    Attributes
+    ----------
+    blends : (D, C) array
+        Shrunk, weighted, drawn together, capped; NaN where a lookback is not known.
+    shrunk : (3, D, C) array
+        k_L·m_L.
+    weights : (D, 3) array
+        omega in force.
+    lookback : (D,) array
+        L_eff of these weights, days.
+    pull : (D,) array
+        phi of Bayes-Stein.
+    prior : (D,) array
+        tau².
     """
-    longest = np.maximum.outer(LOOKBACKS, LOOKBACKS)
-    return float(1.0 / (np.outer(blend, blend) / longest).sum())
+
+    blends: FloatArray
+    shrunk: FloatArray
+    weights: FloatArray
+    lookback: FloatArray
+    pull: FloatArray
+    prior: FloatArray
 
 
 def lookback_drifts(log_price: FloatArray, variance: FloatArray) -> FloatArray:
@@ -135,31 +178,66 @@ def forecast_drift(
     horizon_days : float
         H; the evidence is about the next round(H) days, at least one.
     """
+    path = drift_path(log_price, variance, mean_correlation, horizon_days)
+    ahead = max(1, round(horizon_days))
+    r_squared, forecasts = walk_forward(path.blends, log_price, variance, ahead)
+    k = shrinkage(path.prior[-1:], variance[-1:], float(path.lookback[-1]))[0]
+    posterior = path.prior[-1] * (1.0 - k)
+    blend = np.where(np.isfinite(path.blends[-1]), path.blends[-1], 0.0)
+    if not r_squared > 0.0:
+        blend, posterior = np.zeros(len(blend)), np.zeros(len(blend))
+    last = path.shrunk[:, -1]
+    return Drift(
+        by_lookback=np.where(np.isfinite(last), last, 0.0) + 0.0,
+        blend=blend,
+        posterior_variance=posterior,
+        r_squared=r_squared,
+        forecasts=forecasts,
+        tau=float(np.sqrt(path.prior[-1])),
+        weights=path.weights[-1],
+        pull=float(path.pull[-1]),
+    )
+
+
+def drift_path(
+    log_price: FloatArray, variance: FloatArray, mean_correlation: FloatArray, horizon_days: float
+) -> DriftPath:
+    """Return the drift as it was forecast on each day; arguments as of `forecast_drift`.
+
+    Row t is the same whatever comes after it.
+    """
+    ahead = max(1, round(horizon_days))
     drifts = lookback_drifts(log_price, variance)
-    tau2 = prior_variance(drifts, variance, mean_correlation)
+    prior = prior_variance(drifts, variance, mean_correlation)
     shrunk = np.stack(
         [
-            shrinkage(tau2, variance, lookback) * drift
+            shrinkage(prior, variance, lookback) * drift
             for lookback, drift in zip(LOOKBACKS, drifts, strict=True)
         ]
     )
-    blends = np.einsum("l,ldc->dc", DEFAULT_BLEND, shrunk)
-    r_squared, forecasts = walk_forward(blends, log_price, variance, max(1, round(horizon_days)))
-    last = np.where(np.isfinite(shrunk[:, -1]), shrunk[:, -1], 0.0) + 0.0
-    blend = np.where(np.isfinite(blends[-1]), blends[-1], 0.0)
-    cap = LARGEST_INFORMATION * np.sqrt(variance[-1] / horizon_days)
-    k = shrinkage(tau2[-1:], variance[-1:], effective_lookback())[0]
-    posterior = tau2[-1] * (1.0 - k)
-    if not r_squared > 0.0:
-        blend, posterior = np.zeros(len(blend)), np.zeros(len(blend))
-    return Drift(
-        last,
-        np.clip(blend, -cap, cap),
-        posterior,
-        r_squared,
-        forecasts,
-        float(np.sqrt(tau2[-1])),
+    weights = walked_weights(shrunk, outcomes(log_price, variance, ahead), variance, ahead)
+    lookback = effective_lookback(weights)
+    blends, pull = bayes_stein(
+        np.einsum("dl,ldc->dc", weights, shrunk),
+        np.einsum("dl,ldc->dc", weights, drifts),
+        variance,
+        mean_correlation,
+        lookback,
     )
+    cap = LARGEST_INFORMATION * np.sqrt(variance / horizon_days)
+    return DriftPath(np.clip(blends, -cap, cap), shrunk, weights, lookback, pull, prior)
+
+
+def outcomes(log_price: FloatArray, variance: FloatArray, horizon: int) -> FloatArray:
+    """Return the arithmetic drift a day over the `horizon` days after each, (D, C).
+
+    NaN on the last `horizon` days. `variance` (D, C) is the forecast of the daily variance made
+    on each day.
+    """
+    came = np.full(variance.shape, np.nan)
+    moved = (log_price[1 + horizon :] - log_price[1 : max(len(log_price) - horizon, 1)]) / horizon
+    came[: len(moved)] = moved + 0.5 * variance[: len(moved)]
+    return came
 
 
 def walk_forward(
@@ -171,11 +249,8 @@ def walk_forward(
     are divided by each coin's variance, so that no coin speaks alone. Each blend used only days
     up to its own. NaN with fewer than `LEAST_FORECASTS` days.
     """
-    made = blends[:-horizon][-EVIDENCE_DAYS:]
-    outcome = (log_price[1 + horizon :] - log_price[1:-horizon]) / horizon + 0.5 * variance[
-        :-horizon
-    ]
-    came, scale = outcome[-EVIDENCE_DAYS:], variance[:-horizon][-EVIDENCE_DAYS:]
+    came = outcomes(log_price, variance, horizon)[:-horizon][-EVIDENCE_DAYS:]
+    made, scale = (x[:-horizon][-EVIDENCE_DAYS:] for x in (blends, variance))
     judged = np.isfinite(made) & np.isfinite(came)
     forecasts = int(np.count_nonzero(judged.any(axis=1)))
     if forecasts < LEAST_FORECASTS:

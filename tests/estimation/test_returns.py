@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from perptui.estimation.drift_blend import DEFAULT_BLEND, effective_lookback
 from perptui.estimation.returns import (
-    DEFAULT_BLEND,
-    LOOKBACKS,
-    effective_lookback,
+    drift_path,
     forecast_drift,
     lookback_drifts,
+    outcomes,
     prior_variance,
     shrinkage,
     walk_forward,
@@ -17,17 +17,6 @@ def prices(drift: np.ndarray, days: int, sigma: float, seed: int = 11) -> np.nda
     """Log prices (days + 1, C) with arithmetic drift a day `drift`."""
     steps = np.random.default_rng(seed).normal(drift - sigma**2 / 2, sigma, (days, len(drift)))
     return np.vstack([np.zeros(len(drift)), np.cumsum(steps, axis=0)])
-
-
-def test_the_windows_are_nested() -> None:
-    # By hand: .04 + .09/7 + .25/30 + 2(.2·.3/7 + .2·.5/30 + .3·.5/30) = .095.
-    assert 1 / effective_lookback() == pytest.approx(0.095, rel=1e-12)
-    days = np.random.default_rng(1).standard_normal((200_000, 30))
-    blend = sum(
-        omega * days[:, -lookback:].mean(axis=1)
-        for omega, lookback in zip(DEFAULT_BLEND, LOOKBACKS, strict=True)
-    )
-    assert np.var(blend) == pytest.approx(1 / effective_lookback(), rel=0.02)
 
 
 def test_a_lookback_is_the_mean_log_return_made_arithmetic() -> None:
@@ -94,15 +83,19 @@ def test_a_drift_that_lasts_is_used_and_its_uncertainty_is_the_posteriors() -> N
     variance = np.full((days, coins), sigma**2)
     drift = forecast_drift(prices(true, days, sigma), variance, np.zeros(days), 3.0)
     assert drift.has_evidence
-    assert drift.r_squared > 0.2
+    # A forecast of ±cap (below) misses by (mu ∓ cap)² + sigma²/H, one of zero by mu² + sigma²/H.
+    cap = 0.25 * sigma / np.sqrt(3.0)
+    gained = 2 * cap * np.abs(true).mean() - cap**2
+    assert drift.r_squared == pytest.approx(gained / ((true**2).mean() + sigma**2 / 3), abs=0.04)
     assert np.corrcoef(drift.blend, true)[0, 1] > 0.8
-    k = drift.tau**2 / (drift.tau**2 + sigma**2 / effective_lookback())
+    lookback = float(effective_lookback(drift.weights))
+    k = drift.tau**2 / (drift.tau**2 + sigma**2 / lookback)
     assert drift.posterior_variance == pytest.approx(np.full(coins, drift.tau**2 * (1 - k)))
-    assert drift.posterior_variance == pytest.approx(
-        np.full(coins, k * sigma**2 / effective_lookback())
-    )
+    assert drift.posterior_variance == pytest.approx(np.full(coins, k * sigma**2 / lookback))
     # A drift of more than a quarter of the horizon's deviation is not believed.
-    assert np.abs(drift.blend).max() <= 0.25 * sigma / np.sqrt(3.0) + 1e-15
+    assert np.abs(drift.blend).max() <= cap + 1e-15
+    assert drift.words.startswith("drift in use: walk-forward R² ")
+    assert "30 d 0." in drift.words
 
 
 def test_without_evidence_the_drift_is_nothing_and_says_so() -> None:
@@ -120,6 +113,7 @@ def test_without_evidence_the_drift_is_nothing_and_says_so() -> None:
     assert (drift.blend == 0).all()
     assert (drift.posterior_variance == 0).all()
     assert drift.by_lookback.shape == (3, coins)
+    assert drift.words.startswith("drift left out: walk-forward R² -")
 
 
 def test_few_past_forecasts_are_no_evidence() -> None:
@@ -128,6 +122,8 @@ def test_few_past_forecasts_are_no_evidence() -> None:
     assert np.isnan(drift.r_squared)
     assert not drift.has_evidence
     assert (drift.blend == 0).all()
+    assert drift.weights == pytest.approx(np.array(DEFAULT_BLEND))
+    assert drift.words == "drift left out: 27 past forecasts are too few to judge it"
 
 
 def test_the_walk_forward_r_squared_is_that_of_its_formula() -> None:
@@ -143,3 +139,28 @@ def test_the_walk_forward_r_squared_is_that_of_its_formula() -> None:
         missed += (came - blends[t, 0]) ** 2
         nothing += came**2
     assert r_squared == pytest.approx(1 - missed / nothing)
+
+
+@pytest.mark.parametrize("cut", [120, 391, 480])
+def test_what_came_after_a_day_changes_nothing_that_was_said_on_it(cut: int) -> None:
+    rng = np.random.default_rng(31)
+    log_price = prices(rng.normal(0, 0.002, 5), 500, 0.03)
+    variance = np.exp(rng.normal(0, 0.3, (500, 5))) * 0.03**2
+    rho = rng.uniform(0.3, 0.8, 500)
+    log_price[:60, 4], variance[:70, 4] = np.nan, np.nan
+    whole = drift_path(log_price, variance, rho, 3.0)
+    then = drift_path(log_price[: cut + 1], variance[:cut], rho[:cut], 3.0)
+    for name in ("blends", "weights", "lookback", "pull", "prior"):
+        assert getattr(then, name).tobytes() == getattr(whole, name)[:cut].tobytes(), name
+    assert then.shrunk.tobytes() == whole.shrunk[:, :cut].tobytes()
+    assert np.isfinite(then.blends[-1]).all()
+
+
+def test_outcomes_are_drifts_of_the_days_after() -> None:
+    log_price = np.cumsum(np.random.default_rng(4).normal(0, 0.02, (21, 2)), axis=0)
+    variance = np.full((20, 2), 0.0004)
+    came = outcomes(log_price, variance, 5)
+    assert came[3] == pytest.approx((log_price[9] - log_price[4]) / 5 + 0.0002)
+    assert np.isnan(came[15:]).all()
+    assert np.isfinite(came[:15]).all()
+    assert np.isnan(outcomes(log_price, variance, 30)).all()
