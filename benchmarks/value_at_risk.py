@@ -41,10 +41,10 @@ from perptui.estimation.value_at_risk import (
     LEAST_LISTED_DAYS,
     Quantiles,
     ValueAtRiskPath,
-    book_var_path,
     equal_weights,
     filtered_quantiles,
     funding_by_hour,
+    panel_var_path,
     riskmetrics_quantiles,
 )
 from perptui.history.dataset import History
@@ -56,8 +56,6 @@ IntArray = NDArray[np.int64]
 HOURLY = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT")
 EIGHT_HOURLY = ("ADAUSDT", "ATOMUSDT", "DOTUSDT", "LINKUSDT", "LTCUSDT")
 BEGIN = parse_iso("2020-01-01T00:00Z")
-STEP_HOURS = 8
-"""The coarsest bar of the ten."""
 LEVEL, TAIL = 0.95, 0.05
 SPANS = {
     "2021": ("2021-01-01", "2022-01-01"),
@@ -122,8 +120,7 @@ def books(market: Market) -> dict[str, FloatArray]:
 
 def path_of(market: Market, weights: FloatArray, method: Quantiles) -> ValueAtRiskPath:
     """Return one book's values at risk by one method."""
-    hours, paid = market.panel.closing, market.funding
-    return book_var_path(hours, paid, weights, LEVEL, STEP_HOURS, method)
+    return panel_var_path(market.panel, market.funding, weights, LEVEL, method)
 
 
 def rows_of(days: int, span: tuple[str, str]) -> IntArray:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from perptui.estimation.panel import SMALLEST_DAILY_VOLATILITY
 from perptui.estimation.recursion import decay, divided, lagged
+from perptui.estimation.tail import JUMP_SHARE
 from perptui.model.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -25,6 +27,8 @@ LEAST_ROWS = 60
 RECURSION_HALFLIFE_DAYS = 11.0
 """RiskMetrics' lambda of .94 a day."""
 _BLOCK = 2_000
+LARGEST_DAILY_VOLATILITY = 3.0
+"""Above this a variance is in wrong units, or of nothing that could be held."""
 _LARGEST_STEP = 5.0
 """|log return| of one step, at most: a path that left every real price stays finite."""
 
@@ -120,7 +124,8 @@ def _centred(x: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
 def standardised(rows: FloatArray) -> FloatArray:
     """Return rows (D, N) of mean 0 and variance 1 by column, over its finite values.
 
-    A column with fewer than `LEAST_ROWS` of them is NaN: `complete_rows` lends it others' rows.
+    A column with fewer than `LEAST_ROWS` of them, or with one that holds most of its variance, has
+    no shape of its own and is NaN: `complete_rows` lends it others' rows.
 
     Raises
     ------
@@ -136,11 +141,13 @@ def standardised(rows: FloatArray) -> FloatArray:
         )
     known &= count >= LEAST_ROWS
     centred = _centred(rows, known)
-    deviation = np.sqrt((centred**2).sum(axis=0) / np.maximum(count, 1))
-    if still := np.flatnonzero((count >= LEAST_ROWS) & ~(deviation > 0.0)).tolist():
+    squares = (centred**2).sum(axis=0)
+    if still := np.flatnonzero((count >= LEAST_ROWS) & ~(squares > 0.0)).tolist():
         raise EstimationError(
             f"expected residuals that vary, was a constant in column(s) {still}; leave them out"
         )
+    known &= (centred**2).max(axis=0) <= JUMP_SHARE * squares
+    deviation = np.sqrt(squares / np.maximum(count, 1))
     return divided(centred, deviation[None, :], known)
 
 
@@ -354,10 +361,14 @@ def _check_recursion(recursion: VarianceRecursion, contracts: int) -> None:
             f"expected a finite variance recursion of {contracts} contracts, was of "
             f"{recursion.initial.shape}; fit it for each"
         )
-    if (np.minimum.reduce(parts) < 0.0).any() or not (recursion.initial > 0.0).all():
+    if (np.minimum.reduce(parts) < 0.0).any():
+        raise EstimationError("expected no negative part of a variance recursion; fit it anew")
+    least, most = float(recursion.initial.min()), float(recursion.initial.max())
+    if least < SMALLEST_DAILY_VOLATILITY**2 or most > LARGEST_DAILY_VOLATILITY**2:
         raise EstimationError(
-            f"expected positive variances, was {float(recursion.initial.min())} at the least; "
-            "leave that contract out"
+            f"expected daily volatilities from {SMALLEST_DAILY_VOLATILITY:g} to "
+            f"{LARGEST_DAILY_VOLATILITY:g}, was {math.sqrt(least):.1e} to {math.sqrt(most):.1e}; "
+            "check the units of that contract"
         )
     persistence = float((recursion.alpha + recursion.beta).max())
     if persistence > 1.0 + 1e-9:

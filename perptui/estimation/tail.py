@@ -21,6 +21,9 @@ QUANTILE: Final = "linear"
 """numpy's name of the quantile rule: order statistics joined at (k-1)/(T-1) (Hyndman & Fan 7)."""
 LEAST_TAIL = 3
 """Returns that must lie beyond a level before a sample's own quantile is shown for it."""
+LEAST_RANGE = 1e-9
+JUMP_SHARE = 0.9
+LEAST_JUDGED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,7 @@ def historical(returns: FloatArray, level: float) -> Tail:
     Raises
     ------
     EstimationError
-        When fewer than `LEAST_TAIL` returns lie beyond the level, one is not finite, or all are
-        the same.
+        When fewer than `LEAST_TAIL` returns lie beyond the level, or as `check_varies` does.
     """
     check_sample(returns, level)
     var = -float(np.quantile(returns, 1.0 - level, method=QUANTILE))
@@ -64,11 +66,42 @@ def check_sample(returns: FloatArray, level: float) -> None:
             f"expected at least {least} returns for a level of {level:g}, was {len(returns)}; "
             "wait or fetch history"
         )
+    check_varies(returns)
+
+
+def check_varies(returns: FloatArray) -> None:
+    """Refuse returns (T,) of which a few say everything, or which are in wrong units.
+
+    Raises
+    ------
+    EstimationError
+        When one is not finite, their range is below `LEAST_RANGE`, more than half are the same, or
+        one holds more than `JUMP_SHARE` of their variance.
+    """
     if not np.isfinite(returns).all():
         bad = int(np.count_nonzero(~np.isfinite(returns)))
         raise EstimationError(f"expected finite returns, was {bad} that are not; leave them out")
-    if float(np.ptp(returns)) == 0.0:
+    spread = float(np.ptp(returns))
+    if spread == 0.0:
         raise EstimationError("expected returns that vary, was a constant; leave the book out")
+    if spread < LEAST_RANGE:
+        raise EstimationError(
+            f"expected returns that range over {LEAST_RANGE:g} or more, was {spread:.1e}; "
+            "check their units"
+        )
+    middle = float(np.median(returns))
+    same = int(np.count_nonzero(returns == middle))
+    if 2 * same > len(returns):
+        raise EstimationError(
+            f"expected returns that vary, was {same} of {len(returns)} at {middle:g}; clean them"
+        )
+    squares = (returns - middle) ** 2
+    largest = float(squares.max() / squares.sum())
+    if len(returns) >= LEAST_JUDGED and largest > JUMP_SHARE:
+        raise EstimationError(
+            f"expected returns of many days, was one that holds {largest:.0%} of their variance; "
+            "look at that day"
+        )
 
 
 def check_level(level: float) -> None:

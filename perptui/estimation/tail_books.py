@@ -59,11 +59,17 @@ class TailInputs:
 
 @dataclass(frozen=True, slots=True)
 class BookMoments:
-    """A book's mean and deviation over the horizon, and the shape of its standardised days."""
+    """A book's mean and deviation over the horizon, and the shape of its standardised days.
+
+    `degrees` of freedom and `shape` (skewness, excess kurtosis); `degrees` is None where its past
+    has no shape, and `weak` says why.
+    """
 
     mean: float
     deviation: float
-    residuals: FloatArray
+    degrees: float | None
+    shape: tuple[float, float]
+    weak: str
 
 
 def tail_risks(
@@ -102,25 +108,33 @@ def _book_rows(
 ) -> list[TailRisk]:
     simulated = inputs.scenarios.book(weights)
     past = past_returns(weights, inputs.daily, inputs.funding)
-    moments = BookMoments(
-        float(weights @ inputs.mean),
-        math.sqrt(max(float(weights @ inputs.covariance @ weights), 0.0)),
-        standardised_days(past),
-    )
+    moments = _moments(weights, inputs, standardised_days(past))
     horizon = inputs.scenarios.horizon_days
-    degrees = fit_degrees(moments.residuals) if len(moments.residuals) >= LEAST_DAYS else None
     rows = []
     for level in levels:
         filtered = historical(simulated, level)
         found = {
             "historical": _historical(past, level, horizon),
             "normal": (normal_tail(moments.mean, moments.deviation, level), ""),
-            "Student t": _student(moments, degrees, level),
+            "Student t": _student(moments, level),
             "Cornish-Fisher": _expanded(moments, horizon, level),
             "FHS": (filtered, ""),
         }
         rows += [_row(name, method, level, *found[method], filtered) for method in METHODS]
     return rows
+
+
+def _moments(weights: FloatArray, inputs: TailInputs, residuals: FloatArray) -> BookMoments:
+    mean = float(weights @ inputs.mean)
+    deviation = math.sqrt(max(float(weights @ inputs.covariance @ weights), 0.0))
+    if len(residuals) < LEAST_DAYS:
+        weak = f"{len(residuals)} of {LEAST_DAYS} days with all contracts"
+        return BookMoments(mean, deviation, None, (0.0, 0.0), weak)
+    try:
+        degrees = fit_degrees(residuals)
+    except EstimationError as error:
+        return BookMoments(mean, deviation, None, (0.0, 0.0), str(error))
+    return BookMoments(mean, deviation, degrees, shape(residuals), "")
 
 
 def _row(
@@ -168,6 +182,13 @@ def _historical(past: FloatArray, level: float, horizon_days: float) -> tuple[Ta
 
     Overlapping periods speak only where enough of them are separate; days only where enough are.
     """
+    try:
+        return _of_periods(past, level, horizon_days)
+    except EstimationError as error:
+        return None, str(error)
+
+
+def _of_periods(past: FloatArray, level: float, horizon_days: float) -> tuple[Tail | None, str]:
     windows = horizon_windows(past, horizon_days)
     separate = len(windows) / max(1, round(horizon_days))
     needed = LEAST_TAIL / (1.0 - level)
@@ -180,25 +201,21 @@ def _historical(past: FloatArray, level: float, horizon_days: float) -> tuple[Ta
     return historical(days * math.sqrt(horizon_days), level), f"{text}: days scaled instead"
 
 
-def _student(moments: BookMoments, degrees: float | None, level: float) -> tuple[Tail | None, str]:
+def _student(moments: BookMoments, level: float) -> tuple[Tail | None, str]:
     """Return the t's figure; the days' degrees of freedom are kept over the horizon.
 
     Sums of days would have more if days were independent; their clustering takes that back.
     """
-    if degrees is None:
-        return None, _too_short(moments)
-    return student_tail(moments.mean, moments.deviation, degrees, level), ""
-
-
-def _too_short(moments: BookMoments) -> str:
-    return f"{len(moments.residuals)} of {LEAST_DAYS} days with all contracts"
+    if moments.degrees is None:
+        return None, moments.weak
+    return student_tail(moments.mean, moments.deviation, moments.degrees, level), ""
 
 
 def _expanded(moments: BookMoments, horizon_days: float, level: float) -> tuple[Tail | None, str]:
     """Return Cornish-Fisher with the shape of days that add up: S/sqrt(H), K/H."""
-    if len(moments.residuals) < LEAST_DAYS:
-        return None, _too_short(moments)
-    skewness, kurtosis = shape(moments.residuals)
+    if moments.degrees is None:
+        return None, moments.weak
+    skewness, kurtosis = moments.shape
     days = max(horizon_days, 1.0)
     skewness, kurtosis = skewness / math.sqrt(days), kurtosis / days
     if not is_monotone(skewness, kurtosis):

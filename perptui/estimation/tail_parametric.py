@@ -11,7 +11,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.tail import Tail, check_level
+from perptui.estimation.tail import Tail, check_level, check_varies
 from perptui.model.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
@@ -96,17 +96,14 @@ def fit_degrees(residuals: FloatArray) -> float:
     Raises
     ------
     EstimationError
-        With fewer than `LEAST_RESIDUALS`, one that is not finite, or all the same.
+        With fewer than `LEAST_RESIDUALS`, or as `check_varies` does.
     """
     if len(residuals) < LEAST_RESIDUALS:
         raise EstimationError(
             f"expected at least {LEAST_RESIDUALS} residuals for a t, was {len(residuals)}; wait"
         )
+    check_varies(residuals)
     deviation = float(residuals.std())
-    if not (math.isfinite(deviation) and deviation > 0.0):
-        raise EstimationError(
-            f"expected finite residuals that vary, had a deviation of {deviation}; clean them"
-        )
     squares = ((residuals - residuals.mean()) / deviation) ** 2
     low, high = 1.0 / MOST_DEGREES, 1.0 / FEWEST_DEGREES
     for _ in range(_ROUNDS):

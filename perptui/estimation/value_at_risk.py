@@ -115,6 +115,26 @@ def book_var_path(
     return ValueAtRiskPath(forecast, realised)
 
 
+def panel_var_path(
+    panel: Panel,
+    funding: FloatArray,
+    weights: FloatArray,
+    level: float = 0.95,
+    method: Quantiles | None = None,
+) -> ValueAtRiskPath:
+    """Return what `book_var_path` does for the contracts of a panel, whatever their bars' width.
+
+    `funding` (24·D, N) is `funding_by_hour` of each contract, `weights` (D, N) or (N,).
+
+    Raises
+    ------
+    EstimationError
+        As `book_var_path` does.
+    """
+    step_hours = int(panel.width_ms.max()) // HOUR_MS
+    return book_var_path(panel.closing, funding, weights, level, step_hours, method)
+
+
 def filtered_quantiles(
     returns: FloatArray, variance: FloatArray, level: float, begin: int = 0
 ) -> FloatArray:

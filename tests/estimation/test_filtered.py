@@ -190,6 +190,15 @@ def test_a_contract_without_a_past_borrows_that_of_the_others() -> None:
     assert found.returns[:, 2].std() == pytest.approx(found.returns[:, 1].std(), rel=0.1)
 
 
+def test_a_contract_with_one_jump_borrows_the_shape_of_the_others() -> None:
+    daily = 0.03 * correlated_rows(200)
+    daily[:, 1] = 1e-5 * np.random.default_rng(1).normal(size=200)
+    daily[120, 1] = 0.8
+    rows = residual_rows(daily, np.full((200, N), 0.0009))
+    assert np.isnan(rows[:, 1]).all()
+    assert np.isfinite(rows[1:, [0, 2, 3]]).all()
+
+
 def test_scenarios_use_nothing_that_depends_on_the_order_of_calls() -> None:
     daily, variance = 0.03 * correlated_rows(200), np.full((200, N), 0.0009)
     funding = FundingDraw(np.full(N, 1e-3), np.full(N, 1e-4))
@@ -220,8 +229,10 @@ def test_rows_that_say_nothing_are_refused() -> None:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"initial": np.array([1e-4, 0.0, 1e-4, 1e-4])}, "positive variances"),
-        ({"alpha": np.full(N, -0.1)}, "positive variances"),
+        ({"initial": np.array([1e-4, 0.0, 1e-4, 1e-4])}, "check the units"),
+        ({"initial": np.full(N, 1e-28)}, "was 1.0e-14 to 1.0e-14"),
+        ({"initial": np.full(N, 1e4)}, "was 1.0e\\+02 to 1.0e\\+02"),
+        ({"alpha": np.full(N, -0.1)}, "no negative part"),
         ({"alpha": np.full(N, 0.13)}, "alpha \\+ beta of at most 1, was 1.0100"),
         ({"omega": np.full(N, np.nan)}, "finite variance recursion"),
         ({"beta": np.zeros(2)}, "finite variance recursion"),

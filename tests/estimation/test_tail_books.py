@@ -99,6 +99,17 @@ def test_few_days_are_said_and_not_measured() -> None:
     ].text
 
 
+def test_a_past_of_one_jump_is_no_tail() -> None:
+    inputs = inputs_of(normal_days(300), 1.0)
+    jump = np.full(inputs.daily.shape, 0.0)
+    jump[200] = -0.5
+    found = by_method(tail_risks({"book": LONG}, dataclasses.replace(inputs, daily=jump)))
+    assert "299 of 300 at 0" in found["historical"].text
+    for method in ("historical", "Student t", "Cornish-Fisher"):
+        assert found[method].text.endswith("FHS instead")
+        assert found[method].var == found["FHS"].var
+
+
 def test_days_are_scaled_where_separate_periods_are_too_few() -> None:
     daily = normal_days(300)
     row = by_method(tail_risks({"book": LONG}, inputs_of(daily, 7.0)))["historical"]
