@@ -1,0 +1,323 @@
+"""The court: what the forecasts of the past were worth, as rows for the screen and as words.
+
+It sees forecasts beside what came after them, nothing else, and says "too few" where a test has no
+power. Everything here is of days up to the last row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perptui.estimation.calibration import bias_statistic, ratio_bands
+from perptui.estimation.combination import SCORE_HALFLIFE_DAYS, complete_mean, delayed
+from perptui.estimation.confidence_set import confidence_set
+from perptui.estimation.coverage import Coverage, judge_coverage
+from perptui.estimation.evaluate import (
+    DieboldMariano,
+    MincerZarnowitz,
+    diebold_mariano,
+    mincer_zarnowitz,
+    qlike,
+    squared_error,
+    too_few,
+)
+from perptui.estimation.recursion import decay, divided
+from perptui.model.forecast import CalibrationVerdict, CoverageVerdict, ModelScore
+
+FloatArray = NDArray[np.float64]
+
+COMBINED = "combined"
+SIGNIFICANT_T = 2.0
+SIGNIFICANT_P = 0.05
+NOTABLE_BIAS = 0.1
+"""Of level or slope: long samples refuse forecasts for less than anyone would trade on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCourt:
+    """The variance models' verdicts.
+
+    Attributes
+    ----------
+    scores : tuple of ModelScore
+        One a model, in the order given; `against_best` is against the best of these.
+    combined : ModelScore
+        Of the combination, with weight 1; `against_best` below 0 where it beats that best model.
+    days : int
+        On which a forecast met its outcome.
+    words : tuple of str
+        The evidence, for a trader.
+    """
+
+    scores: tuple[ModelScore, ...]
+    combined: ModelScore
+    days: int
+    words: tuple[str, ...]
+
+
+def judge_models(
+    names: Sequence[str],
+    forecasts: FloatArray,
+    combined: FloatArray,
+    realised: FloatArray,
+    weights: FloatArray,
+    horizon: int,
+    *,
+    with_set: bool = False,
+) -> ModelCourt:
+    """Return the verdicts on variance models and on their combination.
+
+    Contracts of one day are one piece of evidence: losses are averaged over them before a test
+    (Mincer-Zarnowitz: their scores are added up). Two models meet on what both forecast.
+
+    Parameters
+    ----------
+    names : sequence of str, M
+        The first is the one that always speaks, against which the others' mean losses are taken.
+    forecasts : (M, D, N) array
+        Of the mean daily variance of days t+1..t+H, made at the end of day t; NaN where silent.
+    combined : (D, N) array
+        Of the same.
+    realised : (D, N) array
+        Realised variance by day.
+    weights : (M,) array
+        In the combination at the end.
+    horizon : int
+        H, days.
+    with_set : bool
+        Also find the 90 % model confidence set, which loads arch and draws 1000 bootstraps.
+    """
+    target = complete_mean(realised, horizon)
+    made = [delayed(each, horizon) for each in (*forecasts, combined)]
+    losses = [qlike(target, each) for each in made]
+    means = [_over_contracts(loss) for loss in losses]
+    days = [int(np.isfinite(mean).sum()) for mean in means]
+    errors = [_over_contracts(squared_error(target, each)) for each in made]
+    recent = _recent_means(np.stack([*means, *errors]), horizon).reshape(2, -1)
+    best = int(np.argmin([_mean(_meet(loss, losses[0])) for loss in losses[:-1]]))
+    against = [_compare(loss, losses[best], horizon) for loss in losses]
+    duels = [_compare(losses[-1], loss, horizon) for loss in losses[:-1]]
+    slopes = [mincer_zarnowitz(target, each, horizon, weighted=True) for each in made]
+    kept = confidence_set(_common(np.stack(losses)), horizon).kept if with_set else None
+    scores = tuple(
+        ModelScore(
+            name=name,
+            weight=float(weight),
+            qlike=None if too_few(days[row], horizon) else float(recent[0, row]),
+            observations=days[row],
+            mse=None if too_few(days[row], horizon) else float(recent[1, row]),
+            slope_p=slopes[row].p_value,
+            against_best=_against(row, best, against[row]),
+            kept=None if kept is None else kept[row],
+        )
+        for row, (name, weight) in enumerate(zip((*names, COMBINED), (*weights, 1.0), strict=True))
+    )
+    words = (
+        *_combination_words(names, duels, days[-1]),
+        *_silence_words(names, losses),
+        *_bias_words(scores, slopes),
+        *_set_words(scores),
+    )
+    return ModelCourt(scores[:-1], scores[-1], days[-1], words)
+
+
+def _mean(by_day: FloatArray) -> float:
+    known = by_day[np.isfinite(by_day)]
+    return float(known.mean()) if len(known) else float("inf")
+
+
+def _meet(loss: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the mean difference by day over the contracts for which both are known, (T,)."""
+    return _over_contracts(loss - other)
+
+
+def _compare(loss: FloatArray, other: FloatArray, horizon: int) -> DieboldMariano:
+    difference = _meet(loss, other)
+    return diebold_mariano(difference, np.zeros(len(difference)), horizon)
+
+
+def _against(row: int, best: int, met: DieboldMariano) -> float | None:
+    # A model does not meet itself: by definition nothing lies between it and the best.
+    return 0.0 if row == best and not too_few(met.observations, 1) else met.statistic
+
+
+def _recent_means(by_day: FloatArray, horizon: int) -> FloatArray:
+    """Return the means (K,) of rows (K, T), recent days first; NaN where there is none."""
+    age = np.arange(by_day.shape[1])[::-1]
+    fading = decay(SCORE_HALFLIFE_DAYS * horizon) ** age
+    known = np.isfinite(by_day)
+    weight = known @ fading
+    return divided(np.where(known, by_day, 0.0) @ fading, weight, weight > 0)
+
+
+def _over_contracts(x: FloatArray) -> FloatArray:
+    seen = np.isfinite(x)
+    every = np.ones(x.shape[-1])
+    count = seen @ every
+    return divided(np.where(seen, x, 0.0) @ every, count, count > 0)
+
+
+def _common(losses: FloatArray) -> FloatArray:
+    """Return mean losses (T, K) over the contracts for which all models that ever speak did."""
+    ever = np.isfinite(losses).any(axis=(1, 2))
+    together = np.isfinite(losses[ever]).all(axis=0)
+    shared = np.full(losses.shape, np.nan)
+    shared[ever] = np.where(together, losses[ever], np.nan)
+    return _over_contracts(shared).T
+
+
+def _combination_words(
+    names: Sequence[str], met: Sequence[DieboldMariano], days: int
+) -> tuple[str, ...]:
+    judged = [
+        (name, 0.0 if each.statistic is None else each.statistic)
+        for name, each in zip(names, met, strict=True)
+        if each.mean is not None
+    ]
+    if not judged:
+        return (f"variance models not judged: {met[0].text}",)
+    lines = []
+    for verb, chosen in (
+        ("beats", [(name, t) for name, t in judged if t <= -SIGNIFICANT_T]),
+        ("level with", [(name, t) for name, t in judged if abs(t) < SIGNIFICANT_T]),
+        ("loses to", [(name, t) for name, t in judged if t >= SIGNIFICANT_T]),
+    ):
+        if chosen:
+            told = ", ".join(f"{name} (DM t {signed(t)})" for name, t in chosen)
+            lines.append(f"combined {verb} {told}, {days} d")
+    return tuple(lines)
+
+
+def _silence_words(names: Sequence[str], losses: Sequence[FloatArray]) -> tuple[str, ...]:
+    """Return which models were silent where another spoke of a contract and the day came."""
+    spoken = [np.isfinite(loss) for loss in losses[:-1]]
+    asked = np.logical_or.reduce(spoken)
+    all_days, total = int((asked @ np.ones(asked.shape[1]) > 0).sum()), int(asked.sum())
+    lines = []
+    for name, each in zip(names, spoken, strict=True):
+        silent = round((total - int(each.sum())) / max(total, 1) * all_days)
+        if silent:
+            lines.append(f"{name} silent: {silent} of {all_days} days")
+    return tuple(lines)
+
+
+def _bias_words(scores: Sequence[ModelScore], slopes: Sequence[MincerZarnowitz]) -> tuple[str, ...]:
+    """Return which models are off by a tenth, in level or in slope, and refused for it."""
+    told = []
+    for score, found in zip(scores, slopes, strict=True):
+        p, slope, level = found.p_value, found.slope, found.level
+        if p is None or slope is None or level is None or p >= SIGNIFICANT_P:
+            continue
+        if max(abs(level - 1.0), abs(slope - 1.0)) >= NOTABLE_BIAS:
+            told.append(
+                f"{score.name}: realised {level:.2f} of forecast, slope {slope:.2f}, "
+                f"Mincer-Zarnowitz p {probability(p)}"
+            )
+    return tuple(told)
+
+
+def _set_words(scores: Sequence[ModelScore]) -> tuple[str, ...]:
+    held = [score.name for score in scores if score.kept]
+    return (f"90 % confidence set: {', '.join(held)}",) if held else ()
+
+
+def signed(value: float) -> str:
+    """Return one decimal with a true minus sign: "−2.9"."""
+    return f"{value:.1f}".replace("-", "−")
+
+
+def probability(p: float) -> str:
+    """Return a p-value as tables print it: ".61", "<.001"."""
+    if p < 0.001:
+        return "<.001"
+    return f"{p:.2f}".removeprefix("0") if p >= 0.01 else f"{p:.3f}".removeprefix("0")
+
+
+def judge_value_at_risk(
+    book: str, method: str, level: float, returns: FloatArray, value_at_risk: FloatArray
+) -> CoverageVerdict:
+    """Return the verdict on one book's VaR by one method.
+
+    Parameters
+    ----------
+    level : float
+        .95 or .99.
+    returns, value_at_risk : (T,) array
+        Row t: the VaR, a positive loss fraction, and the return that followed it. Rows must not
+        overlap; NaN where either is not known. `christoffersen_p` is of conditional coverage.
+    """
+    found = judge_coverage(returns, value_at_risk, 1.0 - level)
+    return CoverageVerdict(
+        book=book,
+        method=method,
+        level=level,
+        observations=found.observations,
+        exceedances=found.exceedances,
+        kupiec_p=found.kupiec.p_value,
+        christoffersen_p=found.conditional.p_value,
+        dynamic_quantile_p=found.dynamic_quantile.p_value,
+        light=found.light,
+        text=_coverage_words(book, method, level, found),
+    )
+
+
+def _coverage_words(book: str, method: str, level: float, found: Coverage) -> str:
+    head = f"{level:.0%} VaR of {book} ({method})".replace("%", " %", 1)
+    if found.kupiec.p_value is None:
+        return f"{head}: {found.text}, {found.exceedances} beyond"
+    parts = [
+        f"{found.exceedances} of {found.observations} beyond",
+        f"{found.expected:.0f} expected",
+        f"Kupiec {probability(found.kupiec.p_value)}",
+    ]
+    for name, verdict in (
+        ("conditional", found.conditional),
+        ("DQ", found.dynamic_quantile),
+    ):
+        if verdict.p_value is not None:
+            parts.append(f"{name} {probability(verdict.p_value)}")
+    return f"{head}: {', '.join(parts)}, {found.light}"
+
+
+def judge_calibration(book: str, returns: FloatArray, deviation: FloatArray) -> CalibrationVerdict:
+    """Return the bias statistic of one book's returns over deviations forecast before them.
+
+    Both are (T,), per period, in the same unit; rows must not overlap; NaN where not known.
+    """
+    found = bias_statistic(returns, deviation)
+    text = f"risk of {book}: {found.text}"
+    if found.value is not None and found.low is not None and found.high is not None:
+        verdict = "right"
+        if not found.within:
+            verdict = "underrated" if found.value > found.high else "overrated"
+        text = (
+            f"risk of {book} {verdict}: bias {found.value:.2f}, "
+            f"band {found.low:.2f} to {found.high:.2f}, {found.observations} d"
+        )
+    return CalibrationVerdict(book, found.observations, found.value, found.low, found.high, text)
+
+
+def volatility_band(
+    realised: FloatArray, forecast: FloatArray, days: int = 1
+) -> tuple[FloatArray, FloatArray]:
+    """Return where realised volatility of `days` lies 19 times in 20 if the forecast is right.
+
+    Parameters
+    ----------
+    realised, forecast : (T,) array
+        Daily variances; row t of the forecast was made before day t.
+
+    Returns
+    -------
+    low, high : (T,) array
+        In the unit of volatility: each forecast's deviation times the band of the ratios of the
+        days before it, so that no row knows a later day.
+    """
+    ratios = divided(realised, forecast, np.isfinite(realised) & (forecast > 0))
+    below, above = ratio_bands(ratios, days)
+    deviation = np.sqrt(np.where(forecast > 0, forecast, np.nan))
+    return below[:-1] * deviation, above[:-1] * deviation

@@ -1,0 +1,172 @@
+import math
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from perptui.estimation.combination import complete_mean, delayed
+from perptui.estimation.confidence_set import confidence_set
+from perptui.estimation.evaluate import diebold_mariano, mincer_zarnowitz, qlike
+from perptui.estimation.judge import (
+    ModelCourt,
+    judge_calibration,
+    judge_models,
+    judge_value_at_risk,
+    probability,
+    signed,
+    volatility_band,
+)
+
+FloatArray = NDArray[np.float64]
+
+NAMES = ("ewma", "realised", "garch")
+WEIGHTS = np.array([0.2, 0.7, 0.1])
+
+
+def market(days: int, contracts: int = 4) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Forecasts (3, D, N) of which the second is nearest, their combination, and what came."""
+    rng = np.random.default_rng(17)
+    level = 1e-3 * np.exp(np.cumsum(rng.normal(0, 0.05, (days + 1, contracts)), axis=0))
+    noise = rng.normal(0, 1, (3, days, contracts)) * np.array([0.5, 0.1, 0.4])[:, None, None]
+    forecasts = level[1:] * np.exp(noise)
+    forecasts[0] /= 1.6
+    combined = np.exp(np.einsum("m,mdn->dn", WEIGHTS, np.log(forecasts)))
+    realised = level[:-1] * rng.chisquare(8, (days, contracts)) / 8
+    return forecasts, combined, realised
+
+
+def court(days: int, horizon: int = 1, *, with_set: bool = False) -> ModelCourt:
+    forecasts, combined, realised = market(days)
+    return judge_models(NAMES, forecasts, combined, realised, WEIGHTS, horizon, with_set=with_set)
+
+
+@pytest.mark.parametrize("horizon", [1, 7])
+def test_the_scores_are_those_of_the_tests_they_name(horizon: int) -> None:
+    forecasts, combined, realised = market(400)
+    found = court(400, horizon)
+    target = complete_mean(realised, horizon)
+    losses = [qlike(target, delayed(each, horizon)) for each in (*forecasts, combined)]
+    by_day = [loss.mean(axis=1) for loss in losses]
+    age = np.arange(400)[::-1] / (60.0 * horizon)
+    rows = (*found.scores, found.combined)
+    for score, loss, made in zip(rows, by_day, (*forecasts, combined), strict=True):
+        known = np.isfinite(loss)
+        mean = np.average(loss[known], weights=0.5 ** age[known])
+        assert score.qlike == pytest.approx(mean)
+        assert score.observations == 400 - horizon
+        error = ((target - delayed(made, horizon)) ** 2).mean(axis=1)
+        assert score.mse == pytest.approx(np.average(error[known], weights=0.5 ** age[known]))
+        slope = mincer_zarnowitz(target, delayed(made, horizon), horizon, weighted=True)
+        assert score.slope_p == pytest.approx(slope.p_value)
+        met = diebold_mariano(loss, by_day[1], horizon)
+        assert score.against_best == pytest.approx(met.statistic or 0.0)
+        assert score.kept is None
+    assert [score.weight for score in rows] == [0.2, 0.7, 0.1, 1.0]
+    assert found.scores[1].against_best == 0.0
+    assert found.days == 400 - horizon
+
+
+def test_the_words_say_whom_the_combination_beats_and_why_a_model_is_off() -> None:
+    found = court(400)
+    assert found.words[0].startswith("combined beats ewma (DM t −")
+    assert "garch (DM t −" in found.words[0]
+    assert found.words[0].endswith("399 d")
+    assert any(line.startswith("ewma: realised 1.") for line in found.words)
+    assert not any("silent" in line for line in found.words)
+
+
+def test_a_model_is_judged_on_what_it_said_and_its_silence_is_counted() -> None:
+    forecasts, combined, realised = market(500)
+    forecasts[2, :300] = np.nan
+    found = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, 1)
+    assert found.scores[2].observations == 199
+    assert "garch silent: 300 of 499 days" in found.words
+    # Where it met the best, day by day: the same as with the days before cut off.
+    late = judge_models(NAMES, forecasts[:, 300:], combined[300:], realised[300:], WEIGHTS, 1)
+    assert found.scores[2].against_best == pytest.approx(late.scores[2].against_best)
+    forecasts[2] = np.nan
+    mute = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, 1)
+    assert (mute.scores[2].qlike, mute.scores[2].against_best) == (None, None)
+    assert "garch silent: 499 of 499 days" in mute.words
+
+
+def test_too_few_days_give_words_and_no_number() -> None:
+    found = court(60)
+    for score in (*found.scores, found.combined):
+        assert (score.qlike, score.mse, score.slope_p, score.against_best) == (None,) * 4
+        assert score.observations == 59
+    assert found.words == ("variance models not judged: too few: 59 of 60 days",)
+    assert court(61).combined.qlike is not None
+    assert court(5, 7).days == 0
+
+
+def test_what_came_later_changes_nothing_and_the_same_days_give_the_same_bytes() -> None:
+    forecasts, combined, realised = market(400)
+    cut = (forecasts[:, :300].copy(), combined[:300].copy(), realised[:300].copy())
+    first = judge_models(NAMES, *cut, WEIGHTS, 7)
+    realised[300:] *= 9.0
+    again = judge_models(NAMES, forecasts[:, :300], combined[:300], realised[:300], WEIGHTS, 7)
+    assert first == again
+
+
+def test_the_confidence_set_is_found_when_it_is_asked_for() -> None:
+    forecasts, combined, realised = market(300)
+    found = court(300, with_set=True)
+    losses = [qlike(realised, delayed(each, 1)).mean(axis=1) for each in (*forecasts, combined)]
+    assert tuple(score.kept for score in (*found.scores, found.combined)) == (
+        confidence_set(np.column_stack(losses)).kept
+    )
+    assert found.words[-1].startswith("90 % confidence set: realised")
+    assert court(40, with_set=True).scores[0].kept is None
+    assert "arch.bootstrap" in sys.modules
+
+
+def test_a_value_at_risk_gets_its_verdict_and_its_sentence() -> None:
+    returns = np.full(500, 0.001)
+    returns[::20] = -0.04
+    verdict = judge_value_at_risk("equal", "filtered", 0.95, returns, np.full(500, 0.03))
+    assert (verdict.observations, verdict.exceedances) == (500, 25)
+    assert verdict.kupiec_p == pytest.approx(1.0)
+    assert verdict.light == "green"
+    assert verdict.text.startswith(
+        "95 % VaR of equal (filtered): 25 of 500 beyond, 25 expected, Kupiec 1.00, conditional ."
+    )
+    assert verdict.text.endswith(", green")
+    few = judge_value_at_risk("equal", "filtered", 0.99, returns[:400], np.full(400, 0.05))
+    assert (few.kupiec_p, few.christoffersen_p, few.dynamic_quantile_p) == (None, None, None)
+    assert few.light == ""
+    assert few.text == "99 % VaR of equal (filtered): too few: 400 of 500 days, 0 beyond"
+
+
+@pytest.mark.parametrize(
+    ("factor", "word"), [(1.0, "right"), (0.5, "underrated"), (2.0, "overrated")]
+)
+def test_calibration_says_which_way_risk_was_misjudged(factor: float, word: str) -> None:
+    rng = np.random.default_rng(3)
+    returns = 0.02 * rng.standard_t(5, 300) / math.sqrt(5 / 3)
+    found = judge_calibration("carry", returns, np.full(300, 0.02 * factor))
+    assert found.text.startswith(f"risk of carry {word}: bias ")
+    assert found.bias == pytest.approx(float(np.std(returns, ddof=1)) / (0.02 * factor))
+    few = judge_calibration("carry", returns[:29], np.full(29, 0.02))
+    assert (few.bias, few.text) == (None, "risk of carry: too few: 29 of 30 days")
+
+
+def test_the_band_holds_realised_volatility_and_knows_no_later_day() -> None:
+    rng = np.random.default_rng(5)
+    forecast = 1e-3 * np.exp(rng.normal(0, 0.4, 600))
+    realised = forecast * rng.chisquare(3, 600) / 3
+    low, high = volatility_band(realised, forecast)
+    deviation = np.sqrt(realised)
+    inside = (low <= deviation) & (deviation <= high)
+    assert 0.91 <= inside[100:].mean() <= 0.99
+    cut = volatility_band(realised[:400], forecast[:400])
+    assert cut[0].tobytes() == low[:400].tobytes()
+    assert cut[1].tobytes() == high[:400].tobytes()
+    forecast[7] = np.nan
+    assert np.isnan(volatility_band(realised, forecast)[0][7])
+
+
+def test_figures_are_written_as_traders_read_them() -> None:
+    assert (signed(-2.94), signed(3.0)) == ("−2.9", "3.0")
+    assert [probability(p) for p in (0.61, 0.0052, 0.0004, 1.0)] == [".61", ".005", "<.001", "1.00"]
