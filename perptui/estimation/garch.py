@@ -187,7 +187,11 @@ def _no_fit(specification: Specification, observations: int, reason: str) -> Gar
 
 
 def _by_scoring(percent: FloatArray, specification: Specification) -> GarchFit | None:
-    """Return the fit; None for what is left to `arch`."""
+    """Return the fit; None for what is left to `arch`.
+
+    A search that ended where the persistence reaches one is left to nobody: whatever is found there
+    is rejected.
+    """
     if specification.distribution != "normal" or specification.model == "egarch":
         return None
     scored = fit_by_scoring(
@@ -195,9 +199,9 @@ def _by_scoring(percent: FloatArray, specification: Specification) -> GarchFit |
         leverage=specification.model == "gjr",
         constant=specification.mean == "constant",
     )
-    if not scored.converged:
-        return None
     mean, omega, alpha, gamma, beta = (float(value) for value in scored.parameters)
+    if not scored.converged and alpha + 0.5 * gamma + beta < LARGEST_PERSISTENCE:
+        return None
     fit = GarchFit(
         specification=specification,
         mean=mean,
@@ -211,7 +215,7 @@ def _by_scoring(percent: FloatArray, specification: Specification) -> GarchFit |
         shock_moments=(),
         log_likelihood=scored.log_likelihood,
         observations=len(percent),
-        converged=True,
+        converged=scored.converged,
         reasons=(),
     )
     return _gated(fit, percent - mean, float(scored.variances[-1]))
@@ -276,10 +280,10 @@ def _shock_moments(
 def _gated(fit: GarchFit, residuals: FloatArray, last_variance: float) -> GarchFit:
     """Return `fit` with the reasons to reject it."""
     reasons = []
-    if not fit.converged:
-        reasons.append("did not converge")
     if not fit.persistence < LARGEST_PERSISTENCE:
         reasons.append(f"persistence {fit.persistence:.4f}, at least {LARGEST_PERSISTENCE}")
+    elif not fit.converged:
+        reasons.append("did not converge")
     low, high = (fit.presample * bound for bound in OMEGA_BOUNDS)
     if fit.specification.model != "egarch" and not low < fit.omega < high:
         reasons.append(f"omega {fit.omega:.1e} at its bound")

@@ -111,22 +111,23 @@ def _stretches(
     panel: Panel, specification: Specification, refit_days: int, window_days: int
 ) -> tuple[list[_Stretch], tuple[GarchFit, ...]]:
     """Return the stretches with a usable fit, and the fits in force on the last day."""
-    days, contracts = panel.daily.shape
     ends, returns = utc_daily_returns(panel)
-    row_day = (panel.end_ms - DAY_MS * np.arange(days)[::-1]) // DAY_MS
+    columns = [np.ascontiguousarray(column) for column in returns.T]
+    listed = [int(np.argmax(np.append(np.isfinite(column), True))) for column in columns]
+    row_day = (panel.end_ms - DAY_MS * np.arange(panel.days)[::-1]) // DAY_MS
     epochs = row_day // refit_days * refit_days
     stretches: list[_Stretch] = []
     current: list[GarchFit] = []
     for epoch in np.unique(epochs):
-        first, last = np.searchsorted(epochs, (epoch, epoch + 1))
-        before = returns[ends <= epoch]
-        windows = [_window(before[:, k], refit_days, window_days) for k in range(contracts)]
-        current = [kept_fit(window.tobytes(), specification) for window in windows]
-        stretches += [
-            _Stretch(column, max(int(first) - len(window), 0), int(first), int(last), fit)
-            for column, (window, fit) in enumerate(zip(windows, current, strict=True))
-            if fit.usable
-        ]
+        first, last = (int(row) for row in np.searchsorted(epochs, (epoch, epoch + 1)))
+        known = int(np.searchsorted(ends, epoch, side="right"))
+        current = []
+        for column, (series, start) in enumerate(zip(columns, listed, strict=True)):
+            days = _window_days(known - start, refit_days, window_days)
+            fit = kept_fit(series[known - days : known].tobytes(), specification)
+            current.append(fit)
+            if fit.usable:
+                stretches.append(_Stretch(column, max(first - days, 0), first, last, fit))
     return stretches, tuple(current)
 
 
@@ -175,12 +176,11 @@ def _days_since_moved(moved: BoolArray) -> IntArray:
     return since
 
 
-def _window(returns: FloatArray, step: int, most: int) -> FloatArray:
-    """Return the returns that a fit at their end uses: whole steps of at least 500 days."""
-    seen = np.flatnonzero(np.isfinite(returns))
-    known = returns[seen[0] :] if len(seen) else returns[:0]
-    whole = min(len(known), most) // step * step
-    return np.ascontiguousarray(known[-whole:] if whole >= LEAST_DAYS else known[-most:])
+def _window_days(known: int, step: int, most: int) -> int:
+    """Return how many of `known` days a fit uses: whole steps where they make at least 500 days."""
+    known = min(max(known, 0), most)
+    whole = known // step * step
+    return whole if whole >= LEAST_DAYS else known
 
 
 @lru_cache(maxsize=KEPT_FITS)

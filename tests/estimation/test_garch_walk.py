@@ -150,6 +150,12 @@ def test_a_panel_of_a_few_days_has_no_forecast() -> None:
     assert forecasts.reasons[0].endswith("of 500 days")
 
 
+def test_a_panel_without_a_whole_utc_day_has_no_forecast() -> None:
+    panel = panel_until(LONG[:1], 24 * 2 + 5, 1)
+    assert len(utc_daily_returns(panel)[0]) == 0
+    assert walk_forward_garch(panel, 1, GARCH).reasons == ("garch: 0 of 500 days",)
+
+
 def test_a_variance_outside_the_band_is_not_spoken() -> None:
     returns = hours_of(700, seed=4, alpha=0.35)
     returns[-1] = 1.2
