@@ -1,6 +1,6 @@
 """Judge the daily 95 % value at risk of two books, year by year, beside RiskMetrics' normal.
 
-    python -m benchmarks.value_at_risk --data ../shared/data [--until 2022-12-31]
+    python -m benchmarks.value_at_risk --data ../shared/data [--until 2022-12-31] [--simulated]
 
 Ten contracts on Binance: five with hourly bars and five with 8-hour bars. Days end at 00:00 UTC.
 Each value at risk uses bars that closed and funding that settled by then; 2020 warms up. The
@@ -12,13 +12,17 @@ method's parameters were chosen on data to the end of 2022; what comes after is 
 
 Returns are those of the day after, funding paid and received included. p-values are Kupiec's and
 Christoffersen's (conditional coverage) as `perptui.estimation.coverage` computes them; the half
-year of 2025 has fewer days than it asks for and is judged with the same statistics, in brackets.
+year of 2025 has fewer days than it asks for and is judged with the same statistics.
+
+With --simulated, the filtered historical simulation that the tail rows rest on is judged too:
+10,000 paths of all contracts from the last 400 days, each day for the next and each week for the
+next seven; so few weeks are no more than a look.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -34,10 +38,14 @@ from perptui.estimation.coverage import (
     kupiec_statistic,
 )
 from perptui.estimation.evaluate import tick_loss
+from perptui.estimation.filtered import FundingDraw, Scenarios, funding_shocks, horizon_scenarios
 from perptui.estimation.funding import Settled
 from perptui.estimation.panel import Closes, Panel, build_panel
+from perptui.estimation.recursion import ewma
 from perptui.estimation.significance import chi_squared_beyond
+from perptui.estimation.tail import historical
 from perptui.estimation.value_at_risk import (
+    HALFLIVES_DAYS,
     LEAST_LISTED_DAYS,
     Quantiles,
     ValueAtRiskPath,
@@ -65,6 +73,7 @@ SPANS = {
     "2025H1": ("2025-01-01", "2025-07-01"),
 }
 LEG = 3
+LOOKBACK_DAYS = 400
 METHODS: dict[str, Quantiles] = {
     "filtered historical": filtered_quantiles,
     "RiskMetrics normal": riskmetrics_quantiles,
@@ -160,11 +169,58 @@ def print_row(name: str, span: str, path: ValueAtRiskPath, rows: IntArray) -> No
     )
 
 
+def scenarios_at(market: Market, variance: FloatArray, day: int, horizon: int) -> Scenarios:
+    """Return the scenarios at the end of `day` from what was known then, for all contracts."""
+    window = slice(max(0, day + 1 - LOOKBACK_DAYS), day + 1)
+    daily = market.panel.daily[window]
+    known = np.isfinite(daily).sum(axis=0) >= LEAST_LISTED_DAYS
+    paid = market.funding.reshape(-1, 24, len(known)).sum(axis=1)[window]
+    recent = np.lib.stride_tricks.sliding_window_view(paid[-90:], horizon, axis=0).sum(axis=2)
+    funding = FundingDraw(
+        horizon * paid[-7:].mean(axis=0)[known],
+        recent.std(axis=0)[known],
+        funding_shocks(paid)[:, known],
+    )
+    drawn = horizon_scenarios(
+        daily[:, known], variance[window][:, known], funding, float(horizon), seed=day
+    )
+    returns = np.zeros((len(drawn.returns), len(known)))
+    returns[:, known] = drawn.returns
+    return replace(drawn, returns=returns)
+
+
+def print_simulated(market: Market, horizon: int) -> None:
+    """Print how the simulated figures of both books did over `horizon` days, step by step."""
+    panel = market.panel
+    variance = np.mean([ewma(panel.variance, halflife) for halflife in HALFLIVES_DAYS], axis=0)
+    first = int(rows_of(panel.days, ("2021-01-01", "2021-01-02"))[0])
+    days = range(first, panel.days - horizon, horizon)
+    prices = np.concatenate([np.zeros((1, len(panel.ids))), np.nancumsum(panel.closing, axis=0)])
+    paid = np.concatenate([np.zeros((1, len(panel.ids))), np.cumsum(market.funding, axis=0)])
+    held = books(market)
+    found: dict[str, list[tuple[float, float]]] = {book: [] for book in held}
+    begun = perf_counter()
+    for day in days:
+        drawn = scenarios_at(market, variance, day, horizon)
+        now, then = 24 * (day + 1), 24 * (day + 1 + horizon)
+        came = np.expm1(prices[then] - prices[now]) - (paid[then] - paid[now])
+        for book, weights in held.items():
+            simulated = historical(drawn.book(weights[day]), LEVEL)
+            found[book].append((simulated.var, float(weights[day] @ came)))
+    took = 1e3 * (perf_counter() - begun) / len(days)
+    for book, pairs in found.items():
+        forecast, realised = np.array(pairs).T
+        path = ValueAtRiskPath(forecast, realised)
+        print_row(f"{book} FHS {horizon} d", "whole", path, np.arange(len(pairs)))
+    print(f"{'':20} {took:.0f} ms a time, {LOOKBACK_DAYS} days, seed: the day's number")
+
+
 def main() -> None:
     """Print every cell."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--until", default="2025-06-30", help="last day, included")
+    parser.add_argument("--simulated", action="store_true")
     arguments = parser.parse_args()
     end_ms = parse_iso(f"{arguments.until}T00:00Z") + DAY_MS
     market = read_market(arguments.data, end_ms)
@@ -184,6 +240,10 @@ def main() -> None:
                 if len(rows):
                     print_row(name, span, path, rows)
             print(f"{'':20} {took:.0f} ms for {market.panel.days} days")
+    if arguments.simulated:
+        print("\nsimulated")
+        for horizon in (1, 7):
+            print_simulated(market, horizon)
     print(f"\nlast hour {end_ms // HOUR_MS}, level {LEVEL:.0%}")
 
 

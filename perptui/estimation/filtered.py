@@ -29,8 +29,10 @@ RECURSION_HALFLIFE_DAYS = 11.0
 _BLOCK = 2_000
 LARGEST_DAILY_VOLATILITY = 3.0
 """Above this a variance is in wrong units, or of nothing that could be held."""
-_LARGEST_STEP = 5.0
-"""|log return| of one step, at most: a path that left every real price stays finite."""
+CLIP = 4.2
+"""Residuals feed a path's variance up to here (method §2), and are drawn whole."""
+LARGEST_LOG_RETURN = 5.0
+"""Over the horizon, either way: a path that left every real price stays finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +217,9 @@ def horizon_scenarios(
     daily : (D, N) array
         Log returns by day; NaN in holes.
     variance : (D, N) array
-        Variance of a day's log return, forecast at the end of each day for the next; the last row
-        starts the paths, on which it goes on as an EWMA with `halflife_days`.
+        Variance of a day's log return, forecast at the end of each day for the next, or the mean
+        over the horizon; the last row starts the paths, on which it goes on as an EWMA with
+        `halflife_days`, which keeps that mean.
     funding : FundingDraw
         Mean and sd of the sum over the horizon; its `shocks` (D, N) are daily, from
         `funding_shocks`, and may have holes. A drift D over the horizon goes in as a mean of
@@ -268,8 +271,9 @@ def simulate(
     Notes
     -----
     A step's log return is sqrt(h) z - h/2, so that a price without drift expects nothing, as the
-    drift forecast's does. F = mean + sd·(u_1 + ... + u_n)/sqrt(n) with the funding shocks of the
-    dates that the path drew.
+    drift forecast's does. The variance runs on with min(z², 4.2²) over its mean, so that two great
+    shocks on one path do not feed each other without end and its expectation is unchanged.
+    F = mean + sd·(u_1 + ... + u_n)/sqrt(n) with the funding shocks of the dates that the path drew.
 
     Raises
     ------
@@ -299,18 +303,22 @@ def _moved(
     rows: FloatArray, dates: IntArray, recursion: VarianceRecursion, days_a_step: float
 ) -> FloatArray:
     """Return exp(r) - 1 of the paths that draw `dates` (S, H), (S, N)."""
+    squares = np.minimum(rows**2, CLIP**2)
+    scale = squares.mean(axis=0)
+    growth = recursion.alpha * divided(squares, scale[None, :], scale[None, :] > 0) + recursion.beta
     total = np.zeros((len(dates), rows.shape[1]))
     variance = np.broadcast_to(recursion.initial, total.shape)
     share = math.sqrt(days_a_step)
     for step in range(dates.shape[1]):
         move = np.take(rows, dates[:, step], axis=0)
-        move *= np.sqrt(variance)
-        total += np.clip(share * move - 0.5 * days_a_step * variance, -_LARGEST_STEP, _LARGEST_STEP)
+        move *= share * np.sqrt(variance)
+        total += move
+        total -= 0.5 * days_a_step * variance
         if step + 1 < dates.shape[1]:
-            move *= move
-            move *= recursion.alpha
-            move += recursion.beta * variance
+            np.take(growth, dates[:, step], axis=0, out=move)
+            move *= variance
             variance = np.add(move, recursion.omega, out=move)
+    np.clip(total, -LARGEST_LOG_RETURN, LARGEST_LOG_RETURN, out=total)
     moved: FloatArray = np.expm1(total)
     return moved
 

@@ -48,13 +48,15 @@ def test_each_path_is_that_of_a_loop_over_its_days() -> None:
     rows, model = correlated_rows(200), recursion()
     found = simulate(rows, model, 5.0, seed=11, paths=50)
     dates = np.random.default_rng(11).integers(len(rows), size=(50, 5))
+    mean_square = np.minimum(rows**2, 4.2**2).mean(axis=0)
     for path in range(50):
         for contract in range(N):
             h, total = model.initial[contract], 0.0
             for date in dates[path]:
-                shock = np.sqrt(h) * rows[date, contract]
-                total += shock - h / 2
-                h = model.omega[contract] + model.alpha[contract] * shock**2 + model.beta[0] * h
+                z = rows[date, contract]
+                total += np.sqrt(h) * z - h / 2
+                fed = h * min(z**2, 4.2**2) / mean_square[contract]
+                h = model.omega[contract] + model.alpha[contract] * fed + model.beta[0] * h
             assert found.returns[path, contract] == pytest.approx(np.expm1(total), rel=1e-10)
 
 
@@ -75,6 +77,16 @@ def test_an_ewma_expects_its_variance_to_stay_and_a_price_to_earn_nothing() -> N
     np.testing.assert_allclose(np.log1p(drawn).var(axis=0), 0.009, rtol=0.04)
     # Four standard errors of the mean, .095/sqrt(200,000).
     np.testing.assert_allclose(drawn.mean(axis=0), 0.0, atol=4 * 0.095 / np.sqrt(200_000))
+
+
+def test_great_shocks_on_one_path_do_not_feed_each_other_without_end() -> None:
+    rows = np.random.default_rng(3).standard_normal((400, 1)) / 2
+    rows[7], rows[8] = 13.0, -13.0
+    still = VarianceRecursion(*(np.array([x]) for x in (0.0, 0.06, 0.94, 0.0036)))
+    returns = simulate(rows / rows.std(), still, 7.0, seed=1).returns[:, 0]
+    assert np.isfinite(returns).all()
+    assert returns.max() < 20
+    assert historical(returns, 0.95).var > 0
 
 
 def test_rows_of_one_date_are_drawn_together() -> None:
