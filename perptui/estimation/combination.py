@@ -82,8 +82,7 @@ def combine(
     speaks = np.isfinite(own)
     relative = mean_relative_losses(losses, scores, horizon)
     weights = combination_weights(relative, speaks, preferred)
-    logs = np.log(own, out=np.zeros(own.shape), where=weights > 0)
-    combined = np.exp((weights * logs).sum(axis=1))
+    combined = geometric_mean(own, weights)
     spoken = np.logical_or.accumulate(np.isfinite(before), axis=0)
     shown = np.where(spoken, _filled(before), np.nan)
     return Combination(
@@ -94,6 +93,18 @@ def combine(
         squared_errors=np.moveaxis(squared_error(target, shown), 1, 0),
         scores=np.moveaxis(scores, 1, 0),
     )
+
+
+def geometric_mean(x: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return exp(sum of weights · ln x) over axis 1, (D, M, N) to (D, N); NaN where weights are.
+
+    Taken about the heaviest term, so that one with all the weight comes back to the last digit.
+    """
+    heaviest = np.where(np.isfinite(weights), weights, 0.0).argmax(axis=1)[:, None]
+    about = np.take_along_axis(x, heaviest, axis=1)
+    logs = np.log(x / about, out=np.zeros(x.shape), where=weights > 0)
+    mean: FloatArray = about[:, 0] * np.exp((weights * logs).sum(axis=1))
+    return mean
 
 
 def _filled(x: FloatArray) -> FloatArray:

@@ -167,6 +167,9 @@ def test_silence_has_no_weight_and_the_first_model_is_shown_in_its_place() -> No
     assert (found.weights[:, :, 1] == np.array([1.0, 0.0])[:, None]).all()
     assert (found.weights[:, :, 0] == np.array([0.0, 1.0])[:, None]).all()
     np.testing.assert_array_equal(found.levelled[1, :, 1], found.levelled[0, :, 1])
+    # Whoever has all the weight is the combination, to the last digit.
+    np.testing.assert_array_equal(found.combined[:, 0], found.levelled[1, :, 0])
+    np.testing.assert_array_equal(found.combined[:, 1], found.levelled[0, :, 1])
     # Nothing was said of the second contract, so there is nothing to judge.
     assert np.isnan(found.losses[1, :, 1]).all()
     assert not found.scores[1, :, 1].any()
