@@ -54,9 +54,9 @@ def _linear(fits: Sequence[GarchFit], residuals: FloatArray) -> FloatArray:
     kept = np.where(hole, _each(fits, "persistence"), beta)
     h = np.empty((len(residuals) + 1, len(fits)))
     h[0] = omega + (alpha + 0.5 * gamma + beta) * _each(fits, "presample")
-    for t in range(len(residuals)):
-        np.multiply(kept[t], h[t], out=h[t + 1])
-        h[t + 1] += news[t]
+    for share, addition, today, tomorrow in zip(kept, news, h[:-1], h[1:], strict=True):
+        np.multiply(share, today, out=tomorrow)
+        np.add(tomorrow, addition, out=tomorrow)
     return h
 
 

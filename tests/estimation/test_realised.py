@@ -73,6 +73,14 @@ def test_a_day_with_too_few_hours_has_no_measure() -> None:
     assert not measures.coarse[0]
 
 
+def test_no_day_says_anything_of_another() -> None:
+    returns = np.random.default_rng(6).normal(0, 0.01, 24 * 60 + 1)
+    whole, cut = (realised_measures(panel_of(part, 50)) for part in (returns, returns[: -24 * 9]))
+    for name in ("variance", "downside", "upside", "bipower", "jump", "moves"):
+        late, early = getattr(whole, name), getattr(cut, name)
+        assert late[:-9].tobytes() == early[9:].tobytes()
+
+
 def test_downside_deviation_averages_over_all_days() -> None:
     returns = np.array([[0.01, np.nan], [-0.02, 0.03], [0.0, -0.04], [-0.01, np.nan]])
     written = np.sqrt(365 * np.array([(0.02**2 + 0.01**2) / 4, 0.04**2 / 2]))
