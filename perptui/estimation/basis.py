@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perptui.estimation.panel import Panel
+from perptui.estimation.recursion import divided
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -74,24 +75,22 @@ def forecast_basis(panel: Panel, horizon_days: float) -> Basis:
     """Return the variances of venues and contracts over the horizon.
 
     Levels of the last 30 days are scaled by sqrt(n/(n-1)), which undoes that a coin's mean of n
-    contracts holds the contract itself. A venue's shock is the mean over its contracts; what is
-    left is a contract's own, times K/(K-1) for K contracts; the mean of own variances over K is
-    taken off the shock's (one-way random effects by moments). Each part has its own AR(1).
+    contracts holds the contract itself; each has the variance of its own AR(1) over the horizon.
+    What two contracts of a venue share is their levels' covariance, brought to the horizon as
+    their variances are; a venue's shock has the median over its pairs, so that one coin that
+    breaks away moves no other, and a contract's own variance is what is left of its whole.
     """
     names = tuple(sorted({identifier.partition(":")[0] for identifier in panel.ids}))
     venue_of = np.array([names.index(one.partition(":")[0]) for one in panel.ids], dtype=np.int64)
     floor = BASIS_FLOOR_PER_DAY**2 * horizon_days
     levels, shared = _levels(panel)
-    hours = horizon_days * 24.0
-    found = np.full(len(panel.ids), np.nan)
-    venue = np.zeros(len(names))
-    for place in range(len(names)):
-        members = np.flatnonzero((venue_of == place) & np.isfinite(levels.level[-1:]).all(axis=0))
-        found[members], venue[place] = _split(levels, members, hours)
-    assumed = shared & ~np.isfinite(found)
-    usual = float(np.median(found[np.isfinite(found)])) if np.isfinite(found).any() else floor
-    own = np.where(assumed, usual, np.where(np.isfinite(found), found, floor))
-    return Basis(np.maximum(own, floor * (1.0 + ROUNDING)), venue, names, venue_of, assumed)
+    whole = _whole(levels, horizon_days * 24.0)
+    venue = np.array([_shared(levels, whole, venue_of == k) for k in range(len(names))])
+    measured = np.isfinite(whole)
+    usual = float(np.median(whole[measured])) if measured.any() else floor
+    left = np.where(measured, whole, usual) - venue[venue_of]
+    own = np.maximum(np.where(shared, left, floor), floor * (1.0 + ROUNDING))
+    return Basis(own, venue, names, venue_of, shared & ~measured)
 
 
 def basis_variance(panel: Panel, horizon_days: float) -> FloatArray:
@@ -102,48 +101,62 @@ def basis_variance(panel: Panel, horizon_days: float) -> FloatArray:
 def _levels(panel: Panel) -> tuple[_Levels, BoolArray]:
     """Return scaled basis levels, and which contracts share their coin with another, (N,)."""
     _, owner = panel.by_coin()
-    recent = panel.closing[-BASIS_WINDOW_H:]
-    level = np.full(recent.shape, np.nan)
-    fresh = np.zeros(recent.shape, dtype=bool)
     shared = np.bincount(owner)[owner] > 1
-    for coin in np.unique(owner[shared]):
-        members = np.flatnonzero(owner == coin)
-        known = np.isfinite(recent[:, members])
-        members = members[known[-1]]
-        # A contract that joined or came back late is measured from there on.
-        start = int(np.max(np.flatnonzero(~known[:, known[-1]].all(axis=1)), initial=-1)) + 1
-        returns = recent[start:, members]
-        closed = (returns != 0.0).all(axis=1)
-        if len(members) < 2 or np.count_nonzero(closed) < LEAST_ROWS:
-            continue
-        scale = np.sqrt(len(members) / (len(members) - 1))
-        against = returns - returns.mean(axis=1, keepdims=True)
-        level[start:, members] = scale * np.cumsum(against, axis=0)
-        fresh[start:, members] = closed[:, None]
-    return _Levels(level, fresh), shared
+    among = np.flatnonzero(shared)
+    recent = panel.closing[-BASIS_WINDOW_H:][:, among]
+    known = np.isfinite(recent)
+    present = known & known[-1]
+    _, coin = np.unique(owner[among], return_inverse=True)
+    belongs = np.equal.outer(coin, np.arange(len(np.unique(coin)))).astype(np.float64)
+    count = (known[-1].astype(np.float64) @ belongs)[coin]
+    # A contract that joined or came back late is measured from there on.
+    joint = (present @ belongs)[:, coin] == count
+    since = np.logical_and.accumulate(joint[::-1], axis=0)[::-1]
+    closed = (((recent != 0.0) & present) @ belongs)[:, coin] == count
+    mean = (np.where(present, recent, 0.0) @ belongs)[:, coin] / np.maximum(count, 1.0)
+    scale = np.sqrt(divided(count, count - 1.0, count > 1, 0.0))
+    level = scale * np.cumsum(np.where(since & present, recent - mean, 0.0), axis=0)
+    rows = since & closed
+    usable = known[-1] & (count > 1) & (rows.sum(axis=0) >= LEAST_ROWS)
+    levels = np.full((len(recent), len(owner)), np.nan)
+    fresh = np.zeros(levels.shape, dtype=bool)
+    levels[:, among[usable]], fresh[:, among[usable]] = level[:, usable], rows[:, usable]
+    return _Levels(levels, fresh), shared
 
 
-def _split(levels: _Levels, members: IntArray, hours: float) -> tuple[FloatArray, float]:
-    """Return own variances (K,) of one venue's contracts and the variance of what they share."""
-    count = len(members)
-    together: BoolArray = np.all(levels.fresh[:, members], axis=1)
-    if count < LEAST_COINS or np.count_nonzero(together) < LEAST_ROWS:
-        own = [_of_column(levels.level[:, k], levels.fresh[:, k], hours) for k in members]
-        return np.array(own), 0.0
-    shock = levels.level[:, members].mean(axis=1)
-    correction = count / (count - 1)
-    own = [correction * _of_column(levels.level[:, k] - shock, together, hours) for k in members]
-    common = _of_column(shock, together, hours) - float(np.mean(own)) / count
-    return np.array(own), max(common, 0.0)
+def _whole(levels: _Levels, hours: float) -> FloatArray:
+    """Return the horizon variance of each contract's level, (N,); NaN where it has none.
+
+    Contracts with the same closes, which is most, are taken together.
+    """
+    whole = np.full(levels.level.shape[1], np.nan)
+    left = np.isfinite(levels.level[-1])
+    while left.any():
+        clock = levels.fresh[:, np.argmax(left)]
+        alike = left & (levels.fresh == clock[:, None]).all(axis=0)
+        at = np.flatnonzero(clock)
+        whole[alike] = horizon_variance(levels.level[np.ix_(at, np.flatnonzero(alike))], at, hours)
+        left &= ~alike
+    return whole
 
 
-def _of_column(level: FloatArray, fresh: BoolArray, hours: float) -> float:
-    at = np.flatnonzero(fresh)
-    return horizon_variance(level[at], at, hours)
+def _shared(levels: _Levels, whole: FloatArray, of_venue: BoolArray) -> float:
+    """Return the horizon variance that one venue's contracts share; 0 where it is not known."""
+    members = np.flatnonzero(of_venue & np.isfinite(whole))
+    together = np.flatnonzero(np.all(levels.fresh[:, members], axis=1))
+    if len(members) < LEAST_COINS or len(together) < LEAST_ROWS:
+        return 0.0
+    level = levels.level[np.ix_(together, members)]
+    centred = level - level.mean(axis=0)
+    covariance = centred.T @ centred / len(centred)
+    variance = np.diag(covariance)
+    growth = np.sqrt(divided(whole[members], variance, variance > 0, 0.0))
+    pairs = np.triu_indices(len(members), k=1)
+    return max(0.0, float(np.median((covariance * np.outer(growth, growth))[pairs])))
 
 
-def horizon_variance(level: FloatArray, at: IntArray, hours: float) -> float:
-    """Return the variance of an OU level's change over `hours`, from its past; (R,) and (R,).
+def horizon_variance(level: FloatArray, at: IntArray, hours: float) -> FloatArray:
+    """Return the variance of OU levels' changes over `hours`, from their past, (K,).
 
     s² = k·Var(Δb)/(1-exp(-k·Δ)) from changes over the usual step Δ, then s²(1-exp(-2k·H))/(2k)
     (method §3.4). exp(-k·Δ) is the AR(1) coefficient with Kendall's correction (1+3phi)/T; at 1 or
@@ -152,35 +165,37 @@ def horizon_variance(level: FloatArray, at: IntArray, hours: float) -> float:
 
     Parameters
     ----------
-    level : (R,) array
-        Log price against the coin.
+    level : (R, K) array
+        Log prices against the coin.
     at : (R,) array
         Hours, rising; only pairs one usual step apart are used.
     hours : float
         The horizon.
     """
-    gaps = np.diff(at)
+    gaps = at[1:] - at[:-1]
     step = int(np.bincount(gaps).argmax())
     pairs = gaps == step
-    centred = level - level.mean()
+    centred = level - level.mean(axis=0)
     before, after = centred[:-1][pairs], centred[1:][pairs]
-    spread = float(before @ before)
-    if spread == 0.0:
-        return 0.0
-    phi = float(before @ after) / spread
-    phi += (1.0 + 3.0 * phi) / len(before)
-    changes = after - before
-    steps = hours / step
-    if phi >= 1.0:
-        return steps * _long_run(changes, NEWEY_WEST_LAGS if step <= 1 else 0)
-    stationary = float(changes @ changes) / len(changes) / (2.0 * (1.0 - phi))
-    return float(stationary * (1.0 - max(phi, 0.0) ** (2.0 * steps)))
+    spread, count = np.einsum("rk,rk->k", before, before), len(before)
+    phi = divided(np.einsum("rk,rk->k", before, after), spread, spread > 0, 0.0)
+    phi = phi + (1.0 + 3.0 * phi) / count
+    changes, steps = after - before, hours / step
+    squares = np.einsum("rk,rk->k", changes, changes) / count
+    returning = phi < 1.0
+    stationary = divided(squares, 2.0 * (1.0 - phi), returning)
+    back = stationary * (1.0 - np.clip(phi, 0.0, 1.0) ** (2.0 * steps))
+    away = steps * _long_run(changes, NEWEY_WEST_LAGS if step <= 1 else 0)
+    variance: FloatArray = np.where(returning, back, away)
+    return variance
 
 
-def _long_run(changes: FloatArray, lags: int) -> float:
-    """Return the Newey-West variance of a series' mean times its length; never negative."""
-    centred = changes - changes.mean()
-    total = float(centred @ centred)
+def _long_run(changes: FloatArray, lags: int) -> FloatArray:
+    """Return the Newey-West variances (K,) of changes (R, K) by the step; never negative."""
+    centred = changes - changes.mean(axis=0)
+    total = np.einsum("rk,rk->k", centred, centred)
     for lag in range(1, lags + 1):
-        total += 2.0 * (1.0 - lag / (lags + 1)) * float(centred[lag:] @ centred[:-lag])
-    return max(total, 0.0) / len(changes)
+        shared = np.einsum("rk,rk->k", centred[lag:], centred[:-lag])
+        total = total + 2.0 * (1.0 - lag / (lags + 1)) * shared
+    variance: FloatArray = np.maximum(total, 0.0) / len(changes)
+    return variance

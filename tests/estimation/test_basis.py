@@ -83,7 +83,7 @@ def test_the_horizon_variance_is_the_closed_form_where_the_level_comes_back() ->
     found = []
     for seed in range(30):
         level = autoregression(phi, 0.001, 720, np.random.default_rng(seed))
-        found.append(horizon_variance(level, np.arange(720), hours))
+        found.append(horizon_variance(level[:, None], np.arange(720), hours)[0])
     change = 0.001**2 * 2 / (1 + phi)
     diffusion = k * change / (1 - np.exp(-k))
     expected = diffusion * (1 - np.exp(-2 * k * hours)) / (2 * k)
@@ -95,12 +95,12 @@ def test_a_random_walk_with_bounce_is_measured_by_its_long_run() -> None:
     """Newey-West with two lags keeps 2/3 and 1/3 of the bounce's -1/2 at the first two lags."""
     rng = np.random.default_rng(2)
     walk = np.cumsum(rng.normal(0, 0.001, 700)) + np.linspace(0.0, 0.2, 700)
-    found = horizon_variance(walk, np.arange(700), 24.0)
+    found = horizon_variance(walk[:, None], np.arange(700), 24.0)[0]
     assert found == pytest.approx(24 * 0.001**2, rel=4 * np.sqrt(2 * (1 + 2 * 5 / 9) / 700))
 
 
 def test_a_level_that_never_moves_has_no_variance() -> None:
-    assert horizon_variance(np.full(60, 0.3), np.arange(60), 24.0) == 0.0
+    assert horizon_variance(np.full((60, 1), 0.3), np.arange(60), 24.0).tolist() == [0.0]
 
 
 def test_an_eight_hourly_venue_is_compared_at_its_own_closes() -> None:
@@ -136,7 +136,7 @@ def test_too_few_common_closes_are_said_and_the_usual_variance_is_taken() -> Non
     late[:-30, 0] = np.nan
     basis = forecast_basis(replace(panel, closing=late), 1.0)
     assert basis.assumed.tolist() == [True, True] + [False] * 10
-    assert basis.own[0] == pytest.approx(np.median(basis.own[2:]))
+    assert basis.total[:2] == pytest.approx(np.median(basis.total[2:]))
 
 
 def test_a_contract_without_recent_hours_leaves_the_others_of_its_coin_measured() -> None:
