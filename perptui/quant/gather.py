@@ -7,34 +7,45 @@ from dataclasses import dataclass
 import numpy as np
 
 from perptui.estimation.funding import FEWEST_SETTLEMENTS, Settled
+from perptui.estimation.liquidity import Traded
 from perptui.estimation.panel import Closes, check_closes
-from perptui.history.clean import SPIKE_FACTOR, missing_hours, spikes
+from perptui.history.clean import missing_hours
 from perptui.history.dataset import Bars, History
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError, HistoryError
 from perptui.model.instrument import Instrument
+from perptui.quant.soundness import (
+    LEAST_DAYS,
+    RECENT_DAYS,
+    feed_flags,
+    funding_flags,
+    sound_closes,
+)
 
 LOOKBACK_DAYS = 1100
 """Days of history that estimates rest on: a GARCH fit wants 500, and two years to be judged."""
-LEAST_DAYS = 30
 FULL_DAYS = 180
 """Shorter histories are flagged: the regime's level wants 180 days."""
-RECENT_DAYS = 30
 STALE_H = 24
 MOST_MISSING_H = RECENT_DAYS * 24 // 5
-JUMP_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """One contract's history up to the time asked, what is weak about it, and what was cleaned."""
+    """One contract's history up to the time asked, what is weak about it, and what was cleaned.
+
+    `traded` are its bars and book of the last 30 days, for the cost of leaving it.
+    """
 
     instrument: Instrument
     closes: Closes
     settled: Settled
+    traded: Traded
     volume_usd_day: float
     flags: tuple[str, ...]
     notes: tuple[str, ...]
+    priced: str
+    """Kind of the series that the closes are of: mark-1h, 1h or 8h."""
 
     @property
     def days(self) -> int:
@@ -79,8 +90,9 @@ def gather(instrument: Instrument, history: History, as_of_ms: int) -> Gathered:
     kind = "1h" if traded.width_ms == HOUR_MS else "8h"
     _check_length(traded, as_of_ms)
     priced, priced_kind = _priced(history, instrument, traded, as_of_ms)
-    closes, flags = _closes(instrument, priced)
+    closes, flags = sound_closes(instrument, priced)
     check_closes(closes)
+    flags += feed_flags(closes, traded)
     settled = _settled(history, instrument, as_of_ms)
     notes = [
         history.notes(venue, symbol, name, as_of_ms) for name in {kind, priced_kind, "funding"}
@@ -89,9 +101,11 @@ def gather(instrument: Instrument, history: History, as_of_ms: int) -> Gathered:
         instrument,
         closes,
         settled,
+        _traded(history, instrument, traded, as_of_ms),
         _volume(traded, as_of_ms),
-        (*_length_flags(traded, as_of_ms), *flags),
+        (*_length_flags(traded, as_of_ms), *flags, *funding_flags(settled, as_of_ms)),
         tuple(sorted(line for lines in notes for line in lines)),
+        priced_kind,
     )
 
 
@@ -153,22 +167,6 @@ def _from(bars: Bars, first: int) -> Bars:
     )
 
 
-def _closes(instrument: Instrument, bars: Bars) -> tuple[Closes, tuple[str, ...]]:
-    flags = []
-    bad = spikes(bars.close)
-    if bad.any():
-        flags.append(f"{int(bad.sum())} bad print(s) left out")
-    close_ms, price = bars.close_ms[~bad], bars.close[~bad]
-    steps = np.diff(np.log(price))
-    if len(steps) and abs(steps[-1]) > np.log(SPIKE_FACTOR):
-        flags.append(f"last bar moved by a factor of {np.exp(abs(steps[-1])):.1f}, not confirmed")
-    squares = steps[-RECENT_DAYS * DAY_MS // bars.width_ms :] ** 2
-    if squares.sum() > 0 and squares.max() > JUMP_SHARE * squares.sum():
-        flags.append(f"one bar holds {squares.max() / squares.sum():.0%} of the last variance")
-    closes = Closes(instrument.id, instrument.coin, close_ms, price, bars.width_ms)
-    return closes, tuple(flags)
-
-
 def _length_flags(bars: Bars, as_of_ms: int) -> tuple[str, ...]:
     flags = []
     days = (int(bars.close_ms[-1]) - int(bars.ts_ms[0])) // DAY_MS
@@ -178,10 +176,6 @@ def _length_flags(bars: Bars, as_of_ms: int) -> tuple[str, ...]:
         flags.append(f"realised variance from {DAY_MS // bars.width_ms} bars a day")
     if missing := _missing(bars, as_of_ms):
         flags.append(f"{missing} h of bars missing in {RECENT_DAYS} days")
-    age_h = (as_of_ms - int(bars.close_ms[-1])) / HOUR_MS
-    # An hourly desk expects an hourly price: a wider bar is late as soon as it is an hour old.
-    if age_h >= (2 if bars.width_ms == HOUR_MS else 1):
-        flags.append(f"last bar closed {age_h:.0f} h ago")
     return tuple(flags)
 
 
@@ -193,6 +187,28 @@ def _settled(history: History, instrument: Instrument, as_of_ms: int) -> Settled
             f"was {len(funding.ts_ms)}; fetch funding history"
         )
     return Settled(funding.ts_ms, funding.rate, funding.interval_h)
+
+
+def _traded(history: History, instrument: Instrument, bars: Bars, as_of_ms: int) -> Traded:
+    venue, symbol = instrument.venue, instrument.venue_symbol
+    oldest = as_of_ms - RECENT_DAYS * DAY_MS
+    recent = _from(bars, int(np.searchsorted(bars.ts_ms, oldest)))
+    depth_usd = np.empty(0)
+    if history.has(venue, symbol, "depth1pct-8h"):
+        book = history.depth(venue, symbol, as_of_ms)
+        row = np.searchsorted(bars.close_ms, book.ts_ms, side="right") - 1
+        known = (row >= 0) & (book.ts_ms > oldest)
+        depth_usd = (book.bid + book.ask)[known] / 2.0 * bars.close[row[known]]
+    return Traded(
+        id=instrument.id,
+        close_ms=recent.close_ms,
+        high=recent.high,
+        low=recent.low,
+        close=recent.close,
+        volume=recent.volume,
+        depth_usd=depth_usd,
+        half_tick=float(instrument.tick) / float(recent.close[-1]) / 2.0,
+    )
 
 
 def _volume(bars: Bars, as_of_ms: int) -> float:

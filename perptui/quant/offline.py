@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -41,6 +41,8 @@ def snapshot_at(
     venues: Sequence[str],
     equity_usd: Decimal,
     positions: Sequence[Held] = (),
+    *,
+    members: Collection[str] | None = None,
 ) -> MarketSnapshot:
     """Return the market and a book as they stood at `at_ms`; nothing younger is touched.
 
@@ -56,6 +58,8 @@ def snapshot_at(
         ccxt ids, or their aliases.
     equity_usd : Decimal
         Of all accounts together, unrealised P&L included.
+    members : collection of str, optional
+        Ids of a universe: other contracts are left out unless a position is held in them.
 
     Raises
     ------
@@ -67,6 +71,9 @@ def snapshot_at(
     if equity_usd <= 0:
         raise InputError(f"expected a positive equity, was {equity_usd}; give --equity in USD")
     rows = [row for venue in names for row in _contracts(history, venue, at_ms)]
+    if members is not None:
+        wanted = {*members, *(held.id for held in positions)}
+        rows = [row for row in rows if row[0].id in wanted]
     rows.sort(key=lambda row: row[0].id)
     if not rows:
         raise InputError(

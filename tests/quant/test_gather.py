@@ -114,13 +114,6 @@ def test_a_gap_is_flagged_and_a_large_one_refused(tmp_path: Path) -> None:
         gather(BTC, large, HOUR)
 
 
-def test_bars_that_lag_a_little_are_flagged(tmp_path: Path) -> None:
-    history = History(tmp_path)
-    write_bars(history, BTC, closes(1, 24 * 60), end_ms=HOUR - 4 * HOUR_MS)
-    write_funding(history, BTC)
-    assert "last bar closed 4 h ago" in gather(BTC, history, HOUR).flags
-
-
 def test_bad_prints_are_left_out_and_one_jump_is_flagged(tmp_path: Path) -> None:
     prices = closes(1, 24 * 60)
     prices[-100] *= 5.0
@@ -175,12 +168,3 @@ def test_one_bad_contract_is_left_out_with_its_reason(tmp_path: Path) -> None:
         gather_all((stranger,), history, HOUR)
     with pytest.raises(EstimationError, match="no instrument was asked for"):
         gather_all((), history, HOUR)
-
-
-def test_an_eight_hour_price_says_how_old_it_is(tmp_path: Path) -> None:
-    history = History(tmp_path)
-    end = HOUR // (8 * HOUR_MS) * 8 * HOUR_MS
-    write_bars(history, BTC, closes(1, 3 * 200), "8h", end)
-    write_funding(history, BTC)
-    assert not any("ago" in flag for flag in gather(BTC, history, end).flags)
-    assert "last bar closed 7 h ago" in gather(BTC, history, end + 7 * HOUR_MS).flags

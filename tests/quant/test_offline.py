@@ -199,3 +199,13 @@ def test_eight_hour_bars_speak_until_the_first_hourly_one_closed(tmp_path: Path)
     assert before.mark == D("4.5")
     after = snapshot_at(history, late + HOUR_MS, ("binance",), D(5)).quotes[0]
     assert after.mark == D("9")
+
+
+def test_a_universe_leaves_others_out_but_not_what_is_held(history: History) -> None:
+    at_ms = START_MS + 40 * HOUR_MS
+    eth, sol = "binanceusdm:ETH/USDT:USDT", "binanceusdm:SOL/USDT:USDT"
+    held = (Held(sol, D("1"), D("25")),)
+    snapshot = snapshot_at(history, at_ms, ("binance",), D(5000), held, members={eth})
+    assert [one.id for one in snapshot.instruments] == [eth, sol]
+    with pytest.raises(InputError, match="found none"):
+        snapshot_at(history, at_ms, ("binance",), D(5000), members=())

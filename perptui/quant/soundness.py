@@ -1,0 +1,127 @@
+"""Whether a contract's recent history can be estimated from: what is odd is flagged or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perptui.estimation.funding import Settled
+from perptui.estimation.panel import Closes
+from perptui.history.clean import SPIKE_FACTOR, spikes
+from perptui.history.dataset import Bars
+from perptui.history.suspicion import idle, scales, spacing, stuck
+from perptui.model.clock import DAY_MS, HOUR_MS, iso
+from perptui.model.errors import EstimationError
+from perptui.model.instrument import Instrument
+
+BoolArray = NDArray[np.bool_]
+
+LEAST_DAYS = 30
+RECENT_DAYS = 30
+JUMP_SHARE = 0.5
+MOST_STUCK = 0.5
+"""Share of closes like the one before in 30 days above which a feed is taken for dead."""
+FUNDING_LATE_H = 6.0
+
+
+def sound_closes(instrument: Instrument, bars: Bars) -> tuple[Closes, tuple[str, ...]]:
+    """Return closes without bad prints and of one scale, and what is weak about them.
+
+    Prices of another scale than the last one, by a factor of 100 or more, are left out.
+
+    Raises
+    ------
+    EstimationError
+        When fewer than `LEAST_DAYS` days of that scale are left.
+    """
+    flags = []
+    stamps, price = bars.close_ms, bars.close
+    ratio = price[1:] / price[:-1]
+    # Two passes over years of hours are spared where no step is large enough for either.
+    if len(ratio) and not (ratio.max() <= SPIKE_FACTOR and ratio.min() >= 1.0 / SPIKE_FACTOR):
+        bad = spikes(price)
+        if bad.any():
+            flags.append(f"{int(bad.sum())} bad print(s) left out")
+        stamps, price = stamps[~bad], price[~bad]
+        level = scales(price)
+        other = level != level[-1]
+        if other.any():
+            flags.append(f"{int(other.sum())} bar(s) of another scale left out")
+            stamps, price = stamps[~other], price[~other]
+            _check_scale(instrument, stamps)
+    return (
+        Closes(instrument.id, instrument.coin, stamps, price, bars.width_ms),
+        (*flags, *_jump_flags(price, bars.width_ms)),
+    )
+
+
+def _check_scale(instrument: Instrument, stamps: NDArray[np.int64]) -> None:
+    days = (int(stamps[-1]) - int(stamps[0])) / DAY_MS
+    if days < LEAST_DAYS:
+        raise EstimationError(
+            f"expected at least {LEAST_DAYS} days of {instrument.id} on one scale of prices, was "
+            f"{days:.1f} since {iso(int(stamps[0]))}; mend the units of its history"
+        )
+
+
+def _jump_flags(price: NDArray[np.float64], width_ms: int) -> list[str]:
+    flags = []
+    steps = np.diff(np.log(price[-(RECENT_DAYS * DAY_MS // width_ms) - 1 :]))
+    if len(steps) and abs(steps[-1]) > np.log(SPIKE_FACTOR):
+        flags.append(f"last bar moved by a factor of {np.exp(abs(steps[-1])):.1f}, not confirmed")
+    squares = steps**2
+    if squares.sum() > 0 and squares.max() > JUMP_SHARE * squares.sum():
+        flags.append(f"one bar holds {squares.max() / squares.sum():.0%} of the last variance")
+    return flags
+
+
+def feed_flags(closes: Closes, traded: Bars) -> tuple[str, ...]:
+    """Return whether the closes of the last 30 days stood still or nobody traded.
+
+    Raises
+    ------
+    EstimationError
+        When more than half of the closes repeat the one before, or nothing was traded.
+    """
+    recent = RECENT_DAYS * DAY_MS // closes.width_ms
+    price, stamps = closes.price[-recent:], closes.close_ms[-recent:]
+    still = float(np.mean(price[1:] == price[:-1]))
+    if still > MOST_STUCK:
+        raise EstimationError(
+            f"expected prices of {closes.id} that move, was the close before again in {still:.0%} "
+            f"of the bars of {RECENT_DAYS} days; fetch them anew or leave it out"
+        )
+    flags = []
+    if runs := stuck(price):
+        longest = max(runs, key=lambda run: run.rows)
+        when = iso(int(stamps[longest.last]))
+        flags.append(f"close unchanged for {longest.rows} bars up to {when}")
+    volume = traded.volume[-(RECENT_DAYS * DAY_MS // traded.width_ms) :]
+    if not volume.any():
+        raise EstimationError(
+            f"expected trades of {closes.id} in {RECENT_DAYS} days, was no volume; leave it out"
+        )
+    if quiet := sum(run.rows for run in idle(volume)):
+        flags.append(f"no volume in {quiet} of {len(volume)} bars")
+    return tuple(flags)
+
+
+def funding_flags(settled: Settled, as_of_ms: int) -> tuple[str, ...]:
+    """Return what is odd about the settlements of the last 30 days: nothing is filled in."""
+    first = int(np.searchsorted(settled.ts_ms, as_of_ms - RECENT_DAYS * DAY_MS))
+    stamps, interval_h = settled.ts_ms[first:], settled.interval_h[first:]
+    flags = []
+    if len(stamps) > 1:
+        spaced = spacing(stamps, interval_h)
+        if lost := int(spaced.lost.sum()):
+            flags.append(f"{lost} funding settlement(s) missing in {RECENT_DAYS} days")
+        if odd := int(spaced.odd.sum()):
+            k = int(np.flatnonzero(spaced.odd)[-1])
+            flags.append(
+                f"funding interval says {interval_h[k + 1]:g} h, stamps are "
+                f"{spaced.hours[k]:.3g} h apart, {odd} time(s) in {RECENT_DAYS} days"
+            )
+    age_h = (as_of_ms - int(settled.ts_ms[-1])) / HOUR_MS
+    if age_h > float(settled.interval_h[-1]) + FUNDING_LATE_H:
+        flags.append(f"last funding settled {age_h:.0f} h ago")
+    return tuple(flags)

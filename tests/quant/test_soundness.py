@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perptui.estimation.funding import Settled
+from perptui.history.dataset import History
+from perptui.model.clock import DAY_MS, HOUR_MS
+from perptui.model.errors import EstimationError
+from perptui.model.jobs import BarSeries
+from perptui.model.market import Bar
+from perptui.quant.gather import gather
+from perptui.quant.soundness import funding_flags
+from tests.quant.markets import HOUR, bars_of, closes, instrument, write_bars, write_funding
+
+BTC = instrument("binanceusdm", "BTC")
+
+
+def gathered_flags(root: Path, prices: np.ndarray, **volumes: slice) -> tuple[str, ...]:
+    history = History(root)
+    bars = [
+        Bar(bar.ts_ms, bar.open, bar.high, bar.low, bar.close, 2_000.0) for bar in bars_of(prices)
+    ]
+    if "idle" in volumes:
+        bars[volumes["idle"]] = [
+            Bar(bar.ts_ms, bar.open, bar.high, bar.low, bar.close, 0.0)
+            for bar in bars[volumes["idle"]]
+        ]
+    history.append(BarSeries("binanceusdm", "BTCUSDT", "1h", tuple(bars)))
+    write_funding(history, BTC)
+    return gather(BTC, history, HOUR).flags
+
+
+def test_a_stretch_of_another_scale_is_left_out_and_said(tmp_path: Path) -> None:
+    prices = closes(1, 24 * 200)
+    prices[-300:-200] *= 1000.0
+    history = History(tmp_path)
+    write_bars(history, BTC, prices)
+    write_funding(history, BTC)
+    found = gather(BTC, history, HOUR)
+    assert "100 bar(s) of another scale left out" in found.flags
+    assert len(found.closes.price) == 24 * 200 - 100
+    assert found.closes.price.max() < 1000.0
+
+
+def test_a_scale_that_stays_starts_the_history_anew(tmp_path: Path) -> None:
+    prices = closes(1, 24 * 200)
+    prices[-24 * 60 :] *= 1000.0
+    assert f"{24 * 140} bar(s) of another scale left out" in gathered_flags(tmp_path, prices)
+
+
+def test_a_new_scale_that_is_too_young_is_refused(tmp_path: Path) -> None:
+    prices = closes(1, 24 * 200)
+    prices[-24 * 3 :] /= 1000.0
+    with pytest.raises(EstimationError, match=r"on one scale of prices, was 3\.0 since 2024-08-02"):
+        gathered_flags(tmp_path, prices)
+
+
+def test_a_feed_that_stands_still_is_flagged_and_a_dead_one_refused(tmp_path: Path) -> None:
+    prices = closes(1, 24 * 200)
+    prices[-40:-30] = prices[-40]
+    flags = gathered_flags(tmp_path / "stuck", prices)
+    assert "close unchanged for 10 bars up to 2024-08-04T06:00:00Z" in flags
+    prices[-24 * 20 :] = prices[-1]
+    with pytest.raises(EstimationError, match="that move, was the close before again in 67%"):
+        gathered_flags(tmp_path / "dead", prices)
+
+
+def test_hours_without_volume_are_counted_and_none_at_all_is_refused(tmp_path: Path) -> None:
+    prices = closes(1, 24 * 200)
+    flags = gathered_flags(tmp_path / "quiet", prices, idle=slice(-50, -40))
+    assert "no volume in 10 of 720 bars" in flags
+    with pytest.raises(EstimationError, match=r"expected trades of .* in 30 days, was no volume"):
+        gathered_flags(tmp_path / "dead", prices, idle=slice(-720, None))
+
+
+def settled(hours: list[int], interval: float) -> Settled:
+    stamps = HOUR + HOUR_MS * np.array(hours, dtype=np.int64)
+    count = len(hours)
+    return Settled(stamps, np.full(count, 1e-4), np.full(count, interval))
+
+
+@pytest.mark.parametrize(
+    ("hours", "interval", "expected"),
+    [
+        ([-32, -24, -16, -8, 0], 8.0, ()),
+        ([-40, -32, -8, 0], 8.0, ("2 funding settlement(s) missing in 30 days",)),
+        (
+            [-16, -8, -4, 0],
+            8.0,
+            ("funding interval says 8 h, stamps are 4 h apart, 2 time(s) in 30 days",),
+        ),
+        ([-36, -28, -20], 8.0, ("last funding settled 20 h ago",)),
+        ([-3 * 720, -8, 0], 8.0, ()),
+    ],
+)
+def test_odd_funding_is_said(hours: list[int], interval: float, expected: tuple[str, ...]) -> None:
+    assert funding_flags(settled(hours, interval), HOUR) == expected
+
+
+def test_recent_bars_and_depth_are_gathered_for_the_cost_of_leaving(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    prices = closes(1, 24 * 60)
+    write_bars(history, BTC, prices)
+    write_funding(history, BTC)
+    found = gather(BTC, history, HOUR).traded
+    assert len(found.close) == 720
+    assert int(found.close_ms[-1]) == HOUR
+    assert int(found.close_ms[0]) == HOUR - 30 * DAY_MS + HOUR_MS
+    assert found.half_tick == pytest.approx(0.01 / prices[-1] / 2)
+    assert not len(found.depth_usd)
+
+
+@pytest.mark.history
+def test_real_depth_comes_in_dollars(history_dir: Path) -> None:
+    at_ms = HOUR // DAY_MS * DAY_MS
+    found = gather(BTC, History(history_dir), at_ms).traded
+    assert len(found.depth_usd) == 90
+    # Some 2,000 BTC a side within 1 % in August 2024, as the file itself says.
+    book = History(history_dir).depth("binance", "BTCUSDT", at_ms)
+    coins = (book.bid[-90:].mean() + book.ask[-90:].mean()) / 2
+    assert found.depth_usd.mean() == pytest.approx(coins * found.close.mean(), rel=0.05)
