@@ -1,7 +1,10 @@
 """Expected funding over a horizon, with its standard deviation (method §1.2).
 
-Rates are worked with by the hour, so that a contract whose interval changed has one history. f > 0
-means that a long pays.
+`fit_funding` says what the settled history decides: it changes with a settlement. `forecast` adds
+the open interval's rate and the time, and is cheap. Four members state the sum: the quoted rate
+kept, EWMAs of settled rates with half-lives of 1 and 7 days, and the autoregression towards an
+anchored level, on the premium behind the clamp where the rule shows itself. Their weights and the
+deviation come from how such forecasts did (`funding_score`).
 """
 
 from __future__ import annotations
@@ -12,137 +15,68 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.recursion import ewma
+from perptui.estimation.funding_fit import ANCHOR_SHARE, FundingFit, fit_funding
+from perptui.estimation.funding_process import (
+    LARGEST_PHI,
+    LEAST_SD,
+    sum_mean,
+    sum_variance,
+    sum_weight,
+)
+from perptui.estimation.funding_regime import HOURS_PER_YEAR, funding_caps, next_regime
+from perptui.estimation.funding_rules import clamped_sum, coming_premium
+from perptui.estimation.funding_score import MEMBERS
+from perptui.estimation.funding_series import FEWEST_SETTLEMENTS, WINDOW_DAYS, Open, Settled
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError
-from perptui.model.forecast import FundingForecast
+from perptui.model.forecast import FundingForecast, FundingPart, FundingTerm
+
+__all__ = [
+    "FEWEST_SETTLEMENTS",
+    "FundingEstimate",
+    "FundingFit",
+    "Open",
+    "Settled",
+    "fit_funding",
+    "forecast",
+    "forecast_funding",
+    "settlements_ahead",
+]
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
-INTEREST_PER_HOUR = 1e-4 / 8.0
-"""The interest term of Binance-type rules: 0.01 % per 8 h."""
-ANCHOR_SHARE = 0.25
-WINDOW_DAYS = 90
-LEAST_SETTLEMENTS = 60
-"""Fewer and persistence is not estimated: each rate is then taken for a fresh draw."""
-FEWEST_SETTLEMENTS = 3
-LARGEST_PHI = 0.98
-SLOW_HALFLIFE_DAYS = 7.0
-LEAST_JUDGED = 30
-TREND_SETTLEMENTS = 24
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """Settled rates of one contract, rising in time; each (T,); `rate` for `interval_h` hours."""
-
-    ts_ms: IntArray
-    rate: FloatArray
-    interval_h: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """The open interval: the rate that the venue shows for it, its end, its length in hours."""
-
-    rate: float
-    next_ms: int
-    interval_h: float
-
-
-@dataclass(frozen=True, slots=True)
-class Autoregression:
-    """u_{k+1} = theta + phi (u_k - theta) + eta at one interval; rates per interval.
-
-    `shock_variance` is Var(eta); `count` the pairs it was fitted on.
-    """
-
-    theta: float
-    phi: float
-    shock_variance: float
-    count: int
+TERMS = (("1d", 24.0), ("7d", 168.0), ("30d", 720.0))
 
 
 @dataclass(frozen=True, slots=True)
 class FundingEstimate:
-    """The forecast record, and the variance of E[F] that comes from its parameters."""
+    """The forecast record, and the variance of E[F] that comes from its parameters and members.
+
+    `reasons` says in words why a cap comes down.
+    """
 
     forecast: FundingForecast
     parameter_variance: float
     flags: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
 
 
-def sum_weight(phi: float, n: float) -> float:
-    """Return (1-phi^n)/(1-phi) = 1 + phi + ... + phi^(n-1); n at phi = 1."""
-    return n if phi == 1.0 else (1.0 - phi**n) / (1.0 - phi)
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """The coming settlements: rates per interval of `interval_h` hours, variance per interval.
 
-
-def sum_mean(
-    theta: float, phi: float, n: int, *, last: float | None = None, first: float | None = None
-) -> float:
-    """Return E of the sum of the next n rates of an AR(1).
-
-    With the coming rate `first` known: n theta + (first-theta)(1-phi^n)/(1-phi); with the `last`
-    settled one alone: n theta + (last-theta) phi (1-phi^n)/(1-phi).
-
-    Raises
-    ------
-    ValueError
-        Unless exactly one of `last` and `first` is given.
+    `passed` is the share of the open interval that is over; `clamped` the autoregression's sums
+    of the first 0, 1, ... rates where the premium is followed.
     """
-    if (last is None) == (first is None):
-        raise ValueError("expected one of last and first, was both or none; give one")
-    start = phi * (last - theta) if first is None and last is not None else (first or 0.0) - theta
-    return n * theta + start * sum_weight(phi, n)
 
-
-def sum_variance(shock_variance: float, phi: float, n: int) -> float:
-    """Return Var of the sum of the next n rates of an AR(1) given the last settled one.
-
-    V(n) = s²/(1-phi)² · [n - 2 phi (1-phi^n)/(1-phi) + phi² (1-phi^{2n})/(1-phi²)], which is s²
-    times the sum over k = 1..n of ((1-phi^k)/(1-phi))².
-    """
-    if n <= 0:
-        return 0.0
-    bracket = n - 2 * phi * sum_weight(phi, n) + phi**2 * sum_weight(phi**2, n)
-    return shock_variance / (1.0 - phi) ** 2 * bracket
-
-
-def corrected_phi(phi: float, count: int) -> float:
-    """Return phi + (1+3 phi)/T, at most .98: Kendall's (1954) correction of the downward bias."""
-    return min(phi + (1.0 + 3.0 * phi) / count, LARGEST_PHI)
-
-
-def fit_autoregression(settled: Settled, interval_h: float) -> Autoregression:
-    """Fit the AR(1) of hourly rates and carry it to the present interval.
-
-    Pairs of the commonest distance d fit phi_d; another interval h gets phi_d^{h/d}, the
-    Ornstein-Uhlenbeck process seen at that distance, with the same stationary variance. Without
-    `LEAST_SETTLEMENTS` pairs, or with phi <= 0, phi is 0.
-    """
-    hourly = settled.rate / settled.interval_h
-    mean = float(hourly.mean())
-    theta = (1.0 - ANCHOR_SHARE) * mean + ANCHOR_SHARE * INTEREST_PER_HOUR
-    stationary = float(np.var(hourly, ddof=1))
-    gaps = np.diff(settled.ts_ms)
-    distances, counts = np.unique(gaps, return_counts=True)
-    distance = int(distances[np.argmax(counts)])
-    pairs = gaps == distance
-    count = int(pairs.sum())
-    phi = 0.0
-    if count >= LEAST_SETTLEMENTS and stationary > 0.0:
-        fitted = _slope(hourly[:-1][pairs], hourly[1:][pairs])
-        at_distance = max(corrected_phi(fitted, count), 0.0)
-        phi = min(at_distance ** (interval_h * HOUR_MS / distance), LARGEST_PHI)
-    shock = stationary * (1.0 - phi**2) * interval_h**2
-    return Autoregression(theta * interval_h, phi, shock, count)
-
-
-def _slope(before: FloatArray, after: FloatArray) -> float:
-    centred = before - before.mean()
-    spread = float(centred @ centred)
-    return float(centred @ (after - after.mean())) / spread if spread > 0.0 else 0.0
+    rate: float
+    interval_h: float
+    passed: float
+    phi: float
+    shock: float
+    day: float
+    week: float
+    clamped: FloatArray | None
 
 
 def settlements_ahead(now_ms: int, horizon_days: float, opened: Open) -> int:
@@ -153,160 +87,198 @@ def settlements_ahead(now_ms: int, horizon_days: float, opened: Open) -> int:
     return 1 + int((end_ms - opened.next_ms) // round(opened.interval_h * HOUR_MS))
 
 
-def nowcast(model: Autoregression, last: float, opened: Open, now_ms: int) -> tuple[float, float]:
-    """Return the coming rate and the variance of its error.
-
-    The shown rate is an average so far: it counts by the share of its interval that has passed,
-    the AR(1)'s step from the last rate by the rest.
-    """
-    length = opened.interval_h * HOUR_MS
-    passed = min(max(1.0 - (opened.next_ms - now_ms) / length, 0.0), 1.0)
-    step = model.theta + model.phi * (last - model.theta)
-    return passed * opened.rate + (1.0 - passed) * step, (1.0 - passed) ** 2 * model.shock_variance
-
-
 def forecast_funding(
     settled: Settled, opened: Open | None, now_ms: int, horizon_days: float
 ) -> FundingEstimate:
-    """Return the funding forecast of one contract over (now, now + H].
+    """Return the funding forecast of one contract over (now, now + H]: `fit_funding`, `forecast`.
 
-    E[F] is the AR(1)'s sum and the 7-day EWMA's, weighted by the inverse of their mean squared
-    errors on the settlements so far; the standard deviation is the AR(1)'s, or that of these
-    errors where it is larger.
+    Settlements after `now_ms` are not looked at.
 
     Raises
     ------
     EstimationError
-        With fewer than three settlements in the last 90 days.
+        As `fit_funding` and `forecast` do.
     """
-    recent = _window(settled, now_ms)
-    last_interval = float(recent.interval_h[-1])
-    flags = _flags(recent, opened, now_ms)
-    opened = opened or _implied(recent, now_ms)
-    h = opened.interval_h
-    model = fit_autoregression(recent, h)
-    last = float(recent.rate[-1]) / last_interval * h
-    first, first_variance = nowcast(model, last, opened, now_ms)
-    n = settlements_ahead(now_ms, horizon_days, opened)
-    by_model = _model_sum(model, first, first_variance, n)
-    mean, variance = _judged_sum(recent, model, by_model, first, n, h)
-    forecast = FundingForecast(
-        rate=opened.rate,
+    k = int(np.searchsorted(settled.ts_ms, now_ms, side="right"))
+    known = Settled(settled.ts_ms[:k], settled.rate[:k], settled.interval_h[:k])
+    return forecast(fit_funding(known), opened, now_ms, horizon_days)
+
+
+def forecast(
+    fit: FundingFit, opened: Open | None, now_ms: int, horizon_days: float
+) -> FundingEstimate:
+    """Return the forecast over (now, now + H] from a fit and the open interval's rate.
+
+    The shown rate is an average so far: it counts by the share of its interval that has passed.
+    Without one, the last settled rate stands in and counts for nothing beyond that.
+
+    Raises
+    ------
+    EstimationError
+        When the last settlement is over 90 days old or after `now_ms`, or the shown rate or its
+        interval is no number.
+    """
+    _check_time(fit, opened, now_ms)
+    flags = (*fit.flags, *_open_flags(fit, opened, now_ms))
+    shown = opened or _implied(fit, now_ms)
+    h = shown.interval_h
+    counts = {name: settlements_ahead(now_ms, hours / 24.0, shown) for name, hours in TERMS}
+    n = settlements_ahead(now_ms, horizon_days, shown)
+    ahead = _ahead(fit, opened, shown, now_ms, max(n, *counts.values(), 1))
+    mean, sd, members, weight = _sum(fit, ahead, n)
+    next_mean, next_sd, _, _ = _sum(fit, ahead, 1)
+    to_next = float(max(shown.next_ms - now_ms, 0)) / HOUR_MS
+    term = [FundingTerm("next", to_next, next_mean, next_sd)]
+    for name, hours in TERMS:
+        sums = _sum(fit, ahead, counts[name])
+        term.append(FundingTerm(name, hours, sums[0], sums[1]))
+    share = min(1.0, ahead.passed * h / 24.0)
+    today = (1.0 - share) * fit.means[0] + share * shown.rate / h
+    regime = next_regime(fit.regime, today * HOURS_PER_YEAR).label
+    caps = funding_caps(mean, sd, horizon_days, regime)
+    record = FundingForecast(
+        rate=shown.rate,
         interval_h=h,
-        apr=opened.rate * 8760.0 / h,
+        apr=shown.rate * HOURS_PER_YEAR / h,
         horizon_mean=mean,
-        horizon_sd=math.sqrt(variance),
-        mean_7d=_mean_rate(recent, now_ms, 7) * h,
-        mean_30d=_mean_rate(recent, now_ms, 30) * h,
-        z=_standard_score(recent, opened.rate / h),
-        trend=tuple(float(u) for u in (recent.rate / recent.interval_h)[-TREND_SETTLEMENTS:]),
+        horizon_sd=sd,
+        mean_1d=fit.means[0] * h,
+        mean_7d=fit.means[1] * h,
+        mean_30d=fit.means[2] * h,
+        z=(shown.rate / h - fit.window_mean) / fit.window_sd if fit.window_sd > LEAST_SD else None,
+        trend=fit.trend,
+        horizon_z=mean / sd if sd > 0.0 else None,
+        term=tuple(term),
+        parts=tuple(
+            FundingPart(name, share, part)
+            for name, share, part in zip(MEMBERS, weight, members, strict=True)
+        ),
+        regime=regime,
+        halflife_h=math.log(2.0) / fit.kappa if math.isfinite(fit.kappa) else None,
+        anchor_apr=fit.theta * HOURS_PER_YEAR,
+        long_cap=caps.long,
+        short_cap=caps.short,
     )
-    return FundingEstimate(forecast, _parameter_variance(model, first, n), flags)
+    uncertain = _parameter_variance(fit, ahead, n, mean, members, weight)
+    return FundingEstimate(record, uncertain, flags, caps.words)
 
 
-def _window(settled: Settled, now_ms: int) -> Settled:
-    first = int(np.searchsorted(settled.ts_ms, now_ms - WINDOW_DAYS * DAY_MS))
-    recent = Settled(settled.ts_ms[first:], settled.rate[first:], settled.interval_h[first:])
-    if len(recent.ts_ms) < FEWEST_SETTLEMENTS:
+def _check_time(fit: FundingFit, opened: Open | None, now_ms: int) -> None:
+    if now_ms < fit.last_ms:
+        raise EstimationError(
+            f"expected settlements up to {now_ms}, was one at {fit.last_ms}; cut the history there"
+        )
+    if now_ms - fit.last_ms > WINDOW_DAYS * DAY_MS:
         raise EstimationError(
             f"expected at least {FEWEST_SETTLEMENTS} funding settlements in {WINDOW_DAYS} days, "
-            f"was {len(recent.ts_ms)}; fetch funding history"
+            "was 0; fetch funding history"
         )
-    return recent
+    if opened is not None and not (math.isfinite(opened.rate) and opened.interval_h > 0.0):
+        raise EstimationError(
+            f"expected a finite rate and a positive interval, was {opened.rate} for "
+            f"{opened.interval_h} h; take another snapshot"
+        )
 
 
-def _implied(recent: Settled, now_ms: int) -> Open:
-    interval = float(recent.interval_h[-1])
-    length = round(interval * HOUR_MS)
-    passed = max(0, now_ms - int(recent.ts_ms[-1])) // length
-    return Open(float(recent.rate[-1]), int(recent.ts_ms[-1]) + (passed + 1) * length, interval)
-
-
-def _flags(recent: Settled, opened: Open | None, now_ms: int) -> tuple[str, ...]:
+def _open_flags(fit: FundingFit, opened: Open | None, now_ms: int) -> tuple[str, ...]:
     flags = []
-    if len(recent.ts_ms) <= LEAST_SETTLEMENTS:
-        flags.append(f"{len(recent.ts_ms)} funding settlements: persistence not estimated")
-    age_h = (now_ms - int(recent.ts_ms[-1])) / HOUR_MS
-    if age_h > 3 * float(recent.interval_h[-1]):
+    age_h = (now_ms - fit.last_ms) / HOUR_MS
+    if age_h > 3 * fit.interval_h:
         flags.append(f"last funding settled {age_h:.0f} h ago")
-    if opened is not None and opened.interval_h != float(recent.interval_h[-1]):
+    if opened is not None and opened.interval_h != fit.interval_h:
         flags.append(
-            f"funding interval changed from {recent.interval_h[-1]:g} h to {opened.interval_h:g} h"
+            f"funding interval changed from {fit.interval_h:g} h to {opened.interval_h:g} h"
         )
     return tuple(flags)
 
 
-def _model_sum(
-    model: Autoregression, first: float, first_variance: float, n: int
-) -> tuple[float, float]:
-    """Return mean and variance of the AR(1)'s sum: n - 1 shocks, and the coming rate's error."""
-    if n == 0:
-        return 0.0, 0.0
-    reach = sum_weight(model.phi, n)
-    variance = sum_variance(model.shock_variance, model.phi, n - 1) + first_variance * reach**2
-    return sum_mean(model.theta, model.phi, n, first=first), variance
+def _implied(fit: FundingFit, now_ms: int) -> Open:
+    length = round(fit.interval_h * HOUR_MS)
+    passed = (now_ms - fit.last_ms) // length
+    return Open(fit.last * fit.interval_h, fit.last_ms + (passed + 1) * length, fit.interval_h)
 
 
-def _judged_sum(
-    recent: Settled,
-    model: Autoregression,
-    by_model: tuple[float, float],
-    first: float,
-    n: int,
-    interval_h: float,
-) -> tuple[float, float]:
-    """Return mean and variance of the sum after both forecasts were held against the past.
+def _ahead(fit: FundingFit, opened: Open | None, shown: Open, now_ms: int, longest: int) -> _Ahead:
+    h = shown.interval_h
+    passed = 0.0
+    if opened is not None:
+        passed = min(max(1.0 - float(shown.next_ms - now_ms) / (h * HOUR_MS), 0.0), 1.0)
+    phi = min(math.exp(-fit.kappa * h), LARGEST_PHI)
+    now, fast, slow = shown.rate / h, *(2.0 ** (-passed * h / 24.0 / d) for d in (1.0, 7.0))
+    clamped = None
+    if fit.premium is not None:
+        quoted = None if opened is None else now
+        first, variance = coming_premium(fit.premium, quoted, passed, h)
+        clamped = clamped_sum(fit.premium, first, variance, h, longest, fit.cap)
+    return _Ahead(
+        rate=shown.rate,
+        interval_h=h,
+        passed=passed,
+        phi=phi,
+        shock=fit.stationary * (1.0 - phi**2) * h**2,
+        day=(fast * fit.day + (1.0 - fast) * now) * h,
+        week=(slow * fit.week + (1.0 - slow) * now) * h,
+        clamped=clamped,
+    )
 
-    The means are weighted by the inverse of their mean squared errors; the variance is the
-    AR(1)'s or, where that was larger, the mean squared error of the weighted forecasts: a level
-    that moves is no part of an AR(1) with a fixed one. With too few to judge, the AR(1) alone.
+
+def _sum(
+    fit: FundingFit, ahead: _Ahead, n: int
+) -> tuple[float, float, tuple[float, ...], tuple[float, ...]]:
+    """Return mean and sd of the sum of the next n rates, the members' means and weights.
+
+    The variance is that of the process given the share of the open rate that is known, and that
+    of the members around their mean, times the squared scale that past errors ask for.
     """
-    rates = recent.rate / recent.interval_h * interval_h
-    judged = len(rates) - n
-    if n == 0 or judged < LEAST_JUDGED:
-        return by_model
-    level = ewma(rates, SLOW_HALFLIFE_DAYS * 24.0 / interval_h)
-    total = np.concatenate([[0.0], np.cumsum(rates)])
-    came = total[n + 1 :] - total[1:-n]
-    missed_model = came - _past_sums(rates[:judged], model, n, float(rates.mean()))
-    missed_level = came - n * level[:judged]
-    errors = float(np.mean(missed_model**2)), float(np.mean(missed_level**2))
-    share = errors[1] / sum(errors) if sum(errors) > 0.0 else 1.0
-    by_level = first + (n - 1) * float(level[-1])
-    missed = float(np.mean((share * missed_model + (1.0 - share) * missed_level) ** 2))
-    return share * by_model[0] + (1.0 - share) * by_level, max(by_model[1], missed)
+    weight, scale = fit.verdict.at(max(n, 1) * ahead.interval_h)
+    if n == 0:
+        return 0.0, 0.0, (0.0,) * len(MEMBERS), weight
+    members = _members(fit, ahead, n)
+    mean = math.fsum(w * m for w, m in zip(weight, members, strict=True))
+    between = math.fsum(w * (m - mean) ** 2 for w, m in zip(weight, members, strict=True))
+    coming = ((1.0 - ahead.passed) * sum_weight(ahead.phi, n)) ** 2 * ahead.shock
+    own = sum_variance(ahead.shock, ahead.phi, n - 1) + coming
+    return mean, scale * math.sqrt(own + between), members, weight
 
 
-def _past_sums(rates: FloatArray, model: Autoregression, n: int, mean: float) -> FloatArray:
-    """Return the AR(1)'s forecast of the next n rates after each, with the mean known then."""
-    anchor = model.theta - (1.0 - ANCHOR_SHARE) * mean
-    theta = (1.0 - ANCHOR_SHARE) * np.cumsum(rates) / np.arange(1, len(rates) + 1) + anchor
-    sums: FloatArray = n * theta + (rates - theta) * model.phi * sum_weight(model.phi, n)
-    return sums
+def _members(fit: FundingFit, ahead: _Ahead, n: int) -> tuple[float, ...]:
+    """Return what each of `MEMBERS` expects of the sum of the next n rates, inside the cap."""
+    h, known, rest = ahead.interval_h, ahead.passed * ahead.rate, 1.0 - ahead.passed
+    if ahead.clamped is None:
+        step = fit.theta * h + ahead.phi * (fit.last - fit.theta) * h
+        regress = sum_mean(fit.theta * h, ahead.phi, n, first=known + rest * step)
+    else:
+        coming = float(ahead.clamped[1])
+        regress = known + rest * coming + float(ahead.clamped[n]) - coming
+    sums = (
+        n * (known + rest * fit.last * h),
+        known + (n - ahead.passed) * ahead.day,
+        known + (n - ahead.passed) * ahead.week,
+        regress,
+    )
+    most = n * fit.cap
+    return tuple(min(max(value, -most), most) for value in sums)
 
 
-def _mean_rate(recent: Settled, now_ms: int, days: int) -> float:
-    """Return the mean hourly rate over the hours of settlements in the last `days`."""
-    inside = recent.ts_ms > now_ms - days * DAY_MS
-    if not inside.any():
-        inside = recent.ts_ms == recent.ts_ms[-1]
-    return float(recent.rate[inside].sum() / recent.interval_h[inside].sum())
+def _parameter_variance(
+    fit: FundingFit,
+    ahead: _Ahead,
+    n: int,
+    mean: float,
+    members: tuple[float, ...],
+    weight: tuple[float, ...],
+) -> float:
+    """Return Var of E[F]: theta and phi by the delta method, and the members' disagreement.
 
-
-def _standard_score(recent: Settled, hourly: float) -> float | None:
-    """Return how many standard deviations the open rate stands off its 90-day mean."""
-    past = recent.rate / recent.interval_h
-    spread = float(past.std(ddof=1))
-    return (hourly - float(past.mean())) / spread if spread > 1e-12 else None
-
-
-def _parameter_variance(model: Autoregression, first: float, n: int) -> float:
-    """Return Var of E[F] from theta and phi, by the delta method."""
+    The autoregression's part counts by the square of its weight.
+    """
     if n == 0:
         return 0.0
-    phi, count = model.phi, max(model.count, 1)
-    theta_variance = (1.0 - ANCHOR_SHARE) ** 2 * model.shock_variance / (1.0 - phi) ** 2 / count
+    phi, h = ahead.phi, ahead.interval_h
+    of_theta = (1.0 - ANCHOR_SHARE) ** 2 * ahead.shock / (1.0 - phi) ** 2 / max(fit.level_count, 1)
     by_theta = n - sum_weight(phi, n)
     slope = (sum_weight(phi, n) - n * phi ** (n - 1)) / (1.0 - phi)
-    by_phi = (first - model.theta) * slope
-    return by_theta**2 * theta_variance + by_phi**2 * (1.0 - phi**2) / count
+    by_phi = (fit.last - fit.theta) * h * slope
+    own = by_theta**2 * of_theta + by_phi**2 * (1.0 - phi**2) / max(fit.pairs, 1)
+    between = math.fsum(w * (m - mean) ** 2 for w, m in zip(weight, members, strict=True))
+    return weight[-1] ** 2 * own + between

@@ -1,140 +1,41 @@
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from perptui.estimation.funding import (
-    ANCHOR_SHARE,
-    INTEREST_PER_HOUR,
-    Autoregression,
+    FundingEstimate,
     Open,
     Settled,
-    corrected_phi,
-    fit_autoregression,
+    fit_funding,
+    forecast,
     forecast_funding,
-    nowcast,
     settlements_ahead,
-    sum_mean,
-    sum_variance,
-    sum_weight,
 )
-from perptui.history.dataset import History
-from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
+from perptui.estimation.funding_fit import ANCHOR_SHARE
+from perptui.estimation.funding_score import MEMBERS
+from perptui.estimation.funding_series import INTEREST_PER_HOUR
+from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError
-
-NOW = parse_iso("2024-08-05T16:00Z")
-THETA, PHI, SHOCK = 2.0e-4, 0.8, 5.0e-5
-
-
-def simulate(start: float, n: int, paths: int, *, known: bool) -> np.ndarray:
-    """Sums of the next n rates; `known`: the first of them is `start` itself."""
-    rng = np.random.default_rng(17)
-    rate, total = np.full(paths, start), np.zeros(paths)
-    for k in range(n):
-        if not (known and k == 0):
-            rate = THETA + PHI * (rate - THETA) + SHOCK * rng.standard_normal(paths)
-        total += rate
-    return total
+from tests.estimation.funding_series import (
+    NOW,
+    SHOCK,
+    THETA,
+    autoregressive,
+    mixed,
+    series,
+)
 
 
-@pytest.mark.parametrize("n", [1, 3, 21])
-def test_the_sums_from_the_last_rate_are_those_of_monte_carlo(n: int) -> None:
-    paths, last = 200_000, 9e-4
-    total = simulate(last, n, paths, known=False)
-    sd = np.sqrt(sum_variance(SHOCK**2, PHI, n))
-    assert sum_mean(THETA, PHI, n, last=last) == pytest.approx(
-        total.mean(), abs=4 * sd / np.sqrt(paths)
-    )
-    assert sd == pytest.approx(total.std(), rel=4 / np.sqrt(2 * paths))
-
-
-@pytest.mark.parametrize("n", [2, 6, 42])
-def test_the_sums_with_the_coming_rate_known_have_one_shock_less(n: int) -> None:
-    paths, first = 200_000, -7e-4
-    total = simulate(first, n, paths, known=True)
-    sd = np.sqrt(sum_variance(SHOCK**2, PHI, n - 1))
-    assert sum_mean(THETA, PHI, n, first=first) == pytest.approx(
-        total.mean(), abs=4 * sd / np.sqrt(paths)
-    )
-    assert sd == pytest.approx(total.std(), rel=4 / np.sqrt(2 * paths))
-
-
-@given(st.floats(-0.5, 0.97), st.integers(1, 90))
-def test_the_variance_is_the_sum_of_its_shocks(phi: float, n: int) -> None:
-    direct = sum(((1 - phi**k) / (1 - phi)) ** 2 for k in range(1, n + 1))
-    assert sum_variance(1.0, phi, n) == pytest.approx(direct, rel=1e-8)
-
-
-def test_sums_by_hand() -> None:
-    # theta 2, phi .5, first 4: 4 + 3 + 2.5 = 9.5. Last 4 makes the first 3: 3 + 2.5 + 2.25.
-    assert sum_mean(2.0, 0.5, 3, first=4.0) == pytest.approx(9.5)
-    assert sum_mean(2.0, 0.5, 3, last=4.0) == pytest.approx(7.75)
-    assert sum_weight(1.0, 7) == 7
-    assert sum_variance(3.0, 0.5, 0) == 0.0
-    with pytest.raises(ValueError, match="both or none"):
-        sum_mean(2.0, 0.5, 3)
-    with pytest.raises(ValueError, match="both or none"):
-        sum_mean(2.0, 0.5, 3, last=1.0, first=1.0)
-
-
-def test_kendalls_correction_undoes_the_bias_of_short_samples() -> None:
-    assert corrected_phi(0.8, 100) == pytest.approx(0.8 + 3.4 / 100)
-    assert corrected_phi(0.97, 60) == 0.98
-    fitted = []
-    for seed in range(400):
-        rng = np.random.default_rng(seed)
-        u = np.zeros(180)
-        for k in range(1, 180):
-            u[k] = PHI * u[k - 1] + rng.standard_normal()
-        u = u[80:] - u[80:].mean()
-        fitted.append(float(u[:-1] @ u[1:] / (u[:-1] @ u[:-1])))
-    plain = np.mean(fitted)
-    corrected = np.mean([corrected_phi(phi, 100) for phi in fitted])
-    assert abs(corrected - PHI) < 0.5 * abs(plain - PHI)
-
-
-def settled(
-    count: int, interval: int = 8, *, phi: float = PHI, seed: int = 3, now_ms: int = NOW
-) -> Settled:
-    rng = np.random.default_rng(seed)
-    rate = np.empty(count)
-    rate[0] = THETA
-    for k in range(1, count):
-        rate[k] = THETA + phi * (rate[k - 1] - THETA) + SHOCK * rng.standard_normal()
-    ts = now_ms - interval * HOUR_MS * np.arange(count)[::-1]
-    return Settled(ts.astype(np.int64), rate, np.full(count, float(interval)))
-
-
-def test_the_fit_is_ordinary_least_squares_with_the_correction() -> None:
-    history = settled(270)
-    model = fit_autoregression(history, 8.0)
-    slope = np.polyfit(history.rate[:-1], history.rate[1:], 1)[0]
-    assert model.phi == pytest.approx(slope + (1 + 3 * slope) / 269)
-    mean = history.rate.mean()
-    assert model.theta == pytest.approx(
-        (1 - ANCHOR_SHARE) * mean + ANCHOR_SHARE * INTEREST_PER_HOUR * 8
-    )
-    assert model.shock_variance == pytest.approx(history.rate.var(ddof=1) * (1 - model.phi**2))
-    assert model.count == 269
-
-
-def test_another_interval_sees_the_same_process_at_another_distance() -> None:
-    history = settled(270)
-    eight, four = fit_autoregression(history, 8.0), fit_autoregression(history, 4.0)
-    assert four.phi == pytest.approx(np.sqrt(eight.phi))
-    assert four.theta == pytest.approx(eight.theta / 2)
-    stationary = [model.shock_variance / (1 - model.phi**2) for model in (eight, four)]
-    assert stationary[1] == pytest.approx(stationary[0] / 4)
-
-
-def test_few_settlements_or_no_persistence_leave_phi_at_zero() -> None:
-    assert fit_autoregression(settled(60), 8.0).phi == 0.0
-    assert fit_autoregression(settled(270, phi=-0.6), 8.0).phi == 0.0
-    few = forecast_funding(settled(40), None, NOW, 7.0)
-    assert "40 funding settlements: persistence not estimated" in few.flags
+def clamped(count: int, seed: int, now_ms: int = NOW) -> Settled:
+    """Rates of a Binance-type rule: a premium of sd 6 bp around I - 1 bp, half-life 2 days."""
+    rng, premium = np.random.default_rng(seed), np.empty(count)
+    phi, x = 0.5 ** (1 / 6), 0.0
+    for k in range(count):
+        x = phi * x + 6e-4 * np.sqrt(1 - phi**2) * rng.standard_normal()
+        premium[k] = x - 1e-4
+    off = np.sign(premium) * np.maximum(np.abs(premium) - 5e-4, 0.0)
+    return series(1e-4 + off, now_ms=now_ms)
 
 
 def test_settlements_are_counted_in_the_open_and_closed_interval() -> None:
@@ -146,140 +47,229 @@ def test_settlements_are_counted_in_the_open_and_closed_interval() -> None:
     assert settlements_ahead(NOW, 14.0, Open(1e-4, NOW + HOUR_MS, 1.0)) == 14 * 24
 
 
-def test_the_shown_rate_counts_by_the_share_of_its_interval_that_passed() -> None:
-    model = Autoregression(THETA, PHI, SHOCK**2, 200)
-    opened = Open(6e-4, NOW + 2 * HOUR_MS, 8.0)
-    rate, variance = nowcast(model, 4e-4, opened, NOW)
-    assert rate == pytest.approx(0.75 * 6e-4 + 0.25 * (2e-4 + 0.8 * 2e-4))
-    assert variance == pytest.approx(SHOCK**2 / 16)
-    late, late_variance = nowcast(model, 4e-4, opened, NOW + 5 * HOUR_MS)
-    assert (late, late_variance) == (6e-4, 0.0)
-
-
-def test_a_forecast_puts_its_parts_together() -> None:
-    history = settled(270)
+def test_a_forecast_says_what_it_is_made_of() -> None:
+    history = autoregressive(800)
     opened = Open(5e-4, NOW + 4 * HOUR_MS, 8.0)
     estimate = forecast_funding(history, opened, NOW, 7.0)
-    forecast = estimate.forecast
-    assert forecast.rate == 5e-4
-    assert forecast.apr == pytest.approx(5e-4 * 3 * 365)
-    assert forecast.mean_7d == pytest.approx(history.rate[-21:].mean())
-    assert forecast.mean_30d == pytest.approx(history.rate[-90:].mean())
-    assert forecast.z == pytest.approx((5e-4 - history.rate.mean()) / history.rate.std(ddof=1))
-    assert forecast.trend == pytest.approx(tuple(history.rate[-24:] / 8))
+    found, recent = estimate.forecast, history.rate[-271:]
+    assert found.rate == 5e-4
+    assert found.apr == pytest.approx(5e-4 * 3 * 365)
+    assert found.mean_1d == pytest.approx(history.rate[-3:].mean())
+    assert found.mean_7d == pytest.approx(history.rate[-21:].mean())
+    assert found.mean_30d == pytest.approx(history.rate[-90:].mean())
+    assert found.z == pytest.approx((5e-4 - recent.mean()) / recent.std(ddof=1))
+    assert found.trend == pytest.approx(tuple(history.rate[-24:] / 8))
+    assert tuple(part.name for part in found.parts) == MEMBERS
+    assert sum(part.weight for part in found.parts) == pytest.approx(1.0)
+    mean = sum(part.weight * part.mean for part in found.parts)
+    assert found.horizon_mean == pytest.approx(mean)
+    assert found.horizon_z == pytest.approx(found.horizon_mean / found.horizon_sd)
+    anchor = (1 - ANCHOR_SHARE) * history.hourly[-90:].mean() + ANCHOR_SHARE * INTEREST_PER_HOUR
+    assert found.anchor_apr == pytest.approx(anchor * 8760)
+    # The AR(1)'s phi of .8 at 8 h is a half-life of 8 ln .5/ln .8 = 24.9 h.
+    assert found.halflife_h == pytest.approx(24.9, rel=0.5)
     assert estimate.parameter_variance > 0
     assert estimate.flags == ()
 
 
-def test_with_too_few_past_sums_the_autoregression_speaks_alone() -> None:
-    history, opened = settled(270), Open(5e-4, NOW + 4 * HOUR_MS, 8.0)
-    forecast = forecast_funding(history, opened, NOW, 82.0).forecast
-    model = fit_autoregression(history, 8.0)
-    first, first_variance = nowcast(model, history.rate[-1], opened, NOW)
-    n = 246
-    variance = sum_variance(model.shock_variance, model.phi, n - 1)
-    variance += first_variance * sum_weight(model.phi, n) ** 2
-    assert forecast.horizon_mean == pytest.approx(sum_mean(model.theta, model.phi, n, first=first))
-    assert forecast.horizon_sd == pytest.approx(np.sqrt(variance))
+def test_the_term_structure_counts_settlements_of_the_contracts_own_interval() -> None:
+    history = autoregressive(800)
+    opened = Open(5e-4, NOW + 4 * HOUR_MS, 8.0)
+    found = forecast_funding(history, opened, NOW, 7.0).forecast
+    assert [(row.span, row.hours) for row in found.term] == [
+        ("next", 4.0),
+        ("1d", 24.0),
+        ("7d", 168.0),
+        ("30d", 720.0),
+    ]
+    week = found.term[2]
+    assert (week.mean, week.sd) == (found.horizon_mean, found.horizon_sd)
+    assert np.all(np.diff([row.sd for row in found.term]) > 0)
+    one = forecast_funding(history, opened, NOW, 0.25).forecast
+    assert (one.horizon_mean, one.horizon_sd) == (found.term[0].mean, found.term[0].sd)
 
 
-def test_both_forecasts_are_weighted_by_how_they_did() -> None:
-    history, opened = settled(270), Open(5e-4, NOW + 8 * HOUR_MS, 8.0)
-    forecast = forecast_funding(history, opened, NOW, 7.0).forecast
-    model = fit_autoregression(history, 8.0)
-    rates, n = history.rate, 21
-    level = pd.Series(rates).ewm(halflife=21.0).mean().to_numpy()
-    errors = []
-    for t in range(270 - n):
-        theta = model.theta + (1 - ANCHOR_SHARE) * (rates[: t + 1].mean() - rates.mean())
-        came = rates[t + 1 : t + 1 + n].sum()
-        by_model = sum_mean(theta, model.phi, n, last=rates[t])
-        errors.append((came - by_model, came - n * level[t]))
-    missed = np.array(errors)
-    one, two = (missed**2).mean(axis=0)
-    share = two / (one + two)
-    first, first_variance = nowcast(model, rates[-1], opened, NOW)
-    by_level = first + (n - 1) * level[-1]
-    by_model = sum_mean(model.theta, model.phi, n, first=first)
-    assert forecast.horizon_mean == pytest.approx(share * by_model + (1 - share) * by_level)
-    stated = sum_variance(model.shock_variance, model.phi, n - 1)
-    stated += first_variance * sum_weight(model.phi, n) ** 2
-    mixed = ((missed @ [share, 1 - share]) ** 2).mean()
-    assert forecast.horizon_sd == pytest.approx(np.sqrt(max(stated, mixed)))
-
-
-@pytest.mark.history
-def test_real_funding_is_forecast_better_than_by_its_last_rate_or_its_mean(
-    history_dir: Path,
-) -> None:
-    """Every third day of 2022 until the week of FTX, seven days ahead, five contracts."""
-    history, start = History(history_dir), parse_iso("2022-01-01")
-    ours, last, week, scores = [], [], [], []
-    for venue, symbol in [("binance", "BTCUSDT"), ("binance", "ETHUSDT"), ("bybit", "BTCUSDT"),
-                          ("bybit", "XRPUSDT"), ("binance", "XRPUSDT")]:  # fmt: skip
-        rows = history.funding(venue, symbol, parse_iso("2022-11-05"))
-        for day in range(0, 300, 3):
-            now = start + day * DAY_MS
-            k = int(np.searchsorted(rows.ts_ms, now, side="right"))
-            past = Settled(rows.ts_ms[:k], rows.rate[:k], rows.interval_h[:k])
-            forecast = forecast_funding(past, None, now, 7.0).forecast
-            came = rows.rate[(rows.ts_ms > now) & (rows.ts_ms <= now + 7 * DAY_MS)]
-            assert forecast.mean_7d is not None
-            ours.append(came.sum() - forecast.horizon_mean)
-            last.append(came.sum() - len(came) * rows.rate[k - 1])
-            week.append(came.sum() - len(came) * forecast.mean_7d)
-            scores.append(ours[-1] / forecast.horizon_sd)
-    assert np.mean(np.square(ours)) < min(np.mean(np.square(last)), np.mean(np.square(week)))
-    assert 0.6 < np.mean(np.abs(scores) < 1.0) < 0.9
+def test_the_shown_rate_counts_by_the_share_of_its_interval_that_passed() -> None:
+    fit = fit_funding(autoregressive(800))
+    nothing = forecast(fit, Open(9e-4, NOW + 8 * HOUR_MS, 8.0), NOW, 1.0).forecast.term[0]
+    silent = forecast(fit, None, NOW, 1.0).forecast.term[0]
+    half = forecast(fit, Open(9e-4, NOW + 8 * HOUR_MS, 8.0), NOW + 4 * HOUR_MS, 1.0).forecast
+    done = forecast(fit, Open(9e-4, NOW + 8 * HOUR_MS, 8.0), NOW + 8 * HOUR_MS - 1, 1.0).forecast
+    assert (nothing.mean, nothing.sd) == pytest.approx((silent.mean, silent.sd))
+    assert silent.mean < half.term[0].mean < done.term[0].mean
+    assert silent.sd > half.term[0].sd > done.term[0].sd
+    assert done.term[0].mean == pytest.approx(9e-4, rel=1e-5)
+    assert done.term[0].sd < 1e-9
 
 
 def test_forecasts_of_simulated_funding_are_unbiased_and_their_deviation_is_right() -> None:
-    errors = []
-    for seed in range(300):
-        whole = settled(270 + 21, seed=seed, now_ms=NOW + 7 * DAY_MS)
-        past = Settled(whole.ts_ms[:270], whole.rate[:270], whole.interval_h[:270])
-        forecast = forecast_funding(past, None, NOW, 7.0).forecast
-        errors.append((whole.rate[270:].sum() - forecast.horizon_mean) / forecast.horizon_sd)
-    # The anchor pulls theta a quarter of the way to the interest term: that bias is by design.
-    pull = ANCHOR_SHARE * (THETA - 1e-4) * 15 / np.sqrt(sum_variance(SHOCK**2, PHI, 21))
-    assert np.mean(errors) == pytest.approx(pull, abs=0.35)
-    assert np.std(errors) == pytest.approx(1.0, abs=0.25)
+    scores = {days: [] for days in (1, 7, 30)}  # type: dict[int, list[float]]
+    for seed in range(150):
+        whole = autoregressive(810 + 90, seed=seed, now_ms=NOW + 30 * DAY_MS)
+        found = forecast_funding(whole, None, NOW, 7.0).forecast
+        for row, days in zip(found.term[1:], scores, strict=True):
+            came = whole.rate[810 : 810 + 3 * days].sum()
+            scores[days].append((came - row.mean) / row.sd)
+    # The anchor draws the level a quarter of the way to the interest term: that bias is by design.
+    assert np.mean(scores[1]) == pytest.approx(0.1, abs=0.35)
+    for days, z in scores.items():
+        # Real funding moves its level and has fat tails, and the scale is shrunk to that of real
+        # contracts: on this calm process the deviation of 30 days is on the safe side.
+        assert 0.5 < np.mean(np.abs(z) < 1) < (0.9 if days < 30 else 0.97), days
+        assert np.mean(np.abs(z) < 2) > 0.88, days
+
+
+def test_the_premium_behind_the_clamp_forecasts_better_than_the_clamped_rate() -> None:
+    """Mean squared error over 60 simulated contracts of the member alone, one day and a week."""
+    missed: dict[str, list[float]] = {"premium": [], "plain": []}
+    for seed in range(60):
+        whole = clamped(360, seed, NOW + 7 * DAY_MS)
+        past = Settled(whole.ts_ms[:-21], whole.rate[:-21], whole.interval_h[:-21])
+        came = whole.rate[-21:].sum()
+        fit = fit_funding(past)
+        assert fit.premium is not None
+        for name, one in (("premium", fit), ("plain", replace(fit, premium=None))):
+            parts = forecast(one, None, NOW, 7.0).forecast.parts
+            missed[name].append((came - parts[-1].mean) ** 2)
+    assert np.mean(missed["premium"]) < np.mean(missed["plain"])
+
+
+def test_the_fit_kept_or_fresh_gives_the_same_bytes() -> None:
+    history, opened = clamped(800, 4), Open(3e-4, NOW + 8 * HOUR_MS, 8.0)
+    kept = fit_funding(history)
+    for minutes in (0, 61, 300, 479):
+        now = NOW + minutes * 60_000
+        fresh = forecast_funding(history, opened, now, 3.5)
+        assert repr(forecast(kept, opened, now, 3.5)) == repr(fresh)
+    assert repr(fit_funding(history)) == repr(kept)
+
+
+def test_nothing_after_now_is_looked_at() -> None:
+    history = autoregressive(900)
+    for now in (NOW - 100 * DAY_MS - 1, NOW - 33 * DAY_MS, NOW - 8 * HOUR_MS):
+        k = int(np.searchsorted(history.ts_ms, now, side="right"))
+        cut = Settled(history.ts_ms[:k], history.rate[:k], history.interval_h[:k])
+        assert repr(forecast_funding(history, None, now, 7.0)) == repr(
+            forecast_funding(cut, None, now, 7.0)
+        )
+    with pytest.raises(EstimationError, match="cut the history there"):
+        forecast(fit_funding(history), None, NOW - 1, 7.0)
 
 
 def test_without_a_quote_the_last_settlement_speaks_and_the_stamp_moves_on() -> None:
-    history = settled(270)
-    forecast = forecast_funding(history, None, NOW + 3 * HOUR_MS, 1.0).forecast
-    assert forecast.rate == history.rate[-1]
-    assert forecast.interval_h == 8.0
+    history = autoregressive(270)
+    found = forecast_funding(history, None, NOW + 3 * HOUR_MS, 1.0).forecast
+    assert found.rate == history.rate[-1]
+    assert found.interval_h == 8.0
+    assert found.term[0].hours == 5.0
     old = forecast_funding(history, None, NOW + 30 * HOUR_MS, 1.0)
     assert "last funding settled 30 h ago" in old.flags
 
 
 def test_no_settlement_ahead_is_no_funding() -> None:
-    estimate = forecast_funding(settled(270), Open(5e-4, NOW + 8 * HOUR_MS, 8.0), NOW, 0.25)
+    opened = Open(5e-4, NOW + 8 * HOUR_MS, 8.0)
+    estimate = forecast_funding(autoregressive(270), opened, NOW, 0.25)
     assert estimate.forecast.horizon_mean == 0.0
     assert estimate.forecast.horizon_sd == 0.0
+    assert estimate.forecast.horizon_z is None
     assert estimate.parameter_variance == 0.0
 
 
 def test_a_changed_interval_is_flagged_and_rates_stay_comparable() -> None:
-    history = settled(200)
+    history = autoregressive(200)
     estimate = forecast_funding(history, Open(1e-4, NOW + 4 * HOUR_MS, 4.0), NOW, 7.0)
     assert "funding interval changed from 8 h to 4 h" in estimate.flags
     assert estimate.forecast.mean_7d == pytest.approx(history.rate[-21:].mean() / 2)
+    at_eight = forecast_funding(history, None, NOW, 7.0).forecast
+    assert estimate.forecast.horizon_mean == pytest.approx(at_eight.horizon_mean, rel=0.05)
+    assert estimate.forecast.horizon_sd == pytest.approx(at_eight.horizon_sd, rel=0.25)
 
 
-def test_a_constant_rate_is_expected_to_stay_near_and_has_no_score() -> None:
-    history = settled(200)
-    flat = Settled(history.ts_ms, np.full(200, 1e-4), history.interval_h)
-    forecast = forecast_funding(flat, None, NOW, 7.0).forecast
-    assert forecast.horizon_mean == pytest.approx(21 * 1e-4)
-    assert forecast.horizon_sd == pytest.approx(0.0, abs=1e-12)
-    assert forecast.z is None
+def test_the_cap_bounds_every_sum() -> None:
+    wild = series(np.full(300, 2e-3) + 1e-4 * np.arange(300) % 7e-4)
+    loose = forecast(fit_funding(wild, cap=0.02), None, NOW, 7.0).forecast
+    tight = forecast(fit_funding(wild, cap=1e-3), None, NOW, 7.0).forecast
+    assert loose.horizon_mean > 0.03
+    assert tight.horizon_mean == pytest.approx(21 * 1e-3)
 
 
-def test_two_settlements_are_refused() -> None:
-    with pytest.raises(EstimationError, match="at least 3 funding settlements"):
-        forecast_funding(settled(2), None, NOW, 7.0)
+# What is short, constant, gapped, jumping or malformed is refused or flagged.
+
+
+def flags_of(estimate: FundingEstimate) -> str:
+    return "; ".join(estimate.flags)
+
+
+def test_short_series_are_refused_or_flagged() -> None:
+    with pytest.raises(EstimationError, match="at least 3 funding settlements in 90 days, was 2"):
+        forecast_funding(autoregressive(2), None, NOW, 7.0)
     with pytest.raises(EstimationError, match="was 0"):
-        forecast_funding(settled(200), None, NOW + 200 * DAY_MS, 7.0)
+        fit_funding(series(np.empty(0)))
+    with pytest.raises(EstimationError, match="was 0; fetch"):
+        forecast_funding(autoregressive(200), None, NOW + 200 * DAY_MS, 7.0)
+    three = forecast_funding(autoregressive(3), None, NOW, 7.0)
+    assert "3 funding settlements: persistence not estimated" in three.flags
+    assert three.forecast.halflife_h is None
+    assert three.forecast.horizon_sd > 0
+    many = forecast_funding(autoregressive(61), None, NOW, 7.0)
+    assert "persistence" not in flags_of(many)
+
+
+def test_a_constant_rate_is_expected_to_stay_and_flagged() -> None:
+    for level in (1e-4, 0.0):
+        found = forecast_funding(series(np.full(300, level)), None, NOW, 7.0)
+        assert found.forecast.horizon_mean == pytest.approx(21 * level)
+        assert found.forecast.horizon_sd == pytest.approx(0.0, abs=1e-12)
+        assert found.forecast.z is None
+        assert "funding constant over 271 settlements" in flags_of(found)
+
+
+def test_rates_that_are_not_numbers_or_misscaled_are_refused() -> None:
+    history = autoregressive(200)
+    broken = history.rate.copy()
+    broken[150] = np.nan
+    with pytest.raises(EstimationError, match="expected finite funding rates, was 1 not"):
+        fit_funding(series(broken))
+    with pytest.raises(EstimationError, match="check their scale"):
+        fit_funding(series(history.rate * 1e-14))
+    with pytest.raises(EstimationError, match="of one length"):
+        fit_funding(Settled(history.ts_ms, history.rate[1:], history.interval_h))
+    with pytest.raises(EstimationError, match="rising stamps"):
+        fit_funding(Settled(history.ts_ms[::-1], history.rate, history.interval_h))
+    with pytest.raises(EstimationError, match="rising stamps"):
+        fit_funding(Settled(history.ts_ms, history.rate, -history.interval_h))
+    for shown in (Open(float("nan"), NOW + HOUR_MS, 8.0), Open(1e-4, NOW + HOUR_MS, 0.0)):
+        with pytest.raises(EstimationError, match="take another snapshot"):
+            forecast(fit_funding(history), shown, NOW, 7.0)
+
+
+def test_gaps_jumps_and_shifts_are_flagged() -> None:
+    history = autoregressive(300)
+    keep = np.ones(300, bool)
+    keep[240:270] = False
+    gapped = Settled(history.ts_ms[keep], history.rate[keep], history.interval_h[keep])
+    assert "33% of the last 30 days without settled funding" in fit_funding(gapped).flags
+    jump = np.full(300, 1e-4)
+    jump[200] = 1e-2
+    assert "one settlement holds 100% of funding's variance" in fit_funding(series(jump)).flags
+    moved = history.rate.copy()
+    moved[-21:] += 1e-3
+    shifted = fit_funding(series(moved))
+    assert "funding level moved by +1" in "; ".join(shifted.flags)
+    # A week after the level moved by 1e-3, most of the move is expected to stay for a week more.
+    expected = forecast(shifted, None, NOW, 7.0).forecast
+    assert 0.5 * 21 * 1e-3 < expected.horizon_mean < 21 * 1.4e-3
+
+
+def test_hourly_and_mixed_intervals_are_forecast_in_their_own_count() -> None:
+    hourly = forecast_funding(autoregressive(24 * 120, 1), None, NOW, 1.0).forecast
+    assert hourly.interval_h == 1.0
+    assert hourly.horizon_mean == pytest.approx(24 * THETA, rel=0.4)
+    assert hourly.term[0].sd == pytest.approx(SHOCK, rel=0.4)
+    changed = mixed(np.repeat([8, 2, 4], [250, 50, 40]), 0.05, 2e-5, 3)
+    found = forecast_funding(changed, Open(5e-5, NOW + 4 * HOUR_MS, 4.0), NOW, 7.0)
+    assert found.flags == ()
+    assert found.forecast.interval_h == 4.0
+    assert found.forecast.halflife_h == pytest.approx(np.log(2) / 0.05, rel=0.6)
+    # 168 h around 1e-5 an hour, within the deviation of what was simulated.
+    assert abs(found.forecast.horizon_mean - 168e-5) < 2 * found.forecast.horizon_sd
