@@ -1,13 +1,16 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from perptui.estimation.evaluate import qlike
+from benchmarks.walk_forward import HALFLIFE_DAYS, PERIODS, read_panel, rows_of
+from perptui.estimation.combination import complete_mean, delayed
+from perptui.estimation.evaluate import diebold_mariano, qlike
 from perptui.estimation.panel import Closes, Panel, build_panel
 from perptui.estimation.volatility import MODELS, forecast_variances, mean_over_contracts
-from perptui.model.clock import HOUR_MS, parse_iso
+from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 
 END = parse_iso("2024-08-05T00:00Z")
 HAR, GARCH = MODELS.index("har"), MODELS.index("garch")
@@ -190,3 +193,60 @@ def test_the_mean_over_contracts_leaves_holes_out() -> None:
     mean = mean_over_contracts(losses)
     assert mean[0] == pytest.approx(0.5 + np.log(2) - 1)
     assert np.isnan(mean[1])
+
+
+@pytest.fixture(scope="module")
+def ten_coins(history_dir: Path) -> Panel:
+    return read_panel(history_dir)
+
+
+@pytest.mark.history
+@pytest.mark.parametrize("horizon", [1, 7])
+def test_the_combination_is_the_best_of_ten_coins(ten_coins: Panel, horizon: int) -> None:
+    """Issue 3: not above any single model, and DM t < 2 against the best in 9 of 10 coins.
+
+    On the days that parameters were chosen on, on those since, and on both. EGARCH, which is judged
+    and never weighted, stands in `benchmarks/walk_forward.py` beside these.
+    """
+    found = forecast_variances(ten_coins, HALFLIFE_DAYS, float(horizon))
+    target = complete_mean(ten_coins.variance, horizon)
+    made = [delayed(each, horizon) for each in (*found.combination.levelled, found.combined)]
+    losses = qlike(target, np.stack(made))
+    assert len(PERIODS) == 3
+    for begin, end in PERIODS.values():
+        rows = losses[:, rows_of(ten_coins, begin, end)]
+        by_coin = np.nanmean(rows, axis=1)
+        singles, combined = by_coin[:-1].mean(axis=1), by_coin[-1].mean()
+        assert combined <= singles.min()
+        best = by_coin[:-1].argmin(axis=0)
+        met = [
+            diebold_mariano(rows[-1, :, coin], rows[best[coin], :, coin], horizon).statistic
+            for coin in range(len(best))
+        ]
+        # None: the combination was that very model on every day.
+        assert sum(t is None or t < 2.0 for t in met) >= 9
+
+
+@pytest.mark.history
+def test_files_that_end_earlier_change_no_byte(ten_coins: Panel) -> None:
+    whole = forecast_variances(ten_coins, HALFLIFE_DAYS, 2.0)
+    for days in np.random.default_rng(11).integers(600, ten_coins.days, 6):
+        cut = forecast_variances(first_days(ten_coins, int(days)), HALFLIFE_DAYS, 2.0)
+        assert cut.combined.tobytes() == whole.combined[:days].tobytes()
+        assert cut.own.tobytes() == whole.own[:, :days].tobytes()
+        weights = whole.combination.weights[:, :days]
+        assert cut.combination.weights.tobytes() == weights.tobytes()
+
+
+def first_days(panel: Panel, days: int) -> Panel:
+    """The panel as it was when its first days had passed."""
+    return replace(
+        panel,
+        end_ms=panel.end_ms - (panel.days - days) * DAY_MS,
+        hourly=panel.hourly[: 24 * days],
+        closing=panel.closing[: 24 * days],
+        daily=panel.daily[:days],
+        variance=panel.variance[:days],
+        log_price=panel.log_price[: days + 1],
+        common_log_price=panel.common_log_price[: days + 1],
+    )
