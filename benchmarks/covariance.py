@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +104,8 @@ def weighted_moment(past: FloatArray, halflife: float) -> FloatArray:
     """Return the plain EWMA of r r' over complete rows."""
     kept = complete(past, None)
     weights = decay(halflife) ** np.arange(len(kept))[::-1]
-    return (kept * weights[:, None]).T @ kept / weights.sum()
+    moment: FloatArray = (kept * weights[:, None]).T @ kept / weights.sum()
+    return moment
 
 
 def iterated(past: FloatArray, fast: float, slow: float, *, shrink: bool) -> FloatArray:
@@ -116,6 +117,11 @@ def iterated(past: FloatArray, fast: float, slow: float, *, shrink: bool) -> Flo
         matrix, _ = pairwise_correlation(z, slow)
     deviation = np.sqrt(ewma(past**2, fast)[-1])
     return matrix * np.outer(deviation, deviation)
+
+
+def mixed(past: FloatArray, window_days: int) -> FloatArray:
+    """Return CM-IEWMA's covariance."""
+    return forecast_mixture(past, window_days=window_days).sigma
 
 
 def estimators() -> dict[str, Estimator]:
@@ -135,17 +141,11 @@ def estimators() -> dict[str, Estimator]:
         "EWMA 63": lambda past: weighted_moment(past, 63.0),
     }
     for fast, slow in PAIRS:
-        name = f"{fast:g}/{slow:g}"
-        found[f"IEWMA {name}"] = lambda past, fast=fast, slow=slow: iterated(
-            past, fast, slow, shrink=False
-        )
-        found[f"IEWMA {name}, shrunk"] = lambda past, fast=fast, slow=slow: iterated(
-            past, fast, slow, shrink=True
-        )
+        name = f"IEWMA {fast:g}/{slow:g}"
+        found[name] = partial(iterated, fast=fast, slow=slow, shrink=False)
+        found[f"{name}, shrunk"] = partial(iterated, fast=fast, slow=slow, shrink=True)
     for window in (10, 21):
-        found[f"CM-IEWMA, {window} d"] = lambda past, window=window: (
-            forecast_mixture(past, window_days=window).sigma
-        )
+        found[f"CM-IEWMA, {window} d"] = partial(mixed, window_days=window)
     return found
 
 
@@ -167,7 +167,13 @@ def walk(returns: FloatArray, rows: NDArray[np.int64], estimator: Estimator) -> 
 
 
 def desk(
-    data: Path, days: NDArray[np.int64], returns: FloatArray, rows: NDArray[np.int64], fast: float
+    data: Path,
+    days: NDArray[np.int64],
+    returns: FloatArray,
+    rows: NDArray[np.int64],
+    fast: float,
+    *,
+    mixture: bool = True,
 ) -> dict[str, FloatArray]:
     """Return log-likelihoods of each of `rows` with the desk's combined volatilities.
 
@@ -186,9 +192,10 @@ def desk(
             sigma = forecast_correlation(z, slow).matrix * scale
             name = f"combined vol, {fast:g}/{slow:g}, shrunk"
             found.setdefault(name, []).append(log_likelihood(sigma, returns[t]))
-        mixed = correlation_of(forecast_mixture(past).sigma) * scale
-        name = f"combined vol {fast:g}, CM-IEWMA's R"
-        found.setdefault(name, []).append(log_likelihood(mixed, returns[t]))
+        if mixture:
+            sigma = correlation_of(forecast_mixture(past).sigma) * scale
+            name = f"combined vol {fast:g}, CM-IEWMA's R"
+            found.setdefault(name, []).append(log_likelihood(sigma, returns[t]))
     return {name: np.array(path) for name, path in found.items()}
 
 
@@ -297,11 +304,12 @@ def print_basis_span(horizon: float, span: str, dates: list[str], scores: FloatA
         return
     rows = scores[inside]
     z, book = rows[:, 2:7], rows[:, 7]
+    by_coin = " ".join(f"{np.nanstd(column):.2f}" for column in z.T)
     print(
-        f"  H = {horizon:g} d, {span:8s} {len(rows):4d} dates: least/floor >= {rows[:, 0].min():.6f}, "
-        f"median shock {np.median(rows[:, 1]):.1f} bp; sd of z {np.nanstd(z):.2f}, by coin "
-        + " ".join(f"{np.nanstd(column):.2f}" for column in z.T)
-        + f"; spread book {np.nanstd(book):.2f}; |z| > 2 {np.nanmean(np.abs(z) > 2):.1%}"
+        f"  H = {horizon:g} d, {span:8s} {len(rows):4d} dates: least/floor >= "
+        f"{rows[:, 0].min():.6f}, median shock {np.median(rows[:, 1]):.1f} bp; sd of z "
+        f"{np.nanstd(z):.2f}, by coin {by_coin}; spread book {np.nanstd(book):.2f}; "
+        f"|z| > 2 {np.nanmean(np.abs(z) > 2):.1%}"
     )
 
 
@@ -309,7 +317,8 @@ def spreads_after(data: Path, start: int, horizon: float, *, hyperliquid: bool) 
     """Return the change of ln(P1/P2) of the five coins over the horizon after `start`, (5,)."""
     after = venue_panel(data, start + int(horizon) * DAY_MS, int(horizon), hyperliquid=hyperliquid)
     moved = after.log_price[-1] - after.log_price[0]
-    return moved[:5] - moved[5:]
+    spread: FloatArray = moved[:5] - moved[5:]
+    return spread
 
 
 def median_ms(call: Callable[[], object], repetitions: int = 15) -> float:
