@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from perptui.estimation.combination import complete_mean
+from perptui.estimation.evaluate import LEAST_WINDOWS
 from perptui.estimation.recursion import divided
-from perptui.estimation.significance import chi_squared_quantiles
 
 FloatArray = NDArray[np.float64]
 
@@ -45,8 +47,6 @@ LEAST_RATIOS = 60
 USUAL_SPREAD = 1.2
 """Variance of a day's RV/h while there is no history of it: (K-1)/24 for 24 hourly returns with a
 kurtosis K of 30, as that of five coins' book in 2020-25."""
-LEAST_SPREAD = 1e-6
-LAGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,45 +111,42 @@ def bias_statistic(returns: FloatArray, deviation: FloatArray) -> BiasStatistic:
     return BiasStatistic(float(z.std(ddof=1)), *bias_band(len(z)), len(z))
 
 
-def ratio_bands(ratios: FloatArray, days: int) -> tuple[FloatArray, FloatArray]:
-    """Return the 95 % band of sqrt(mean of RV/h over `days`) for a forecast that is right.
+def ratio_bands(
+    realised: FloatArray, forecast: FloatArray, days: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the 95 % band of sqrt(sum RV/sum h) over `days` if the forecast is right.
 
-    A mean of `days` ratios is taken for chi-squared over its degrees of freedom, as many as give
-    it the long-run variance of past `ratios` (T,) over their squared mean (Satterthwaite 1946),
-    Newey-West with lags below 5 and below `days`. With fewer than 60 ratios a day's variance is
-    taken to be 1.2.
+    Logarithms of realised over forecast variance are close to normal (Andersen, Bollerslev,
+    Diebold & Ebens 2001). With their deviation s over past windows of as many days and a mean
+    ratio of one the band is exp(-s²/4 ± 1.96 s/2). On ten coins to 2022 it leaves out 2.4 % of days
+    below and 2.4 % above; a chi-squared of the ratios' variance leaves out 1 %, all above.
+    Without 60 windows, or ten that do not overlap, s² is that of a day's variance of 1.2.
+
+    Parameters
+    ----------
+    realised, forecast : (T,) array
+        Daily variances, each forecast made before the day of its row; NaN is a hole.
 
     Returns
     -------
     low, high : (T + 1,) array
-        Row t knows the first t ratios.
+        Row t knows the first t days.
     """
-    freedom = 2.0 * days / _long_run_spread(ratios, min(LAGS, days) - 1)
-    low, high = (
-        np.sqrt(chi_squared_quantiles(probability, freedom) / freedom)
-        for probability in (0.025, 0.975)
-    )
-    return low, high
-
-
-def _long_run_spread(ratios: FloatArray, lags: int) -> FloatArray:
-    """Return the long-run variance of ratios over their mean, by how many of them are known."""
-    known = np.isfinite(ratios)
-    x, seen = np.where(known, ratios, 0.0), known.astype(np.float64)
-    count = _running(seen)
-    enough = count >= LEAST_RATIOS
-    mean = divided(_running(x), count, enough, 1.0)
-    total = np.zeros(len(count))
-    for lag in range(lags + 1):
-        now, before = x[lag:], x[: len(x) - lag]
-        both = seen[lag:] * seen[: len(x) - lag]
-        # Of (x/m - 1)(y/m - 1), summed over the pairs that are there.
-        known_mean = mean[lag:]
-        product = _running(now * before) / known_mean**2 + _running(both)
-        product -= _running((now + before) * both) / known_mean
-        total[lag:] += (1.0 if lag == 0 else 2.0 * (1.0 - lag / (lags + 1.0))) * product
-    spread = divided(total, count, enough, USUAL_SPREAD)
-    return np.maximum(spread, LEAST_SPREAD)
+    usable = np.isfinite(realised) & (forecast > 0)
+    both = np.where(usable[:, None], np.column_stack([realised, forecast]), np.nan)
+    window = complete_mean(both, days)
+    known = (window[:, 0] > 0) & (window[:, 1] > 0)
+    ratio = np.log(divided(window[:, 0], window[:, 1], known, 1.0))
+    count = _running(known.astype(np.float64))
+    first, second = _running(ratio), _running(ratio**2)
+    enough = count >= max(LEAST_RATIOS, LEAST_WINDOWS * days)
+    mean = divided(first, count, enough, 0.0)
+    usual = math.log1p(USUAL_SPREAD / days)
+    squared = np.maximum(divided(second, count, enough, usual) - mean**2, 0.0)
+    # Overlapping windows: their mean has the variance of count/days separate ones.
+    squared *= divided(count, count - days, enough, 1.0)
+    reach = NormalDist().inv_cdf(0.975) * np.sqrt(squared)
+    return np.exp((-squared / 2.0 - reach) / 2.0), np.exp((-squared / 2.0 + reach) / 2.0)
 
 
 def _running(x: FloatArray) -> FloatArray:
@@ -162,7 +159,7 @@ def volatility_ratio(realised: FloatArray, forecast: FloatArray, days: int) -> V
     """Return realised over forecast volatility of the last `days`, with the band of a right one.
 
     `realised` and `forecast` are daily variances (T,), each forecast made before the day of its
-    row. The band is drawn from ratios before the window alone.
+    row. The band is drawn from days before the window alone.
     """
     usable = np.isfinite(realised) & (forecast > 0)
     window = usable[-days:]
@@ -170,6 +167,5 @@ def volatility_ratio(realised: FloatArray, forecast: FloatArray, days: int) -> V
         known = int(np.count_nonzero(window))
         return VolatilityRatio(days, None, None, None, f"too few: {known} of {days} days")
     value = math.sqrt(float(realised[-days:].sum()) / float(forecast[-days:].sum()))
-    past = divided(realised, forecast, usable)[:-days]
-    low, high = ratio_bands(past, days)
+    low, high = ratio_bands(realised[:-days], forecast[:-days], days)
     return VolatilityRatio(days, value, float(low[-1]), float(high[-1]))

@@ -33,6 +33,8 @@ FloatArray = NDArray[np.float64]
 COMBINED = "combined"
 SIGNIFICANT_T = 2.0
 SIGNIFICANT_P = 0.05
+NOTABLE_SILENCE = 0.02
+"""Of the days asked; a model's first weeks are no news."""
 NOTABLE_BIAS = 0.1
 """Of level or slope: long samples refuse forecasts for less than anyone would trade on."""
 
@@ -117,7 +119,7 @@ def judge_models(
         for row, (name, weight) in enumerate(zip((*names, COMBINED), (*weights, 1.0), strict=True))
     )
     words = (
-        *_combination_words(names, duels, days[-1]),
+        *_combination_words(names, duels),
         *_silence_words(names, losses),
         *_bias_words(scores, slopes),
         *_set_words(scores),
@@ -170,11 +172,12 @@ def _common(losses: FloatArray) -> FloatArray:
     return _over_contracts(shared).T
 
 
-def _combination_words(
-    names: Sequence[str], met: Sequence[DieboldMariano], days: int
-) -> tuple[str, ...]:
+def _combination_words(names: Sequence[str], met: Sequence[DieboldMariano]) -> tuple[str, ...]:
     judged = [
-        (name, 0.0 if each.statistic is None else each.statistic)
+        (
+            f"{name} (DM t {signed(each.statistic or 0.0)}, {each.observations} d)",
+            each.statistic or 0.0,
+        )
         for name, each in zip(names, met, strict=True)
         if each.mean is not None
     ]
@@ -182,13 +185,12 @@ def _combination_words(
         return (f"variance models not judged: {met[0].text}",)
     lines = []
     for verb, chosen in (
-        ("beats", [(name, t) for name, t in judged if t <= -SIGNIFICANT_T]),
-        ("level with", [(name, t) for name, t in judged if abs(t) < SIGNIFICANT_T]),
-        ("loses to", [(name, t) for name, t in judged if t >= SIGNIFICANT_T]),
+        ("beats", [told for told, t in judged if t <= -SIGNIFICANT_T]),
+        ("level with", [told for told, t in judged if abs(t) < SIGNIFICANT_T]),
+        ("loses to", [told for told, t in judged if t >= SIGNIFICANT_T]),
     ):
         if chosen:
-            told = ", ".join(f"{name} (DM t {signed(t)})" for name, t in chosen)
-            lines.append(f"combined {verb} {told}, {days} d")
+            lines.append(f"combined {verb} {', '.join(chosen)}")
     return tuple(lines)
 
 
@@ -199,8 +201,9 @@ def _silence_words(names: Sequence[str], losses: Sequence[FloatArray]) -> tuple[
     all_days, total = int((asked @ np.ones(asked.shape[1]) > 0).sum()), int(asked.sum())
     lines = []
     for name, each in zip(names, spoken, strict=True):
-        silent = round((total - int(each.sum())) / max(total, 1) * all_days)
-        if silent:
+        share = (total - int(each.sum())) / max(total, 1)
+        if share >= NOTABLE_SILENCE:
+            silent = round(share * all_days)
             lines.append(f"{name} silent: {silent} of {all_days} days")
     return tuple(lines)
 
@@ -314,10 +317,9 @@ def volatility_band(
     Returns
     -------
     low, high : (T,) array
-        In the unit of volatility: each forecast's deviation times the band of the ratios of the
-        days before it, so that no row knows a later day.
+        In the unit of volatility: each forecast's deviation times the band that the days before
+        it give, so that no row knows a later day.
     """
-    ratios = divided(realised, forecast, np.isfinite(realised) & (forecast > 0))
-    below, above = ratio_bands(ratios, days)
+    below, above = ratio_bands(realised, forecast, days)
     deviation = np.sqrt(np.where(forecast > 0, forecast, np.nan))
     return below[:-1] * deviation, above[:-1] * deviation

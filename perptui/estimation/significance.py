@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray = NDArray[np.float64]
-
 
 def student_two_sided(t: float, freedom: float) -> float:
     """Return P(|X| >= |t|) of a Student t with `freedom` degrees of freedom."""
@@ -20,14 +15,6 @@ def chi_squared_beyond(statistic: float, freedom: float) -> float:
     from scipy.special import chdtrc
 
     return float(chdtrc(freedom, max(statistic, 0.0)))
-
-
-def chi_squared_quantiles(probability: float, freedom: FloatArray) -> FloatArray:
-    """Return x with P(X <= x) = `probability`, elementwise; `freedom` need not be whole."""
-    from scipy.special import gammaincinv
-
-    quantiles: FloatArray = 2.0 * gammaincinv(freedom / 2.0, probability)
-    return quantiles
 
 
 def binomial_at_most(count: int, trials: int, probability: float) -> float:

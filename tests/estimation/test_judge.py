@@ -71,7 +71,7 @@ def test_the_words_say_whom_the_combination_beats_and_why_a_model_is_off() -> No
     found = court(400)
     assert found.words[0].startswith("combined beats ewma (DM t −")
     assert "garch (DM t −" in found.words[0]
-    assert found.words[0].endswith("399 d")
+    assert found.words[0].endswith(", 399 d)")
     assert any(line.startswith("ewma: realised 1.") for line in found.words)
     assert not any("silent" in line for line in found.words)
 
@@ -82,6 +82,7 @@ def test_a_model_is_judged_on_what_it_said_and_its_silence_is_counted() -> None:
     found = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, 1)
     assert found.scores[2].observations == 199
     assert "garch silent: 300 of 499 days" in found.words
+    assert any("garch (DM t −" in line and "199 d)" in line for line in found.words)
     # Where it met the best, day by day: the same as with the days before cut off.
     late = judge_models(NAMES, forecasts[:, 300:], combined[300:], realised[300:], WEIGHTS, 1)
     assert found.scores[2].against_best == pytest.approx(late.scores[2].against_best)
