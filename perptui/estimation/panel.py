@@ -136,8 +136,9 @@ def _checked_logs(closes: Closes) -> FloatArray:
         raise EstimationError(f"expected rising stamps of {name}, was another order; sort it")
     logs: FloatArray = np.log(price)
     steps = logs[1:] - logs[:-1]
-    spread = max(0.0, float(steps @ steps) / len(steps) - float(steps.mean()) ** 2)
-    moves = np.sqrt(spread * DAY_MS / closes.width_ms)
+    # No product of vectors: BLAS would start threads for years of hours.
+    spread = float(np.square(steps).mean()) - float(steps.mean()) ** 2
+    moves = np.sqrt(max(0.0, spread) * DAY_MS / closes.width_ms)
     if lowest == highest:
         raise EstimationError(f"expected prices of {name} that move, was a constant; leave it out")
     if moves < SMALLEST_DAILY_VOLATILITY:
@@ -277,10 +278,15 @@ def equal_weight_book(panel: Panel) -> FloatArray:
     volatility and then jump. Where no coin is hourly, each bar's return stands in the hour in
     which it closed, which is right on average over its width. NaN where no coin is known.
     """
-    names, owner = panel.by_coin()
-    columns = panel.hourly if panel.is_hourly.any() else panel.closing
-    of_coins = merge_by_coin(columns, owner, len(names))
-    return merge_by_coin(of_coins, np.zeros(len(names), np.int64), 1)[:, 0]
+    _, owner = panel.by_coin()
+    return equal_weight(panel.hourly if panel.is_hourly.any() else panel.closing, owner)
+
+
+def equal_weight(columns: FloatArray, owner: IntArray) -> FloatArray:
+    """Return the mean over coins of the mean over each coin's contracts, (T, N) to (T,)."""
+    coins = int(owner.max()) + 1
+    of_coins = merge_by_coin(columns, owner, coins)
+    return merge_by_coin(of_coins, np.zeros(coins, np.int64), 1)[:, 0]
 
 
 def merge_by_coin(columns: FloatArray, owner: IntArray, coins: int) -> FloatArray:

@@ -198,5 +198,5 @@ def missing_hours(ts_ms: IntArray, width_ms: int, since_ms: int, end_ms: int) ->
     """Return how many hours of closed bars between `since_ms` and `end_ms` are not there."""
     first = max(since_ms, int(ts_ms[0])) if len(ts_ms) else since_ms
     expected = (end_ms - first) // width_ms
-    have = int(np.count_nonzero((ts_ms >= first) & (ts_ms + width_ms <= end_ms)))
+    have = int(np.diff(np.searchsorted(ts_ms, [first, end_ms - width_ms + 1]))[0])
     return max(0, expected - have) * width_ms // HOUR_MS

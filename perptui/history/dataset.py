@@ -110,12 +110,17 @@ class History:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._series: dict[Path, Cleaned] = {}
-        self._version = 0
+        self._files: dict[tuple[str, str, str], Path] = {}
+        self._appended_ms: list[int] = []
 
     @property
     def version(self) -> int:
         """Rises with every append that kept something: what was read before may be old."""
-        return self._version
+        return len(self._appended_ms)
+
+    def version_by(self, end_ms: int) -> int:
+        """Return what rises only with an append of something that was known by `end_ms`."""
+        return sum(1 for known_ms in self._appended_ms if known_ms <= end_ms)
 
     def has(self, venue: str, symbol: str, kind: str) -> bool:
         """Return whether there is such a series."""
@@ -252,7 +257,7 @@ class History:
         merged = _merged(kept, incoming, fresh)
         self._write(file, kind, merged)
         self._series[file] = merged
-        self._version += 1
+        self._appended_ms.append(int(incoming.ts_ms[fresh].min()) + KINDS[kind].width_ms)
         return notes
 
     def _until(self, venue: str, symbol: str, kind: str, last_ms: int) -> tuple[IntArray, Table]:
@@ -273,6 +278,12 @@ class History:
         return self._series[file]
 
     def _file(self, venue: str, symbol: str, kind: str) -> Path:
+        named = (venue, symbol, kind)
+        if named not in self._files:
+            self._files[named] = self._path(*named)
+        return self._files[named]
+
+    def _path(self, venue: str, symbol: str, kind: str) -> Path:
         if kind not in KINDS:
             raise HistoryError(f"expected a kind of {', '.join(KINDS)}, was {kind!r}; name one")
         for name in (venue, symbol):

@@ -52,6 +52,8 @@ class Spacing(NamedTuple):
 
 def runs_of(mask: BoolArray, least: int) -> tuple[Run, ...]:
     """Return the runs of at least `least` rows in which `mask` (T,) holds."""
+    if not mask.any():
+        return ()
     edges = np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8))
     first, end = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     long = end - first >= least

@@ -193,15 +193,17 @@ def _traded(history: History, instrument: Instrument, bars: Bars, as_of_ms: int)
     venue, symbol = instrument.venue, instrument.venue_symbol
     oldest = as_of_ms - RECENT_DAYS * DAY_MS
     recent = _from(bars, int(np.searchsorted(bars.ts_ms, oldest)))
+    close_ms = recent.close_ms
     depth_usd = np.empty(0)
     if history.has(venue, symbol, "depth1pct-8h"):
         book = history.depth(venue, symbol, as_of_ms)
-        row = np.searchsorted(bars.close_ms, book.ts_ms, side="right") - 1
-        known = (row >= 0) & (book.ts_ms > oldest)
-        depth_usd = (book.bid + book.ask)[known] / 2.0 * bars.close[row[known]]
+        first = int(np.searchsorted(book.ts_ms, oldest, side="right"))
+        row = np.searchsorted(close_ms, book.ts_ms[first:], side="right") - 1
+        coins = (book.bid[first:] + book.ask[first:]) / 2.0
+        depth_usd = coins[row >= 0] * recent.close[row[row >= 0]]
     return Traded(
         id=instrument.id,
-        close_ms=recent.close_ms,
+        close_ms=close_ms,
         high=recent.high,
         low=recent.low,
         close=recent.close,
@@ -212,6 +214,6 @@ def _traded(history: History, instrument: Instrument, bars: Bars, as_of_ms: int)
 
 
 def _volume(bars: Bars, as_of_ms: int) -> float:
-    recent = bars.ts_ms >= as_of_ms - RECENT_DAYS * DAY_MS
-    days = np.count_nonzero(recent) * bars.width_ms / DAY_MS
+    recent = slice(int(np.searchsorted(bars.ts_ms, as_of_ms - RECENT_DAYS * DAY_MS)), None)
+    days = len(bars.ts_ms[recent]) * bars.width_ms / DAY_MS
     return float((bars.volume[recent] * bars.close[recent]).sum() / days)
