@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,14 +45,26 @@ def decayed_sum(x: FloatArray, b: float) -> FloatArray:
     blocks = -(-rows // _BLOCK)
     padded = np.zeros((blocks * _BLOCK, width))
     padded[:rows] = x.reshape(rows, width)
-    lags = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
-    within = np.where(lags >= 0, b ** np.maximum(lags, 0), 0.0)
+    within, fading = _block_weights(b)
     y = within @ padded.reshape(blocks, _BLOCK, width)
-    fading = (b ** np.arange(1, _BLOCK + 1))[:, None]
     for k in range(1, blocks):
         y[k] += fading * y[k - 1, -1]
     result: FloatArray = y.reshape(blocks * _BLOCK, width)[:rows].reshape(x.shape)
     return result
+
+
+@lru_cache(maxsize=64)
+def _block_weights(b: float) -> tuple[FloatArray, FloatArray]:
+    """Return b^lag within a block (64, 64) and from the row before it (64, 1); not to be written.
+
+    A half-life comes again and again: 4096 powers are most of the work on short series.
+    """
+    lags = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+    within: FloatArray = np.where(lags >= 0, b ** np.maximum(lags, 0), 0.0)
+    fading: FloatArray = (b ** np.arange(1, _BLOCK + 1))[:, None]
+    within.setflags(write=False)
+    fading.setflags(write=False)
+    return within, fading
 
 
 def ewma(x: FloatArray, halflife: float) -> FloatArray:
