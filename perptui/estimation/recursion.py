@@ -61,7 +61,7 @@ def _block_weights(b: float) -> tuple[FloatArray, FloatArray]:
     """
     lags = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
     within: FloatArray = np.where(lags >= 0, b ** np.maximum(lags, 0), 0.0)
-    fading: FloatArray = (b ** np.arange(1, _BLOCK + 1))[:, None]
+    fading = np.asarray(b ** np.arange(1, _BLOCK + 1), dtype=np.float64)[:, None]
     within.setflags(write=False)
     fading.setflags(write=False)
     return within, fading
@@ -85,4 +85,27 @@ def lagged(x: FloatArray) -> FloatArray:
     """Return `x` one row later: what was known before each row; the first row is NaN."""
     y = np.full(x.shape, np.nan)
     y[1:] = x[:-1]
+    return y
+
+
+def carried(x: FloatArray, share: FloatArray | float) -> FloatArray:
+    """Return y with y_t = share_t·y_{t-1} + x_t along the first axis, y_{-1} = 0.
+
+    For few series whose share changes from row to row, or whose rounding must be that of the plain
+    recursion, row after row: one triangular banded solve of (I - S)y = x, no step in Python.
+
+    Parameters
+    ----------
+    x : (T,) or (T, K) array
+    share : (T,) array or float
+        Its first entry is not used.
+    """
+    from scipy.linalg.lapack import dtbtrs
+
+    if not len(x):
+        return x
+    band = np.zeros((2, len(x)), order="F")
+    band[1, :-1] = -np.broadcast_to(share, len(x))[1:]
+    solved, _ = dtbtrs(band, x.reshape(len(x), -1), uplo="L", diag="U")
+    y: FloatArray = solved.reshape(x.shape)
     return y
