@@ -14,16 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perptui.estimation.panel import SMALLEST_DAILY_VOLATILITY
-from perptui.estimation.recursion import decay, divided, lagged
-from perptui.estimation.tail import JUMP_SHARE
+from perptui.estimation.recursion import decay, divided
+from perptui.estimation.residuals import LEAST_ROWS, complete_rows, residual_rows
 from perptui.model.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 PATHS = 10_000
-LEAST_ROWS = 60
-"""Residuals of a contract below which its tail is not drawn."""
 RECURSION_HALFLIFE_DAYS = 11.0
 """RiskMetrics' lambda of .94 a day."""
 _BLOCK = 2_000
@@ -83,123 +81,6 @@ def ewma_recursion(initial: FloatArray, halflife_days: float) -> VarianceRecursi
     """Return the recursion of an exponentially weighted variance that stands at `initial` (N,)."""
     b = np.full(len(initial), decay(halflife_days))
     return VarianceRecursion(np.zeros(len(initial)), 1.0 - b, b, initial)
-
-
-def residual_rows(daily: FloatArray, variance: FloatArray) -> FloatArray:
-    """Return r_t/s_t (D, N), of mean 0 and variance 1 by column; NaN in holes and at first.
-
-    `variance` (D, N) was forecast at the end of each day for the next; `daily` are log returns.
-    Centred, because the drift is another estimator's say; scaled, because the level is.
-
-    Raises
-    ------
-    EstimationError
-        As `standardised` does.
-    """
-    before = lagged(variance)
-    return standardised(divided(daily, np.sqrt(np.maximum(before, 0.0)), before > 0))
-
-
-def funding_shocks(daily_funding: FloatArray) -> FloatArray:
-    """Return the shocks of an AR(1) in daily funding sums (D, N), standardised; NaN in holes.
-
-    Raises
-    ------
-    EstimationError
-        As `standardised` does.
-    """
-    before = lagged(daily_funding)
-    joint = np.isfinite(before) & np.isfinite(daily_funding)
-    x, y = _centred(before, joint), _centred(daily_funding, joint)
-    spread = (x**2).sum(axis=0)
-    phi = divided((x * y).sum(axis=0), spread, spread > 0, 0.0)
-    return standardised(np.where(joint, y - phi * x, np.nan))
-
-
-def _centred(x: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
-    count = np.maximum(known.sum(axis=0), 1)
-    mean = np.where(known, x, 0.0).sum(axis=0) / count
-    centred: FloatArray = np.where(known, x - mean, 0.0)
-    return centred
-
-
-def standardised(rows: FloatArray) -> FloatArray:
-    """Return rows (D, N) of mean 0 and variance 1 by column, over its finite values.
-
-    A column with fewer than `LEAST_ROWS` of them, or with one that holds most of its variance, has
-    no shape of its own and is NaN: `complete_rows` lends it others' rows.
-
-    Raises
-    ------
-    EstimationError
-        When no column has enough, or one that has does not vary.
-    """
-    known = np.isfinite(rows)
-    count = known.sum(axis=0)
-    if not (count >= LEAST_ROWS).any():
-        raise EstimationError(
-            f"expected at least {LEAST_ROWS} residuals of a contract, was {count.max(initial=0)} "
-            "at most; fetch history"
-        )
-    known &= count >= LEAST_ROWS
-    centred = _centred(rows, known)
-    squares = (centred**2).sum(axis=0)
-    if still := np.flatnonzero((count >= LEAST_ROWS) & ~(squares > 0.0)).tolist():
-        raise EstimationError(
-            f"expected residuals that vary, was a constant in column(s) {still}; leave them out"
-        )
-    known &= (centred**2).max(axis=0) <= JUMP_SHARE * squares
-    deviation = np.sqrt(squares / np.maximum(count, 1))
-    return divided(centred, deviation[None, :], known)
-
-
-def complete_rows(rows: FloatArray, seed: int) -> tuple[FloatArray, IntArray]:
-    """Return standardised rows (D, N) without holes, and how many cells were made by column (N,).
-
-    A missing cell is the contract's regression on the mean of the others known that day, plus one
-    of its own deviations from it, drawn with `seed`: a contract listed late keeps its dependence
-    and about unit variance, and does not shorten the others' history. A contract without rows of
-    its own takes, day by day, the row of one drawn among those known.
-
-    Raises
-    ------
-    EstimationError
-        When there are fewer than `LEAST_ROWS` rows, or nothing is known in one of them.
-    """
-    known = np.isfinite(rows)
-    if len(rows) < LEAST_ROWS or not known.any(axis=1).all():
-        raise EstimationError(
-            f"expected at least {LEAST_ROWS} days of residuals, each with one contract known, was "
-            f"{len(rows)} and {int((~known.any(axis=1)).sum())} empty; fetch history"
-        )
-    filled = rows.copy()
-    generator = np.random.default_rng(seed)
-    for column in np.flatnonzero(~known.all(axis=0)).tolist():
-        missing = ~known[:, column]
-        if missing.all():
-            likeness = np.where(known, generator.random(rows.shape), -1.0).argmax(axis=1)
-            filled[:, column] = rows[np.arange(len(rows)), likeness]
-        else:
-            filled[missing, column] = _regressed(rows, known, column, generator)
-    return filled, np.asarray((~known).sum(axis=0), dtype=np.int64)
-
-
-def _regressed(
-    rows: FloatArray, known: NDArray[np.bool_], column: int, generator: np.random.Generator
-) -> FloatArray:
-    """Return a contract's missing rows from its regression on the mean of the others."""
-    others = known.copy()
-    others[:, column] = False
-    count = others.sum(axis=1)
-    factor = divided(np.where(others, rows, 0.0).sum(axis=1), count, count > 0, 0.0)
-    there = known[:, column]
-    own, beside = rows[there, column], factor[there]
-    spread = float(beside @ beside)
-    slope = float(own @ beside) / spread if spread > 0.0 else 0.0
-    deviations = own - slope * beside
-    drawn = deviations[generator.integers(len(deviations), size=int((~there).sum()))]
-    made: FloatArray = slope * factor[~there] + drawn
-    return made
 
 
 def horizon_scenarios(
@@ -290,10 +171,7 @@ def simulate(
     steps = max(1, round(horizon_days))
     generator = np.random.default_rng(seed)
     dates = generator.integers(len(rows), size=(paths, steps))
-    returns = np.empty((paths, rows.shape[1]))
-    for begin in range(0, paths, _BLOCK):
-        block = slice(begin, begin + _BLOCK)
-        returns[block] = _moved(rows, dates[block], recursion, horizon_days / steps)
+    returns = _moved(rows, dates, recursion, horizon_days / steps)
     if funding is not None:
         returns -= _drawn_funding(funding, dates, generator)
     return Scenarios(returns, horizon_days, seed, len(rows))
@@ -302,40 +180,54 @@ def simulate(
 def _moved(
     rows: FloatArray, dates: IntArray, recursion: VarianceRecursion, days_a_step: float
 ) -> FloatArray:
-    """Return exp(r) - 1 of the paths that draw `dates` (S, H), (S, N)."""
+    """Return exp(r) - 1 of the paths that draw `dates` (S, H), (S, N).
+
+    In single precision, block by block, so that a block stays in the processor's cache: seven
+    digits are far more than 10,000 paths have.
+    """
     squares = np.minimum(rows**2, CLIP**2)
-    scale = squares.mean(axis=0)
-    growth = recursion.alpha * divided(squares, scale[None, :], scale[None, :] > 0) + recursion.beta
-    total = np.zeros((len(dates), rows.shape[1]))
-    variance = np.broadcast_to(recursion.initial, total.shape)
-    share = math.sqrt(days_a_step)
-    for step in range(dates.shape[1]):
-        move = np.take(rows, dates[:, step], axis=0)
-        move *= share * np.sqrt(variance)
-        total += move
-        total -= 0.5 * days_a_step * variance
-        if step + 1 < dates.shape[1]:
-            np.take(growth, dates[:, step], axis=0, out=move)
-            move *= variance
-            variance = np.add(move, recursion.omega, out=move)
-    np.clip(total, -LARGEST_LOG_RETURN, LARGEST_LOG_RETURN, out=total)
-    moved: FloatArray = np.expm1(total)
+    scale = squares.mean(axis=0)[None, :]
+    growth = _single(recursion.alpha * divided(squares, scale, scale > 0) + recursion.beta)
+    drawn, omega = _single(rows * math.sqrt(days_a_step)), _single(recursion.omega)
+    moved = np.empty((len(dates), rows.shape[1]))
+    for begin in range(0, len(dates), _BLOCK):
+        block = np.ascontiguousarray(dates[begin : begin + _BLOCK].T)
+        shape = (block.shape[1], rows.shape[1])
+        variance = np.broadcast_to(_single(recursion.initial), shape).copy()
+        total, move, part = (np.zeros(shape, np.float32) for _ in range(3))
+        for step, date in enumerate(block):
+            np.take(drawn, date, axis=0, out=move, mode="clip")
+            move *= np.sqrt(variance, out=part)
+            total += move
+            total -= np.multiply(variance, np.float32(0.5 * days_a_step), out=part)
+            if step + 1 < len(block):
+                variance *= np.take(growth, date, axis=0, out=move, mode="clip")
+                variance += omega
+        np.clip(total, -LARGEST_LOG_RETURN, LARGEST_LOG_RETURN, out=total)
+        moved[begin : begin + _BLOCK] = np.expm1(total, out=total)
     return moved
+
+
+def _single(x: FloatArray) -> NDArray[np.float32]:
+    return x.astype(np.float32)
 
 
 def _drawn_funding(
     funding: FundingDraw, dates: IntArray, generator: np.random.Generator
 ) -> FloatArray:
+    """Return F of the paths that draw `dates` (S, H), (S, N)."""
     paths, steps = dates.shape
     if funding.shocks is None:
-        shock = generator.standard_normal((paths, len(funding.mean)))
-    else:
-        shock = np.zeros((paths, len(funding.mean)))
-        for step in range(steps):
-            shock += np.take(funding.shocks, dates[:, step], axis=0)
-        shock /= math.sqrt(steps)
-    drawn: FloatArray = funding.mean + funding.deviation * shock
-    return drawn
+        return funding.mean + funding.deviation * generator.standard_normal(
+            (paths, len(funding.mean))
+        )
+    shocks = _single(funding.shocks * funding.deviation / math.sqrt(steps))
+    total = np.zeros((paths, len(funding.mean)), np.float32)
+    drawn = np.empty_like(total)
+    for date in np.ascontiguousarray(dates.T):
+        total += np.take(shocks, date, axis=0, out=drawn, mode="clip")
+    paid: FloatArray = funding.mean + total.astype(np.float64)
+    return paid
 
 
 def _check_rows(rows: FloatArray, funding: FundingDraw | None) -> None:

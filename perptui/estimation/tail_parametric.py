@@ -102,19 +102,20 @@ def fit_degrees(residuals: FloatArray) -> float:
         raise EstimationError(
             f"expected at least {LEAST_RESIDUALS} residuals for a t, was {len(residuals)}; wait"
         )
-    check_varies(residuals)
+    check_varies(np.sort(residuals))
     deviation = float(residuals.std())
     squares = ((residuals - residuals.mean()) / deviation) ** 2
     low, high = 1.0 / MOST_DEGREES, 1.0 / FEWEST_DEGREES
     for _ in range(_ROUNDS):
         inverse = np.linspace(low, high, _GRID)
-        best = int(np.argmax([_likelihood(squares, 1.0 / each) for each in inverse]))
+        best = int(np.argmax(_likelihoods(squares, 1.0 / inverse)))
         low, high = float(inverse[max(best - 1, 0)]), float(inverse[min(best + 1, _GRID - 1)])
     return float(1.0 / inverse[best])
 
 
-def _likelihood(squares: FloatArray, degrees: float) -> float:
-    """Return the mean log-likelihood of the t with unit variance."""
-    constant = _log_constant(degrees) - 0.5 * math.log(degrees - 2.0)
-    spread = float(np.log1p(squares / (degrees - 2.0)).mean())
-    return constant - 0.5 * (degrees + 1.0) * spread
+def _likelihoods(squares: FloatArray, degrees: FloatArray) -> FloatArray:
+    """Return the mean log-likelihood (M,) of the t with unit variance at each of `degrees` (M,)."""
+    constant = np.array([_log_constant(each) for each in degrees.tolist()])
+    spread = np.log1p(np.outer(1.0 / (degrees - 2.0), squares)).mean(axis=1)
+    found: FloatArray = constant - 0.5 * np.log(degrees - 2.0) - 0.5 * (degrees + 1.0) * spread
+    return found

@@ -4,13 +4,11 @@ import pytest
 from perptui.estimation.filtered import (
     FundingDraw,
     VarianceRecursion,
-    complete_rows,
     ewma_recursion,
-    funding_shocks,
     horizon_scenarios,
-    residual_rows,
     simulate,
 )
+from perptui.estimation.residuals import residual_rows
 from perptui.estimation.tail import historical, order_statistic_error
 from perptui.model.errors import EstimationError
 
@@ -57,7 +55,8 @@ def test_each_path_is_that_of_a_loop_over_its_days() -> None:
                 total += np.sqrt(h) * z - h / 2
                 fed = h * min(z**2, 4.2**2) / mean_square[contract]
                 h = model.omega[contract] + model.alpha[contract] * fed + model.beta[0] * h
-            assert found.returns[path, contract] == pytest.approx(np.expm1(total), rel=1e-10)
+            # Paths run in single precision: seven digits of the log return.
+            assert np.log1p(found.returns[path, contract]) == pytest.approx(total, abs=1e-6)
 
 
 def test_the_variance_over_the_horizon_is_that_of_the_recursion() -> None:
@@ -145,7 +144,7 @@ def test_the_error_shown_is_the_spread_over_seeds() -> None:
     books = [simulate(rows, model, 3.0, seed).book(weights) for seed in range(60)]
     for level in (0.95, 0.99):
         spread = np.std([historical(book, level).var for book in books])
-        stated = np.mean([order_statistic_error(book, level) for book in books])
+        stated = np.mean([order_statistic_error(np.sort(book), level) for book in books])
         # A deviation from 60 seeds is known to 1/sqrt(120) = 9 %.
         assert stated == pytest.approx(spread, rel=0.35)
 
@@ -154,39 +153,6 @@ def test_a_horizon_of_half_a_day_has_half_the_variance() -> None:
     rows, model = correlated_rows(2000), recursion()
     half = np.log1p(simulate(rows, model, 0.5, seed=4, paths=50_000).returns).var(axis=0)
     np.testing.assert_allclose(half, model.initial / 2, rtol=0.05)
-
-
-def test_residuals_are_returns_over_the_forecast_before_them() -> None:
-    rng = np.random.default_rng(3)
-    deviation = np.exp(rng.normal(-4, 0.3, (200, 2)))
-    daily = np.vstack([np.zeros((1, 2)), deviation[:-1]]) * rng.normal(size=(200, 2))
-    daily[50, 0] = np.nan
-    raw = daily[1:] / deviation[:-1]
-    expected = (raw - np.nanmean(raw, axis=0)) / np.nanstd(raw, axis=0)
-    np.testing.assert_allclose(residual_rows(daily, deviation**2)[1:], expected)
-
-
-def test_funding_shocks_are_what_the_day_before_did_not_foretell() -> None:
-    rng = np.random.default_rng(8)
-    shock = rng.normal(0, 1e-4, 4000)
-    sums = np.zeros(4000)
-    for day in range(1, 4000):
-        sums[day] = 3e-4 + 0.8 * (sums[day - 1] - 3e-4) + shock[day]
-    found = funding_shocks(sums[:, None])[:, 0]
-    assert np.isnan(found[0])
-    assert np.corrcoef(found[2:], shock[2:])[0, 1] > 0.999
-    assert abs(np.corrcoef(found[2:], found[1:-1])[0, 1]) < 0.05
-
-
-def test_a_contract_listed_late_keeps_its_variance_and_its_dependence() -> None:
-    rows = correlated_rows(3000)
-    true = np.asarray(np.corrcoef(rows.T))[3]
-    rows[:2500, 3] = np.nan
-    filled, made = complete_rows(rows, seed=1)
-    assert made.tolist() == [0, 0, 0, 2500]
-    np.testing.assert_array_equal(filled[2500:], rows[2500:])
-    assert filled[:, 3].std() == pytest.approx(1.0, abs=0.1)
-    np.testing.assert_allclose(np.asarray(np.corrcoef(filled.T))[3], true, atol=0.1)
 
 
 def test_a_contract_without_a_past_borrows_that_of_the_others() -> None:
@@ -202,15 +168,6 @@ def test_a_contract_without_a_past_borrows_that_of_the_others() -> None:
     assert found.returns[:, 2].std() == pytest.approx(found.returns[:, 1].std(), rel=0.1)
 
 
-def test_a_contract_with_one_jump_borrows_the_shape_of_the_others() -> None:
-    daily = 0.03 * correlated_rows(200)
-    daily[:, 1] = 1e-5 * np.random.default_rng(1).normal(size=200)
-    daily[120, 1] = 0.8
-    rows = residual_rows(daily, np.full((200, N), 0.0009))
-    assert np.isnan(rows[:, 1]).all()
-    assert np.isfinite(rows[1:, [0, 2, 3]]).all()
-
-
 def test_scenarios_use_nothing_that_depends_on_the_order_of_calls() -> None:
     daily, variance = 0.03 * correlated_rows(200), np.full((200, N), 0.0009)
     funding = FundingDraw(np.full(N, 1e-3), np.full(N, 1e-4))
@@ -219,23 +176,6 @@ def test_scenarios_use_nothing_that_depends_on_the_order_of_calls() -> None:
     again = horizon_scenarios(daily, variance, funding, 7.0, seed=42)
     assert first.returns.tobytes() == again.returns.tobytes()
     assert (first.seed, first.horizon_days, first.dates) == (42, 7.0, 199)
-
-
-def test_rows_that_say_nothing_are_refused() -> None:
-    with pytest.raises(EstimationError, match=r"at least 60 residuals of a contract, was 59"):
-        residual_rows(correlated_rows(60), np.ones((60, N)))
-    still = correlated_rows(100)
-    still[:, 1] = 0.0
-    with pytest.raises(EstimationError, match=r"constant in column\(s\) \[1\]"):
-        residual_rows(still, np.ones((100, N)))
-    holed = correlated_rows(100)
-    holed[7] = np.nan
-    with pytest.raises(EstimationError, match="1 empty"):
-        complete_rows(holed, 0)
-    with pytest.raises(EstimationError, match="was 59 and 0 empty"):
-        complete_rows(holed[8:67], 0)
-    with pytest.raises(EstimationError, match="4 holes"):
-        simulate(holed, recursion(), 1.0, 0)
 
 
 @pytest.mark.parametrize(
@@ -268,6 +208,13 @@ def test_a_recursion_that_is_none_is_refused(changed: dict[str, np.ndarray], wor
 def test_funding_that_does_not_fit_is_refused(funding: FundingDraw, words: str) -> None:
     with pytest.raises(EstimationError, match=words):
         simulate(correlated_rows(100), recursion(), 1.0, 0, funding)
+
+
+def test_rows_with_holes_are_refused() -> None:
+    holed = correlated_rows(100)
+    holed[7] = np.nan
+    with pytest.raises(EstimationError, match="4 holes"):
+        simulate(holed, recursion(), 1.0, 0)
 
 
 @pytest.mark.parametrize(("horizon", "paths"), [(0.0, 100), (float("nan"), 100), (1.0, 0)])

@@ -130,7 +130,7 @@ def test_no_day_uses_a_later_hour() -> None:
     weights = np.repeat(np.random.default_rng(3).normal(size=(100, N)), 7, axis=0)
     for held in (weights, np.ones(N) / N):
         whole = book_var_path(moved, paid, held, step_hours=8)
-        for day in np.random.default_rng(6).integers(90, 700, 12):
+        for day in np.random.default_rng(6).integers(90, 700, 6):
             cut = held[:day] if held.ndim == 2 else held
             early = book_var_path(moved[: 24 * day], paid[: 24 * day], cut, step_hours=8)
             assert early.forecast.tobytes() == whole.forecast[:day].tobytes()
