@@ -22,6 +22,7 @@ next seven; so few weeks are no more than a look.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -148,7 +149,7 @@ def p_values(path: ValueAtRiskPath, rows: IntArray) -> tuple[float, float]:
         return verdicts[0], verdicts[1]
     count = kupiec_statistic(int(np.nansum(hits)), int(np.isfinite(hits).sum()), TAIL)
     both = count + independence_statistic(hits)
-    return chi_squared_beyond(count, 1.0), chi_squared_beyond(both, 2.0)
+    return chi_squared_beyond(count, 1), chi_squared_beyond(both, 2)
 
 
 def mean_tick(path: ValueAtRiskPath, rows: IntArray) -> float:
@@ -218,7 +219,7 @@ def print_simulated(market: Market, horizon: int) -> None:
 
 
 def print_speed() -> None:
-    """Print what a refresh costs: median of nine, milliseconds; there is no peer to compare with."""
+    """Print what a refresh costs: the median of nine. No peer simulates funding."""
     generator = np.random.default_rng(1)
     days, contracts, horizon = 400, 20, 7.0
     daily = 0.03 * generator.standard_t(4, (days, contracts))
@@ -227,7 +228,7 @@ def print_speed() -> None:
     )
     variance = np.full(daily.shape, 0.0012)
     hours = 0.006 * generator.standard_t(4, (24 * 1000, 1))
-    tasks = {
+    tasks: dict[str, Callable[[], object]] = {
         f"{PATHS} paths x {horizon:g} d x {contracts}": lambda: horizon_scenarios(
             daily, variance, funding, horizon, seed=1
         ),
