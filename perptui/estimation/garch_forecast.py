@@ -12,7 +12,7 @@ from perptui.estimation.garch import (
     PERCENT,
     GarchFit,
 )
-from perptui.estimation.recursion import FloatArray
+from perptui.estimation.recursion import FloatArray, carried
 from perptui.model.errors import EstimationError
 
 
@@ -52,12 +52,9 @@ def _linear(fits: Sequence[GarchFit], residuals: FloatArray) -> FloatArray:
     squares = np.where(hole, 0.0, residuals) ** 2
     news = omega + (alpha + gamma * (residuals < 0)) * squares
     kept = np.where(hole, _each(fits, "persistence"), beta)
-    h = np.empty((len(residuals) + 1, len(fits)))
-    h[0] = omega + (alpha + 0.5 * gamma + beta) * _each(fits, "presample")
-    for share, addition, today, tomorrow in zip(kept, news, h[:-1], h[1:], strict=True):
-        np.multiply(share, today, out=tomorrow)
-        np.add(tomorrow, addition, out=tomorrow)
-    return h
+    first = omega + (alpha + 0.5 * gamma + beta) * _each(fits, "presample")
+    inputs, shares = np.vstack([first, news]), np.vstack([first, kept])
+    return np.column_stack([carried(inputs[:, k], shares[:, k]) for k in range(len(fits))])
 
 
 def _exponential(fits: Sequence[GarchFit], residuals: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perptui.estimation.recursion import BoolArray, FloatArray
+from perptui.estimation.recursion import BoolArray, FloatArray, carried
 
 STARTS = ((0.05, 0.98), (0.1, 0.95), (0.2, 0.9))
 """Response to a shock, and persistence; omega by variance targeting."""
@@ -187,14 +187,12 @@ def _moved(news: _News, mean: float) -> _News:
 
 
 def _evaluated(news: _News, parameters: FloatArray) -> _Point:
-    from scipy.signal import lfilter
-
     _, omega, alpha, gamma, beta = parameters
     inputs = omega + alpha * news.squares
     if len(news.negative):
         inputs += gamma * news.negative
     inputs[0] += beta * news.presample
-    variances = lfilter([1.0], [1.0, -beta], inputs)
+    variances = carried(inputs, beta)
     total = np.log(variances).sum() + (news.todays / variances).sum()
     likelihood = -0.5 * (len(variances) * np.log(2.0 * np.pi) + total)
     return _Point(parameters, news, variances, float(likelihood))
@@ -202,22 +200,18 @@ def _evaluated(news: _News, parameters: FloatArray) -> _Point:
 
 def _derivatives(point: _Point, free: BoolArray) -> tuple[FloatArray, FloatArray]:
     """Return the score and the expected information of the free parameters."""
-    from scipy.signal import lfilter
-
     news, h = point.news, point.variances
-    inputs = np.empty((np.count_nonzero(free), len(h)))
-    row = 0
+    inputs = np.empty((len(h), np.count_nonzero(free)), order="F")
+    first = int(free[0])
     if free[0]:
-        inputs[0] = _by_mean(point)
-        row = 1
-    inputs[row], inputs[row + 1] = 1.0, news.squares
+        inputs[:, 0] = _by_mean(point)
+    inputs[:, first], inputs[:, first + 1] = 1.0, news.squares
     if free[3]:
-        inputs[row + 2] = news.negative
-    inputs[-1, 0], inputs[-1, 1:] = news.presample, h[:-1]
-    relative = lfilter([1.0], [1.0, -point.parameters[4]], inputs, axis=1)
-    relative /= h
-    score = 0.5 * relative @ (news.todays / h - 1.0)
-    information = 0.5 * relative @ relative.T
+        inputs[:, first + 2] = news.negative
+    inputs[0, -1], inputs[1:, -1] = news.presample, h[:-1]
+    relative = (carried(inputs, float(point.parameters[4])).T / h).T
+    score = 0.5 * (news.todays / h - 1.0) @ relative
+    information = 0.5 * relative.T @ relative
     if free[0]:
         score[0] += (news.residuals / h).sum()
         information[0, 0] += (1.0 / h).sum()

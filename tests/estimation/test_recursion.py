@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.signal import lfilter
 
-from perptui.estimation.recursion import decay, decayed_sum, divided, ewma, lagged
+from perptui.estimation.recursion import carried, decay, decayed_sum, divided, ewma, lagged
 
 
 def test_half_of_the_weight_is_lost_in_a_half_life() -> None:
@@ -51,3 +51,20 @@ def test_division_and_lag_leave_holes() -> None:
     assert divided(x, np.array([2.0, 0.0]), np.array([True, False]), 7.0).tolist() == [2.0, 7.0]
     assert np.isnan(lagged(x)[0])
     assert lagged(x)[1] == 4.0
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 500])
+def test_a_sum_is_carried_by_the_share_of_each_row(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    x, share = rng.normal(size=(rows, 2)), rng.uniform(-0.5, 1.0, rows)
+    written, before = np.empty((rows, 2)), np.zeros(2)
+    for t in range(rows):
+        before = written[t] = share[t] * before + x[t]
+    np.testing.assert_allclose(carried(x, share), written, rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(carried(x[:, 0], share), carried(x, share)[:, 0])
+    for cut in (1, rows // 2):
+        early = carried(x[:cut], share[:cut])
+        np.testing.assert_array_equal(early, carried(x, share)[:cut])
+    if rows:
+        filtered = lfilter([1.0], [1.0, -0.9], x, axis=0)
+        np.testing.assert_allclose(carried(x, 0.9), filtered, rtol=1e-12, atol=1e-14)
