@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from perptui.estimation.panel import build_panel
 from perptui.history.dataset import History
-from perptui.model.clock import DAY_MS, HOUR_MS
+from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 from perptui.model.errors import EstimationError, HistoryError
 from perptui.model.jobs import BarSeries, FundingSeries
 from perptui.model.market import FundingSettlement
@@ -168,3 +170,25 @@ def test_one_bad_contract_is_left_out_with_its_reason(tmp_path: Path) -> None:
         gather_all((stranger,), history, HOUR)
     with pytest.raises(EstimationError, match="no instrument was asked for"):
         gather_all((), history, HOUR)
+
+
+@pytest.mark.history
+def test_two_venues_with_bars_of_different_widths_meet_on_one_clock(history_dir: Path) -> None:
+    # Hyperliquid has 8-hour bars and settles every hour; Binance has hourly bars, every 8 hours.
+    at_ms = parse_iso("2024-08-05T12:00Z")
+    there = msgspec.structs.replace(
+        instrument("hyperliquid", "BTC"), venue_symbol="BTCUSDC", settle="USDC"
+    )
+    found, left_out = gather_all((BTC, there), History(history_dir), at_ms)
+    assert left_out == ()
+    assert found[1].settled.interval_h[-1] == 1.0
+    assert "realised variance from 3 bars a day" in found[1].flags
+    panel = build_panel([one.closes for one in found], at_ms, 365)
+    assert panel.is_hourly.tolist() == [True, False]
+    # Days that end four hours apart differ by four hours of prices; at one instant only the
+    # venues' basis is left, a few basis points.
+    apart = np.nanstd(np.diff(panel.log_price, axis=1))
+    together = np.nanstd(np.diff(panel.common_log_price, axis=1))
+    assert together < 0.0015 < 0.005 < apart
+    here, other = panel.common_daily[np.isfinite(panel.common_daily).all(axis=1)].T
+    assert float(np.mean(here * other) / np.sqrt(np.mean(here**2) * np.mean(other**2))) > 0.995
