@@ -120,7 +120,7 @@ def kupiec(hits: FloatArray, tail: float) -> Verdict:
     if text := _weak(hits, tail):
         return Verdict(None, None, text)
     statistic = kupiec_statistic(int(np.nansum(hits)), int(np.isfinite(hits).sum()), tail)
-    return Verdict(statistic, chi_squared_beyond(statistic, 1.0))
+    return Verdict(statistic, chi_squared_beyond(statistic, 1))
 
 
 def independence(hits: FloatArray, tail: float) -> Verdict:
@@ -128,7 +128,7 @@ def independence(hits: FloatArray, tail: float) -> Verdict:
     if text := _weak(hits, tail):
         return Verdict(None, None, text)
     statistic = independence_statistic(hits)
-    return Verdict(statistic, chi_squared_beyond(statistic, 1.0))
+    return Verdict(statistic, chi_squared_beyond(statistic, 1))
 
 
 def conditional_coverage(hits: FloatArray, tail: float) -> Verdict:
@@ -140,7 +140,7 @@ def conditional_coverage(hits: FloatArray, tail: float) -> Verdict:
         return Verdict(None, None, text)
     count, days = int(np.nansum(hits)), int(np.isfinite(hits).sum())
     statistic = kupiec_statistic(count, days, tail) + independence_statistic(hits)
-    return Verdict(statistic, chi_squared_beyond(statistic, 2.0))
+    return Verdict(statistic, chi_squared_beyond(statistic, 2))
 
 
 def dynamic_quantile(hits: FloatArray, value_at_risk: FloatArray, tail: float) -> Verdict:
@@ -164,7 +164,7 @@ def dynamic_quantile(hits: FloatArray, value_at_risk: FloatArray, tail: float) -
     beta, _, rank, _ = np.linalg.lstsq(scaled, y, rcond=1e-10)
     fitted = scaled @ beta
     statistic = float(fitted @ fitted) / (tail * (1.0 - tail))
-    return Verdict(statistic, chi_squared_beyond(statistic, float(rank)))
+    return Verdict(statistic, chi_squared_beyond(statistic, int(rank)))
 
 
 def traffic_zone(count: int, days: int, tail: float) -> str:

@@ -164,7 +164,7 @@ def mincer_zarnowitz(
         intercept=float(beta[0]) * unit,
         slope=float(beta[1]),
         statistic=wald,
-        p_value=chi_squared_beyond(wald, 2.0),
+        p_value=chi_squared_beyond(wald, 2),
         observations=rows,
         level=float(y.sum() / h.sum()),
     )
