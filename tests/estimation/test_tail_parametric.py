@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from perptui.estimation.tail_parametric import fit_degrees, normal_tail, student_tail
+from perptui.estimation.tail_parametric import (
+    fit_degrees,
+    normal_tail,
+    student_probability,
+    student_quantile,
+    student_tail,
+)
 from perptui.model.errors import EstimationError
 
 
@@ -35,6 +41,14 @@ def test_the_t_has_the_deviation_that_it_is_given(degrees: float, level: float) 
     tail = student_tail(-0.01, 0.05, degrees, level)
     assert tail.var == pytest.approx(-scaled.ppf(1 - level), rel=1e-9)
     assert tail.shortfall == pytest.approx(tail_mean(scaled, level), rel=1e-5)
+
+
+def test_the_quantile_of_the_t_is_that_of_scipy() -> None:
+    for degrees in (2.1, 2.5, 4.0, 7.3, 30.0, 100.0, 400.0):
+        for probability in (0.3, 0.1, 0.05, 0.01, 0.001):
+            found = student_quantile(probability, degrees)
+            assert found == pytest.approx(stats.t.ppf(probability, degrees), rel=1e-9)
+            assert student_probability(found, degrees) == pytest.approx(probability, rel=1e-9)
 
 
 def test_the_t_against_drawn_returns() -> None:
