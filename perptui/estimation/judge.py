@@ -26,7 +26,7 @@ from perptui.estimation.evaluate import (
     too_few,
 )
 from perptui.estimation.recursion import decay, divided
-from perptui.model.forecast import CalibrationVerdict, CoverageVerdict, ModelScore
+from perptui.model.forecast import CalibrationVerdict, Court, CoverageVerdict, ModelScore
 
 FloatArray = NDArray[np.float64]
 
@@ -114,7 +114,7 @@ def judge_models(
             mse=None if too_few(days[row], horizon) else float(recent[1, row]),
             slope_p=slopes[row].p_value,
             against_best=_against(row, best, against[row]),
-            kept=None if kept is None else kept[row],
+            kept=kept[row] if kept is not None and days[row] else None,
         )
         for row, (name, weight) in enumerate(zip((*names, COMBINED), (*weights, 1.0), strict=True))
     )
@@ -302,6 +302,16 @@ def judge_calibration(book: str, returns: FloatArray, deviation: FloatArray) -> 
             f"band {found.low:.2f} to {found.high:.2f}, {found.observations} d"
         )
     return CalibrationVerdict(book, found.observations, found.value, found.low, found.high, text)
+
+
+def hold_court(
+    models: ModelCourt,
+    coverage: Sequence[CoverageVerdict],
+    calibration: Sequence[CalibrationVerdict],
+) -> Court:
+    """Return the record of all verdicts, with their sentences in this order."""
+    texts = [verdict.text for verdict in (*coverage, *calibration)]
+    return Court(tuple(coverage), tuple(calibration), (*models.words, *texts))
 
 
 def volatility_band(

@@ -10,6 +10,7 @@ from perptui.estimation.confidence_set import confidence_set
 from perptui.estimation.evaluate import diebold_mariano, mincer_zarnowitz, qlike
 from perptui.estimation.judge import (
     ModelCourt,
+    hold_court,
     judge_calibration,
     judge_models,
     judge_value_at_risk,
@@ -120,6 +121,9 @@ def test_the_confidence_set_is_found_when_it_is_asked_for() -> None:
     )
     assert found.words[-1].startswith("90 % confidence set: realised")
     assert court(40, with_set=True).scores[0].kept is None
+    forecasts[2] = np.nan
+    mute = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, 1, with_set=True)
+    assert (mute.scores[1].kept, mute.scores[2].kept) == (True, None)
     assert "arch.bootstrap" in sys.modules
 
 
@@ -151,6 +155,17 @@ def test_calibration_says_which_way_risk_was_misjudged(factor: float, word: str)
     assert found.bias == pytest.approx(float(np.std(returns, ddof=1)) / (0.02 * factor))
     few = judge_calibration("carry", returns[:29], np.full(29, 0.02))
     assert (few.bias, few.text) == (None, "risk of carry: too few: 29 of 30 days")
+
+
+def test_the_court_says_everything_in_one_record() -> None:
+    returns = np.random.default_rng(8).normal(0, 0.02, 300)
+    coverage = judge_value_at_risk("equal", "filtered", 0.95, returns, np.full(300, 0.033))
+    calibration = judge_calibration("equal", returns, np.full(300, 0.02))
+    models = court(300)
+    held = hold_court(models, [coverage], [calibration])
+    assert held.coverage == (coverage,)
+    assert held.calibration == (calibration,)
+    assert held.words == (*models.words, coverage.text, calibration.text)
 
 
 def test_the_band_holds_realised_volatility_and_knows_no_later_day() -> None:
