@@ -125,13 +125,11 @@ def forecast(
     counts = {name: settlements_ahead(now_ms, hours / 24.0, shown) for name, hours in TERMS}
     n = settlements_ahead(now_ms, horizon_days, shown)
     ahead = _ahead(fit, opened, shown, now_ms, max(n, *counts.values(), 1))
-    mean, sd, members, weight = _sum(fit, ahead, n)
-    next_mean, next_sd, _, _ = _sum(fit, ahead, 1)
+    sums = {count: _sum(fit, ahead, count) for count in {n, 1, *counts.values()}}
+    mean, sd, members, weight = sums[n]
     to_next = float(max(shown.next_ms - now_ms, 0)) / HOUR_MS
-    term = [FundingTerm("next", to_next, next_mean, next_sd)]
-    for name, hours in TERMS:
-        sums = _sum(fit, ahead, counts[name])
-        term.append(FundingTerm(name, hours, sums[0], sums[1]))
+    term = [FundingTerm("next", to_next, *sums[1][:2])]
+    term += [FundingTerm(name, hours, *sums[counts[name]][:2]) for name, hours in TERMS]
     share = min(1.0, ahead.passed * h / 24.0)
     today = (1.0 - share) * fit.means[0] + share * shown.rate / h
     regime = next_regime(fit.regime, today * HOURS_PER_YEAR).label

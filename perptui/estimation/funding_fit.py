@@ -16,7 +16,7 @@ from perptui.estimation.funding_process import (
     fit_persistence,
 )
 from perptui.estimation.funding_regime import HOURS_PER_YEAR, RegimeState, day_apr, last_regime
-from perptui.estimation.funding_rules import CAP, Premium, infer_premium
+from perptui.estimation.funding_rules import CAP, CLAMP, Premium, infer_premium
 from perptui.estimation.funding_score import JUDGED_DAYS, Levels, Verdict, judge, process_variance
 from perptui.estimation.funding_series import (
     WINDOW_DAYS,
@@ -42,6 +42,8 @@ FAST_DAYS, SLOW_DAYS = 1.0, 7.0
 REFIT_DAYS = 15
 """Past forecasts are made with the persistence of at most so many days before."""
 TREND_SETTLEMENTS = 24
+WIDEST_PREMIUM = 4.0
+"""Largest deviation of a premium, in clamps, that is followed behind the clamp."""
 GAP_SHARE = 0.1
 JUMP_SHARE = 0.5
 SHIFT_DAYS, SHIFT_SD = 7, 3.0
@@ -119,7 +121,7 @@ def fit_funding(settled: Settled, *, interest: float | None = None, cap: float =
         stationary=float(spread[-1]) if float(spread[-1]) > LEAST_SD**2 else 0.0,
         pairs=int(process.count[-1]),
         level_count=len(recent.ts_ms) - int(known_by(recent, last - LEVEL_DAYS * DAY_MS)[0]),
-        premium=infer_premium(recent, found, theta, cap) if clamps else None,
+        premium=_premium(recent, found, theta, cap) if clamps else None,
         cap=cap,
         verdict=judge(used, origins, levels, process),
         regime=last_regime(day_apr(recent)),
@@ -129,6 +131,16 @@ def fit_funding(settled: Settled, *, interest: float | None = None, cap: float =
         trend=tuple(float(u) for u in hourly[-TREND_SETTLEMENTS:]),
         flags=_series_flags(recent),
     )
+
+
+def _premium(recent: Settled, interest: float, theta: float, cap: float) -> Premium | None:
+    """Return the premium's process, or None where it moves so much that the clamp hardly counts.
+
+    The rate then is the premium but for a few basis points, and a normal premium of the variance
+    of a crash would put every rate beyond the clamp: the plain autoregression is the better one.
+    """
+    found = infer_premium(recent, interest, theta, cap)
+    return found if found.stationary <= (WIDEST_PREMIUM * CLAMP) ** 2 else None
 
 
 def _last(settled: Settled) -> int:
