@@ -61,6 +61,8 @@ SPANS = {
 PAIRS = ((10.0, 21.0), (21.0, 63.0), (63.0, 125.0))
 CRISES = ("2022-05-09", "2022-06-13", "2022-11-08", "2022-11-09", "2024-08-05")
 LOOKBACK_DAYS = 400
+JUMP = "2023-07-13"
+"""XRP rose by 60 % in a day: forty deviations, which alone decide a normal likelihood."""
 
 
 def stamp(day: str) -> int:
@@ -108,13 +110,9 @@ def weighted_moment(past: FloatArray, halflife: float) -> FloatArray:
     return moment
 
 
-def iterated(past: FloatArray, fast: float, slow: float, *, shrink: bool) -> FloatArray:
-    """Return the iterated EWMA, shrunk to one factor or not."""
-    z = standardise(past, fast)
-    if shrink:
-        matrix = forecast_correlation(z, slow).matrix
-    else:
-        matrix, _ = pairwise_correlation(z, slow)
+def iterated(past: FloatArray, fast: float, slow: float, target: str) -> FloatArray:
+    """Return the iterated EWMA, shrunk to a target."""
+    matrix = forecast_correlation(standardise(past, fast), slow, target).matrix
     deviation = np.sqrt(ewma(past**2, fast)[-1])
     return matrix * np.outer(deviation, deviation)
 
@@ -142,8 +140,10 @@ def estimators() -> dict[str, Estimator]:
     }
     for fast, slow in PAIRS:
         name = f"IEWMA {fast:g}/{slow:g}"
-        found[name] = partial(iterated, fast=fast, slow=slow, shrink=False)
-        found[f"{name}, shrunk"] = partial(iterated, fast=fast, slow=slow, shrink=True)
+        found[name] = partial(iterated, fast=fast, slow=slow, target="none")
+        found[f"{name}, shrunk"] = partial(iterated, fast=fast, slow=slow, target="one factor")
+    for target in ("identity", "constant correlation", "nonlinear"):
+        found[f"21/63 to {target}"] = partial(iterated, fast=21.0, slow=63.0, target=target)
     for window in (10, 21):
         found[f"CM-IEWMA, {window} d"] = partial(mixed, window_days=window)
     return found
@@ -173,6 +173,7 @@ def desk(
     rows: NDArray[np.int64],
     fast: float,
     *,
+    slows: tuple[float, ...] = (63.0, 125.0),
     mixture: bool = True,
 ) -> dict[str, FloatArray]:
     """Return log-likelihoods of each of `rows` with the desk's combined volatilities.
@@ -182,13 +183,14 @@ def desk(
     panel = binance_panel(data)
     forecasts = forecast_variances(panel, fast).combined
     stamps = panel.end_ms - DAY_MS * np.arange(panel.days)[::-1]
+    whole = standardise(returns, fast)
     found: dict[str, list[float]] = {}
     for t in rows.tolist():
         deviation = np.sqrt(forecasts[int(np.searchsorted(stamps, days[t]))])
         scale = np.outer(deviation, deviation)
         past = returns[max(0, t - LOOKBACK_DAYS) : t]
-        z = standardise(past, fast)
-        for slow in (63.0, 125.0):
+        z = whole[max(0, t - LOOKBACK_DAYS) : t]
+        for slow in slows:
             sigma = forecast_correlation(z, slow).matrix * scale
             name = f"combined vol, {fast:g}/{slow:g}, shrunk"
             found.setdefault(name, []).append(log_likelihood(sigma, returns[t]))
@@ -238,22 +240,26 @@ def print_likelihoods(data: Path) -> None:
     for fast in (21.0, 63.0):
         paths |= desk(data, days, returns, rows, fast)
     print(f"mean log-likelihood of {len(rows)} days of ten coins' returns (higher is better)")
-    print(f"{'':32s}" + "".join(f"{span:>9s}" for span in SPANS))
+    print(f"{'':32s}" + "".join(f"{span:>9s}" for span in SPANS) + f"   2023-25 less {JUMP}")
+    ordinary = in_span(days[rows], "2023-25") & (days[rows] != stamp(JUMP))
     for name, path in paths.items():
         cells = [f"{path[in_span(days[rows], span)].mean():9.3f}" for span in SPANS]
-        print(f"{name:32s}" + "".join(cells))
+        print(f"{name:32s}" + "".join(cells) + f"   {path[ordinary].mean():9.3f}")
+
+
+def venue_series(data: Path, *, hyperliquid: bool) -> list[Closes]:
+    """Return five coins on Binance (hourly) and the same on a second venue."""
+    first = [read_closes(data, "binance", f"{c}USDT", "1h", "binanceusdm") for c in TWO_VENUES]
+    if hyperliquid:
+        return first + [
+            read_closes(data, "hyperliquid", f"{c}USDC", "8h", "hyperliquid") for c in TWO_VENUES
+        ]
+    return first + [read_closes(data, "bybit", f"{c}USDT", "1h", "bybit") for c in TWO_VENUES]
 
 
 def venue_panel(data: Path, end: int, days: int, *, hyperliquid: bool) -> Panel:
-    """Return five coins on Binance (hourly) and a second venue."""
-    series = [read_closes(data, "binance", f"{c}USDT", "1h", "binanceusdm") for c in TWO_VENUES]
-    if hyperliquid:
-        series += [
-            read_closes(data, "hyperliquid", f"{c}USDC", "8h", "hyperliquid") for c in TWO_VENUES
-        ]
-    else:
-        series += [read_closes(data, "bybit", f"{c}USDT", "1h", "bybit") for c in TWO_VENUES]
-    return build_panel(series, end, days)
+    """Return `venue_series` on one clock."""
+    return build_panel(venue_series(data, hyperliquid=hyperliquid), end, days)
 
 
 def months(first: str, last: str) -> list[str]:

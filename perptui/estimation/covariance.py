@@ -20,9 +20,14 @@ from perptui.estimation.correlation import (
 )
 from perptui.estimation.mixture import Mixture, forecast_mixture
 from perptui.estimation.panel import SMALLEST_DAILY_VOLATILITY, Panel, merge_by_coin
-from perptui.estimation.recursion import ewma
+from perptui.estimation.recursion import decay, ewma
 from perptui.estimation.repair import repair
-from perptui.estimation.shrinkage import one_factor, single_factor_intensity
+from perptui.estimation.shrinkage import (
+    TARGETS,
+    one_factor,
+    shrink_sample,
+    single_factor_intensity,
+)
 from perptui.estimation.stressed import (
     TOWARDS_ONE,
     VOLATILITY_FACTOR,
@@ -33,6 +38,8 @@ from perptui.model.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+_MOSTLY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +52,9 @@ class CovarianceSettings:
         Of the iterated EWMA: 10/21, 21/63 or 63/125.
     horizon_days : float
         H.
-    shrink : bool
-        Towards the one-factor correlation, by Ledoit & Wolf's intensity.
+    target : str
+        What the correlation is shrunk to, of `shrinkage.TARGETS`; "one factor" and "none" at the
+        EWMA's weights, the others on as many last complete days as the half-life is worth.
     mixture : bool
         Whether the correlation is that of CM-IEWMA instead, for coins with enough history.
     """
@@ -54,7 +62,7 @@ class CovarianceSettings:
     volatility_halflife_days: float
     correlation_halflife_days: float
     horizon_days: float
-    shrink: bool = True
+    target: str = TARGETS[0]
     mixture: bool = False
 
 
@@ -188,9 +196,7 @@ def forecast_covariance(
     _check_variance(coin_variance, names)
     if z is None:
         z = standardise(daily, settings.volatility_halflife_days)
-    correlation = forecast_correlation(
-        z, settings.correlation_halflife_days, shrink=settings.shrink
-    )
+    correlation = forecast_correlation(z, settings.correlation_halflife_days, settings.target)
     mixture = None
     if settings.mixture:
         mixture = forecast_mixture(daily)
@@ -212,20 +218,45 @@ def forecast_covariance(
 
 
 def forecast_correlation(
-    z: FloatArray, halflife_days: float, *, shrink: bool = True
+    z: FloatArray, halflife_days: float, target: str = TARGETS[0]
 ) -> Correlation:
     """Return the desk's correlation of standardised returns `z` (D, C): (1-d)·R + d·one-factor R.
 
     R is the EWMA on joint days, d Ledoit & Wolf's intensity at its weights (method §3.5); then
-    repaired where the least eigenvalue is below 1e-8 of the largest, and counted.
+    repaired where the least eigenvalue is below 1e-8 of the largest, and counted. With another
+    target, R is replaced among the coins that have the days for it.
+
+    Raises
+    ------
+    EstimationError
+        When there is no such target, or it needs more complete days than there are.
     """
     matrix, unknown = pairwise_correlation(z, halflife_days)
-    intensity = single_factor_intensity(z, halflife_days) if shrink else 0.0
-    mixed = (1.0 - intensity) * matrix + intensity * one_factor(matrix)
-    done = repair(np.clip(mixed, -1.0, 1.0))
+    intensity = 0.0
+    if target == "one factor":
+        intensity = single_factor_intensity(z, halflife_days)
+        matrix = (1.0 - intensity) * matrix + intensity * one_factor(matrix)
+    elif target != "none":
+        coins, recent = _complete_days(z, halflife_days)
+        shrunk = shrink_sample(recent, target)
+        matrix[np.ix_(coins, coins)] = correlation_of(shrunk.matrix)
+        intensity = shrunk.intensity
+    done = repair(np.clip(matrix, -1.0, 1.0))
     return Correlation(
         done.matrix, done.repaired, unknown, intensity, done.least_before, done.distance
     )
+
+
+def _complete_days(z: FloatArray, halflife_days: float) -> tuple[IntArray, FloatArray]:
+    """Return coins known on most of the last days, and their days without a hole.
+
+    The days are as many as the EWMA's weights are worth: (1 + b)/(1 - b), 2.9 half-lives.
+    """
+    b = decay(halflife_days)
+    recent = z[-round((1.0 + b) / (1.0 - b)) :]
+    coins = np.flatnonzero(np.isfinite(recent).mean(axis=0) > _MOSTLY)
+    rows: FloatArray = recent[np.isfinite(recent[:, coins]).all(axis=1)][:, coins]
+    return coins, rows
 
 
 def assemble(

@@ -26,7 +26,7 @@ LEAST_WINDOW_DAYS = 5
 """Complete days below which experts have equal weights."""
 LEAST_DAYS = 30
 """Days of a coin before it takes part."""
-_BARRIER_START, _BARRIER_END, _BARRIER_STEP = 1e-1, 1e-10, 0.1
+_BARRIER_START, _BARRIER_END, _BARRIER_STEP = 1e-2, 1e-10, 0.01
 _MOST_NEWTON = 30
 _INSIDE = 0.99
 

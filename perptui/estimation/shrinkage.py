@@ -19,7 +19,9 @@ FloatArray = NDArray[np.float64]
 LEAST_ROWS_NONLINEAR = 12
 """Effective rows that the kernel of the nonlinear estimator needs (Ledoit & Wolf 2020)."""
 CONCENTRATION = 0.2
-"""Coins by effective days above which nonlinear shrinkage is worth its cost (method §3.5)."""
+"""Columns by rows above which nonlinear shrinkage is worth its cost (method §3.5)."""
+TARGETS = ("one factor", "identity", "constant correlation", "nonlinear", "by size", "none")
+"""What a correlation may be shrunk to; the first is the desk's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,35 @@ def ledoit_wolf_constant_correlation(x: FloatArray) -> Shrunk:
     rho = float(np.trace(pi)) + mean * float(shared[off].sum())
     apart = float(np.sum((sample - target) ** 2))
     return _mixed(sample, target, (float(pi.sum()) - rho) / len(x), apart)
+
+
+def shrink_sample(x: FloatArray, target: str) -> Shrunk:
+    """Return the sample covariance of `x` (T, N) shrunk to one of `TARGETS`.
+
+    "by size" is nonlinear where N/T is above .2 and to one factor below; nonlinear has no
+    intensity: 1 stands there.
+
+    Raises
+    ------
+    EstimationError
+        When there is no such target, or the sample is refused by its estimator.
+    """
+    if target == "by size":
+        target = "nonlinear" if x.shape[1] > CONCENTRATION * len(x) else "one factor"
+    linear = {
+        "one factor": ledoit_wolf_single_factor,
+        "identity": ledoit_wolf_identity,
+        "constant correlation": ledoit_wolf_constant_correlation,
+    }
+    if target in linear:
+        return linear[target](x)
+    if target == "nonlinear":
+        return Shrunk(analytical_nonlinear(x), 1.0)
+    if target == "none":
+        return Shrunk(_moments(x)[1], 0.0)
+    raise EstimationError(
+        f"expected one of {', '.join(TARGETS)}, was {target!r}; mend the estimate's settings"
+    )
 
 
 def analytical_nonlinear(x: FloatArray) -> FloatArray:
