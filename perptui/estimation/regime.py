@@ -1,202 +1,170 @@
-"""The volatility regime: a rule of two thresholds with dwell, on ratios to a 180-day level.
+"""The regime of the book: a vote of rule, hidden Markov and jump model, in fast and out slowly.
 
-The book is one equal part of each coin, hourly. The fast leg is its EWMA volatility with a
-half-life of 24 h, the slow leg that of its last 10 d, each over the level of the last 180 d.
-Everything is causal: an hour's label uses that hour and those before it.
+A linear pool: each model's probabilities of calm, normal, stress and crisis count by its weight,
+and a model with too little history is silent. Everything is causal: an hour's vote uses that hour
+and those before it, with models as they had been fitted by then (method §5).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.recursion import divided, ewma
-from perptui.model.clock import HOUR_MS
-from perptui.model.errors import EstimationError
-from perptui.model.forecast import RegimeForecast
+from perptui.estimation.exposure import exposure_scale
+from perptui.estimation.regime_inputs import MONDAY_MS, SideInputs, regime_inputs
+from perptui.estimation.regime_models import ModelPath, hidden_markov_path, jump_path
+from perptui.estimation.regime_rule import (
+    CALM,
+    CRISIS,
+    CRISIS_ENTER,
+    DWELL_H,
+    LEGS,
+    NORMAL,
+    STRESS,
+    follow_rule,
+    held,
+    rule_probabilities,
+    streak,
+)
+from perptui.model.clock import DAY_MS, HOUR_MS
+from perptui.model.forecast import RegimeForecast, RegimeTrack, RegimeVote
 from perptui.model.strategy import REGIMES, StrategyParameters
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
-CALM, NORMAL, STRESS, CRISIS = range(4)
-LEVEL_H = 180 * 24
-LEAST_LEVEL_H = 20 * 24
-DWELL_H = 24
-"""Hours below the leaving threshold before stress or crisis ends."""
-RATE_LIMIT = 0.25
-"""Exposure rises by at most this much a bar, and falls at once (method §5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One measure of volatility against its level, and its thresholds.
-
-    `effective_h` is how many hours speak in it: (1+b)/(1-b) of an EWMA.
-    """
-
-    name: str
-    effective_h: float
-    enter: float
-    leave: float
-
-
-FAST_HALFLIFE_H = 24.0
-SLOW_WINDOW_H = 240
-FAST = Leg("24 h", 2.0 * FAST_HALFLIFE_H / math.log(2.0), 1.5, 1.0)
-SLOW = Leg("10 d", float(SLOW_WINDOW_H), 1.25, 1.0)
-LEGS = (FAST, SLOW)
-CRISIS_ENTER, CRISIS_LEAVE = 2.0, 1.5
-"""Volatility doubled (method §5)."""
-CALM_ENTER, CALM_LEAVE = 0.9, 1.1
-KURTOSIS = 30.0
-"""Of hourly book returns over the volatility known before them: 27 to 30 on five coins 2020-25."""
+MODELS = ("rule", "hidden Markov", "jump")
+WEIGHTS = (0.4, 0.3, 0.3)
+"""No voice alone makes stress, two that are sure do."""
+ENTER, LEAVE = 0.55, 0.45
+"""P(stress or crisis) at which stress begins, and below which it ends: on 8 books up to 2022 the
+crises then stand clear of the first, and entries well below 20 a year."""
+CALM_ENTER, CALM_LEAVE = 0.55, 0.45
+CRISIS_SHARE = 0.5
+"""Of P(stress or crisis): above it stress is a crisis."""
+SLOW_H = 3
+"""Hours below a threshold before its regime is left; it is entered in one (method §5)."""
+TRACK_DAYS = 60
+TRACK_STEP_H = 4
 
 
 @dataclass(frozen=True, slots=True)
 class RegimePath:
-    """By hour: labels (T,) as indices into `REGIMES`, and the legs' ratios (T, 2), NaN at first."""
+    """What was known of the regime hour by hour.
+
+    Attributes
+    ----------
+    labels : (T,) array
+        Indices into `REGIMES`.
+    probabilities : (T, 4) array
+        The pool's, of `REGIMES`; NaN before the rule speaks.
+    votes : (3, T, 4) array
+        Each of `MODELS`'; NaN where it is silent.
+    silent : tuple[str, ...]
+        Why each of `MODELS` is silent at the last hour; "" where it speaks.
+    ratios : (T, 2) array
+        The legs' ratios, NaN at first.
+    legs_on : tuple[bool, ...]
+        Which legs of the rule are in stress at the last hour.
+    quiet_hours : int
+        Hours for which all of these have stood below the threshold at which they leave.
+    """
 
     labels: IntArray
+    probabilities: FloatArray
+    votes: FloatArray
+    silent: tuple[str, ...]
     ratios: FloatArray
     legs_on: tuple[bool, ...]
-    """Which legs are in stress at the last hour."""
     quiet_hours: int
-    """Hours for which all of these have stood below the threshold at which they leave."""
+
+    @property
+    def confidence(self) -> float:
+        """Return the pool's probability of what the label says, now.
+
+        Of stress or crisis together where it is either, and likewise of calm or normal.
+        """
+        stressed = float(self.probabilities[-1, STRESS:].sum())
+        return stressed if self.labels[-1] >= STRESS else 1.0 - stressed
 
 
-def volatility_ratios(book: FloatArray) -> FloatArray:
-    """Return each leg's volatility over its 180-day level, (T, 2), from hourly returns (T,).
+def label_hours(
+    book: FloatArray, start_ms: int = MONDAY_MS, side: SideInputs | None = None
+) -> RegimePath:
+    """Return the regime of each hour of an equal-weight book's hourly log returns (T,).
 
-    The level is the root mean square of the last 180 d, of what there is while there is less, and
-    NaN below 20 days.
-    """
-    squares = book**2
-    level = trailing_mean(squares, LEVEL_H, LEAST_LEVEL_H)
-    fast = ewma(squares, FAST_HALFLIFE_H)
-    slow = trailing_mean(squares, SLOW_WINDOW_H, SLOW_WINDOW_H // 2)
-    legs = np.column_stack([fast, slow])
-    ratios: FloatArray = np.sqrt(divided(legs, level[:, None], (level > 0)[:, None]))
-    return ratios
-
-
-def trailing_mean(x: FloatArray, window: int, least: int) -> FloatArray:
-    """Return the mean of the finite values among the last `window`, NaN below `least` of them."""
-    seen = np.isfinite(x)
-    total = np.concatenate([[0.0], np.cumsum(np.where(seen, x, 0.0))])
-    count = np.concatenate([[0], np.cumsum(seen)])
-    end = np.arange(1, len(x) + 1)
-    begin = np.maximum(end - window, 0)
-    hours = count[end] - count[begin]
-    return np.maximum(divided(total[end] - total[begin], hours, hours >= least), 0.0)
-
-
-def label_hours(book: FloatArray) -> RegimePath:
-    """Return the regime of each hour of an equal-weight book's hourly returns (T,).
+    Parameters
+    ----------
+    start_ms : int
+        When the first hour begins: weekly refits stand on Mondays 00:00 UTC.
+    side : SideInputs, optional
+        What else is known by hour.
 
     Raises
     ------
     EstimationError
-        With fewer than 20 days of hours.
+        With fewer than 20 days of hours, a book that does not move, or side inputs of another
+        length.
     """
-    ratios = volatility_ratios(book)
-    if not np.isfinite(ratios[-1]).all():
-        raise EstimationError(
-            f"expected {LEAST_LEVEL_H} hours of the book for its regime, "
-            f"was {int(np.isfinite(book).sum())}; fetch history"
-        )
-    rule = Rule()
-    labels = [rule.step(fast, slow) for fast, slow in ratios.tolist()]
-    return RegimePath(np.array(labels, dtype=np.int64), ratios, rule.legs_on, rule.quiet)
+    inputs = regime_inputs(book, start_ms, side)
+    rule = follow_rule(inputs.ratios)
+    says = rule_probabilities(rule, inputs.ratios)
+    models = hidden_markov_path(inputs), jump_path(inputs)
+    votes = np.stack([says, *(_four_of_three(model, says) for model in models)])
+    pool = pooled(votes)
+    on = rule.legs_on[-1]
+    return RegimePath(
+        labels=confirmed(pool),
+        probabilities=pool,
+        votes=votes,
+        silent=("", *(model.silent for model in models)),
+        ratios=inputs.ratios,
+        legs_on=tuple(on.tolist()),
+        quiet_hours=int(rule.quiet[-1][on].min(initial=len(book))) if on.any() else 0,
+    )
 
 
-class Rule:
-    """The rule's memory: which legs are on, how long each has been quiet, and the label."""
+def _four_of_three(model: ModelPath, rule: FloatArray) -> FloatArray:
+    """Return P of the four regimes from a model's three states.
 
-    def __init__(self) -> None:
-        self.label = NORMAL
-        self._on = [False] * len(LEGS)
-        self._quiet = [0] * len(LEGS)
-        self._crisis_quiet = 0
-
-    @property
-    def legs_on(self) -> tuple[bool, ...]:
-        """Which legs are in stress."""
-        return tuple(self._on)
-
-    @property
-    def quiet(self) -> int:
-        """Hours since every leg that is on fell below the threshold at which it leaves."""
-        held = [hours for hours, on in zip(self._quiet, self._on, strict=True) if on]
-        return min(held, default=0)
-
-    def step(self, *ratios: float) -> int:
-        """Return the label after one more hour; a NaN ratio says nothing of its leg."""
-        for k, (leg, ratio) in enumerate(zip(LEGS, ratios, strict=True)):
-            self._quiet[k] = self._quiet[k] + 1 if ratio < leg.leave else 0
-            if ratio > leg.enter:
-                self._on[k] = True
-            elif self._quiet[k] >= DWELL_H:
-                self._on[k] = False
-        highest = max(ratios)
-        self._crisis_quiet = self._crisis_quiet + 1 if highest < CRISIS_LEAVE else 0
-        if highest > CRISIS_ENTER:
-            self.label = CRISIS
-        elif self.label != CRISIS or self._crisis_quiet >= DWELL_H:
-            self.label = STRESS if any(self._on) else self._low(highest)
-        return self.label
-
-    def _low(self, highest: float) -> int:
-        return CALM if highest < (CALM_LEAVE if self.label == CALM else CALM_ENTER) else NORMAL
-
-
-def probabilities(
-    state: int, legs_on: tuple[bool, ...], ratio: FloatArray, kurtosis: float
-) -> tuple[float, float, float, float]:
-    """Return P(calm), P(normal), P(stress), P(crisis) given the state and the legs' ratios (2,).
-
-    A ratio is an estimate: a variance of n effective hours has a log volatility with standard
-    deviation ½ sqrt((kurtosis-1)/n). The probability is that the true ratio stands
-    beyond the threshold that holds in this state; the worse leg speaks.
+    A state says how volatile the book is beside its last year, not whether its volatility doubled:
+    what of the highest state is a crisis is what the rule makes of stress.
     """
-    normal = NormalDist()
-
-    def above(leg: int, threshold: float) -> float:
-        deviation = 0.5 * math.sqrt(max(kurtosis - 1.0, 2.0) / LEGS[leg].effective_h)
-        return normal.cdf(float(np.log(ratio[leg] / threshold)) / deviation)
-
-    def either(thresholds: Iterable[float]) -> float:
-        return max(above(leg, threshold) for leg, threshold in enumerate(thresholds))
-
-    crisis = CRISIS_LEAVE if state == CRISIS else CRISIS_ENTER
-    calm = CALM_LEAVE if state == CALM else CALM_ENTER
-    p_crisis = either([crisis] * len(LEGS))
-    stress = either(leg.leave if on else leg.enter for leg, on in zip(LEGS, legs_on, strict=True))
-    p_stress = max(stress, p_crisis)
-    p_normal = max(either([calm] * len(LEGS)), p_stress)
-    return 1.0 - p_normal, p_normal - p_stress, p_stress - p_crisis, p_crisis
+    stress = rule[:, STRESS:].sum(axis=1)
+    share = np.divide(rule[:, CRISIS], stress, out=np.zeros(len(rule)), where=stress > 0.0)
+    low, middle, high = model.probabilities.T
+    return np.column_stack([low, middle, high * (1.0 - share), high * share])
 
 
-def exposure_scale(
-    chances: tuple[float, ...],
-    volatility: float,
-    strategy: StrategyParameters,
-    before: float | None,
-) -> float:
-    """Return e = sum over regimes of P_s·min(max(target/forecast, e_min), cap_s), rate-limited.
+def pooled(votes: FloatArray) -> FloatArray:
+    """Return the votes (3, T, 4) weighted by `WEIGHTS` among those that speak, (T, 4)."""
+    speaks = np.isfinite(votes).all(axis=2, keepdims=True)
+    weights = np.where(speaks, np.array(WEIGHTS)[:, None, None], 0.0)
+    total = weights.sum(axis=0)
+    above = (np.where(speaks, votes, 0.0) * weights).sum(axis=0)
+    pool: FloatArray = np.where(total > 0.0, above / np.where(total > 0.0, total, 1.0), np.nan)
+    return pool
 
-    `volatility` is the annualised forecast of the equal-weight book; `before` the scale of the
-    previous bar: e rises by at most .25 above it (method §5).
+
+def confirmed(pool: FloatArray) -> IntArray:
+    """Return the labels (T,) of the pool's probabilities: in at once, out after `SLOW_H` hours.
+
+    Normal where nothing speaks.
     """
-    wanted = max(strategy.volatility_target / volatility, strategy.exposure_min)
-    caps = strategy.exposure_by_regime
-    scale = sum(chance * min(wanted, cap) for chance, cap in zip(chances, caps, strict=True))
-    return scale if before is None else min(scale, before + RATE_LIMIT)
+    p_stress = pool[:, STRESS:].sum(axis=1)
+    stress = _kept(p_stress, ENTER, LEAVE)
+    doubled = stress & (pool[:, CRISIS] > CRISIS_SHARE * p_stress)
+    crisis = held(doubled, streak(~doubled) >= SLOW_H) & stress
+    calm = _kept(pool[:, CALM], CALM_ENTER, CALM_LEAVE)
+    labels = np.where(crisis, CRISIS, np.where(stress, STRESS, np.where(calm, CALM, NORMAL)))
+    return labels.astype(np.int64)
+
+
+def _kept(chance: FloatArray, enter: float, leave: float) -> BoolArray:
+    return held(chance > enter, streak(~(chance >= leave)) >= SLOW_H)
 
 
 def forecast_regime(
@@ -206,7 +174,7 @@ def forecast_regime(
     strategy: StrategyParameters,
     exposure_before: float | None = None,
 ) -> RegimeForecast:
-    """Return the regime at the last hour, its exposure and the evidence in words.
+    """Return the regime at the last hour, its exposure, its votes, its track and the evidence.
 
     Parameters
     ----------
@@ -217,14 +185,50 @@ def forecast_regime(
     exposure_before : float, optional
         The scale of the previous bar.
     """
-    label, ratio = int(path.labels[-1]), path.ratios[-1]
-    chances = probabilities(label, path.legs_on, ratio, KURTOSIS)
+    label = int(path.labels[-1])
+    calm, normal, stress, crisis = path.probabilities[-1].tolist()
+    chances = (calm, normal, stress, crisis)
     exposure = exposure_scale(chances, volatility, strategy, exposure_before)
     changes = np.flatnonzero(path.labels != label)
     same = len(path.labels) - (int(changes[-1]) + 1 if len(changes) else 0)
-    evidence = (*_leg_evidence(path), _exposure_evidence(exposure, volatility, strategy))
-    since_ms = end_ms - (same - 1) * HOUR_MS
-    return RegimeForecast(REGIMES[label], chances, since_ms, exposure, evidence)
+    votes = _votes(path)
+    return RegimeForecast(
+        label=REGIMES[label],
+        probabilities=chances,
+        since_ms=end_ms - (same - 1) * HOUR_MS,
+        exposure=exposure,
+        evidence=(
+            *_leg_evidence(path),
+            _vote_evidence(path, votes),
+            _exposure_evidence(exposure, volatility, strategy),
+        ),
+        votes=votes,
+        track=_track(path, end_ms),
+    )
+
+
+def _votes(path: RegimePath) -> tuple[RegimeVote, ...]:
+    votes = []
+    for model, weight, silent, row in zip(
+        MODELS, WEIGHTS, path.silent, path.votes[:, -1].tolist(), strict=True
+    ):
+        if silent:
+            votes.append(RegimeVote(model, "", (), silent))
+        else:
+            most = REGIMES[row.index(max(row))]
+            votes.append(RegimeVote(model, most, tuple(row), f"weight {weight:g}"))
+    return tuple(votes)
+
+
+def _track(path: RegimePath, end_ms: int) -> RegimeTrack:
+    """Return the pool at every fourth hour of the clock over the last 60 days, as known then."""
+    rows = np.arange(max(len(path.labels) - TRACK_DAYS * DAY_MS // HOUR_MS, 0), len(path.labels))
+    stamps = end_ms - (len(path.labels) - 1 - rows) * HOUR_MS
+    chosen = (stamps % (TRACK_STEP_H * HOUR_MS) == 0) & np.isfinite(path.probabilities[rows, 0])
+    return RegimeTrack(
+        tuple(stamps[chosen].tolist()),
+        tuple(tuple(row) for row in path.probabilities[rows[chosen]].tolist()),
+    )
 
 
 def _leg_evidence(path: RegimePath) -> tuple[str, ...]:
@@ -241,6 +245,13 @@ def _leg_evidence(path: RegimePath) -> tuple[str, ...]:
     if any(path.legs_on) and path.quiet_hours:
         lines.append(f"quiet for {path.quiet_hours} h")
     return tuple(lines)
+
+
+def _vote_evidence(path: RegimePath, votes: tuple[RegimeVote, ...]) -> str:
+    said = ", ".join(f"{vote.model} {vote.label or 'silent'}" for vote in votes)
+    sides = ("calm or normal", "stress or crisis")
+    side = sides[int(path.labels[-1] >= STRESS)]
+    return f"vote: {said}; {side} with {path.confidence:.0%}"
 
 
 def _exposure_evidence(exposure: float, volatility: float, strategy: StrategyParameters) -> str:
