@@ -106,6 +106,18 @@ def disorder(ts_ms: IntArray) -> IntArray:
     return np.array(found, dtype=np.int64).reshape(len(found), 2)
 
 
+def merge(kept: Cleaned, incoming: Cleaned, fresh: BoolArray) -> Cleaned:
+    """Return `kept` with the rows of `incoming` where `fresh` holds, rising in time."""
+    ts_ms = np.concatenate([kept.ts_ms, incoming.ts_ms[fresh]])
+    order = np.argsort(ts_ms, kind="stable")
+    table = {
+        name: np.concatenate([column, incoming.table[name][fresh]])[order]
+        for name, column in kept.table.items()
+    }
+    late = np.concatenate([kept.disordered, incoming.disordered])
+    return Cleaned(ts_ms[order], table, kept.dropped + incoming.dropped, late)
+
+
 def _repeated(stamps: IntArray, table: Mapping[str, FloatArray]) -> tuple[BoolArray, BoolArray]:
     """Return which sorted rows say again what is there, and which contradict one another.
 

@@ -7,19 +7,16 @@ settled.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from perptui.history.clean import BoolArray, Cleaned, FloatArray, IntArray, Table, clean, summary
-from perptui.history.parquet import STAMP, arrow_column, read_columns
+from perptui.history.clean import Cleaned, FloatArray, IntArray, Table, clean, merge, summary
+from perptui.history.parquet import read_columns, write_columns
 from perptui.history.report import CleaningReport, report_of
 from perptui.model.clock import HOUR_MS
 from perptui.model.errors import HistoryError
@@ -223,7 +220,8 @@ class History:
         """
         self._until(venue, symbol, kind, end_ms)
         series = self._load(venue, symbol, kind)
-        return report_of(f"{venue}/{symbol}-{kind}", kind, KINDS[kind].width_ms, series, end_ms)
+        name = f"{VENUE_ALIASES.get(venue, venue)}/{symbol}-{kind}"
+        return report_of(name, kind, KINDS[kind].width_ms, series, end_ms)
 
     def reports(self, venue: str, symbol: str, end_ms: int) -> tuple[CleaningReport, ...]:
         """Return the reports of all series there are of one contract, by kind."""
@@ -254,7 +252,7 @@ class History:
         fresh = ~np.isin(incoming.ts_ms, kept.ts_ms)
         if not fresh.any():
             return notes
-        merged = _merged(kept, incoming, fresh)
+        merged = merge(kept, incoming, fresh)
         self._write(file, kind, merged)
         self._series[file] = merged
         self._appended_ms.append(int(incoming.ts_ms[fresh].min()) + KINDS[kind].width_ms)
@@ -299,7 +297,7 @@ class History:
     def _write(self, file: Path, kind: str, series: Cleaned) -> None:
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(file, _arrow(kind, series))
+            write_columns(file, {"ts": series.ts_ms, **_stored(kind, series.table)})
         except (OSError, pa.ArrowException) as error:
             raise HistoryError(f"expected to write {file}: {error}; free the disk") from None
 
@@ -326,6 +324,14 @@ def _read(file: Path, kind: str) -> Cleaned:
     ts_ms = _stamps(file, read["ts"])
     found = {name: read[name].astype(np.float64) for name in columns}
     return clean(ts_ms, found, width)
+
+
+def _stored(kind: str, table: Table) -> dict[str, Any]:
+    names = KINDS[kind].columns
+    return {
+        name: table[name].astype(np.int16) if name == "interval_hours" else table[name]
+        for name in names
+    }
 
 
 def _stamps(file: Path, found: FloatArray | IntArray) -> IntArray:
@@ -356,38 +362,3 @@ def _columns_of(series: BarSeries | FundingSeries) -> tuple[str, Table, IntArray
     values = np.array([row[1:] for row in rows], dtype=np.float64).reshape(len(rows), len(names))
     columns = {name: values[:, i].copy() for i, name in enumerate(names)}
     return kind, columns, np.array([row[0] for row in rows], dtype=np.int64)
-
-
-def _merged(kept: Cleaned, incoming: Cleaned, fresh: BoolArray) -> Cleaned:
-    ts_ms = np.concatenate([kept.ts_ms, incoming.ts_ms[fresh]])
-    order = np.argsort(ts_ms, kind="stable")
-    table = {
-        name: np.concatenate([column, incoming.table[name][fresh]])[order]
-        for name, column in kept.table.items()
-    }
-    late = np.concatenate([kept.disordered, incoming.disordered])
-    return Cleaned(ts_ms[order], table, kept.dropped + incoming.dropped, late)
-
-
-def _arrow(kind: str, series: Cleaned) -> pa.Table:
-    names = KINDS[kind].columns
-    arrays = [arrow_column(series.ts_ms.astype(np.int64), STAMP)]
-    for name in names:
-        whole = name == "interval_hours"
-        values = series.table[name].astype(np.int16 if whole else np.float64)
-        arrays.append(arrow_column(values, pa.int16() if whole else pa.float64()))
-    return pa.Table.from_arrays(arrays, names=["ts", *names])
-
-
-def _replace(file: Path, table: pa.Table) -> None:
-    # mkstemp makes the file 0600; a reader sees the old file or the new one, never half of one.
-    handle, name = tempfile.mkstemp(prefix=f".{file.stem}-", suffix=".parquet", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            pq.write_table(table, out, compression="zstd")
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -6,7 +6,9 @@ functions, which takes longer than reading years of hours. A column without hole
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,35 @@ def read_columns(file: Path, names: Sequence[str]) -> dict[str, Any]:
         raise HistoryError(
             f"expected {', '.join(names)} in {file}: {text}; replace the file"
         ) from None
+
+
+def write_columns(file: Path, columns: Mapping[str, Any]) -> None:
+    """Write columns, (T,) each, in place of what the file held; `ts` is in ms.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written; what it held before is still there.
+    """
+    kinds = [
+        STAMP if name == "ts" else pa.from_numpy_dtype(columns[name].dtype) for name in columns
+    ]
+    arrays = [arrow_column(columns[name], kind) for name, kind in zip(columns, kinds, strict=True)]
+    _replace(file, pa.Table.from_arrays(arrays, names=list(columns)))
+
+
+def _replace(file: Path, table: pa.Table) -> None:
+    # mkstemp makes the file 0600; a reader sees the old file or the new one, never half of one.
+    handle, name = tempfile.mkstemp(prefix=f".{file.stem}-", suffix=".parquet", dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            pq.write_table(table, out, compression="zstd")
+            out.flush()
+            os.fsync(out.fileno())
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def arrow_column(values: Any, kind: pa.DataType) -> pa.Array:

@@ -190,4 +190,5 @@ def test_the_real_history_has_the_holes_that_its_provenance_states(history_dir: 
     for symbol in ("BTCUSDT", "ETHUSDT"):
         assert all(one.is_clean for one in history.reports("bybit", symbol, end_ms))
     depth = history.report("binance", "BTCUSDT", "depth1pct-8h", end_ms)
+    assert depth.series == "binanceusdm/BTCUSDT-depth1pct-8h"
     assert depth.missing_hours == 28 * 8
