@@ -310,8 +310,8 @@ def hold_court(
     calibration: Sequence[CalibrationVerdict],
 ) -> Court:
     """Return the record of all verdicts, with their sentences in this order."""
-    texts = [verdict.text for verdict in (*coverage, *calibration)]
-    return Court(tuple(coverage), tuple(calibration), (*models.words, *texts))
+    words = (*models.words, *(row.text for row in coverage), *(row.text for row in calibration))
+    return Court(tuple(coverage), tuple(calibration), words)
 
 
 def volatility_band(
