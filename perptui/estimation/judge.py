@@ -26,7 +26,7 @@ from perptui.estimation.evaluate import (
     too_few,
 )
 from perptui.estimation.recursion import decay, divided
-from perptui.model.forecast import CalibrationVerdict, Court, CoverageVerdict, ModelScore
+from perptui.model.forecast import CalibrationVerdict, CoverageVerdict, ModelScore
 
 FloatArray = NDArray[np.float64]
 
@@ -302,16 +302,6 @@ def judge_calibration(book: str, returns: FloatArray, deviation: FloatArray) -> 
             f"band {found.low:.2f} to {found.high:.2f}, {found.observations} d"
         )
     return CalibrationVerdict(book, found.observations, found.value, found.low, found.high, text)
-
-
-def hold_court(
-    models: ModelCourt,
-    coverage: Sequence[CoverageVerdict],
-    calibration: Sequence[CalibrationVerdict],
-) -> Court:
-    """Return the record of all verdicts, with their sentences in this order."""
-    words = (*models.words, *(row.text for row in coverage), *(row.text for row in calibration))
-    return Court(tuple(coverage), tuple(calibration), words)
 
 
 def volatility_band(

@@ -10,7 +10,6 @@ from perptui.estimation.confidence_set import confidence_set
 from perptui.estimation.evaluate import diebold_mariano, mincer_zarnowitz, qlike
 from perptui.estimation.judge import (
     ModelCourt,
-    hold_court,
     judge_calibration,
     judge_models,
     judge_value_at_risk,
@@ -155,17 +154,6 @@ def test_calibration_says_which_way_risk_was_misjudged(factor: float, word: str)
     assert found.bias == pytest.approx(float(np.std(returns, ddof=1)) / (0.02 * factor))
     few = judge_calibration("carry", returns[:29], np.full(29, 0.02))
     assert (few.bias, few.text) == (None, "risk of carry: too few: 29 of 30 days")
-
-
-def test_the_court_says_everything_in_one_record() -> None:
-    returns = np.random.default_rng(8).normal(0, 0.02, 300)
-    coverage = judge_value_at_risk("equal", "filtered", 0.95, returns, np.full(300, 0.033))
-    calibration = judge_calibration("equal", returns, np.full(300, 0.02))
-    models = court(300)
-    held = hold_court(models, [coverage], [calibration])
-    assert held.coverage == (coverage,)
-    assert held.calibration == (calibration,)
-    assert held.words == (*models.words, coverage.text, calibration.text)
 
 
 def test_the_band_holds_realised_volatility_and_knows_no_later_day() -> None:
