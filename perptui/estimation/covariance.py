@@ -151,6 +151,8 @@ class CovarianceForecast:
             )
         if done.unknown_pairs:
             lines.append(f"{done.unknown_pairs} pair(s) without common history: mean correlation")
+        if self.mixture is not None and not self.mixture.days:
+            lines.append("too few complete days to weigh the correlation's experts: equal weights")
         if self.basis.assumed.any():
             lines.append(
                 f"{int(self.basis.assumed.sum())} contract(s) with too few closes in common with "

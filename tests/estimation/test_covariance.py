@@ -135,6 +135,18 @@ def test_the_mixture_decides_the_correlation_where_it_is_asked_to() -> None:
     )
     assert mixed.mixture is not None
     assert mixed.mixture.weights.sum() == pytest.approx(1.0)
+    assert mixed.notes == ()
+
+
+def test_experts_that_cannot_be_weighed_are_said_in_words() -> None:
+    panel = market(5, 1, 200)
+    daily = panel.daily.copy()
+    daily[-6:, 0] = np.nan
+    # With hourly bars `common_daily` is `daily`.
+    mixed = forecast_covariance(replace(panel, daily=daily), replace(BALANCED, mixture=True))
+    assert mixed.notes == (
+        "too few complete days to weigh the correlation's experts: equal weights",
+    )
 
 
 def test_funding_adds_to_the_diagonal_and_again_replaces_what_was_added() -> None:

@@ -9,6 +9,7 @@ from perptui.estimation.shrinkage import (
     ledoit_wolf_identity,
     ledoit_wolf_single_factor,
     one_factor,
+    shrink_sample,
     single_factor_intensity,
 )
 from perptui.model.errors import EstimationError
@@ -106,6 +107,20 @@ def test_nonlinear_shrinkage_comes_closer_than_linear_where_eigenvalues_differ()
         linear = np.sum((ledoit_wolf_identity(x).matrix - np.diag(true)) ** 2)
         gain.append(np.sum((analytical_nonlinear(x) - np.diag(true)) ** 2) / linear)
     assert max(gain) < 1.0
+
+
+def test_a_sample_is_shrunk_to_the_target_that_is_asked_for() -> None:
+    wide, tall = sample(40, 9), sample(60, 9)
+    factor = ledoit_wolf_single_factor(tall)
+    np.testing.assert_array_equal(shrink_sample(tall, "one factor").matrix, factor.matrix)
+    # 9 columns by 60 rows is below .2, by 40 rows above.
+    np.testing.assert_array_equal(shrink_sample(tall, "by size").matrix, factor.matrix)
+    np.testing.assert_array_equal(shrink_sample(wide, "by size").matrix, analytical_nonlinear(wide))
+    plain = shrink_sample(wide, "none")
+    np.testing.assert_allclose(plain.matrix, np.cov(wide.T, bias=True))
+    assert plain.intensity == 0.0
+    with pytest.raises(EstimationError, match="was 'two factors'"):
+        shrink_sample(wide, "two factors")
 
 
 def test_the_single_factor_intensity_is_the_optimum_at_equal_weights() -> None:
