@@ -181,7 +181,7 @@ def scenarios_at(market: Market, variance: FloatArray, day: int, horizon: int) -
     recent = np.lib.stride_tricks.sliding_window_view(paid[-90:], horizon, axis=0).sum(axis=2)
     funding = FundingDraw(
         horizon * paid[-7:].mean(axis=0)[known],
-        recent.std(axis=0)[known],
+        np.nanstd(recent[:, known], axis=0),
         funding_shocks(paid)[:, known],
     )
     drawn = horizon_scenarios(
@@ -199,7 +199,7 @@ def print_simulated(market: Market, horizon: int) -> None:
     first = int(rows_of(panel.days, ("2021-01-01", "2021-01-02"))[0])
     days = range(first, panel.days - horizon, horizon)
     prices = np.concatenate([np.zeros((1, len(panel.ids))), np.nancumsum(panel.closing, axis=0)])
-    paid = np.concatenate([np.zeros((1, len(panel.ids))), np.cumsum(market.funding, axis=0)])
+    paid = np.concatenate([np.zeros((1, len(panel.ids))), np.nancumsum(market.funding, axis=0)])
     held = books(market)
     found: dict[str, list[tuple[float, float]]] = {book: [] for book in held}
     begun = perf_counter()

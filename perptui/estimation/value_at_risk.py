@@ -38,6 +38,7 @@ BURN_IN_DAYS = 20
 """First days of a book, whose deviation is not yet one."""
 LEAST_RESIDUALS = 60
 _BLOCK = 64
+LONGEST_INTERVAL_H = 8.0
 RISKMETRICS_DECAY = 0.94
 LEAST_LISTED_DAYS = 30
 """Days of closes before a coin joins the equal-weight book."""
@@ -74,7 +75,7 @@ def book_var_path(
     hourly : (24·D, N) array
         Log returns by hour; NaN before a contract's first close.
     funding : (24·D, N) array
-        Rates settled in each hour, 0 where none was; f > 0: a long pays.
+        Rates settled in each hour, 0 where none was, NaN where not known; f > 0: a long pays.
     weights : (D, N) or (N,) array
         Fractions of equity held from the end of each day to the end of the next; a contract
         without a close must have none.
@@ -85,13 +86,14 @@ def book_var_path(
 
     Notes
     -----
-    A day's return is the sum of w_i (exp(r_i) - 1 - F_i). Days before one of the contracts was
-    listed are not known at these weights, and left out. Row t is the same whatever comes after t.
+    A day's return is the sum of w_i (exp(r_i) - 1 - F_i). Days on which a contract held has no
+    price or no funding are not known at these weights, and left out. Row t is the same whatever
+    comes after t.
 
     Raises
     ------
     EstimationError
-        When shapes do not fit, a weight or a rate is not finite, or the level is no probability.
+        When shapes do not fit, a weight is not finite, or the level is no probability.
     """
     check_level(level)
     held = np.broadcast_to(weights, (len(hourly) // 24, hourly.shape[1]))
@@ -239,17 +241,33 @@ def equal_weights(panel: Panel) -> FloatArray:
 
 
 def funding_by_hour(settled: Settled, end_ms: int, days: int) -> FloatArray:
-    """Return the rates settled in each of the hours before `end_ms` (24·days,), 0 where none.
+    """Return the rates settled in each of the hours before `end_ms` (24·days,), 0 where none was.
 
-    A settlement belongs to the hour that its stamp ends.
+    A settlement belongs to the hour that its stamp ends. An hour is NaN when the last settlement
+    by its end is older than its own interval and than 8 h, the longest there is: a missing rate
+    is missing. Whatever settles later, an hour stays as it is.
     """
     hours = 24 * days
-    hour = hours - 1 - (end_ms - settled.ts_ms) // HOUR_MS
-    inside = (hour >= 0) & (settled.ts_ms <= end_ms)
-    rates: FloatArray = np.bincount(
-        hour[inside], weights=settled.rate[inside], minlength=hours
-    ).astype(np.float64)
-    return rates
+    stamps = settled.ts_ms[settled.ts_ms <= end_ms]
+    if not len(stamps):
+        return np.full(hours, np.nan)
+    past = hours - 1 - (end_ms - stamps) // HOUR_MS
+    inside = past >= 0
+    weights = settled.rate[: len(stamps)][inside]
+    rates = np.bincount(past[inside], weights=weights, minlength=hours).astype(np.float64)
+    ends = end_ms - HOUR_MS * np.arange(hours - 1, -1, -1, dtype=np.int64)
+    index = np.searchsorted(stamps, ends, side="right") - 1
+    latest = np.maximum(index, 0)
+    age_h = (ends - stamps[latest]) / HOUR_MS
+    known = (index >= 0) & (age_h <= np.maximum(settled.interval_h[latest], LONGEST_INTERVAL_H))
+    by_hour: FloatArray = np.where(known, rates, np.nan)
+    return by_hour
+
+
+def daily_funding(by_hour: FloatArray) -> FloatArray:
+    """Return sums by day (D, ...) of `funding_by_hour` (24·D, ...); NaN with an hour not known."""
+    sums: FloatArray = by_hour.reshape(-1, 24, *by_hour.shape[1:]).sum(axis=1)
+    return sums
 
 
 def _simple(hourly: FloatArray, funding: FloatArray, hours: int) -> FloatArray:
@@ -274,9 +292,9 @@ def _check_book(hourly: FloatArray, funding: FloatArray, held: FloatArray, step_
         raise EstimationError(
             f"expected whole days of hours, was {len(hourly)} hours; cut them to days"
         )
-    if funding.shape != hourly.shape or not np.isfinite(funding).all():
+    if funding.shape != hourly.shape or np.isinf(funding).any():
         raise EstimationError(
-            f"expected finite funding of shape {hourly.shape}, was {funding.shape}; "
+            f"expected funding of shape {hourly.shape}, was {funding.shape}, or infinite; "
             "take funding_by_hour of each contract"
         )
     if not np.isfinite(held).all():

@@ -25,6 +25,7 @@ from perptui.estimation.value_at_risk import (
     WINDOW_DAYS,
     ValueAtRiskPath,
     book_var_path,
+    daily_funding,
     equal_weights,
     filtered_quantiles,
     funding_by_hour,
@@ -161,12 +162,41 @@ def test_riskmetrics_is_the_normal_of_an_ewma_of_squares() -> None:
 
 
 def test_a_settlement_belongs_to_the_hour_that_it_ends() -> None:
-    stamps = END - HOUR_MS * np.array([49, 48, 24, 23, 0, -8], dtype=np.int64)
-    settled = Settled(stamps, np.array([9.0, 9.0, 1.0, 2.0, 3.0, 9.0]), np.full(6, 8.0))
+    stamps = END - HOUR_MS * np.array([50, 48, 40, 32, 24, 16, 8, 0, -8], dtype=np.int64)
+    settled = Settled(stamps, np.array([9.0, 9, 1, 2, 3, 4, 5, 6, 9]), np.full(9, 8.0))
     found = funding_by_hour(settled, END, 2)
     assert found.shape == (48,)
-    assert found[[23, 24, 47]].tolist() == [1.0, 2.0, 3.0]
-    assert found.sum() == 6.0
+    assert found[[7, 15, 23, 31, 39, 47]].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert found.sum() == 21.0
+    assert daily_funding(found).tolist() == [6.0, 15.0]
+
+
+def test_a_rate_that_is_missing_is_missing() -> None:
+    # Every 8 h, the one of 24 h ago lost; then every 2 h; nothing in the last 9 h.
+    ago = np.array([40, 32, 16, 14, 12, 10])
+    length = np.array([8.0, 8, 8, 2, 2, 2])
+    settled = Settled(END - HOUR_MS * ago, np.full(6, 0.1), length)
+    found = funding_by_hour(settled, END, 2)
+    # Known up to 8 h after a settlement: what is due at that very stamp may still be read.
+    unknown = [*range(7), *range(24, 31), 46, 47]
+    assert np.flatnonzero(np.isnan(found)).tolist() == unknown
+    assert np.nansum(found) == pytest.approx(0.6)
+    assert np.isnan(daily_funding(found)).all()
+    for hour in range(0, 24, 5):
+        early = funding_by_hour(settled, END - HOUR_MS * hour, 1)
+        assert early.tobytes() == found[24 - hour : 48 - hour].tobytes()
+    assert np.isnan(funding_by_hour(settled, END - 30 * DAY_MS, 2)).all()
+    assert np.isnan(funding_by_hour(settled, END + 30 * DAY_MS, 2)).all()
+
+
+def test_a_day_without_its_funding_is_not_known() -> None:
+    moved, paid = hours(200)
+    paid[24 * 150 + 3, 1] = np.nan
+    path = book_var_path(moved, paid, np.ones(N) / N)
+    assert np.flatnonzero(np.isnan(path.realised)).tolist() == [149, 199]
+    assert np.isfinite(path.forecast[100:]).all()
+    without = book_var_path(moved, paid, np.array([1.0, 0.0, -1.0]))
+    assert np.isfinite(without.realised[:-1]).all()
 
 
 def test_each_coin_has_one_equal_part_from_its_thirtieth_day() -> None:
@@ -187,8 +217,8 @@ def test_what_does_not_fit_is_refused() -> None:
     for arguments, words in (
         ((moved[:-1], paid[:-1], np.ones(N)), "whole days"),
         ((moved[:0], paid[:0], np.ones(N)), "whole days"),
-        ((moved, paid[:, :2], np.ones(N)), "finite funding of shape"),
-        ((moved, np.where(paid == 0, np.nan, paid), np.ones(N)), "finite funding of shape"),
+        ((moved, paid[:, :2], np.ones(N)), "expected funding of shape"),
+        ((moved, np.where(paid == 0, np.inf, paid), np.ones(N)), "or infinite"),
         ((moved, paid, np.full(N, np.nan)), "finite weights"),
         ((moved, paid, np.ones(N), 1.5), "between .5 and 1"),
         ((moved, paid, np.ones(N), 0.95, 7), "divides a day"),
