@@ -23,6 +23,7 @@ from perptui.estimation.funding_series import (
     Settled,
     Totals,
     checked,
+    day_of,
     decayed_at,
     interest_of,
     known_by,
@@ -163,18 +164,13 @@ def _levels(used: Settled, origins: IntArray, process: Persistence, interest: fl
     """
     at = known_by(used, origins) - 1
     hourly = used.hourly
-    change = np.diff(hourly, prepend=hourly[0])
-    gap_h = np.diff(used.ts_ms, prepend=used.ts_ms[0]) / HOUR_MS
-    kappa = process.kappa[np.minimum(np.searchsorted(origins, used.ts_ms), len(origins) - 1)]
-    phi = np.minimum(np.exp(-kappa * np.where(gap_h > 0.0, gap_h, 1.0)), LARGEST_PHI)
-    expected = np.where(gap_h > 0.0, 2.0 * (1.0 - phi), 0.0)
-    slow = decayed_at(
-        used,
-        origins,
-        np.column_stack([used.rate, used.interval_h, change**2, expected]),
-        SLOW_DAYS,
-    )
-    fast = decayed_at(used, origins, np.column_stack([used.rate, used.interval_h]), FAST_DAYS)
+    change, expected = np.zeros(len(hourly)), np.zeros(len(hourly))
+    change[1:] = np.diff(hourly) ** 2
+    gap_h = np.diff(used.ts_ms) * (1.0 / HOUR_MS)
+    kappa = process.kappa[day_of(used, origins)[1:]]
+    expected[1:] = 2.0 * (1.0 - np.minimum(np.exp(-kappa * gap_h), LARGEST_PHI))
+    slow = decayed_at(used, origins, (used.rate, used.interval_h, change, expected), SLOW_DAYS)
+    fast = decayed_at(used, origins, (used.rate, used.interval_h), FAST_DAYS)
     mean = Totals.of(used).level(origins, LEVEL_DAYS * DAY_MS)
     return Levels(
         last=hourly[at],

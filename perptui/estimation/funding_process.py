@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.funding_series import Settled, known_by, running
+from perptui.estimation.funding_series import Settled, known_by
 from perptui.estimation.recursion import divided
 from perptui.model.clock import DAY_MS, HOUR_MS
 
@@ -115,9 +115,9 @@ def fit_persistence(settled: Settled, origins: IntArray, window_days: int) -> Pe
 
 @dataclass(frozen=True, slots=True)
 class _Pairs:
-    """Sums over neighbouring settlements by their distance; `sums` is (T, K, 6), from the first.
+    """Sums over neighbouring settlements by their distance; `sums` is (K, 6, T), from none on.
 
-    The six are 1, x, y, x², xy and y² of rates less `centre`, which keeps the squares small.
+    The six are of 1, x, y, x², xy and y², x and y the hourly rates of a pair.
     """
 
     distance_h: FloatArray
@@ -130,15 +130,16 @@ class _Pairs:
         chosen = np.sort(np.argsort(-counts, kind="stable")[:MOST_DISTANCES])
         u = settled.hourly
         x, y = u[:-1], u[1:]
-        six = np.column_stack([np.ones(len(x)), x, y, x * x, x * y, y * y])
-        of_distance = gaps[:, None] == distances[chosen][None, :]
-        sums = running(of_distance[:, :, None] * six[:, None, :])
+        six = np.array([np.ones(len(x)), x, y, x * x, x * y, y * y])
+        sums = np.zeros((len(chosen), 6, len(x) + 1))
+        for k, distance in enumerate(distances[chosen]):
+            np.cumsum(six * (gaps == distance), axis=1, out=sums[k, :, 1:])
         return cls(distances[chosen] / HOUR_MS, sums)
 
     def moments(self, until: IntArray, after: IntArray) -> tuple[FloatArray, ...]:
         """Return n, sums of x², xy and y² about the window's mean, each (G, K)."""
-        inside = self.sums[until] - self.sums[after]
-        n, x, y, xx, xy, yy = np.moveaxis(inside, 2, 0)
+        inside = self.sums[:, :, until] - self.sums[:, :, after]
+        n, x, y, xx, xy, yy = inside.transpose(1, 2, 0)
         every = n.sum(axis=1)
         mean = divided((x + y).sum(axis=1), 2.0 * every, every > 0, 0.0)[:, None]
         return (

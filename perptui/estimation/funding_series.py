@@ -158,23 +158,30 @@ class Totals:
         return divided(above, below, below > 0)
 
 
-def decayed_at(
-    settled: Settled, origins: IntArray, x: FloatArray, halflife_days: float
-) -> FloatArray:
-    """Return the sum of x_k 2^(-age/halflife) over settlements known at each origin, (G, ...).
+def day_of(settled: Settled, origins: IntArray) -> IntArray:
+    """Return the first origin at or after each settlement that one knows of, (K,), K <= T."""
+    known = known_by(settled, origins)
+    return np.repeat(np.arange(len(origins)), np.diff(known, prepend=0))
 
-    `x` is (T, ...). Ages are in time, not in settlements, so mixed intervals weigh as they last.
-    Origins are a day apart: settlements are decayed to the next origin and summed by day, then
-    days are decayed to the origins after them.
+
+def decayed_at(
+    settled: Settled, origins: IntArray, columns: tuple[FloatArray, ...], halflife_days: float
+) -> FloatArray:
+    """Return the sum of x_k 2^(-age/halflife) over settlements known at each origin, (G, C).
+
+    Each of the C `columns` is (T,). Ages are in time, not in settlements, so mixed intervals weigh
+    as they last. Origins are a day apart: settlements are decayed to the next origin and summed by
+    day, then days are decayed to the origins after them.
     """
-    day = np.searchsorted(origins, settled.ts_ms)
-    inside = day < len(origins)
-    day, x = day[inside], x[inside].reshape(int(inside.sum()), -1)
-    age_days = (origins[day] - settled.ts_ms[inside]) / DAY_MS
-    faded = x * (2.0 ** (-age_days / halflife_days))[:, None]
-    ends = np.searchsorted(day, np.arange(len(origins)), side="right")
-    by_day = np.diff(running(faded)[ends], axis=0, prepend=0.0)
-    found: FloatArray = _fading(len(origins), halflife_days) @ by_day
+    ends = known_by(settled, origins)
+    day = day_of(settled, origins)
+    age = (settled.ts_ms[: len(day)] - origins[day]) * (1.0 / DAY_MS)
+    fade = np.exp2(age * (1.0 / halflife_days))
+    total = np.zeros((len(columns), len(day) + 1))
+    for c, x in enumerate(columns):
+        np.cumsum(x[: len(day)] * fade, out=total[c, 1:])
+    by_day = np.diff(total[:, ends], axis=1, prepend=0.0)
+    found: FloatArray = (by_day @ _fading(len(origins), halflife_days).T).T
     return found
 
 

@@ -106,14 +106,14 @@ def test_decayed_sums_are_those_of_pandas_on_hours() -> None:
     whole = mixed(np.repeat([8, 2, 1], [60, 100, 96]), 0.05, 2e-5, 1)
     origins = origins_before(whole, 400)
     both = np.column_stack([whole.rate, whole.interval_h])
-    sums = decayed_at(whole, origins, both, 7.0)
+    sums = decayed_at(whole, origins, (whole.rate, whole.interval_h), 7.0)
     for g in (len(origins) - 1, len(origins) // 2):
         known = whole.ts_ms <= origins[g]
         age = (origins[g] - whole.ts_ms[known]) / DAY_MS
         assert sums[g] == pytest.approx(0.5 ** (age / 7) @ both[known])
     regular = autoregressive(300)
-    found = decayed_at(regular, origins_before(regular, 30), regular.rate[:, None], 1.0)
-    mean = found / decayed_at(regular, origins_before(regular, 30), np.ones((300, 1)), 1.0)
+    found = decayed_at(regular, origins_before(regular, 30), (regular.rate,), 1.0)
+    mean = found / decayed_at(regular, origins_before(regular, 30), (np.ones(300),), 1.0)
     expected = pd.Series(regular.rate).ewm(halflife=3.0).mean().to_numpy()[-1]
     assert mean[-1, 0] == pytest.approx(expected)
 
