@@ -7,7 +7,7 @@ judged is what would have been used: shrunk, weighted as known then, drawn toget
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -196,6 +196,53 @@ def forecast_drift(
         tau=float(np.sqrt(path.prior[-1])),
         weights=path.weights[-1],
         pull=float(path.pull[-1]),
+    )
+
+
+def present_drift(
+    drift: Drift,
+    moved: FloatArray,
+    variance: FloatArray,
+    mean_correlation: float,
+    horizon_days: float,
+) -> Drift:
+    """Return `drift` with the lookbacks of the present hour; the evidence and the prior stay.
+
+    Parameters
+    ----------
+    drift : Drift
+        Made at the last day's end.
+    moved : (3, C) array
+        ln P_t/P_{t-L} for each of `LOOKBACKS`; NaN where not known.
+    variance : (C,) array
+        Present forecast of the daily variance.
+    mean_correlation : float
+        Over pairs, at the last day's end.
+    horizon_days : float
+        H, for the cap.
+    """
+    lookbacks = np.array(LOOKBACKS, dtype=np.float64)[:, None]
+    means = moved / lookbacks + 0.5 * variance
+    prior = drift.tau**2
+    shrunk = prior / (prior + variance / lookbacks) * means
+    lookback = effective_lookback(drift.weights[None, :])
+    blend, pull = bayes_stein(
+        (drift.weights @ shrunk)[None, :],
+        (drift.weights @ means)[None, :],
+        variance[None, :],
+        np.array([mean_correlation]),
+        lookback,
+    )
+    cap = LARGEST_INFORMATION * np.sqrt(variance / horizon_days)
+    known = np.where(np.isfinite(blend[0]), np.clip(blend[0], -cap, cap), 0.0)
+    k = prior / (prior + variance / lookback)
+    used = float(drift.has_evidence)
+    return replace(
+        drift,
+        by_lookback=np.where(np.isfinite(shrunk), shrunk, 0.0) + 0.0,
+        blend=used * known + 0.0,
+        posterior_variance=used * prior * (1.0 - k),
+        pull=float(pull[0]),
     )
 
 

@@ -1,151 +1,205 @@
-"""From arrays to records: the bars' view with the snapshot's rates and quotes."""
+"""From arrays to records: the hour's view with the snapshot's rates, quotes and positions."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perptui.estimation.correlation import correlation_of
-from perptui.estimation.covariance import assemble
-from perptui.estimation.funding import FundingEstimate, Open, forecast_funding
+from perptui.estimation.funding import FundingEstimate, FundingFit, Open, forecast
+from perptui.estimation.funding_risk import price_funding_covariance
 from perptui.estimation.recursion import FloatArray
 from perptui.estimation.regime import forecast_regime
-from perptui.estimation.volatility import MODELS, VarianceForecasts
+from perptui.estimation.total import total_covariance
+from perptui.estimation.uncertainty import uncertainty_matrix
 from perptui.model.errors import EstimationError
-from perptui.model.forecast import (
-    Estimates,
-    InstrumentForecast,
-    ModelScore,
-    ReturnForecast,
-    VolatilityForecast,
-)
+from perptui.model.forecast import Estimates, InstrumentForecast, ReturnForecast, TailRisk
 from perptui.model.jobs import EstimateJob
-from perptui.model.market import FundingQuote, Quote
-from perptui.quant.gather import Gathered
-from perptui.quant.track import YEAR_DAYS
-from perptui.quant.view import MarketView
-
-ASSUMED_HALF_SPREAD = 1e-4
-"""Where no book was seen: 1 bp, or half a tick where that is more."""
+from perptui.model.market import Quote
+from perptui.quant.books import books_of
+from perptui.quant.hour import HourView
+from perptui.quant.tails import present_tails
+from perptui.quant.volatilities import volatility_of
 
 
-def compose_estimates(job: EstimateJob, view: MarketView) -> Estimates:
-    """Return the record: the bars' view with the snapshot's rates and quotes.
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What the snapshot adds to the hour, over the horizon; N contracts.
+
+    Attributes
+    ----------
+    price : (N, N) array
+        Covariance of price returns.
+    total : (N, N) array
+        Of r - F, without the cost of leaving.
+    funding : tuple of N FundingEstimate
+    funding_variance, shared : (N,) arrays
+        Var(F) and Cov(r, F).
+    expected : (N,) array
+        Return of a unit long, funding included.
+    omega : (N, N) array
+        Its uncertainty.
+    """
+
+    price: FloatArray
+    total: FloatArray
+    funding: tuple[FundingEstimate, ...]
+    funding_variance: FloatArray
+    shared: FloatArray
+    expected: FloatArray
+    omega: FloatArray
+
+
+def compose_estimates(job: EstimateJob, view: HourView, fits: Sequence[FundingFit]) -> Estimates:
+    """Return the record: the hour's view with the snapshot's rates, quotes and positions.
+
+    Parameters
+    ----------
+    fits : sequence of N FundingFit
+        Of the contracts of `view.day`, with everything settled by the snapshot's time.
+
+    Raises
+    ------
+    EstimationError
+        When a contract's funding cannot be forecast, or it has no quote.
+    """
+    snapshot, day = job.snapshot, view.day
+    quotes = {quote.id: quote for quote in snapshot.quotes}
+    present = present_of(job, view, fits)
+    sigma = present.total + np.diag(day.liquidity.exit_variance)
+    return Estimates(
+        as_of_ms=snapshot.as_of_ms,
+        horizon_days=day.horizon_days,
+        instruments=tuple(
+            _row(k, view, present, quotes.get(one.instrument.id))
+            for k, one in enumerate(day.gathered)
+        ),
+        correlation=_rows_of(correlation_of(sigma)),
+        covariance=_rows_of(sigma),
+        regime=forecast_regime(
+            view.regime, view.hour_ms, view.book_volatility, job.strategy, job.exposure_before
+        ),
+        track=day.track,
+        models=day.sitting.models,
+        left_out=day.left_out,
+        notes=_notes(view),
+        omega=_rows_of(present.omega),
+        tails=_tails(job, view, present),
+        court=day.sitting.court,
+        least_eigenvalue=float(np.linalg.eigvalsh(sigma)[0]),
+    )
+
+
+def present_of(job: EstimateJob, view: HourView, fits: Sequence[FundingFit]) -> Present:
+    """Return covariance, funding, expected returns and their uncertainty at the snapshot's time.
 
     Raises
     ------
     EstimationError
         When a contract's funding cannot be forecast.
     """
-    snapshot, strategy = job.snapshot, job.strategy
-    quotes = {quote.id: quote for quote in snapshot.quotes}
-    rates = {rate.id: rate for rate in snapshot.funding}
-    funding = [_funding(one, rates.get(one.instrument.id), job) for one in view.gathered]
-    horizon = strategy.horizon_days
-    sigma = assemble(
-        horizon * view.coin_variance[-1],
-        view.correlation.matrix,
-        view.owner,
-        view.own_variance + np.array([each.forecast.horizon_sd**2 for each in funding]),
+    day, horizon = view.day, view.day.horizon_days
+    funding = _funding(job, view, fits)
+    known = replace(day.covariance, coin_variance=horizon * view.coin_variance)
+    price = known.with_extra(np.zeros(len(day.owner))).sigma
+    variance = np.array([each.forecast.horizon_sd**2 for each in funding])
+    shared = price_funding_covariance(
+        day.funding.slope, day.funding.phi, np.diag(price) / horizon, variance, horizon
     )
-    rows = tuple(
-        _row(k, view, each, quotes.get(view.gathered[k].instrument.id), horizon)
-        for k, each in enumerate(funding)
-    )
-    return Estimates(
-        as_of_ms=snapshot.as_of_ms,
-        horizon_days=horizon,
-        instruments=rows,
-        correlation=_rows_of(correlation_of(sigma)),
-        covariance=_rows_of(sigma),
-        regime=forecast_regime(
-            view.regime, view.panel.end_ms, view.book_volatility, strategy, job.exposure_before
+    mean = np.array([each.forecast.horizon_mean for each in funding])
+    return Present(
+        price=price,
+        total=total_covariance(price, shared, variance),
+        funding=funding,
+        funding_variance=variance,
+        shared=shared,
+        expected=np.expm1(horizon * view.drift.blend)[day.owner] - mean,
+        omega=uncertainty_matrix(
+            view.drift.posterior_variance[day.owner],
+            correlation_of(price),
+            np.array([each.parameter_variance for each in funding]),
+            day.funding.correlation,
+            horizon,
         ),
-        track=view.track,
-        models=_scores(view.variances, combined=strategy.combined_volatility),
-        left_out=view.left_out,
-        notes=_notes(view),
     )
 
 
-def _funding(one: Gathered, rate: FundingQuote | None, job: EstimateJob) -> FundingEstimate:
-    opened = None if rate is None else Open(float(rate.rate), rate.next_ms, rate.interval_h)
-    return forecast_funding(one.settled, opened, job.snapshot.as_of_ms, job.strategy.horizon_days)
+def _funding(
+    job: EstimateJob, view: HourView, fits: Sequence[FundingFit]
+) -> tuple[FundingEstimate, ...]:
+    rates = {rate.id: rate for rate in job.snapshot.funding}
+    found = []
+    for one, fit in zip(view.day.gathered, fits, strict=True):
+        rate = rates.get(one.instrument.id)
+        opened = None if rate is None else Open(float(rate.rate), rate.next_ms, rate.interval_h)
+        found.append(forecast(fit, opened, job.snapshot.as_of_ms, view.day.horizon_days))
+    return tuple(found)
 
 
-def _row(
-    k: int, view: MarketView, funding: FundingEstimate, quote: Quote | None, horizon: float
-) -> InstrumentForecast:
-    one, coin = view.gathered[k], int(view.owner[k])
+def _row(k: int, view: HourView, present: Present, quote: Quote | None) -> InstrumentForecast:
+    day = view.day
+    one, coin, funding = day.gathered[k], int(day.owner[k]), present.funding[k]
     if quote is None:
         raise EstimationError(
             f"expected a quote of {one.instrument.id} in the snapshot, was none; take another"
         )
-    drift = view.drift
-    d1, d7, d30 = (float(value) for value in drift.by_lookback[:, coin])
-    expected = float(np.expm1(horizon * drift.blend[coin])) - funding.forecast.horizon_mean
-    uncertain = horizon**2 * float(drift.posterior_variance[coin]) + funding.parameter_variance
-    half_spread, assumed = _half_spread(quote, one)
+    d1, d7, d30 = (float(value) for value in view.drift.by_lookback[:, coin])
+    half_spread, assumed = _half_spread(quote, k, view)
     return InstrumentForecast(
         id=one.instrument.id,
         coin=one.instrument.coin,
         venue=one.instrument.venue,
         mark=float(quote.mark),
-        expected_return=expected,
-        expected_return_sd=float(np.sqrt(uncertain)),
-        drift=ReturnForecast(d1, d7, d30, float(drift.blend[coin])),
+        expected_return=float(present.expected[k]),
+        expected_return_sd=float(np.sqrt(present.omega[k, k])),
+        drift=ReturnForecast(d1, d7, d30, float(view.drift.blend[coin])),
         funding=funding.forecast,
-        volatility=VolatilityForecast(
-            ewma=_annual(view.variances.ewma[-1, k]),
-            realised=_annual(view.variances.realised[-1, k]),
-            combined=_annual(view.variances.combined[-1, k]),
+        volatility=volatility_of(
+            k,
+            view,
+            float(present.total[k, k]),
+            float(present.funding_variance[k]),
+            float(present.shared[k] / np.sqrt(present.price[k, k])),
         ),
         volume_usd_day=one.volume_usd_day,
         half_spread=half_spread,
-        flags=(*one.flags, *funding.flags, *assumed),
+        flags=(*one.flags, *view.flags[k], *funding.flags, *assumed),
     )
 
 
-def _annual(daily_variance: float) -> float:
-    return math.sqrt(YEAR_DAYS * float(daily_variance))
-
-
-def _half_spread(quote: Quote, one: Gathered) -> tuple[float, tuple[str, ...]]:
+def _half_spread(quote: Quote, k: int, view: HourView) -> tuple[float, tuple[str, ...]]:
+    """Return the book's half-spread, or where none was seen what bars say, at least half a tick."""
     if quote.bid is not None and quote.ask is not None and quote.ask >= quote.bid > 0:
         return float((quote.ask - quote.bid) / (quote.ask + quote.bid)), ()
-    half_tick = float(one.instrument.tick / quote.mark) / 2.0
-    assumed = max(ASSUMED_HALF_SPREAD, half_tick)
-    return assumed, (f"half-spread assumed {assumed * 1e4:.1f} bp",)
+    half_tick = float(view.day.gathered[k].instrument.tick / quote.mark) / 2.0
+    estimated = max(float(view.day.liquidity.half_spread[k]), half_tick)
+    source = view.day.liquidity.source[k]
+    words = "assumed" if source == "assumed" else f"from {source}"
+    return estimated, (f"half-spread {words}: {estimated * 1e4:.1f} bp",)
 
 
-def _scores(variances: VarianceForecasts, *, combined: bool) -> tuple[ModelScore, ...]:
-    weights = variances.weights if combined else np.eye(len(MODELS))[0]
-    return tuple(
-        ModelScore(
-            name, float(weight), float(loss) if np.isfinite(loss) else None, variances.scores
-        )
-        for name, weight, loss in zip(MODELS, weights, variances.losses, strict=True)
+def _tails(job: EstimateJob, view: HourView, present: Present) -> tuple[TailRisk, ...]:
+    day = view.day
+    return present_tails(
+        day.tails,
+        books_of(job.snapshot, day),
+        day.panel.daily,
+        day.funding,
+        present.total,
+        present.expected,
+        view.swollen,
     )
 
 
-def _notes(view: MarketView) -> tuple[str, ...]:
-    notes = [line for one in view.gathered for line in one.notes]
-    drift = view.drift
-    if drift.has_evidence:
-        notes.append(f"drift in use: walk-forward R² {drift.r_squared:.2%} on {drift.forecasts} d")
-    elif np.isfinite(drift.r_squared):
-        notes.append(
-            f"drift left out: walk-forward R² {drift.r_squared:.2%} on {drift.forecasts} d"
-        )
-    else:
-        notes.append(f"drift left out: {drift.forecasts} past forecasts are too few to judge it")
-    if view.correlation.repaired:
-        notes.append("correlation was not positive definite: nearest one taken (Higham 2002)")
-    if view.correlation.unknown_pairs:
-        notes.append(
-            f"{view.correlation.unknown_pairs} pair(s) without common history: mean correlation"
-        )
+def _notes(view: HourView) -> tuple[str, ...]:
+    day = view.day
+    notes = [line for one in day.gathered for line in one.notes]
+    notes.append(view.drift.words)
+    notes.extend(day.covariance.notes)
+    if day.tails.silent:
+        notes.append(day.tails.silent)
     return tuple(notes)
 
 

@@ -1,19 +1,25 @@
-"""Answer an `EstimateJob`: arrays end here and records begin.
+"""Answer an `EstimateJob`: what whole days taught, what the hour adds, what the snapshot says.
 
-What bars alone decide (variances, correlation, drift, the book's hours) is kept by
-`Estimator` for as long as no bar closes; rates and quotes are read anew for every snapshot.
+`Estimator` keeps a day's view until the next midnight (or until older bars come in), an hour's
+until the next bar, and a contract's funding fit until its next settlement. Each is a function of
+history alone, so that a kept answer has the same bytes as a fresh one.
 """
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from perptui.history.dataset import History
-from perptui.model.clock import HOUR_MS
+from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.forecast import Estimates
 from perptui.model.jobs import EstimateJob
 from perptui.quant.compose import compose_estimates
-from perptui.quant.view import MarketView, market_view
+from perptui.quant.day import DayView, day_view
+from perptui.quant.funding import FundingFits
+from perptui.quant.hour import HourView, hour_view
 
 KEPT_VIEWS = 4
+View = TypeVar("View")
 
 
 def estimate(job: EstimateJob, history: History) -> Estimates:
@@ -27,16 +33,17 @@ def estimate(job: EstimateJob, history: History) -> Estimates:
     EstimationError
         When no instrument has history to estimate from; one without is left out, with its reason.
     """
-    view = market_view(job.snapshot, job.strategy, history)
-    return compose_estimates(job, view)
+    return Estimator(history).estimate(job)
 
 
 class Estimator:
-    """Keeps what the bars said, so that a new quote or a what-if does not estimate it again."""
+    """Estimates over one history; keeps what a new bar, quote or what-if does not change."""
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._views: dict[object, MarketView] = {}
+        self._days: dict[object, DayView] = {}
+        self._hours: dict[object, HourView] = {}
+        self._fits = FundingFits()
 
     def estimate(self, job: EstimateJob) -> Estimates:
         """Return what `estimate` returns.
@@ -46,15 +53,31 @@ class Estimator:
         EstimationError
             As `estimate` does.
         """
-        snapshot = job.snapshot
-        key = (
-            snapshot.as_of_ms // HOUR_MS,
-            tuple(instrument.id for instrument in snapshot.instruments),
-            job.strategy,
-            self._history.version,
-        )
-        if key not in self._views:
-            view = market_view(snapshot, job.strategy, self._history)
-            self._views = dict(list(self._views.items())[1 - KEPT_VIEWS :])
-            self._views[key] = view
-        return compose_estimates(job, self._views[key])
+        view = self._hour(job)
+        now_ms = job.snapshot.as_of_ms
+        fits = [self._fits.by(one, self._history, now_ms) for one in view.day.gathered]
+        return compose_estimates(job, view, fits)
+
+    def _day(self, job: EstimateJob) -> tuple[object, DayView]:
+        midnight_ms = job.snapshot.as_of_ms // DAY_MS * DAY_MS
+        instruments = job.snapshot.instruments
+        key = midnight_ms, instruments, job.strategy, self._history.version_by(midnight_ms)
+        if key not in self._days:
+            made = day_view(instruments, job.strategy, self._history, midnight_ms, self._fits)
+            _keep(self._days, key, made)
+        return key, self._days[key]
+
+    def _hour(self, job: EstimateJob) -> HourView:
+        day_key, day = self._day(job)
+        hour_ms = job.snapshot.as_of_ms // HOUR_MS * HOUR_MS
+        key = hour_ms, day_key, self._history.version
+        if key not in self._hours:
+            _keep(self._hours, key, hour_view(day, self._history, hour_ms))
+        return self._hours[key]
+
+
+def _keep(views: dict[object, View], key: object, view: View) -> None:
+    """Keep `view`, and of the others the newest."""
+    while len(views) >= KEPT_VIEWS:
+        del views[next(iter(views))]
+    views[key] = view

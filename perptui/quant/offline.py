@@ -15,6 +15,7 @@ from perptui.model.instrument import VENUE_ALIASES, Instrument, instrument_id
 from perptui.model.market import FundingQuote, Quote
 from perptui.model.money import ZERO, decimal_of, plain
 from perptui.model.snapshot import MarketSnapshot
+from perptui.quant.soundness import recent_shift
 from perptui.risk.contract_rules import QUOTE, rules_table
 
 STALE_MS = 6 * HOUR_MS
@@ -192,6 +193,8 @@ def _quote(history: History, identifier: str, venue: str, symbol: str, at_ms: in
     wider_ms = bars.width_ms if bars.width_ms > HOUR_MS else 0
     if at_ms - int(bars.close_ms[-1]) > STALE_MS + wider_ms:
         return f"its last bar closed {iso(int(bars.close_ms[-1]))}"
+    if shifted := recent_shift(bars):
+        return shifted
     last, stamp = float(bars.close[-1]), int(bars.close_ms[-1])
     mark = last
     if history.has(venue, symbol, "mark-1h"):

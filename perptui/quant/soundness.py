@@ -22,6 +22,7 @@ JUMP_SHARE = 0.5
 MOST_STUCK = 0.5
 """Share of closes like the one before in 30 days above which a feed is taken for dead."""
 FUNDING_LATE_H = 6.0
+SHIFT_DAYS = 2
 
 
 def sound_closes(instrument: Instrument, bars: Bars) -> tuple[Closes, tuple[str, ...]]:
@@ -62,6 +63,23 @@ def _check_scale(instrument: Instrument, stamps: NDArray[np.int64]) -> None:
             f"expected at least {LEAST_DAYS} days of {instrument.id} on one scale of prices, was "
             f"{days:.1f} since {iso(int(stamps[0]))}; mend the units of its history"
         )
+
+
+def recent_shift(bars: Bars) -> str:
+    """Return how the price came to another scale in the last `SHIFT_DAYS` days; "" if it did not.
+
+    A price a thousand times off would size every order: estimates of whole days see it too late.
+    """
+    first = -(SHIFT_DAYS * DAY_MS // bars.width_ms) - 1
+    price, stamps = bars.close[first:], bars.close_ms[first:]
+    good = ~spikes(price)
+    price, stamps = price[good], stamps[good]
+    level = scales(price)
+    power = int(level[-1]) if len(level) else 0
+    if not power:
+        return ""
+    since = iso(int(stamps[np.flatnonzero(level != power)[-1] + 1]))
+    return f"its price is 1e{power:+d} times what it was before {since}, mend the units"
 
 
 def _jump_flags(price: NDArray[np.float64], width_ms: int) -> list[str]:

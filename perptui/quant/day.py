@@ -1,0 +1,207 @@
+"""What is learnt from whole UTC days: variances, covariance, drift and their evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perptui.estimation.correlation import standardise
+from perptui.estimation.covariance import (
+    CovarianceForecast,
+    CovarianceSettings,
+    forecast_covariance,
+)
+from perptui.estimation.intraday import elasticity_of
+from perptui.estimation.liquidity import Liquidity, estimate_liquidity
+from perptui.estimation.panel import Panel, build_panel, equal_weight_book, merge_by_coin
+from perptui.estimation.realised import RealisedMeasures, realised_measures
+from perptui.estimation.recursion import FloatArray
+from perptui.estimation.returns import Drift, forecast_drift
+from perptui.estimation.volatility import MODELS, VarianceForecasts, forecast_variances
+from perptui.history.dataset import History
+from perptui.model.clock import DAY_MS
+from perptui.model.errors import EstimationError
+from perptui.model.forecast import VolatilityTrack
+from perptui.model.instrument import Instrument
+from perptui.model.strategy import StrategyParameters
+from perptui.quant.court import Sitting, sit
+from perptui.quant.funding import DayFunding, FundingFits, day_funding
+from perptui.quant.gather import LOOKBACK_DAYS, Gathered, gather_all
+from perptui.quant.soundness import LEAST_DAYS
+from perptui.quant.tails import DayTails, day_tails
+from perptui.quant.track import book_path, mean_pair_correlation, volatility_track
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class DayView:
+    """What whole days up to midnight say, for one strategy; D days, N contracts, C coins.
+
+    Attributes
+    ----------
+    combined : bool
+        Whether the strategy uses the combination of variance models, or EWMA alone.
+    owner : (N,) array
+        The coin of each contract.
+    spokesmen : (C,) array
+        The contract of each coin with the longest history, whose price is the coin's.
+    variances : VarianceForecasts
+        Of contracts; `in_force` (N,) is the one that the strategy uses, at midnight.
+    coin_variance : (D, C) array
+        The forecast in force by coin, daily.
+    fast : (N,) array
+        Fast mean of realised variances at midnight, NaN where there is none; `elasticity` is how
+        much of its relative changes the forecast in force takes over;
+        `combined_elasticity` is the combination's, `elasticities` each model's.
+    mean_correlation : float
+        Over pairs of coins.
+    book : (24·D,) array
+        Hourly returns of the equal-weight book.
+    """
+
+    gathered: tuple[Gathered, ...]
+    left_out: tuple[str, ...]
+    panel: Panel
+    horizon_days: float
+    combined: bool
+    owner: IntArray
+    spokesmen: IntArray
+    variances: VarianceForecasts
+    in_force: FloatArray
+    coin_variance: FloatArray
+    fast: FloatArray
+    elasticity: float
+    combined_elasticity: float
+    elasticities: tuple[float, ...]
+    covariance: CovarianceForecast
+    mean_correlation: float
+    drift: Drift
+    book: FloatArray
+    track: VolatilityTrack
+    funding: DayFunding
+    liquidity: Liquidity
+    measures: RealisedMeasures
+    tails: DayTails
+    sitting: Sitting
+
+    @property
+    def start_ms(self) -> int:
+        """When the first hour began."""
+        return self.panel.end_ms - self.panel.days * DAY_MS
+
+
+def day_view(
+    instruments: tuple[Instrument, ...],
+    strategy: StrategyParameters,
+    history: History,
+    midnight_ms: int,
+    fits: FundingFits,
+) -> DayView:
+    """Return what the bars closed by `midnight_ms` say.
+
+    Raises
+    ------
+    EstimationError
+        When no instrument has history to estimate from.
+    """
+    gathered, left_out = _with_funding(*gather_all(instruments, history, midnight_ms), fits)
+    panel = _panel_of(gathered, midnight_ms)
+    names, owner = panel.by_coin()
+    variances = forecast_variances(panel, strategy.volatility_halflife_days, strategy.horizon_days)
+    in_force = variances.combined if strategy.combined_volatility else variances.ewma
+    coin_variance = merge_by_coin(in_force, owner, len(names))
+    z = standardise(
+        merge_by_coin(panel.common_daily, owner, len(names)), strategy.volatility_halflife_days
+    )
+    correlations = mean_pair_correlation(z, strategy.correlation_halflife_days)
+    spokesmen = _spokesmen(panel, owner)
+    hours = equal_weight_book(panel)
+    book = book_path(coin_variance, correlations, hours)
+    funding = day_funding(gathered, panel, fits)
+    return DayView(
+        gathered=gathered,
+        left_out=left_out,
+        panel=panel,
+        horizon_days=strategy.horizon_days,
+        combined=strategy.combined_volatility,
+        owner=owner,
+        spokesmen=spokesmen,
+        variances=variances,
+        in_force=in_force[-1],
+        coin_variance=coin_variance,
+        fast=variances.own[1][-1],
+        elasticity=elasticity_of(in_force, variances.own[1]),
+        combined_elasticity=elasticity_of(variances.combined, variances.own[1]),
+        elasticities=tuple(
+            elasticity_of(model, variances.own[1]) for model in variances.combination.levelled
+        ),
+        covariance=forecast_covariance(panel, _settings(strategy), coin_variance[-1], z),
+        mean_correlation=float(correlations[-1]),
+        drift=forecast_drift(
+            panel.log_price[:, spokesmen], coin_variance, correlations, strategy.horizon_days
+        ),
+        book=hours,
+        track=volatility_track(book, midnight_ms),
+        funding=funding,
+        liquidity=estimate_liquidity(
+            [one.traded for one in gathered], np.full(len(gathered), np.nan), in_force[-1]
+        ),
+        measures=realised_measures(panel),
+        tails=day_tails(panel, in_force, funding, strategy.horizon_days),
+        sitting=sit(panel, gathered, variances, _weights(variances, strategy), book),
+    )
+
+
+def _with_funding(
+    gathered: tuple[Gathered, ...], left_out: tuple[str, ...], fits: FundingFits
+) -> tuple[tuple[Gathered, ...], tuple[str, ...]]:
+    """Leave out, with its reason, each contract whose funding cannot be fitted.
+
+    Raises
+    ------
+    EstimationError
+        When none is left.
+    """
+    kept, reasons = [], list(left_out)
+    for one in gathered:
+        try:
+            fits.of(one.instrument, one.settled)
+        except EstimationError as error:
+            reasons.append(f"{one.instrument.id}: {error}")
+        else:
+            kept.append(one)
+    if not kept:
+        raise EstimationError(
+            f"expected funding of at least one contract, was none ({'; '.join(reasons)})"
+        )
+    return tuple(kept), tuple(reasons)
+
+
+def _settings(strategy: StrategyParameters) -> CovarianceSettings:
+    return CovarianceSettings(
+        strategy.volatility_halflife_days,
+        strategy.correlation_halflife_days,
+        strategy.horizon_days,
+    )
+
+
+def _weights(variances: VarianceForecasts, strategy: StrategyParameters) -> FloatArray:
+    """Return the weight of each variance model as the strategy uses them, (M,)."""
+    if strategy.combined_volatility:
+        return variances.weights
+    return np.asarray(np.eye(len(MODELS))[0], dtype=np.float64)
+
+
+def _panel_of(gathered: tuple[Gathered, ...], midnight_ms: int) -> Panel:
+    longest = max(one.days for one in gathered)
+    days = min(max(longest, LEAST_DAYS), LOOKBACK_DAYS)
+    return build_panel([one.closes for one in gathered], midnight_ms, days)
+
+
+def _spokesmen(panel: Panel, owner: IntArray) -> IntArray:
+    known = np.isfinite(panel.log_price).sum(axis=0)
+    members = [np.flatnonzero(owner == coin) for coin in range(int(owner.max()) + 1)]
+    return np.array([these[np.argmax(known[these])] for these in members], dtype=np.int64)

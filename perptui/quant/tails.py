@@ -1,0 +1,93 @@
+"""Value at risk and shortfall of the books on screen, from scenarios made once a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from perptui.estimation.filtered import FundingDraw, Scenarios, horizon_scenarios
+from perptui.estimation.funding import forecast
+from perptui.estimation.panel import Panel
+from perptui.estimation.recursion import FloatArray
+from perptui.estimation.residuals import funding_shocks
+from perptui.estimation.tail_books import TailInputs, tail_risks
+from perptui.model.clock import DAY_MS
+from perptui.model.errors import EstimationError
+from perptui.model.forecast import TailRisk
+from perptui.quant.funding import DayFunding
+
+
+@dataclass(frozen=True, slots=True)
+class DayTails:
+    """Scenarios of r - F over the horizon, made at midnight; None with the reason in `silent`.
+
+    `funding_mean` (N,) is the expected funding in them.
+    """
+
+    scenarios: Scenarios | None
+    funding_mean: FloatArray
+    silent: str
+
+
+def day_tails(
+    panel: Panel, variance: FloatArray, funding: DayFunding, horizon_days: float
+) -> DayTails:
+    """Return filtered historical scenarios; the seed is the day's number.
+
+    Parameters
+    ----------
+    variance : (D, N) array
+        The forecast in force, daily.
+    """
+    made = [forecast(fit, None, panel.end_ms, horizon_days).forecast for fit in funding.fits]
+    mean = np.array([each.horizon_mean for each in made])
+    deviation = np.array([each.horizon_sd for each in made])
+    try:
+        shocks = funding_shocks(funding.daily)
+        scenarios = horizon_scenarios(
+            panel.daily,
+            variance,
+            FundingDraw(mean, deviation, shocks),
+            horizon_days,
+            seed=panel.end_ms // DAY_MS,
+        )
+    except EstimationError as error:
+        return DayTails(None, mean, f"no scenarios of losses: {error}")
+    return DayTails(scenarios, mean, "")
+
+
+def present_tails(
+    tails: DayTails,
+    books: dict[str, FloatArray],
+    daily: FloatArray,
+    funding: DayFunding,
+    covariance: FloatArray,
+    mean: FloatArray,
+    swollen: FloatArray,
+) -> tuple[TailRisk, ...]:
+    """Return the rows of `books` now: midnight's scenarios at the present volatility and means.
+
+    Parameters
+    ----------
+    daily : (D, N) array
+        Log returns by day.
+    covariance : (N, N) array
+        Of r - F over the horizon.
+    mean : (N,) array
+        Expected return of a unit long, funding included.
+    swollen : (N,) array
+        Present daily variance over midnight's.
+    """
+    made = tails.scenarios
+    if made is None:
+        return ()
+    returns = (made.returns + tails.funding_mean) * np.sqrt(swollen) + mean
+    inputs = TailInputs(
+        daily=daily,
+        funding=np.where(np.isfinite(funding.daily), funding.daily, 0.0),
+        covariance=covariance,
+        mean=mean,
+        scenarios=replace(made, returns=returns),
+    )
+    return tail_risks(books, inputs)
