@@ -1,10 +1,12 @@
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.value_at_risk import read_market
 from perptui.estimation.combination import complete_mean, delayed
 from perptui.estimation.confidence_set import confidence_set
 from perptui.estimation.evaluate import diebold_mariano, mincer_zarnowitz, qlike
@@ -17,8 +19,14 @@ from perptui.estimation.judge import (
     signed,
     volatility_band,
 )
+from perptui.estimation.panel import Panel
+from perptui.estimation.volatility import MODELS, VarianceForecasts, forecast_variances
+from perptui.model.clock import parse_iso
 
 FloatArray = NDArray[np.float64]
+
+HOURLY = 5
+"""The first contracts of `read_market`, which have hourly bars."""
 
 NAMES = ("ewma", "realised", "garch")
 WEIGHTS = np.array([0.2, 0.7, 0.1])
@@ -174,3 +182,43 @@ def test_the_band_holds_realised_volatility_and_knows_no_later_day() -> None:
 def test_figures_are_written_as_traders_read_them() -> None:
     assert (signed(-2.94), signed(3.0)) == ("−2.9", "3.0")
     assert [probability(p) for p in (0.61, 0.0052, 0.0004, 1.0)] == [".61", ".005", "<.001", "1.00"]
+
+
+@pytest.fixture(scope="module")
+def forecast_until(history_dir: Path) -> tuple[Panel, VarianceForecasts]:
+    """Ten contracts' daily variances and the forecasts of them, 2020 to 2022."""
+    panel = read_market(history_dir, parse_iso("2023-01-01T00:00Z")).panel
+    return panel, forecast_variances(panel, 21.0)
+
+
+@pytest.mark.history
+def test_real_volatility_stays_in_its_band_nineteen_times_in_twenty(
+    forecast_until: tuple[Panel, VarianceForecasts],
+) -> None:
+    panel, made = forecast_until
+    for column in range(HOURLY):
+        realised, forecast = panel.variance[1:, column], made.combined[:-1, column]
+        low, high = volatility_band(realised, forecast)
+        known = np.isfinite(low) & np.isfinite(realised)
+        known[:200] = False
+        deviation = np.sqrt(realised[known])
+        outside = np.mean((deviation < low[known]) | (deviation > high[known]))
+        assert 0.03 <= outside <= 0.07, panel.ids[column]
+
+
+@pytest.mark.history
+def test_real_verdicts_are_those_of_files_that_end_there(
+    history_dir: Path, forecast_until: tuple[Panel, VarianceForecasts]
+) -> None:
+    panel, made = forecast_until
+    early = read_market(history_dir, parse_iso("2022-05-12T00:00Z")).panel
+    then = forecast_variances(early, 21.0)
+    days = early.days
+    weights = then.weights
+    first = judge_models(MODELS, then.own, then.combined, early.variance, weights, 1)
+    again = judge_models(
+        MODELS, made.own[:, :days], made.combined[:days], panel.variance[:days], weights, 1
+    )
+    assert first == again
+    assert first.combined.qlike is not None
+    assert any(line.startswith("combined beats ewma") for line in first.words)
