@@ -75,7 +75,7 @@ TINY = 100.0 * (1.0 + 1e-14 * np.where(np.arange(24 * DAYS) % 2, 1.0, -1.0))
     ("prices", "reason"),
     [
         (WALK[-24 * 20 :], "at least 30 days of history, was"),
-        (WALK[-1:], "at least 30 days of history, was"),
+        (WALK[-30:], "at least 30 days of history, was"),
         (np.full(24 * DAYS, 100.0), "that move"),
         (one_jump(np.full(24 * DAYS, 100.0), 1.2, 100), "that move, was the close before again"),
         (TINY, "check its units"),
@@ -83,10 +83,13 @@ TINY = 100.0 * (1.0 + 1e-14 * np.where(np.arange(24 * DAYS) % 2, 1.0, -1.0))
         (WALK * 1e-14, "above 1e-09 USD"),
         (one_jump(WALK, 1000.0, 100), "on one scale of prices"),
         (one_jump(WALK, 1e-3, 100), "on one scale of prices"),
+        (one_jump(WALK, 1000.0, 5), "1e+3 times what it was before 2024-08-05T08:00:00Z"),
+        (one_jump(WALK, 1e-3, 5), "1e-3 times what it was before 2024-08-05T08:00:00Z"),
     ],
     ids=[
-        "short", "one bar", "constant", "constant but for one jump", "moves of 1e-14",
+        "short", "a day", "constant", "constant but for one jump", "moves of 1e-14",
         "moves of 1e-12", "prices of 1e-12", "a thousandfold", "a thousandth",
+        "a thousandfold today", "a thousandth today",
     ],
 )  # fmt: skip
 def test_a_series_that_teaches_nothing_is_named(

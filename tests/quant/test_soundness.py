@@ -10,7 +10,7 @@ from perptui.model.errors import EstimationError
 from perptui.model.jobs import BarSeries
 from perptui.model.market import Bar
 from perptui.quant.gather import gather
-from perptui.quant.soundness import funding_flags
+from perptui.quant.soundness import funding_flags, recent_shift
 from tests.quant.markets import HOUR, bars_of, closes, instrument, write_bars, write_funding
 
 BTC = instrument("binanceusdm", "BTC")
@@ -120,3 +120,19 @@ def test_real_depth_comes_in_dollars(history_dir: Path) -> None:
     book = History(history_dir).depth("binance", "BTCUSDT", at_ms)
     coins = (book.bid[-90:].mean() + book.ask[-90:].mean()) / 2
     assert found.depth_usd.mean() == pytest.approx(coins * found.close.mean(), rel=0.05)
+
+
+def test_a_price_that_came_back_to_its_scale_or_jumped_once_has_not_shifted(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    prices = closes(1, 24 * 40)
+    prices[-20:-10] *= 1000.0
+    prices[-5] *= 1000.0
+    prices[-3:] *= 0.2
+    write_bars(history, BTC, prices)
+    bars = history.bars("binanceusdm", "BTCUSDT", "1h", HOUR)
+    assert recent_shift(bars) == ""
+    inside = history.bars("binanceusdm", "BTCUSDT", "1h", HOUR - 12 * HOUR_MS)
+    assert recent_shift(inside).startswith(
+        "its price is 1e+3 times what it was before 2024-08-04T1"
+    )
+    assert recent_shift(history.bars("binanceusdm", "BTCUSDT", "1h", 0)) == ""
