@@ -235,13 +235,13 @@ def present_drift(
     )
     cap = LARGEST_INFORMATION * np.sqrt(variance / horizon_days)
     known = np.where(np.isfinite(blend[0]), np.clip(blend[0], -cap, cap), 0.0)
-    k = prior / (prior + variance / lookback)
-    used = float(drift.has_evidence)
+    posterior = prior * (1.0 - prior / (prior + variance / lookback))
+    nothing = np.zeros(len(variance))
     return replace(
         drift,
         by_lookback=np.where(np.isfinite(shrunk), shrunk, 0.0) + 0.0,
-        blend=used * known + 0.0,
-        posterior_variance=used * prior * (1.0 - k),
+        blend=known if drift.has_evidence else nothing,
+        posterior_variance=posterior if drift.has_evidence else nothing,
         pull=float(pull[0]),
     )
 

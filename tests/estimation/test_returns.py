@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from perptui.estimation.drift_blend import DEFAULT_BLEND, effective_lookback
+from perptui.estimation.drift_blend import DEFAULT_BLEND, LOOKBACKS, effective_lookback
 from perptui.estimation.returns import (
     drift_path,
     forecast_drift,
     lookback_drifts,
     outcomes,
+    present_drift,
     prior_variance,
     shrinkage,
     walk_forward,
@@ -154,6 +155,47 @@ def test_what_came_after_a_day_changes_nothing_that_was_said_on_it(cut: int) -> 
         assert getattr(then, name).tobytes() == getattr(whole, name)[:cut].tobytes(), name
     assert then.shrunk.tobytes() == whole.shrunk[:, :cut].tobytes()
     assert np.isfinite(then.blends[-1]).all()
+
+
+def lookback_moves(log_price: np.ndarray) -> np.ndarray:
+    return np.stack([log_price[-1] - log_price[-1 - lookback] for lookback in LOOKBACKS])
+
+
+def test_at_the_days_end_the_present_drift_is_the_days() -> None:
+    true = np.linspace(-0.01, 0.01, 6)
+    log_price = prices(true, 400, 0.02)
+    variance, rho = np.full((400, 6), 0.02**2), np.full(400, 0.4)
+    day = forecast_drift(log_price, variance, rho, 3.0)
+    present = present_drift(day, lookback_moves(log_price), variance[-1], 0.4, 3.0)
+    assert day.has_evidence
+    for name in ("by_lookback", "blend", "posterior_variance", "pull"):
+        np.testing.assert_allclose(getattr(present, name), getattr(day, name), rtol=1e-12)
+    # An hour later the market has moved: what has not is the evidence, the prior, the weights.
+    moved = lookback_moves(log_price) + 0.01
+    later = present_drift(day, moved, 2 * variance[-1], 0.4, 3.0)
+    assert (later.r_squared, later.tau) == (day.r_squared, day.tau)
+    k = day.tau**2 / (day.tau**2 + 2 * 0.02**2 / np.array(LOOKBACKS))
+    wanted = k[:, None] * (moved / np.array(LOOKBACKS)[:, None] + 0.02**2)
+    np.testing.assert_allclose(later.by_lookback, wanted, rtol=1e-12)
+    lookback = float(effective_lookback(day.weights))
+    np.testing.assert_allclose(
+        later.posterior_variance, 1 / (1 / day.tau**2 + lookback / (2 * 0.02**2)), rtol=1e-12
+    )
+
+
+def test_a_drift_that_was_left_out_stays_out_and_an_unknown_one_is_nothing() -> None:
+    log_price = prices(np.array([0.02, -0.02]), 70, 0.01)
+    day = forecast_drift(log_price, np.full((70, 2), 1e-4), np.zeros(70), 14.0)
+    present = present_drift(day, lookback_moves(log_price), np.full(2, 1e-4), 0.0, 14.0)
+    assert (present.blend == 0).all()
+    assert (present.posterior_variance == 0).all()
+    assert present.words == day.words
+    true = np.linspace(-0.01, 0.01, 6)
+    log_price = prices(true, 400, 0.02)
+    used = forecast_drift(log_price, np.full((400, 6), 4e-4), np.zeros(400), 3.0)
+    moves = lookback_moves(log_price)
+    moves[2, 5] = np.nan
+    assert present_drift(used, moves, np.full(6, 4e-4), 0.0, 3.0).blend[5] == 0.0
 
 
 def test_outcomes_are_drifts_of_the_days_after() -> None:
