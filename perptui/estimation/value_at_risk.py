@@ -38,6 +38,8 @@ BURN_IN_DAYS = 20
 """First days of a book, whose deviation is not yet one."""
 LEAST_RESIDUALS = 60
 _BLOCK = 64
+LEAST_KNOWN = 0.5
+"""Share of a book's gross that must be known on a past day for it to speak."""
 LONGEST_INTERVAL_H = 8.0
 RISKMETRICS_DECAY = 0.94
 LEAST_LISTED_DAYS = 30
@@ -86,9 +88,10 @@ def book_var_path(
 
     Notes
     -----
-    A day's return is the sum of w_i (exp(r_i) - 1 - F_i). Days on which a contract held has no
-    price or no funding are not known at these weights, and left out. Row t is the same whatever
-    comes after t.
+    A day's return is the sum of w_i (exp(r_i) - 1 - F_i). On past days a contract held now that
+    has no price or no funding moves as the mean of those that have: a neutral book stays neutral,
+    and a new listing does not silence it. With less than half of the gross known, the day is left
+    out. `realised` fills nothing in. Row t is the same whatever comes after t.
 
     Raises
     ------
@@ -99,21 +102,28 @@ def book_var_path(
     held = np.broadcast_to(weights, (len(hourly) // 24, hourly.shape[1]))
     _check_book(hourly, funding, held, step_hours)
     daily = _simple(hourly, funding, 24)
-    steps = _simple(hourly, funding, step_hours)
     days = len(daily)
     forecast, realised = np.full(days, np.nan), np.full(days, np.nan)
     realised[:-1] = _at_weights(daily[1:], held[:-1])
+    known = np.isfinite(daily)
+    daily, steps = _filled(daily), _filled(_simple(hourly, funding, step_hours))
+    quantiles = method or filtered_quantiles
     changed = np.flatnonzero((np.diff(held, axis=0) != 0.0).any(axis=1)) + 1
     for begin, end in zip([0, *changed], [*changed, days], strict=True):
-        first = max(0, begin - WINDOW_DAYS - BURN_IN_DAYS)
-        weight = held[begin]
+        first, weight = max(0, begin - WINDOW_DAYS - BURN_IN_DAYS), held[begin]
         if not weight.any():
             continue
+        share = np.where(known[first:end], np.abs(weight), 0.0).sum(axis=1)
+        usable = share >= LEAST_KNOWN * np.abs(weight).sum()
         inside = _at_weights(steps[first * 24 // step_hours : end * 24 // step_hours], weight)
         variance = (inside.reshape(end - first, -1) ** 2).sum(axis=1)
         returns = _at_weights(daily[first:end], weight)
-        quantiles = method or filtered_quantiles
-        forecast[begin:end] = quantiles(returns, variance, level, begin - first)
+        forecast[begin:end] = quantiles(
+            np.where(usable, returns, np.nan),
+            np.where(usable, variance, np.nan),
+            level,
+            begin - first,
+        )
     return ValueAtRiskPath(forecast, realised)
 
 
@@ -276,6 +286,14 @@ def _simple(hourly: FloatArray, funding: FloatArray, hours: int) -> FloatArray:
     moved: FloatArray = np.expm1(hourly.reshape(shape).sum(axis=1))
     paid: FloatArray = funding.reshape(shape).sum(axis=1)
     return moved - paid
+
+
+def _filled(returns: FloatArray) -> FloatArray:
+    """Return rows whose unknown contracts move as the mean of those known."""
+    known = np.isfinite(returns)
+    count = known.sum(axis=1, keepdims=True)
+    mean = divided(np.where(known, returns, 0.0).sum(axis=1, keepdims=True), count, count > 0)
+    return np.where(known, returns, mean)
 
 
 def _at_weights(returns: FloatArray, weights: FloatArray) -> FloatArray:

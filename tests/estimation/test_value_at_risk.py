@@ -138,16 +138,30 @@ def test_no_day_uses_a_later_hour() -> None:
             assert early.realised[:-1].tobytes() == whole.realised[: day - 1].tobytes()
 
 
-def test_days_before_a_listing_are_not_known_at_these_weights() -> None:
+def test_before_its_listing_a_contract_moves_as_the_others() -> None:
+    moved, paid = hours(300)
+    listed = moved.copy()
+    moved[: 24 * 150, 2] = np.nan
+    book = np.array([0.5, -0.2, -0.3])
+    path = book_var_path(moved, paid, book, step_hours=24)
+    # Daily returns of the others' mean, price and funding, stand in for the third contract.
+    growth = np.expm1(listed.reshape(300, 24, N).sum(axis=1)) - paid.reshape(300, 24, N).sum(axis=1)
+    growth[:150, 2] = growth[:150, :2].mean(axis=1)
+    daily = growth @ book
+    np.testing.assert_allclose(path.forecast, filtered_quantiles(daily, daily**2, 0.95))
+    assert np.isfinite(path.forecast[100:]).all()
+    # What was not there was not held: its return is not made up.
+    assert np.isnan(path.realised[:149]).all()
+    assert np.isfinite(path.realised[149:-1]).all()
+
+
+def test_days_on_which_most_of_a_book_is_unknown_are_left_out() -> None:
     moved, paid = hours(300)
     moved[: 24 * 150, 2] = np.nan
-    path = book_var_path(moved, paid, np.ones(N) / N)
-    first = 150 + BURN_IN_DAYS + 60
-    assert np.isnan(path.forecast[: first - 1]).all()
-    assert np.isfinite(path.forecast[first:]).all()
-    assert np.isnan(path.realised[:149]).all()
-    without = book_var_path(moved, paid, np.array([0.5, 0.5, 0.0]))
-    assert np.isfinite(without.forecast[100:]).all()
+    path = book_var_path(moved, paid, np.array([0.3, 0.0, -0.7]))
+    # Twenty days for a deviation, sixty residuals after it.
+    assert np.isnan(path.forecast[: 150 + BURN_IN_DAYS + 60]).all()
+    assert np.isfinite(path.forecast[150 + BURN_IN_DAYS + 60 :]).all()
 
 
 def test_riskmetrics_is_the_normal_of_an_ewma_of_squares() -> None:
