@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from perptui.estimation.hidden_markov import HiddenMarkov, fit_hidden_markov
 from perptui.estimation.jump_model import fit_jump_model
-from perptui.estimation.panel import Closes, build_panel
+from perptui.estimation.panel import Closes, build_panel, equal_weight_book
 from perptui.estimation.regime import MODELS, RegimePath, label_hours
 from perptui.estimation.regime_inputs import SideInputs
 from perptui.estimation.regime_rule import CALM, STRESS
@@ -89,12 +89,10 @@ def read_book(history: History, name: str, venue: str, symbols: Sequence[str], k
     for symbol in symbols:
         bars = history.bars(venue, symbol, kind, END)
         series.append(Closes(symbol, symbol, bars.close_ms, bars.close, bars.width_ms))
-    hourly = build_panel(series, END, (END - BEGIN) // DAY_MS).hourly
-    seen = np.isfinite(hourly)
-    count = seen.sum(axis=1)
-    mean = np.where(seen, hourly, 0.0).sum(axis=1) / np.maximum(count, 1)
-    first = int(np.argmax(count > 0))
-    return Book(name, mean[first:], BEGIN + first * HOUR_MS)
+    panel = build_panel(series, END, (END - BEGIN) // DAY_MS)
+    returns = equal_weight_book(panel)
+    first = int(np.argmax(np.isfinite(returns)))
+    return Book(name, returns[first:], BEGIN + first * HOUR_MS)
 
 
 def median_funding(history: History, book: Book, symbols: Sequence[str]) -> FloatArray:

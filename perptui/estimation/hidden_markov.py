@@ -51,12 +51,12 @@ class HiddenMarkov:
     def log_emission(self, y: FloatArray) -> FloatArray:
         """Return ln p(y_t | state), (T, K), of observations (T, P); 0 where one has a hole."""
         seen = np.asarray(np.isfinite(y).all(axis=1), dtype=np.bool_)
-        terms = _quadratic_terms(np.where(seen[:, None], y, 0.0))
-        logs = terms @ _log_density(self.means, self.covariances).T
+        terms = quadratic_terms(np.where(seen[:, None], y, 0.0))
+        logs = terms @ log_density(self.means, self.covariances).T
         return np.where(seen[:, None], logs, 0.0)
 
 
-def _quadratic_terms(y: FloatArray) -> FloatArray:
+def quadratic_terms(y: FloatArray) -> FloatArray:
     """Return 1, y_i and y_i·y_j for i <= j as columns: a Gaussian's logarithm is linear in them."""
     pairs = _pairs(y.shape[1])
     products = [y[:, i] * y[:, j] for i, j in pairs]
@@ -67,7 +67,7 @@ def _pairs(series: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(series) for j in range(i, series)]
 
 
-def _log_density(means: FloatArray, covariances: FloatArray, least: float = 0.0) -> FloatArray:
+def log_density(means: FloatArray, covariances: FloatArray, least: float = 0.0) -> FloatArray:
     """Return the coefficients (..., K, terms) of each state's log density.
 
     A variance below `least` along any axis counts as `least`.
@@ -131,7 +131,7 @@ def fit_hidden_markov(
     """
     _check_observations(y, states)
     center, spread = y.mean(axis=0), y.std(axis=0)
-    terms = _quadratic_terms((y - center) / spread)
+    terms = quadratic_terms((y - center) / spread)
     now = _starts(terms, states) if start is None else _standardised(start, center, spread)
     now, loglik, weights = _em_step(terms, now)
     for _ in range(1, SHORT_RUN):
@@ -210,7 +210,7 @@ def _starts(terms: FloatArray, states: int) -> _Parameters:
 
 
 def _series_of(terms: FloatArray) -> int:
-    """Return P of the (P+1)(P+2)/2 columns of `_quadratic_terms`."""
+    """Return P of the (P+1)(P+2)/2 columns of `quadratic_terms`."""
     return (math.isqrt(8 * terms.shape[1] + 1) - 3) // 2
 
 
@@ -230,7 +230,7 @@ def _moments(member: FloatArray, terms: FloatArray) -> tuple[FloatArray, FloatAr
 
 def _em_step(terms: FloatArray, now: _Parameters) -> tuple[_Parameters, FloatArray, FloatArray]:
     """Return the parameters after one step, the log-likelihood before it, and the weights."""
-    logs = _log_density(now.means, now.covariances, LEAST_VARIANCE) @ terms.T
+    logs = log_density(now.means, now.covariances, LEAST_VARIANCE) @ terms.T
     run = run_forward(logs, now.transition[:, None], now.initial, now.pace)
     beta = run_backward(run, now.transition)
     posterior = run.alpha * beta

@@ -174,7 +174,8 @@ def fit_jump_model(
     if not (np.ptp(x, axis=0) > 0).any():
         raise EstimationError("expected rows that differ, was a constant; leave it out")
     rng = np.random.default_rng(seed)
-    found = [_descend(x, _spread_centers(x, states, rng), penalty) for _ in range(starts)]
+    seen: set[bytes] = set()
+    found = [_descend(x, _spread_centers(x, states, rng), penalty, seen) for _ in range(starts)]
     best = min(found, key=lambda model: model.objective)
     order = np.argsort(best.centers[:, 0], kind="stable")
     place = np.argsort(order, kind="stable")
@@ -193,15 +194,18 @@ def _spread_centers(x: FloatArray, states: int, rng: np.random.Generator) -> Flo
     return x[chosen]
 
 
-def _descend(x: FloatArray, centers: FloatArray, penalty: float) -> JumpModel:
+def _descend(x: FloatArray, centers: FloatArray, penalty: float, seen: set[bytes]) -> JumpModel:
+    """Return where `centers` lead; a path in `seen` was gone on from by an earlier descent."""
     labels, objective = best_path(losses(x, centers), penalty)
     for _ in range(MOST_ROUNDS):
         centers = _means(x, labels, centers)
         after, lower = best_path(losses(x, centers), penalty)
         settled = bool((after == labels).all())
         labels, objective = after, lower
-        if settled:
+        key = labels.tobytes()
+        if settled or key in seen:
             break
+        seen.add(key)
     return JumpModel(centers, penalty, labels, objective)
 
 

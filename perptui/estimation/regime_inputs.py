@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from perptui.estimation.panel import SMALLEST_DAILY_VOLATILITY
@@ -91,11 +90,12 @@ def regime_inputs(
     """
     check_book(book)
     side = side or SideInputs()
+    day = day_windows(book)
     return RegimeInputs(
         start_ms=start_ms,
         ratios=volatility_ratios(book),
-        recent=recent_volatility(book),
-        day=day_windows(book),
+        recent=recent_volatility(book, day),
+        day=day,
         correlation=_of_length(side.correlation, len(book)),
         funding_z=score(_of_length(side.funding, len(book))),
         spread_z=score(_of_length(side.spread, len(book))),
@@ -176,13 +176,13 @@ def day_windows(book: FloatArray) -> FloatArray:
     return np.where(known[:, None], rows, np.nan)
 
 
-def recent_volatility(book: FloatArray) -> FloatArray:
+def recent_volatility(book: FloatArray, day: FloatArray) -> FloatArray:
     """Return log volatilities of a day, (T, 3): of about the last day, of the last 10, of falls.
 
     The last day's and the falls' are means over the last 10 days that halve their weight a day
     (the half-life of 24 h of x1), of days that end with the row. NaN while a day is not known.
     """
-    moves = np.exp(day_windows(book)[:, 1])
+    moves = np.exp(day[:, 1])
     falls = np.where(
         np.isfinite(moves), _last_day(np.minimum(np.nan_to_num(book), 0.0) ** 2), np.nan
     )
@@ -212,11 +212,15 @@ def _mean_of_days(x: FloatArray, weights: FloatArray) -> FloatArray:
 def _last_day(x: FloatArray) -> FloatArray:
     """Return the sum over the last 24 rows, NaN before there are as many.
 
-    Summed anew in each row: a difference of running sums would keep rounding of an old jump.
+    A difference of running sums would keep rounding of an old jump, and depend on where the rows
+    begin; sums of 2, 4, 8 and three times 8 rows do neither.
     """
     out = np.full(len(x), np.nan)
     if len(x) >= DAY_H:
-        out[DAY_H - 1 :] = sliding_window_view(x, DAY_H).sum(axis=1)
+        total = x
+        for width in (1, 2, 4):
+            total = total[width:] + total[:-width]
+        out[DAY_H - 1 :] = total[16:] + total[8:-8] + total[:-16]
     return out
 
 

@@ -15,8 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perptui.estimation.forward_backward import forward
-from perptui.estimation.hidden_markov import HiddenMarkov, fit_hidden_markov
-from perptui.estimation.jump_model import JumpModel, fit_jump_model, values
+from perptui.estimation.hidden_markov import (
+    HiddenMarkov,
+    fit_hidden_markov,
+    log_density,
+    quadratic_terms,
+)
+from perptui.estimation.jump_model import JumpModel, fit_jump_model, losses, values
 from perptui.estimation.regime_inputs import DAY_H, RegimeInputs, anchors
 from perptui.model.errors import EstimationError
 
@@ -75,9 +80,12 @@ class _ScaledJumps:
 
     def losses(self, x: FloatArray) -> FloatArray:
         """Return ½||z - theta||² (T, K) of rows (T, P); what is not known adds nothing."""
-        z = (x - self.center) / self.spread
-        apart = z[:, None, :] - self.model.centers
-        loss: FloatArray = 0.5 * np.nan_to_num(apart**2).sum(axis=2)
+        told = np.isfinite(self.spread)
+        z = (x[:, told] - self.center[told]) / self.spread[told]
+        loss = losses(z, self.model.centers[:, told])
+        unknown = np.flatnonzero(~np.isfinite(z).all(axis=1))
+        apart = z[unknown, None, :] - self.model.centers[:, told]
+        loss[unknown] = 0.5 * np.nan_to_num(apart**2).sum(axis=2)
         return loss
 
 
@@ -111,15 +119,13 @@ def hidden_markov_path(inputs: RegimeInputs) -> ModelPath:
     """Return the filtered probabilities of the hidden Markov model's states by hour."""
     found = [
         (row, model)
-        for row, days in _training_days(inputs, inputs.day, inputs.day)
+        for row, days in training_days(inputs, inputs.day, inputs.day)
         if (model := _hidden_markov(days.tobytes())) is not None
     ]
     if not found:
         return _silent(inputs)
     refits = _refits([row for row, _ in found], inputs.rows)
-    logs = np.empty((inputs.rows, STATES))
-    for first, last, index in _spans(refits, inputs.rows):
-        logs[first:last] = found[index][1].log_emission(inputs.day[first:last])
+    logs = _log_emissions(inputs.day, [model for _, model in found], refits)
     transitions = np.array([model.transition for _, model in found])[refits.speaks]
     begin = np.full(STATES, 1.0 / STATES)
     filtered, _ = forward(
@@ -128,6 +134,20 @@ def hidden_markov_path(inputs: RegimeInputs) -> ModelPath:
     probabilities = np.moveaxis(filtered, 0, 1).reshape(-1, STATES)[: inputs.rows].copy()
     probabilities[: refits.begin[0]] = np.nan
     return ModelPath(probabilities, "")
+
+
+def _log_emissions(y: FloatArray, models: list[HiddenMarkov], refits: _Refits) -> FloatArray:
+    """Return ln p(y_t | state) (T, K) under the model that speaks at t; 0 where y has a hole."""
+    seen = np.isfinite(y[:, :1]) & np.isfinite(y[:, 1:])
+    terms = quadratic_terms(np.where(seen, y, 0.0))
+    density = log_density(
+        np.stack([model.means for model in models]),
+        np.stack([model.covariances for model in models]),
+    )
+    logs = np.empty((len(y), STATES))
+    for first, last, index in _spans(refits, len(y)):
+        logs[first:last] = terms[first:last] @ density[index].T
+    return np.where(seen, logs, 0.0)
 
 
 def jump_path(inputs: RegimeInputs) -> ModelPath:
@@ -139,7 +159,7 @@ def jump_path(inputs: RegimeInputs) -> ModelPath:
     x = np.column_stack([inputs.recent, inputs.correlation, inputs.funding_z, inputs.spread_z])
     found = [
         (row, model)
-        for row, days in _training_days(inputs, x, inputs.recent)
+        for row, days in training_days(inputs, x, inputs.recent)
         if (model := _jump_model(days.tobytes(), days.shape[1])) is not None
     ]
     if not found:
@@ -155,7 +175,7 @@ def jump_path(inputs: RegimeInputs) -> ModelPath:
     return ModelPath(probabilities, "")
 
 
-def _training_days(
+def training_days(
     inputs: RegimeInputs, x: FloatArray, needed: FloatArray
 ) -> list[tuple[int, FloatArray]]:
     """Return for each Monday with history enough its row and the days of `x` before it.
@@ -205,7 +225,7 @@ def _silent(inputs: RegimeInputs) -> ModelPath:
     days = int(np.isfinite(inputs.day).all(axis=1).sum()) // DAY_H
     return ModelPath(
         np.full((inputs.rows, STATES), np.nan),
-        f"silent: {days} days up to the last Monday, {LEAST_DAYS} are needed"
+        f"silent: {days} whole days known, {LEAST_DAYS} up to a Monday are needed"
         if days < LEAST_DAYS + 7
         else "silent: three states were not found",
     )

@@ -148,7 +148,7 @@ def test_with_half_a_year_missing_the_models_are_silent_and_say_so() -> None:
     path = label_hours(moods(100))
     forecast = forecast_regime(path, MONDAY_MS + 100 * DAY_MS, 0.6, strategy())
     assert [vote.probabilities for vote in forecast.votes[1:]] == [(), ()]
-    assert "180 are needed" in forecast.votes[1].text
+    assert "180 up to a Monday are needed" in forecast.votes[1].text
     assert "rule" in forecast.evidence[-2]
     assert "hidden Markov silent, jump silent" in forecast.evidence[-2]
     np.testing.assert_allclose(path.probabilities[-1], path.votes[0, -1])

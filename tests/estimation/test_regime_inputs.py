@@ -65,7 +65,7 @@ def test_an_old_jump_leaves_no_rounding_behind() -> None:
 
 def test_recent_volatility_halves_the_weight_of_a_day() -> None:
     book = np.random.default_rng(5).normal(0, 0.01, 24 * 12)
-    recent = recent_volatility(book)[-1]
+    recent = recent_volatility(book, day_windows(book))[-1]
     days = [book[len(book) - 24 * (k + 1) : len(book) - 24 * k] for k in range(10)]
     squares = [float((day**2).sum()) for day in days]
     falls = [float((np.minimum(day, 0.0) ** 2).sum()) for day in days]
@@ -81,13 +81,17 @@ def test_recent_volatility_halves_the_weight_of_a_day() -> None:
             log_volatility(falls, halving),
         ]
     )
-    assert np.isnan(recent_volatility(book)[: 10 * 24 - 1]).all()
+    assert np.isnan(recent_volatility(book, day_windows(book))[: 10 * 24 - 1]).all()
 
 
 def test_what_models_are_fitted_on_does_not_depend_on_where_the_rows_begin() -> None:
     book = np.random.default_rng(7).standard_t(4, 24 * 40) * 0.005
-    for made in (day_windows, recent_volatility):
-        np.testing.assert_array_equal(made(book)[24 * 20 :], made(book[77:])[24 * 20 - 77 :])
+    whole, late = day_windows(book), day_windows(book[77:])
+    np.testing.assert_array_equal(whole[24 * 20 :], late[24 * 20 - 77 :])
+    np.testing.assert_array_equal(
+        recent_volatility(book, whole)[24 * 20 :],
+        recent_volatility(book[77:], late)[24 * 20 - 77 :],
+    )
 
 
 def test_a_score_is_against_the_last_90_days() -> None:
