@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from perptui.estimation.funding_process import LARGEST_PHI
 from perptui.estimation.funding_series import Settled
-from perptui.estimation.recursion import decay, divided
+from perptui.estimation.recursion import decay, divided, lagged
 from perptui.model.clock import DAY_MS
 from perptui.model.errors import EstimationError
 
@@ -51,6 +52,23 @@ def daily_funding(settled: Sequence[Settled], end_ms: int, days: int) -> FloatAr
         whole = np.abs(hours - 24.0) < 1e-6
         sums[whole, i] = rate[whole]
     return sums
+
+
+def daily_persistence(daily: FloatArray) -> FloatArray:
+    """Return what remains of a deviation of a day's funding after a day, (N,), 0 to .98.
+
+    The AR(1) slope of daily sums (D, N) about their mean over days known with the day before
+    them; 0 where there are fewer than `LEAST_DAYS` or the sums do not vary.
+    """
+    before = lagged(daily)
+    joint = np.isfinite(before) & np.isfinite(daily)
+    count = joint.sum(axis=0)
+    mean = divided(np.where(joint, before, 0.0).sum(axis=0), count, count > 0, 0.0)
+    x, y = (np.where(joint, each - mean, 0.0) for each in (before, daily))
+    spread = (x * x).sum(axis=0)
+    slope = divided((x * y).sum(axis=0), spread, (count >= LEAST_DAYS) & (spread > 0.0), 0.0)
+    persistence: FloatArray = np.clip(slope, 0.0, LARGEST_PHI)
+    return persistence
 
 
 def funding_shocks(daily: FloatArray, phi: FloatArray) -> FloatArray:

@@ -62,6 +62,17 @@ def since(settled: Settled, first_ms: int) -> Settled:
     return Settled(settled.ts_ms[k:], settled.rate[k:], settled.interval_h[k:])
 
 
+def check_settled(settled: Settled, now_ms: int) -> None:
+    """Refuse a series from which nothing can be forecast at `now_ms`.
+
+    Raises
+    ------
+    EstimationError
+        As `checked` does of the last 90 days, or when there are none.
+    """
+    checked(since(settled, now_ms - WINDOW_DAYS * DAY_MS))
+
+
 def checked(settled: Settled) -> Settled:
     """Return the series as it is, when it can be forecast from.
 

@@ -15,8 +15,9 @@ def _refuse_non_finite(owner: str, field: str, value: Any) -> None:
     elif isinstance(value, Decimal):
         finite = value.is_finite()
     elif isinstance(value, tuple):
-        for item in value:
-            _refuse_non_finite(owner, field, item)
+        if not _all_finite(value):
+            for item in value:
+                _refuse_non_finite(owner, field, item)
         return
     elif isinstance(value, dict):
         for item in value.values():
@@ -26,6 +27,14 @@ def _refuse_non_finite(owner: str, field: str, value: Any) -> None:
         return
     if not finite:
         raise ValueError(f"expected a finite {owner}.{field}, was {value}; drop the observation")
+
+
+def _all_finite(values: tuple[Any, ...]) -> bool:
+    """Return whether all are finite numbers: rows of matrices are checked without a call each."""
+    try:
+        return all(map(math.isfinite, values))
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 class Record(msgspec.Struct, frozen=True):

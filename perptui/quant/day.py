@@ -22,12 +22,11 @@ from perptui.estimation.returns import Drift, forecast_drift
 from perptui.estimation.volatility import MODELS, VarianceForecasts, forecast_variances
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS
-from perptui.model.errors import EstimationError
 from perptui.model.forecast import VolatilityTrack
 from perptui.model.instrument import Instrument
 from perptui.model.strategy import StrategyParameters
 from perptui.quant.court import Sitting, sit
-from perptui.quant.funding import DayFunding, FundingFits, day_funding
+from perptui.quant.funding import DayFunding, day_funding
 from perptui.quant.gather import LOOKBACK_DAYS, Gathered, gather_all
 from perptui.quant.soundness import LEAST_DAYS
 from perptui.quant.tails import DayTails, day_tails
@@ -98,7 +97,6 @@ def day_view(
     strategy: StrategyParameters,
     history: History,
     midnight_ms: int,
-    fits: FundingFits,
 ) -> DayView:
     """Return what the bars closed by `midnight_ms` say.
 
@@ -107,7 +105,7 @@ def day_view(
     EstimationError
         When no instrument has history to estimate from.
     """
-    gathered, left_out = _with_funding(*gather_all(instruments, history, midnight_ms), fits)
+    gathered, left_out = gather_all(instruments, history, midnight_ms)
     panel = _panel_of(gathered, midnight_ms)
     names, owner = panel.by_coin()
     variances = forecast_variances(panel, strategy.volatility_halflife_days, strategy.horizon_days)
@@ -120,7 +118,7 @@ def day_view(
     spokesmen = _spokesmen(panel, owner)
     hours = equal_weight_book(panel)
     book = book_path(coin_variance, correlations, hours)
-    funding = day_funding(gathered, panel, fits)
+    funding = day_funding(gathered, panel)
     return DayView(
         gathered=gathered,
         left_out=left_out,
@@ -153,31 +151,6 @@ def day_view(
         tails=day_tails(panel, in_force, funding, strategy.horizon_days),
         sitting=sit(panel, gathered, variances, _weights(variances, strategy), book),
     )
-
-
-def _with_funding(
-    gathered: tuple[Gathered, ...], left_out: tuple[str, ...], fits: FundingFits
-) -> tuple[tuple[Gathered, ...], tuple[str, ...]]:
-    """Leave out, with its reason, each contract whose funding cannot be fitted.
-
-    Raises
-    ------
-    EstimationError
-        When none is left.
-    """
-    kept, reasons = [], list(left_out)
-    for one in gathered:
-        try:
-            fits.of(one.instrument, one.settled)
-        except EstimationError as error:
-            reasons.append(f"{one.instrument.id}: {error}")
-        else:
-            kept.append(one)
-    if not kept:
-        raise EstimationError(
-            f"expected funding of at least one contract, was none ({'; '.join(reasons)})"
-        )
-    return tuple(kept), tuple(reasons)
 
 
 def _settings(strategy: StrategyParameters) -> CovarianceSettings:

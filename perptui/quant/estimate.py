@@ -63,7 +63,7 @@ class Estimator:
         instruments = job.snapshot.instruments
         key = midnight_ms, instruments, job.strategy, self._history.version_by(midnight_ms)
         if key not in self._days:
-            made = day_view(instruments, job.strategy, self._history, midnight_ms, self._fits)
+            made = day_view(instruments, job.strategy, self._history, midnight_ms)
             _keep(self._days, key, made)
         return key, self._days[key]
 

@@ -1,15 +1,14 @@
-"""Funding of a day's contracts: fits, what follows price, and what contracts share."""
+"""Funding of a day's contracts: what follows price, what contracts share; fits that are kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from perptui.estimation.funding import FundingFit, fit_funding
 from perptui.estimation.funding_risk import (
     daily_funding,
+    daily_persistence,
     fit_funding_slope,
     funding_shocks,
     shock_correlation,
@@ -18,7 +17,6 @@ from perptui.estimation.funding_series import Settled
 from perptui.estimation.panel import Panel
 from perptui.estimation.recursion import FloatArray
 from perptui.history.dataset import History
-from perptui.model.instrument import Instrument
 from perptui.quant.gather import Gathered
 
 KEPT_FITS = 512
@@ -30,7 +28,6 @@ class DayFunding:
 
     Attributes
     ----------
-    fits : tuple of N FundingFit
     daily : (D, N) array
         Funding sums by day; NaN where settlements are missing.
     shocks : (D, N) array
@@ -41,7 +38,6 @@ class DayFunding:
         Of shocks.
     """
 
-    fits: tuple[FundingFit, ...]
     daily: FloatArray
     shocks: FloatArray
     phi: FloatArray
@@ -55,42 +51,31 @@ class FundingFits:
     def __init__(self) -> None:
         self._fits: dict[tuple[str, int, int], FundingFit] = {}
 
-    def of(self, instrument: Instrument, settled: Settled) -> FundingFit:
-        """Return the fit to these settlements, made once.
+    def by(self, one: Gathered, history: History, as_of_ms: int) -> FundingFit:
+        """Return the fit to everything that one contract settled by `as_of_ms`.
 
         Raises
         ------
         EstimationError
             As `fit_funding` does.
         """
+        instrument = one.instrument
+        settled = history.funding(instrument.venue, instrument.venue_symbol, as_of_ms)
         key = instrument.id, len(settled.ts_ms), int(settled.ts_ms[-1])
         if key not in self._fits:
             while len(self._fits) >= KEPT_FITS:
                 del self._fits[next(iter(self._fits))]
-            self._fits[key] = fit_funding(settled)
+            known = Settled(settled.ts_ms, settled.rate, settled.interval_h)
+            self._fits[key] = fit_funding(known)
         return self._fits[key]
 
-    def by(self, one: Gathered, history: History, as_of_ms: int) -> FundingFit:
-        """Return the fit to everything that one contract settled by `as_of_ms`."""
-        instrument = one.instrument
-        found = history.funding(instrument.venue, instrument.venue_symbol, as_of_ms)
-        return self.of(instrument, Settled(found.ts_ms, found.rate, found.interval_h))
 
-
-def day_funding(gathered: Sequence[Gathered], panel: Panel, fits: FundingFits) -> DayFunding:
-    """Return the funding of a day's contracts up to the panel's end.
-
-    Raises
-    ------
-    EstimationError
-        When a contract's settlements cannot be fitted.
-    """
-    made = tuple(fits.of(one.instrument, one.settled) for one in gathered)
-    phi = np.exp(-24.0 * np.array([fit.kappa for fit in made]))
+def day_funding(gathered: Sequence[Gathered], panel: Panel) -> DayFunding:
+    """Return the funding of a day's contracts up to the panel's end."""
     daily = daily_funding([one.settled for one in gathered], panel.end_ms, panel.days)
+    phi = daily_persistence(daily)
     shocks = funding_shocks(daily, phi)
     return DayFunding(
-        fits=made,
         daily=daily,
         shocks=shocks,
         phi=phi,

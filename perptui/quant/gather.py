@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perptui.estimation.funding import FEWEST_SETTLEMENTS, Settled
+from perptui.estimation.funding_series import Settled, check_settled
 from perptui.estimation.liquidity import Traded
 from perptui.estimation.panel import Closes, check_closes
 from perptui.history.clean import missing_hours
@@ -181,12 +181,9 @@ def _length_flags(bars: Bars, as_of_ms: int) -> tuple[str, ...]:
 
 def _settled(history: History, instrument: Instrument, as_of_ms: int) -> Settled:
     funding = history.funding(instrument.venue, instrument.venue_symbol, as_of_ms)
-    if len(funding.ts_ms) < FEWEST_SETTLEMENTS:
-        raise EstimationError(
-            f"expected at least {FEWEST_SETTLEMENTS} funding settlements, "
-            f"was {len(funding.ts_ms)}; fetch funding history"
-        )
-    return Settled(funding.ts_ms, funding.rate, funding.interval_h)
+    settled = Settled(funding.ts_ms, funding.rate, funding.interval_h)
+    check_settled(settled, as_of_ms)
+    return settled
 
 
 def _traded(history: History, instrument: Instrument, bars: Bars, as_of_ms: int) -> Traded:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perptui.estimation.filtered import FundingDraw, Scenarios, horizon_scenarios
-from perptui.estimation.funding import forecast
+from perptui.estimation.funding_process import sum_variance
 from perptui.estimation.panel import Panel
 from perptui.estimation.recursion import FloatArray
 from perptui.estimation.residuals import funding_shocks
@@ -22,11 +22,10 @@ from perptui.quant.funding import DayFunding
 class DayTails:
     """Scenarios of r - F over the horizon, made at midnight; None with the reason in `silent`.
 
-    `funding_mean` (N,) is the expected funding in them.
+    Nothing is expected in them: no drift, and no mean of funding.
     """
 
     scenarios: Scenarios | None
-    funding_mean: FloatArray
     silent: str
 
 
@@ -40,21 +39,30 @@ def day_tails(
     variance : (D, N) array
         The forecast in force, daily.
     """
-    made = [forecast(fit, None, panel.end_ms, horizon_days).forecast for fit in funding.fits]
-    mean = np.array([each.horizon_mean for each in made])
-    deviation = np.array([each.horizon_sd for each in made])
+    own = np.nanmean(funding.shocks**2, axis=0, where=np.isfinite(funding.shocks))
+    days = max(1, round(horizon_days))
+    deviation = np.sqrt(
+        [sum_variance(float(s), float(phi), days) for s, phi in zip(own, funding.phi, strict=True)]
+    )
     try:
-        shocks = funding_shocks(funding.daily)
         scenarios = horizon_scenarios(
             panel.daily,
             variance,
-            FundingDraw(mean, deviation, shocks),
+            FundingDraw(np.zeros(len(deviation)), deviation, _shocks(funding)),
             horizon_days,
             seed=panel.end_ms // DAY_MS,
         )
     except EstimationError as error:
-        return DayTails(None, mean, f"no scenarios of losses: {error}")
-    return DayTails(scenarios, mean, "")
+        return DayTails(None, f"no scenarios of losses: {error}")
+    return DayTails(scenarios, "")
+
+
+def _shocks(funding: DayFunding) -> FloatArray | None:
+    """Return standardised funding shocks (D, N); None, for normal draws, with too few days."""
+    try:
+        return funding_shocks(funding.daily)
+    except EstimationError:
+        return None
 
 
 def present_tails(
@@ -82,10 +90,10 @@ def present_tails(
     made = tails.scenarios
     if made is None:
         return ()
-    returns = (made.returns + tails.funding_mean) * np.sqrt(swollen) + mean
+    returns = made.returns * np.sqrt(swollen) + mean
     inputs = TailInputs(
         daily=daily,
-        funding=np.where(np.isfinite(funding.daily), funding.daily, 0.0),
+        funding=funding.daily,
         covariance=covariance,
         mean=mean,
         scenarios=replace(made, returns=returns),

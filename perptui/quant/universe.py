@@ -104,6 +104,31 @@ def select_universe(
     return Universe(last_ms, last_ms + WEEK_MS, rules, rows)
 
 
+def chosen(
+    history: History, venues: Sequence[str], at_ms: int, size: int
+) -> tuple[tuple[str, ...], str]:
+    """Return the members of a universe of `size` and what to say of it.
+
+    Raises
+    ------
+    InputError
+        When there is none by then.
+    HistoryError
+        When a file cannot be read.
+    """
+    found = select_universe(history, venues, at_ms, UniverseRules(size=size))
+    if not found.members:
+        raise InputError(
+            f"expected contracts liquid enough for a universe by {iso(found.decided_ms)}, found "
+            "none; see `perptui universe` for the reasons"
+        )
+    said = (
+        f"universe of {size}: {len(found.members)} of {len(found.rows)} contracts, decided "
+        f"{iso(found.decided_ms)}; what is held besides stays in view"
+    )
+    return found.members, said
+
+
 @dataclass(frozen=True, slots=True)
 class _Contract:
     """Bars of one contract by width, narrow ones first, and what else tells its liquidity."""
