@@ -89,7 +89,8 @@ def fit_funding(settled: Settled, *, interest: float | None = None, cap: float =
     settled : Settled
         All that is known; the last 270 days are used.
     interest : float, optional
-        The rule's interest by the hour; None: the rate that comes again, or .01 % per 8 h.
+        The rule's interest by the hour, which says that the rule is of the Binance type; None:
+        the rate that comes again (then it is of that type), or .01 % per 8 h as an anchor alone.
     cap : float
         Largest rate of one settlement, either way.
 

@@ -178,3 +178,23 @@ def test_each_origin_knows_its_past_only() -> None:
         alone = fit_persistence(cut, origins[: g + 1], 90)
         assert alone.kappa.tobytes() == whole.kappa[: g + 1].tobytes()
         assert alone.stationary.tobytes() == whole.stationary[: g + 1].tobytes()
+
+
+@pytest.mark.parametrize("interval", [1, 2, 4])
+def test_a_process_known_at_eight_hours_sums_as_monte_carlo_at_another_interval(
+    interval: int,
+) -> None:
+    """After a change of interval: the process simulated by its exact step of an hour."""
+    kappa, sd, level, last, hours, paths = 0.04, 2e-5, 1e-5, 6e-5, 24, 40_000
+    rng = np.random.default_rng(12)
+    u, total = np.full(paths, last), np.zeros(paths)
+    step = np.exp(-kappa)
+    for hour in range(1, hours + 1):
+        u = level + step * (u - level) + sd * np.sqrt(1 - step**2) * rng.standard_normal(paths)
+        if hour % interval == 0:
+            total += u * interval
+    stated = sum_variances(np.array([sd**2]), np.array([kappa]), float(interval), hours)[0]
+    share = reach(np.array([kappa]), float(interval), hours)[0]
+    assert np.sqrt(stated) == pytest.approx(total.std(), rel=4 / np.sqrt(2 * paths))
+    mean = (level + (last - level) * share) * hours
+    assert mean == pytest.approx(total.mean(), abs=4 * total.std() / np.sqrt(paths))
