@@ -74,7 +74,8 @@ def judge_models(
     """Return the verdicts on variance models and on their combination.
 
     Contracts of one day are one piece of evidence: losses are averaged over them before a test
-    (Mincer-Zarnowitz: their scores are added up). Two models meet on what both forecast.
+    (Mincer-Zarnowitz: their scores are added up). Two models meet on what both forecast, and mean
+    losses are the combination's plus the mean difference to it where both spoke.
 
     Parameters
     ----------
@@ -96,22 +97,27 @@ def judge_models(
     target = complete_mean(realised, horizon)
     made = [delayed(each, horizon) for each in (*forecasts, combined)]
     losses = [qlike(target, each) for each in made]
-    means = [_over_contracts(loss) for loss in losses]
-    days = [int(np.isfinite(mean).sum()) for mean in means]
-    errors = [_over_contracts(squared_error(target, each)) for each in made]
-    recent = _recent_means(np.stack([*means, *errors]), horizon).reshape(2, -1)
+    errors = [squared_error(target, each) for each in made]
+    days = [int(np.isfinite(_over_contracts(loss)).sum()) for loss in losses]
+    ahead = [_meet(loss, losses[-1]) for loss in losses[:-1]]
+    recent = np.stack(
+        [
+            _comparable_means(ahead, losses[-1], horizon),
+            _comparable_means([_meet(e, errors[-1]) for e in errors[:-1]], errors[-1], horizon),
+        ]
+    )
     best = int(np.argmin([_mean(_meet(loss, losses[0])) for loss in losses[:-1]]))
-    against = [_compare(loss, losses[best], horizon) for loss in losses]
-    duels = [_compare(losses[-1], loss, horizon) for loss in losses[:-1]]
+    against = [_duel(_meet(loss, losses[best]), horizon) for loss in losses]
+    duels = [_duel(-each, horizon) for each in ahead]
     slopes = [mincer_zarnowitz(target, each, horizon, weighted=True) for each in made]
     kept = confidence_set(_common(np.stack(losses)), horizon).kept if with_set else None
     scores = tuple(
         ModelScore(
             name=name,
             weight=float(weight),
-            qlike=None if too_few(days[row], horizon) else float(recent[0, row]),
+            qlike=_shown(recent[0, row], days[row], horizon),
             observations=days[row],
-            mse=None if too_few(days[row], horizon) else float(recent[1, row]),
+            mse=_shown(recent[1, row], days[row], horizon),
             slope_p=slopes[row].p_value,
             against_best=_against(row, best, against[row]),
             kept=kept[row] if kept is not None and days[row] else None,
@@ -137,14 +143,27 @@ def _meet(loss: FloatArray, other: FloatArray) -> FloatArray:
     return _over_contracts(loss - other)
 
 
-def _compare(loss: FloatArray, other: FloatArray, horizon: int) -> DieboldMariano:
-    difference = _meet(loss, other)
+def _duel(difference: FloatArray, horizon: int) -> DieboldMariano:
     return diebold_mariano(difference, np.zeros(len(difference)), horizon)
+
+
+def _shown(mean: float, days: int, horizon: int) -> float | None:
+    return float(mean) if not too_few(days, horizon) and np.isfinite(mean) else None
 
 
 def _against(row: int, best: int, met: DieboldMariano) -> float | None:
     # A model does not meet itself: by definition nothing lies between it and the best.
     return 0.0 if row == best and not too_few(met.observations, 1) else met.statistic
+
+
+def _comparable_means(ahead: Sequence[FloatArray], base: FloatArray, horizon: int) -> FloatArray:
+    """Return mean losses (K + 1,), recent days first: those of `base`, and what others lose more.
+
+    `ahead` (K of T) are differences to `base` (T, N), which stands last, by day. A model that was
+    silent on wild days, or on wild contracts, would otherwise look the better for it.
+    """
+    found = _recent_means(np.stack([*ahead, _over_contracts(base)]), horizon)
+    return np.append(found[:-1] + found[-1], found[-1])
 
 
 def _recent_means(by_day: FloatArray, horizon: int) -> FloatArray:

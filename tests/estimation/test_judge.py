@@ -94,6 +94,13 @@ def test_a_model_is_judged_on_what_it_said_and_its_silence_is_counted() -> None:
     # Where it met the best, day by day: the same as with the days before cut off.
     late = judge_models(NAMES, forecasts[:, 300:], combined[300:], realised[300:], WEIGHTS, 1)
     assert found.scores[2].against_best == pytest.approx(late.scores[2].against_best)
+    # Its mean loss is the combination's plus what it lost more where it spoke.
+    weights = 0.5 ** (np.arange(500)[::-1] / 60.0)
+    mine, ours = (qlike(realised, delayed(x, 1)).mean(axis=1) for x in (forecasts[2], combined))
+    more = np.average((mine - ours)[301:], weights=weights[301:])
+    whole = np.average(ours[1:], weights=weights[1:])
+    assert found.combined.qlike == pytest.approx(whole)
+    assert found.scores[2].qlike == pytest.approx(whole + more)
     forecasts[2] = np.nan
     mute = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, 1)
     assert (mute.scores[2].qlike, mute.scores[2].against_best) == (None, None)
