@@ -14,6 +14,9 @@ AMOUNT_MAX = Decimal("1e12")
 AMOUNT_MIN = Decimal("1e-12")
 """Least size of an amount other than zero."""
 MOST_CHARACTERS = 64
+UNIVERSE_SIZE = 8
+"""Of a universe whose size is not given: a book holds the top 5 to 10."""
+UNIVERSE_MOST = 500
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
@@ -67,3 +70,20 @@ def equity_usd(text: str) -> Decimal:
     if equity <= 0:
         raise InputError(f"expected a positive amount for --equity, was {shown(text)}; give USD")
     return equity
+
+
+def universe_size(text: str) -> int:
+    """Return the size of a universe as an argument gives it.
+
+    Raises
+    ------
+    InputError
+        When it is no whole number from 1 to `UNIVERSE_MOST`.
+    """
+    size = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+    if not 1 <= size <= UNIVERSE_MOST:
+        raise InputError(
+            f"expected a size from 1 to {UNIVERSE_MOST}, was {shown(text)}; "
+            f"write it as {UNIVERSE_SIZE}"
+        )
+    return size

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from perptui.cli.arguments import equity_usd, given_path
+import msgspec
+
+from perptui.cli.arguments import equity_usd, given_path, universe_size
+from perptui.cli.cleaned import cleaned_series
 from perptui.cli.config import add_sources
 from perptui.cli.estimated import report_of, table_of
 from perptui.cli.positions import read_positions
@@ -43,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--equity", default=ANY_EQUITY, metavar="USD", help="of all accounts; for --positions"
     )
+    parser.add_argument(
+        "--universe", metavar="N", help="only the N most liquid, as `perptui universe` has them"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_sources(parser)
 
@@ -57,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
         names = ", ".join(sorted(settings.strategy))
         raise InputError(f"expected a strategy among {names}, was {args.strategy!r}; mend it")
     equity = equity_usd(args.equity)
+    size = universe_size(args.universe) if args.universe is not None else None
     existing_directory(args.data)
     positions = read_positions(args.positions) if args.positions else ()
 
@@ -64,15 +71,21 @@ def run(args: argparse.Namespace) -> int:
     from perptui.model.jobs import EstimateJob
     from perptui.quant.estimate import estimate
     from perptui.quant.offline import absent_of, foreign_of, snapshot_at
+    from perptui.quant.universe import chosen
 
     history = History(args.data)
     venues = venue_names(args.venues)
-    snapshot = snapshot_at(history, at_ms, venues, equity, positions)
+    members, said = chosen(history, venues, at_ms, size)
+    snapshot = snapshot_at(history, at_ms, venues, equity, positions, members=members)
     estimates = estimate(EstimateJob(snapshot, strategy), history)
     left_out, foreign = absent_of(history, venues, at_ms), foreign_of(history, venues)
-    for line in (*foreign, *left_out, *estimates.left_out, *estimates.notes):
+    for line in (*said, *foreign, *left_out, *estimates.left_out, *estimates.notes):
         sys.stderr.write(f"perptui: {safe_text(line, LONGEST_NOTE)}\n")
-    report = report_of(estimates, snapshot, strategy.name, left_out, foreign)
-    text = json_of(report) if args.json else table_of(estimates)
-    sys.stdout.write(text)
+    if not args.json:
+        sys.stdout.write(table_of(estimates))
+        return 0
+    report = report_of(estimates, snapshot, strategy.name, left_out, (*said, *foreign))
+    named = [(one.venue, one.venue_symbol) for one in snapshot.instruments]
+    cleaning = cleaned_series(history, named, at_ms)
+    sys.stdout.write(json_of(msgspec.structs.replace(report, cleaning=cleaning)))
     return 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from perptui.cli.arguments import equity_usd, given_path, number
+from perptui.cli.arguments import equity_usd, given_path, number, universe_size
 from perptui.cli.config import add_sources
 from perptui.cli.positions import read_positions
 from perptui.cli.printed import flags_of, json_of
@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON: [{id, contracts, entry_price}], contracts signed; without it the book is flat",
     )
+    parser.add_argument(
+        "--universe", metavar="N", help="only the N most liquid, as `perptui universe` has them"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_sources(parser)
 
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     # Numerical libraries only load here, after the arguments have stood.
     at_ms = instant(args.at)
     equity = equity_usd(args.equity)
+    size = universe_size(args.universe) if args.universe is not None else None
     targets = _targets(args.assignments)
     plain_sets = [text for text in args.assignments if not text.startswith(TARGET)]
     settings = load(args.config or user_file(), assignments(plain_sets)).settings
@@ -72,16 +76,18 @@ def run(args: argparse.Namespace) -> int:
     from perptui.model.jobs import ProposeJob
     from perptui.quant.offline import absent_of, assumed_of, foreign_of, snapshot_at
     from perptui.quant.propose import propose
+    from perptui.quant.universe import chosen
 
     positions = read_positions(args.positions) if args.positions else ()
     history = History(args.data)
     venues = venue_names(args.venues)
-    snapshot = snapshot_at(history, at_ms, venues, equity, positions)
+    members, said = chosen(history, venues, at_ms, size)
+    snapshot = snapshot_at(history, at_ms, venues, equity, positions, members=members)
     job = ProposeJob(snapshot, strategy, settings.limits, targets)
     proposal, estimates = propose(job, history, None)
     absent = absent_of(history, venues, at_ms)
     left_out = (f"left out: {text}" for text in (*absent, *estimates.left_out))
-    rules = (*assumed_of(snapshot), *foreign_of(history, venues))
+    rules = (*said, *assumed_of(snapshot), *foreign_of(history, venues))
     notes = (*rules, *left_out, *flags_of(estimates), *estimates.notes)
     report = report_of(proposal, snapshot, notes)
     text = json_of(report) if args.json else table_of(report)

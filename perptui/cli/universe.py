@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from perptui.cli.arguments import given_path, shown
+from perptui.cli.arguments import UNIVERSE_SIZE, given_path, universe_size
 from perptui.cli.printed import json_of
 from perptui.cli.propose import VENUES, existing_directory, instant, venue_names
 from perptui.model.clock import iso
-from perptui.model.errors import InputError
 
 if TYPE_CHECKING:
     from perptui.quant.universe import Universe
-
-SIZE = 8
-"""Where --size is not given: the seed of the balanced book is the top 5 to 10."""
-SIZE_MAX = 500
 
 
 class RankedContract(msgspec.Struct, frozen=True):
@@ -55,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--at", required=True, metavar="ISO", help="instant, UTC unless it says")
     parser.add_argument(
-        "--size", default=str(SIZE), metavar="N", help=f"enter within it; {SIZE} without it"
+        "--size",
+        default=str(UNIVERSE_SIZE),
+        metavar="N",
+        help=f"enter within it; {UNIVERSE_SIZE} without it",
     )
     parser.add_argument("--venues", default=VENUES, metavar="LIST", help="as binance,bybit")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -78,22 +76,6 @@ def run(args: argparse.Namespace) -> int:
     report = report_of(found, at_ms, notes)
     sys.stdout.write(json_of(report) if args.json else table_of(report))
     return 0
-
-
-def universe_size(text: str) -> int:
-    """Return the size of a universe as an argument gives it.
-
-    Raises
-    ------
-    InputError
-        When it is no whole number from 1 to `SIZE_MAX`.
-    """
-    size = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
-    if not 1 <= size <= SIZE_MAX:
-        raise InputError(
-            f"expected a size from 1 to {SIZE_MAX}, was {shown(text)}; write it as {SIZE}"
-        )
-    return size
 
 
 def report_of(universe: Universe, at_ms: int, notes: tuple[str, ...] = ()) -> UniverseReport:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from perptui.model.cleaning import CleanedSeries
 from perptui.model.forecast import Court, FundingPart, ModelScore, ModelVolatility, TailRisk
 
 
@@ -239,3 +240,5 @@ class EstimateReport(msgspec.Struct, frozen=True):
     court: Court
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    cleaning: tuple[CleanedSeries, ...] = ()
+    """What was done to each series of the contracts asked for; nothing is filled in."""

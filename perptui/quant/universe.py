@@ -105,9 +105,9 @@ def select_universe(
 
 
 def chosen(
-    history: History, venues: Sequence[str], at_ms: int, size: int
-) -> tuple[tuple[str, ...], str]:
-    """Return the members of a universe of `size` and what to say of it.
+    history: History, venues: Sequence[str], at_ms: int, size: int | None
+) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Return the members of a universe of `size`, and what to say of it; None: every contract.
 
     Raises
     ------
@@ -116,6 +116,8 @@ def chosen(
     HistoryError
         When a file cannot be read.
     """
+    if size is None:
+        return None, ()
     found = select_universe(history, venues, at_ms, UniverseRules(size=size))
     if not found.members:
         raise InputError(
@@ -126,7 +128,7 @@ def chosen(
         f"universe of {size}: {len(found.members)} of {len(found.rows)} contracts, decided "
         f"{iso(found.decided_ms)}; what is held besides stays in view"
     )
-    return found.members, said
+    return found.members, (said,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,31 @@ def test_bad_input_is_one_line_with_its_cure(
     assert cure in err
 
 
+def test_a_universe_holds_the_most_liquid_and_says_so(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(command(data, "--venues", "binance,bybit", "--universe", "1", "--json")) == 0
+    report = msgspec.json.decode(capsys.readouterr().out, type=EstimateReport)
+    assert run(["universe", "--data", str(data), "--at", AT, "--size", "1", "--json",
+                "--venues", "binance,bybit"]) == 0  # fmt: skip
+    members = json.loads(capsys.readouterr().out)["members"]
+    assert [row.id for row in report.instruments] == members
+    assert any(note.startswith("universe of 1: 1 of 3 contracts") for note in report.notes)
+    kinds = {one.series.rpartition("USDT-")[2] for one in report.cleaning}
+    assert kinds == {"1h", "funding"}
+    assert all(one.rows == one.kept > 0 for one in report.cleaning)
+    assert run(command(data, "--universe", "none")) == 2
+    assert "write it as 8" in capsys.readouterr().err
+
+
+def test_a_market_too_young_for_a_universe_is_refused(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = ["estimate", "--data", str(data), "--at", "2024-06-20T00:00Z", "--universe", "3"]
+    assert run(at) == 2
+    assert "see `perptui universe` for the reasons" in capsys.readouterr().err
+
+
 @pytest.mark.history
 def test_a_real_day_is_estimated(history_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     at = ["estimate", "--data", str(history_dir), "--at", "2022-11-09T00:00Z", "--json"]

@@ -279,3 +279,18 @@ def test_a_binary_positions_file_is_refused(
     file = tmp_path / "positions.json"
     file.write_bytes(b"\xff\xfe\x00")
     assert "not UTF-8" in refusal(capsys, arguments(data, "--positions", str(file)))
+
+
+def test_a_universe_keeps_what_is_held_beside_its_members(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = "binanceusdm:SOL/USDT:USDT"
+    file = tmp_path / "positions.json"
+    file.write_text(f"[{ROW.format(id=held, contracts='1', entry='25')}]")
+    argv = arguments(data, "--json", "--universe", "1", "--positions", str(file))
+    found = answer(capsys, argv)
+    ids = {row["id"] for row in found["instruments"]}
+    assert held in ids
+    assert len(ids) <= 2
+    (note,) = [text for text in found["assumptions"]["notes"] if text.startswith("universe of 1")]
+    assert "1 of 3 contracts" in note
