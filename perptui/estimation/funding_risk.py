@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.funding_process import LARGEST_PHI
+from perptui.estimation.funding_process import LARGEST_PHI, LEAST_SD
 from perptui.estimation.funding_series import Settled
 from perptui.estimation.recursion import decay, divided, lagged
 from perptui.model.clock import DAY_MS
@@ -66,7 +66,8 @@ def daily_persistence(daily: FloatArray) -> FloatArray:
     mean = divided(np.where(joint, before, 0.0).sum(axis=0), count, count > 0, 0.0)
     x, y = (np.where(joint, each - mean, 0.0) for each in (before, daily))
     spread = (x * x).sum(axis=0)
-    slope = divided((x * y).sum(axis=0), spread, (count >= LEAST_DAYS) & (spread > 0.0), 0.0)
+    usable = (count >= LEAST_DAYS) & (spread > count * (24.0 * LEAST_SD) ** 2)
+    slope = divided((x * y).sum(axis=0), spread, usable, 0.0)
     persistence: FloatArray = np.clip(slope, 0.0, LARGEST_PHI)
     return persistence
 

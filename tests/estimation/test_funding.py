@@ -14,7 +14,7 @@ from perptui.estimation.funding import (
 )
 from perptui.estimation.funding_fit import ANCHOR_SHARE
 from perptui.estimation.funding_score import MEMBERS
-from perptui.estimation.funding_series import INTEREST_PER_HOUR
+from perptui.estimation.funding_series import INTEREST_PER_HOUR, check_settled
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError
 from tests.estimation.funding_series import (
@@ -213,6 +213,12 @@ def test_short_series_are_refused_or_flagged() -> None:
     assert three.forecast.horizon_sd > 0
     many = forecast_funding(autoregressive(61), None, NOW, 7.0)
     assert "persistence" not in flags_of(many)
+
+
+def test_a_series_can_be_refused_before_it_is_fitted() -> None:
+    check_settled(autoregressive(3), NOW)
+    with pytest.raises(EstimationError, match="was 0"):
+        check_settled(autoregressive(200), NOW + 200 * DAY_MS)
 
 
 def test_a_constant_rate_is_expected_to_stay_and_flagged() -> None:

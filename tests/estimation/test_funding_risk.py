@@ -4,6 +4,7 @@ import pytest
 from perptui.estimation.funding_risk import (
     IDENTITY_SHARE,
     daily_funding,
+    daily_persistence,
     fit_funding_slope,
     funding_shocks,
     price_funding_covariance,
@@ -41,6 +42,20 @@ def test_days_are_summed_where_their_hours_are_covered() -> None:
     assert np.isnan(found[:, 2]).tolist() == [False, False, True, False]
     before = daily_funding([eight], NOW - DAY_MS, 3)
     assert before[:, 0] == pytest.approx(found[:3, 0])
+
+
+def test_daily_persistence_is_the_slope_on_the_day_before() -> None:
+    funding, _ = market(4000, 3, 7)
+    holed = funding.copy()
+    holed[np.random.default_rng(8).random(funding.shape) < 0.2] = np.nan
+    for daily in (funding, holed):
+        assert daily_persistence(daily) == pytest.approx(np.full(3, PHI), abs=0.05)
+    falling = np.where(np.arange(200) % 2 == 0, 1e-4, -1e-4)
+    young = np.append(np.full(175, np.nan), funding[:25, 0])
+    still = np.full(200, 3e-4)
+    rising = np.linspace(0.0, 1.0, 200)
+    found = daily_persistence(np.column_stack([falling, young, still, rising]))
+    assert found.tolist() == [0.0, 0.0, 0.0, 0.98]
 
 
 def test_shocks_are_what_did_not_carry_over() -> None:
