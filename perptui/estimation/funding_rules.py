@@ -98,14 +98,23 @@ def clamped_mean(
     """
     up = max(cap_hourly - interest, 0.0) * RULE_H
     down = max(cap_hourly + interest, 0.0) * RULE_H
-    sides = np.array([1.0, 1.0, -1.0, -1.0])[:, None]
-    starts = np.array([clamp, clamp + up, clamp, clamp + down])[:, None]
-    past = sides * mean - starts
-    where = past / deviation
-    parts = past * probability(where) + deviation * density(where)
-    off = parts[0] - parts[1] - parts[2] + parts[3]
+    off = _beyond(mean, deviation, clamp)
+    # Eight deviations inside the cap, it takes less away than a float can hold.
+    if float(np.abs(mean).max() + 8.0 * deviation.max()) > clamp + min(up, down):
+        off = off - _beyond(mean, deviation, clamp + up, clamp + down)
     rate: FloatArray = np.clip(interest + off / RULE_H, -cap_hourly, cap_hourly)
     return rate
+
+
+def _beyond(
+    mean: FloatArray, deviation: FloatArray, above: float, below: float | None = None
+) -> FloatArray:
+    """Return E(x - above)+ - E(-x - below)+ of normal x; `below` is `above` unless given."""
+    past = np.array([mean - above, -mean - (above if below is None else below)])
+    where = past / deviation
+    parts = past * probability(where) + deviation * density(where)
+    beyond: FloatArray = parts[0] - parts[1]
+    return beyond
 
 
 def infer_premium(settled: Settled, interest: float, level_rate: float, cap: float) -> Premium:
