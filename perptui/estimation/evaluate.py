@@ -155,7 +155,7 @@ def mincer_zarnowitz(
     every = np.ones(h.shape[1])
     scores = np.column_stack([(one * residual) @ every, (h * residual) @ every])
     meat = long_run_covariance(scores, horizon - 1)
-    exact = float(np.abs(residual).max()) <= 1e-10 * float(np.abs(y).max())
+    exact = float(np.vdot(residual, residual)) <= 1e-20 * float(np.vdot(y, y))
     if exact or _is_singular(meat):
         return _no_regression(rows, "forecast errors do not vary")
     off = gram @ (beta - np.array([0.0, 1.0]))
