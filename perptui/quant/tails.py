@@ -9,7 +9,7 @@ import numpy as np
 from perptui.estimation.filtered import FundingDraw, Scenarios, horizon_scenarios
 from perptui.estimation.funding_process import sum_variance
 from perptui.estimation.panel import Panel
-from perptui.estimation.recursion import FloatArray
+from perptui.estimation.recursion import FloatArray, divided
 from perptui.estimation.residuals import funding_shocks
 from perptui.estimation.tail_books import TailInputs, tail_risks
 from perptui.model.clock import DAY_MS
@@ -39,7 +39,7 @@ def day_tails(
     variance : (D, N) array
         The forecast in force, daily.
     """
-    own = np.nanmean(funding.shocks**2, axis=0, where=np.isfinite(funding.shocks))
+    own = _shock_variance(funding.shocks)
     days = max(1, round(horizon_days))
     deviation = np.sqrt(
         [sum_variance(float(s), float(phi), days) for s, phi in zip(own, funding.phi, strict=True)]
@@ -55,6 +55,14 @@ def day_tails(
     except EstimationError as error:
         return DayTails(None, f"no scenarios of losses: {error}")
     return DayTails(scenarios, "")
+
+
+def _shock_variance(shocks: FloatArray) -> FloatArray:
+    """Return mean squared shocks (N,); the widest of the others where a contract has none known."""
+    seen = np.isfinite(shocks)
+    count = seen.sum(axis=0)
+    own = divided(np.square(np.where(seen, shocks, 0.0)).sum(axis=0), count, count > 0)
+    return np.where(np.isfinite(own), own, max(own[np.isfinite(own)], default=0.0))
 
 
 def _shocks(funding: DayFunding) -> FloatArray | None:

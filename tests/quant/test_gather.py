@@ -153,7 +153,7 @@ def test_constant_and_tiny_prices_and_missing_funding_are_refused(tmp_path: Path
     with pytest.raises(HistoryError, match="BTCUSDT-funding"):
         gather(BTC, bare, HOUR)
     write_funding(bare, BTC, count=2)
-    with pytest.raises(EstimationError, match="3 funding settlements, was 2"):
+    with pytest.raises(EstimationError, match="3 funding settlements in 90 days, was 2"):
         gather(BTC, bare, HOUR)
     with pytest.raises(EstimationError, match="was none by then"):
         gather(BTC, bare, HOUR - 90 * DAY_MS)
