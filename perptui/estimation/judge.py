@@ -98,39 +98,58 @@ def judge_models(
     made = [delayed(each, horizon) for each in (*forecasts, combined)]
     losses = [qlike(target, each) for each in made]
     errors = [squared_error(target, each) for each in made]
-    days = [int(np.isfinite(_over_contracts(loss)).sum()) for loss in losses]
     ahead = [_meet(loss, losses[-1]) for loss in losses[:-1]]
-    recent = np.stack(
-        [
-            _comparable_means(ahead, losses[-1], horizon),
-            _comparable_means([_meet(e, errors[-1]) for e in errors[:-1]], errors[-1], horizon),
-        ]
+    wider = [_meet(error, errors[-1]) for error in errors[:-1]]
+    case = _Case(
+        horizon=horizon,
+        losses=losses,
+        days=[int(np.isfinite(_over_contracts(loss)).sum()) for loss in losses],
+        qlike=_comparable_means(ahead, losses[-1], horizon),
+        mse=_comparable_means(wider, errors[-1], horizon),
+        best=int(np.argmin([_mean(_meet(loss, losses[0])) for loss in losses[:-1]])),
+        slopes=[mincer_zarnowitz(target, each, horizon, weighted=True) for each in made],
+        kept=confidence_set(_common(np.stack(losses)), horizon).kept if with_set else None,
     )
-    best = int(np.argmin([_mean(_meet(loss, losses[0])) for loss in losses[:-1]]))
-    against = [_duel(_meet(loss, losses[best]), horizon) for loss in losses]
-    duels = [_duel(-each, horizon) for each in ahead]
-    slopes = [mincer_zarnowitz(target, each, horizon, weighted=True) for each in made]
-    kept = confidence_set(_common(np.stack(losses)), horizon).kept if with_set else None
     scores = tuple(
-        ModelScore(
-            name=name,
-            weight=float(weight),
-            qlike=_shown(recent[0, row], days[row], horizon),
-            observations=days[row],
-            mse=_shown(recent[1, row], days[row], horizon),
-            slope_p=slopes[row].p_value,
-            against_best=_against(row, best, against[row]),
-            kept=kept[row] if kept is not None and days[row] else None,
-        )
+        _score(case, row, name, float(weight))
         for row, (name, weight) in enumerate(zip((*names, COMBINED), (*weights, 1.0), strict=True))
     )
     words = (
-        *_combination_words(names, duels),
+        *_combination_words(names, [_duel(-each, horizon) for each in ahead]),
         *_silence_words(names, losses),
-        *_bias_words(scores, slopes),
+        *_bias_words(scores, case.slopes),
         *_set_words(scores),
     )
-    return ModelCourt(scores[:-1], scores[-1], days[-1], words)
+    return ModelCourt(scores[:-1], scores[-1], case.days[-1], words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is known of the models, the combination last: losses (T, N), days heard, means."""
+
+    horizon: int
+    losses: Sequence[FloatArray]
+    days: Sequence[int]
+    qlike: FloatArray
+    mse: FloatArray
+    best: int
+    slopes: Sequence[MincerZarnowitz]
+    kept: Sequence[bool] | None
+
+
+def _score(case: _Case, row: int, name: str, weight: float) -> ModelScore:
+    days, horizon = case.days[row], case.horizon
+    met = _duel(_meet(case.losses[row], case.losses[case.best]), horizon)
+    return ModelScore(
+        name=name,
+        weight=weight,
+        qlike=_shown(case.qlike[row], days, horizon),
+        observations=days,
+        mse=_shown(case.mse[row], days, horizon),
+        slope_p=case.slopes[row].p_value,
+        against_best=_against(row, case.best, met),
+        kept=case.kept[row] if case.kept is not None and days else None,
+    )
 
 
 def _mean(by_day: FloatArray) -> float:
