@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Reached = TypeVar("Reached")
 
 HOURLY = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT")
 EIGHT_HOURLY = ("ADAUSDT", "ATOMUSDT", "DOTUSDT", "LINKUSDT", "LTCUSDT")
@@ -230,51 +232,45 @@ import numpy as np
 warnings.filterwarnings("ignore")
 from hmmlearn.hmm import GaussianHMM
 from jumpmodels.jump import JumpModel
-given = json.load(sys.stdin)
+given = json.loads(sys.stdin.readline())
 x, z = np.array(given["x"]), np.array(given["z"])
 def timed(call):
-    times = []
-    for _ in range({ROUNDS}):
-        begin = time.perf_counter()
-        result = call()
-        times.append(time.perf_counter() - begin)
-    return float(np.median(times)), result
+    begin = time.process_time()
+    result = call()
+    return time.process_time() - begin, result
 def hmm(implementation):
     model = GaussianHMM(2, "full", n_iter={HMM_STEPS}, tol=-1e300, init_params="", covars_prior=0,
                         covars_weight=0, implementation=implementation)
     model.startprob_, model.transmat_ = np.array(given["initial"]), np.array(given["transition"])
     model.means_, model.covars_ = np.array(given["means"]), np.array(given["covariances"])
     return model.fit(x)
-out = {{}}
-for name in ("log", "scaling"):
-    seconds, model = timed(lambda: hmm(name))
-    out[name] = [seconds, float(model.score(x)), model.monitor_.iter]
-seconds, model = timed(lambda: GaussianHMM(2, "full", n_iter=100, tol=1e-4, random_state=0).fit(x))
-out["default"] = [seconds, float(model.score(x)), model.monitor_.iter]
-for penalty in {PENALTIES}:
-    seconds, model = timed(lambda: JumpModel(2, jump_penalty=penalty, cont=False,
-                           n_init={JUMP_STARTS}, random_state=0).fit(z))
-    out[str(penalty)] = [seconds, float(model.val_), 0]
-json.dump(out, sys.stdout)
+for line in sys.stdin:
+    out = {{}}
+    for name in ("log", "scaling"):
+        seconds, model = timed(lambda: hmm(name))
+        out[name] = [seconds, float(model.score(x)), model.monitor_.iter]
+    seconds, model = timed(
+        lambda: GaussianHMM(2, "full", n_iter=100, tol=1e-4, random_state=0).fit(x))
+    out["default"] = out["starts"] = [seconds, float(model.score(x)), model.monitor_.iter]
+    for penalty in {PENALTIES}:
+        seconds, model = timed(lambda: JumpModel(2, jump_penalty=penalty, cont=False,
+                               n_init={JUMP_STARTS}, random_state=0).fit(z))
+        out[str(penalty)] = [seconds, float(model.val_), 0]
+    print(json.dumps(out), flush=True)
 """
 
 
-def timed(call: Callable[[], object]) -> float:
-    """Return the median of seconds of `ROUNDS` calls."""
-    times = []
-    for _ in range(ROUNDS):
-        begin = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times)
+def timed(call: Callable[[], Reached]) -> tuple[float, Reached]:
+    """Return the CPU seconds of one call, and its result."""
+    begin = time.process_time()
+    result = call()
+    return time.process_time() - begin, result
 
 
-def print_speed(peer: str) -> None:
-    """Print times and what is reached, beside the peers' in a child process of the same run."""
-    x = simulated()
-    z = (x - x.mean(axis=0)) / x.std(axis=0)
+def given_start(x: FloatArray) -> HiddenMarkov:
+    """Return the start that both sides get: halves by variance, staying with 95 %."""
     high = x[:, 1] > np.median(x[:, 1])
-    start = HiddenMarkov(
+    return HiddenMarkov(
         np.array([0.5, 0.5]),
         np.array([[0.95, 0.05], [0.05, 0.95]]),
         np.array([x[~high].mean(axis=0), x[high].mean(axis=0)]),
@@ -282,6 +278,29 @@ def print_speed(peer: str) -> None:
         loglik=float("nan"),
         iterations=0,
     )
+
+
+def our_round(x: FloatArray, z: FloatArray, start: HiddenMarkov) -> dict[str, tuple[float, float]]:
+    """Return CPU seconds and what was reached, once for each row of the table."""
+    seconds, model = timed(
+        lambda: fit_hidden_markov(x, 2, start=start, iterations=HMM_STEPS, tolerance=-np.inf)
+    )
+    found = {"log": (seconds, model.loglik), "scaling": (seconds, model.loglik)}
+    seconds, model = timed(lambda: fit_hidden_markov(x, 2, start=start))
+    found["default"] = (seconds, model.loglik)
+    seconds, model = timed(lambda: fit_hidden_markov(x, 2))
+    found["starts"] = (seconds, model.loglik)
+    for penalty in PENALTIES:
+        seconds, jumps = timed(partial(fit_jump_model, z, 2, penalty, starts=JUMP_STARTS))
+        found[str(penalty)] = (seconds, jumps.objective)
+    return found
+
+
+def print_speed(peer: str) -> None:
+    """Print CPU times and what is reached, in turns with the peers in a child process."""
+    x = simulated()
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    start = given_start(x)
     given = {
         "x": x.tolist(),
         "z": z.tolist(),
@@ -290,42 +309,33 @@ def print_speed(peer: str) -> None:
         "means": start.means.tolist(),
         "covariances": start.covariances.tolist(),
     }
-    fixed = fit_hidden_markov(x, 2, start=start, iterations=HMM_STEPS, tolerance=-np.inf)
-    ours = timed(
-        lambda: fit_hidden_markov(x, 2, start=start, iterations=HMM_STEPS, tolerance=-np.inf)
-    )
-    whole = fit_hidden_markov(x, 2)
-    whole_s = timed(lambda: fit_hidden_markov(x, 2))
-    jumps = {penalty: fit_jump_model(z, 2, penalty, starts=JUMP_STARTS) for penalty in PENALTIES}
-    jump_s = {
-        penalty: timed(partial(fit_jump_model, z, 2, penalty, starts=JUMP_STARTS))
-        for penalty in PENALTIES
+    ours, theirs = [], []
+    with subprocess.Popen(
+        [peer, "-c", PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        print(json.dumps(given), file=child.stdin, flush=True)
+        for _ in range(ROUNDS):
+            ours.append(our_round(x, z, start))
+            print("next", file=child.stdin, flush=True)
+            theirs.append(json.loads(child.stdout.readline()))
+        child.stdin.close()
+    rows = {
+        "log": f"hidden Markov, one given start, {HMM_STEPS} steps; hmmlearn (log)",
+        "scaling": f"hidden Markov, one given start, {HMM_STEPS} steps; hmmlearn (scaling)",
+        "default": "hidden Markov, tolerance 1e-4, one start each; hmmlearn as it comes",
+        "starts": "hidden Markov, tolerance 1e-4, four starts; hmmlearn as it comes, one start",
+        "1.0": f"jump model, lambda 1, {JUMP_STARTS} starts; jumpmodels",
+        "50.0": f"jump model, lambda 50, {JUMP_STARTS} starts; jumpmodels",
     }
-    answer = subprocess.run(
-        [peer, "-c", PEER], input=json.dumps(given), capture_output=True, text=True, check=True
-    )
-    theirs = json.loads(answer.stdout)
-    print(f"\nhidden Markov, 2 states, T = {len(x)}, full covariance, medians of {ROUNDS}")
-    for name in ("log", "scaling"):
-        seconds, loglik, steps = theirs[name]
+    print(f"\n2 states, T = {len(x)}, CPU ms, medians of {ROUNDS} rounds in turns")
+    for name, text in rows.items():
+        own = statistics.median(each[name][0] for each in ours)
+        other = statistics.median(each[name][0] for each in theirs)
         print(
-            f"  one given start, {HMM_STEPS} steps: {ours * 1e3:.1f} ms, log-likelihood "
-            f"{fixed.loglik:.4f}; hmmlearn ({name}) {seconds * 1e3:.1f} ms, {steps} steps, "
-            f"{loglik:.4f}; ratio {ours / seconds:.3f}"
-        )
-    seconds, loglik, steps = theirs["default"]
-    print(
-        f"  as each comes, tolerance 1e-4: {whole_s * 1e3:.1f} ms from four starts, "
-        f"{whole.loglik:.4f}; hmmlearn {seconds * 1e3:.1f} ms from one, {steps} steps, "
-        f"{loglik:.4f}; ratio {whole_s / seconds:.3f}"
-    )
-    print(f"jump model, 2 states, T = {len(x)}, {JUMP_STARTS} starts")
-    for penalty in PENALTIES:
-        seconds, objective, _ = theirs[str(penalty)]
-        print(
-            f"  lambda {penalty:g}: {jump_s[penalty] * 1e3:.1f} ms, objective "
-            f"{jumps[penalty].objective:.6f}; jumpmodels {seconds * 1e3:.1f} ms, "
-            f"{objective:.6f}; ratio {jump_s[penalty] / seconds:.3f}"
+            f"  {text}: {own * 1e3:.1f} to {other * 1e3:.1f}, ratio {own / other:.3f}; "
+            f"reached {ours[0][name][1]:.4f} to {theirs[0][name][1]:.4f}"
         )
 
 

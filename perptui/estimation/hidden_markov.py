@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from perptui.estimation.forward_backward import over_states, run_backward, run_f
 from perptui.model.errors import EstimationError
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 LEAST_DAYS_OF_STATE = 8.0
 """A state with a smaller expected number of observations is no state: the start is dropped."""
@@ -58,13 +60,15 @@ class HiddenMarkov:
 
 def quadratic_terms(y: FloatArray) -> FloatArray:
     """Return 1, y_i and y_i·y_j for i <= j as columns: a Gaussian's logarithm is linear in them."""
-    pairs = _pairs(y.shape[1])
-    products = [y[:, i] * y[:, j] for i, j in pairs]
-    return np.column_stack([np.ones(len(y)), y, *products])
+    first, second, _ = _pairs(y.shape[1])
+    return np.column_stack([np.ones(len(y)), y, y[:, first] * y[:, second]])
 
 
-def _pairs(series: int) -> list[tuple[int, int]]:
-    return [(i, j) for i in range(series) for j in range(i, series)]
+@lru_cache(maxsize=8)
+def _pairs(series: int) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return i and j of each i <= j, and what a precision counts for: -1/2 where they are equal."""
+    first, second = np.triu_indices(series)
+    return first, second, np.where(first == second, -0.5, -1.0)
 
 
 def log_density(means: FloatArray, covariances: FloatArray, least: float = 0.0) -> FloatArray:
@@ -73,17 +77,16 @@ def log_density(means: FloatArray, covariances: FloatArray, least: float = 0.0) 
     A variance below `least` along any axis counts as `least`.
     """
     series = means.shape[-1]
+    first, second, counts = _pairs(series)
     spread, axes = np.linalg.eigh(covariances)
     spread = np.maximum(spread, least)
     precision = (axes / spread[..., None, :]) @ np.swapaxes(axes, -1, -2)
     tilt = (precision @ means[..., None])[..., 0]
-    rows = np.empty((*means.shape[:-1], 1 + series + len(_pairs(series))))
-    rows[..., 0] = -0.5 * (
-        (means * tilt).sum(axis=-1) + np.log(spread).sum(axis=-1) + series * math.log(2.0 * math.pi)
-    )
+    rows = np.empty((*means.shape[:-1], 1 + series + len(first)))
+    apart = np.log(spread) + means * tilt
+    rows[..., 0] = -0.5 * (apart.sum(axis=-1) + series * math.log(2.0 * math.pi))
     rows[..., 1 : 1 + series] = tilt
-    for column, (i, j) in enumerate(_pairs(series), start=1 + series):
-        rows[..., column] = precision[..., i, j] * (-0.5 if i == j else -1.0)
+    rows[..., 1 + series :] = precision[..., first, second] * counts
     return rows
 
 
@@ -221,10 +224,10 @@ def _moments(member: FloatArray, terms: FloatArray) -> tuple[FloatArray, FloatAr
     weights = sums[..., 0]
     each = sums[..., 1:] / np.maximum(weights, 1e-12)[..., None]
     means = each[..., :series]
+    first, second, _ = _pairs(series)
     covariances = np.empty((*means.shape, series))
-    for column, (i, j) in enumerate(_pairs(series)):
-        value = each[..., series + column] - means[..., i] * means[..., j]
-        covariances[..., i, j] = covariances[..., j, i] = value
+    covariances[..., first, second] = each[..., series:] - means[..., first] * means[..., second]
+    covariances[..., second, first] = covariances[..., first, second]
     return means, covariances, weights
 
 
@@ -234,10 +237,10 @@ def _em_step(terms: FloatArray, now: _Parameters) -> tuple[_Parameters, FloatArr
     run = run_forward(logs, now.transition[:, None], now.initial, now.pace)
     beta = run_backward(run, now.transition)
     posterior = run.alpha * beta
-    size = over_states(np.add, posterior)
-    posterior /= size
+    share = 1.0 / over_states(np.add, posterior)
+    posterior *= share
     beta *= run.emission
-    beta /= size
+    beta *= share
     moves = now.transition * (run.before[:, :, 1:] @ np.swapaxes(beta[:, :, 1:], 1, 2))
     transition = moves / np.maximum(moves.sum(axis=2, keepdims=True), 1e-300)
     means, covariances, weights = _moments(posterior, terms)
