@@ -53,18 +53,22 @@ def test_what_is_held_earns_its_carry(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     book = tmp_path / "book.json"
-    held = {"id": "binance:BTC/USDT:USDT", "contracts": "-2", "entry_price": "60000"}
+    held = {"id": "binance:BTC/USDT:USDT", "contracts": "-20000", "entry_price": "60000"}
     book.write_text(json.dumps([held]))
     more = ("--venues", "binance,bybit", "--positions", str(book), "--equity", "500000", "--json")
     assert run(command(data, *more)) == 0
     short, _, elsewhere = json.loads(capsys.readouterr().out)["instruments"]
     funding = short["funding"]
-    # A short of two contracts receives f at each of three settlements a day.
-    mark = float(funding["carry_usd_day"]) / (2 * funding["rate"] * 24 / funding["interval_h"])
+    # A short receives f at each of three settlements a day; large, for cents are rounded.
+    mark = float(funding["carry_usd_day"]) / (20_000 * funding["rate"] * 24 / funding["interval_h"])
     assert 1 < mark < 1_000_000
     spans = {term["span"]: term for term in funding["term"]}
-    assert float(spans["7d"]["carry_usd"]) == pytest.approx(2 * mark * spans["7d"]["mean"], 1e-3)
-    assert float(spans["7d"]["carry_sd_usd"]) == pytest.approx(2 * mark * spans["7d"]["sd"], 1e-3)
+    assert float(spans["7d"]["carry_usd"]) == pytest.approx(
+        20_000 * mark * spans["7d"]["mean"], 1e-3
+    )
+    assert float(spans["7d"]["carry_sd_usd"]) == pytest.approx(
+        20_000 * mark * spans["7d"]["sd"], 1e-3
+    )
     assert elsewhere["funding"]["carry_usd_day"] is None
     rates = {row["funding"]["apr"]: row for row in (short, elsewhere)}
     best = "binanceusdm" if max(rates) == funding["apr"] else "bybit"
