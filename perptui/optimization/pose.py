@@ -54,19 +54,15 @@ def program_inputs(
     rules = in_force(strategy, limits, estimates.regime, float(np.abs(before).sum()))
     reduce_only = _drawdown(snapshot, equity) >= limits.drawdown_max
     frozen = _frozen(contracts, limits.restricted, overrides)
-    lower, upper = _bounds(contracts, before, rules.limits, frozen, overrides, reduce_only)
+    bounds = _bounds(contracts, before, rules.limits, frozen, overrides, reduce_only)
     clusters = clusters_of(contracts, estimates, strategy)
-    account_equity = {account.key: account.equity_usd for account in snapshot.accounts}
-    arrays = limit_arrays(
-        contracts, account_equity, rules, forecasts, clusters, strategy, float(equity)
-    )
-    lower, upper, paying = funding_bounds(
-        contracts, before, (lower, upper), rules.limits, arrays.trade_max
-    )
+    accounts = {account.key: account.equity_usd for account in snapshot.accounts}
+    arrays = limit_arrays(contracts, accounts, rules, forecasts, clusters, strategy, float(equity))
+    lower, upper, paying = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
     return ProgramInputs(
         contracts=contracts,
         equity=equity,
-        account_equity=account_equity,
+        account_equity=accounts,
         peak_equity=snapshot.peak_equity_usd,
         horizon_days=estimates.horizon_days,
         expected_return=forecasts.expected_return,

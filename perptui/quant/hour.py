@@ -23,6 +23,8 @@ from perptui.quant.day import DayView
 from perptui.quant.gather import Gathered
 from perptui.quant.track import book_volatility
 
+REGIME_DAYS = 465
+"""Of hours that the regime is told from: a year that its models learn from, and what is shown."""
 HOUR_H, WIDE_H = 2, 1
 """Age from which a last close is late: an hourly desk expects an hourly price of wider bars too."""
 
@@ -112,10 +114,15 @@ def hour_view(day: DayView, history: History, hour_ms: int) -> HourView:
             day.mean_correlation,
             day.horizon_days,
         ),
-        regime=label_hours(book, day.start_ms),
+        regime=_regime(day, book),
         book_volatility=book_volatility(present, day.covariance.correlation.matrix),
         flags=tuple(one.flags for one in since),
     )
+
+
+def _regime(day: DayView, book: FloatArray) -> RegimePath:
+    skipped = max(len(book) - 24 * REGIME_DAYS, 0)
+    return label_hours(book[skipped:], day.start_ms + skipped * HOUR_MS)
 
 
 def _coin_moves(day: DayView, moves: FloatArray) -> FloatArray:
