@@ -49,6 +49,8 @@ SLOW_H = 3
 """Hours below a threshold before its regime is left; it is entered in one (method §5)."""
 TRACK_DAYS = 60
 TRACK_STEP_H = 4
+LIVE_HOURS = 24 * (TRACK_DAYS + 40)
+"""Of models' speech where only the present and its track are asked for: 40 days to settle in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,10 @@ class RegimePath:
 
 
 def label_hours(
-    book: FloatArray, start_ms: int = MONDAY_MS, side: SideInputs | None = None
+    book: FloatArray,
+    start_ms: int = MONDAY_MS,
+    side: SideInputs | None = None,
+    recent_hours: int | None = None,
 ) -> RegimePath:
     """Return the regime of each hour of an equal-weight book's hourly log returns (T,).
 
@@ -102,6 +107,9 @@ def label_hours(
         When the first hour begins: weekly refits stand on Mondays 00:00 UTC.
     side : SideInputs, optional
         What else is known by hour.
+    recent_hours : int, optional
+        The models speak in the last of so many hours only, which saves older refits; the rule
+        speaks in all. `LIVE_HOURS` are enough for the track and for the filters to settle.
 
     Raises
     ------
@@ -112,7 +120,8 @@ def label_hours(
     inputs = regime_inputs(book, start_ms, side)
     rule = follow_rule(inputs.ratios)
     says = rule_probabilities(rule, inputs.ratios)
-    models = hidden_markov_path(inputs), jump_path(inputs)
+    first = 0 if recent_hours is None else max(len(book) - recent_hours, 0)
+    models = hidden_markov_path(inputs, first), jump_path(inputs, first)
     votes = np.stack([says, *(_four_of_three(model, says) for model in models)])
     pool = pooled(votes)
     on = rule.legs_on[-1]

@@ -115,25 +115,30 @@ class _Refits:
     speaks: IntArray
 
 
-def hidden_markov_path(inputs: RegimeInputs) -> ModelPath:
-    """Return the filtered probabilities of the hidden Markov model's states by hour."""
+def hidden_markov_path(inputs: RegimeInputs, first: int = 0) -> ModelPath:
+    """Return the filtered probabilities of the hidden Markov model's states by hour.
+
+    The filter begins at row `first`; before it the model is silent.
+    """
     found = [
-        (row, model)
-        for row, days in training_days(inputs, inputs.day, inputs.day)
+        (row - first, model)
+        for row, days in _since(training_days(inputs, inputs.day, inputs.day), first)
         if (model := _hidden_markov(days.tobytes())) is not None
     ]
     if not found:
         return _silent(inputs)
-    refits = _refits([row for row, _ in found], inputs.rows)
-    logs = _log_emissions(inputs.day, [model for _, model in found], refits)
+    y = inputs.day[first:]
+    refits = _refits([row for row, _ in found], len(y))
+    logs = _log_emissions(y, [model for _, model in found], refits)
     transitions = np.array([model.transition for _, model in found])[refits.speaks]
     begin = np.full(STATES, 1.0 / STATES)
     filtered, _ = forward(
         np.moveaxis(_chains(logs), 1, 0).copy(), np.moveaxis(_chains(transitions), 1, 0), begin
     )
-    probabilities = np.moveaxis(filtered, 0, 1).reshape(-1, STATES)[: inputs.rows].copy()
-    probabilities[: refits.begin[0]] = np.nan
-    return ModelPath(probabilities, "")
+    said = np.full((inputs.rows, STATES), np.nan)
+    spoken = first + int(refits.begin[0])
+    said[spoken:] = np.moveaxis(filtered, 0, 1).reshape(-1, STATES)[spoken - first : len(y)]
+    return ModelPath(said, "")
 
 
 def _log_emissions(y: FloatArray, models: list[HiddenMarkov], refits: _Refits) -> FloatArray:
@@ -150,29 +155,31 @@ def _log_emissions(y: FloatArray, models: list[HiddenMarkov], refits: _Refits) -
     return np.where(seen, logs, 0.0)
 
 
-def jump_path(inputs: RegimeInputs) -> ModelPath:
+def jump_path(inputs: RegimeInputs, first: int = 0) -> ModelPath:
     """Return the online states of the jump model by hour, softly: softmax of -V_t.
 
     ½||x - theta||² is a log density of deviation one, so V_t holds the log probabilities of the
-    best paths; the online state is its least entry.
+    best paths; the online state is its least entry. The programme begins at row `first`.
     """
     x = np.column_stack([inputs.recent, inputs.correlation, inputs.funding_z, inputs.spread_z])
     found = [
-        (row, model)
-        for row, days in training_days(inputs, x, inputs.recent)
+        (row - first, model)
+        for row, days in _since(training_days(inputs, x, inputs.recent), first)
         if (model := _jump_model(days.tobytes(), days.shape[1])) is not None
     ]
     if not found:
         return _silent(inputs)
-    refits = _refits([row for row, _ in found], inputs.rows)
-    loss = np.empty((inputs.rows, STATES))
-    for first, last, index in _spans(refits, inputs.rows):
-        loss[first:last] = found[index][1].losses(x[first:last])
-    above = values(_chains(loss), PENALTY).reshape(-1, STATES)[: inputs.rows]
+    x = x[first:]
+    refits = _refits([row for row, _ in found], len(x))
+    loss = np.empty((len(x), STATES))
+    for begin, end, index in _spans(refits, len(x)):
+        loss[begin:end] = found[index][1].losses(x[begin:end])
+    above = values(_chains(loss), PENALTY).reshape(-1, STATES)[: len(x)]
     weight = np.exp(-above)
-    probabilities = weight / weight.sum(axis=1, keepdims=True)
-    probabilities[: refits.begin[0]] = np.nan
-    return ModelPath(probabilities, "")
+    said = np.full((inputs.rows, STATES), np.nan)
+    spoken = int(refits.begin[0])
+    said[first + spoken :] = (weight / weight.sum(axis=1, keepdims=True))[spoken:]
+    return ModelPath(said, "")
 
 
 def training_days(
@@ -199,12 +206,18 @@ def training_days(
     return chosen
 
 
+def _since(chosen: list[tuple[int, FloatArray]], first: int) -> list[tuple[int, FloatArray]]:
+    """Return the refits that speak at row `first` or later."""
+    earlier = sum(row <= first for row, _ in chosen)
+    return chosen[max(earlier - 1, 0) :]
+
+
 def _refits(begin: list[int], rows: int) -> _Refits:
     """Return who speaks where: the row that ends as a fit is made is its first; before, the first.
 
     A row's index is the number of rows before it, so the row that ends at the anchor is one less.
     """
-    at = np.array(begin, dtype=np.int64) - 1
+    at = np.maximum(np.array(begin, dtype=np.int64) - 1, 0)
     speaks = np.maximum(np.searchsorted(at, np.arange(rows), side="right") - 1, 0)
     return _Refits(at, speaks)
 

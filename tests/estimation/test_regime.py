@@ -9,8 +9,10 @@ import pytest
 from benchmarks.regime import CRASHES, END, HOURLY, JUDGED, Book, crash_rows, read_book, score
 from perptui.estimation.regime import (
     ENTER,
+    LIVE_HOURS,
     MODELS,
     SLOW_H,
+    TRACK_DAYS,
     WEIGHTS,
     RegimePath,
     confirmed,
@@ -135,6 +137,17 @@ def test_the_track_is_what_was_known_then() -> None:
         assert tuple(then.probabilities[-1].tolist()) == track.probabilities[index]
 
 
+def test_the_last_hours_alone_give_the_same_regime() -> None:
+    book = moods(400)
+    start = parse_iso("2024-01-03T07:00Z")
+    whole, recent = label_hours(book, start), label_hours(book, start, recent_hours=LIVE_HOURS)
+    shown = slice(-TRACK_DAYS * 24, None)
+    np.testing.assert_array_equal(whole.labels[shown], recent.labels[shown])
+    np.testing.assert_allclose(whole.probabilities[shown], recent.probabilities[shown], atol=1e-3)
+    assert np.isnan(recent.votes[1, :-LIVE_HOURS]).all()
+    np.testing.assert_array_equal(whole.votes[0], recent.votes[0])
+
+
 def test_labels_use_no_later_hour() -> None:
     book = moods(300)
     whole = label_hours(book, MONDAY_MS)
@@ -234,7 +247,9 @@ def test_a_live_panel_agrees_with_the_long_path(judged: Judged) -> None:
     for row in crash_rows(judged.book)[1:]:
         first = row + 1 - 400 * 24
         live = label_hours(
-            judged.book.returns[first : row + 1], judged.book.start_ms + first * HOUR_MS
+            judged.book.returns[first : row + 1],
+            judged.book.start_ms + first * HOUR_MS,
+            recent_hours=LIVE_HOURS,
         )
         assert live.labels[-1] == judged.path.labels[row]
         np.testing.assert_allclose(
