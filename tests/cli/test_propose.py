@@ -266,11 +266,11 @@ def test_what_is_weak_or_left_out_is_said_in_the_answer(
     notes = answer(capsys, arguments(tmp_path, "--json"))["assumptions"]["notes"]
     assert "left out: binanceusdm:ETH/USDT:USDT: no funding settled by then" in notes
     assert "left out: binanceusdm:SOL/USDT:USDT: no bars by then" in notes
-    assert f"{BTC}: half-spread assumed 1.0 bp" in notes
+    assert f"{BTC}: half-spread assumed: 1.0 bp" in notes
     assert run(["estimate", "--data", str(tmp_path), "--at", AT, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert "binanceusdm:ETH/USDT:USDT: no funding settled by then" in found["left_out"]
-    assert f"{BTC}: half-spread assumed 1.0 bp" in found["notes"]
+    assert f"{BTC}: half-spread assumed: 1.0 bp" in found["notes"]
 
 
 def test_a_binary_positions_file_is_refused(
