@@ -14,7 +14,7 @@ from perptui.estimation.drift_blend import LOOKBACKS
 from perptui.estimation.intraday import pace_of
 from perptui.estimation.panel import equal_weight, merge_by_coin
 from perptui.estimation.recursion import FloatArray
-from perptui.estimation.regime import RegimePath, label_hours
+from perptui.estimation.regime import LIVE_HOURS, RegimePath, label_hours
 from perptui.estimation.returns import Drift, present_drift
 from perptui.history.clean import SPIKE_FACTOR, spikes
 from perptui.history.dataset import History
@@ -122,7 +122,8 @@ def hour_view(day: DayView, history: History, hour_ms: int) -> HourView:
 
 def _regime(day: DayView, book: FloatArray) -> RegimePath:
     skipped = max(len(book) - 24 * REGIME_DAYS, 0)
-    return label_hours(book[skipped:], day.start_ms + skipped * HOUR_MS)
+    start_ms = day.start_ms + skipped * HOUR_MS
+    return label_hours(book[skipped:], start_ms, recent_hours=LIVE_HOURS)
 
 
 def _coin_moves(day: DayView, moves: FloatArray) -> FloatArray:
