@@ -1,7 +1,7 @@
 """GARCH(1,1), GJR and EGARCH(1,1) by maximum likelihood, and the gates that a fit must pass.
 
-With normal errors GARCH and GJR are fitted by our own scoring, everything else, and what scoring
-does not bring to an end inside the bounds, through `arch`.
+With normal errors GARCH and GJR are fitted by our own scoring, everything else through `arch`. The
+last digits of its optimiser depend on the threads of BLAS: no live figure comes from it.
 
 Returns enter as fractions and are fitted in percent without rescaling; variances leave as fractions
 squared per day. The recursion starts from the **presample rule** h_0 = e_0² = mean(e²) (Fiorentini,
@@ -143,7 +143,9 @@ def fit_garch(returns: FloatArray, specification: Specification) -> GarchFit:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             percent = PERCENT * seen
-            return _by_scoring(percent, specification) or _through_arch(percent, specification)
+            if specification.distribution == "normal" and specification.model != "egarch":
+                return _by_scoring(percent, specification)
+            return _through_arch(percent, specification)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
         return _no_fit(specification, len(seen), f"{specification.model}: no fit, {error}")
 
@@ -186,22 +188,13 @@ def _no_fit(specification: Specification, observations: int, reason: str) -> Gar
     )
 
 
-def _by_scoring(percent: FloatArray, specification: Specification) -> GarchFit | None:
-    """Return the fit; None for what is left to `arch`.
-
-    A search that ended where the persistence reaches one is left to nobody: whatever is found there
-    is rejected.
-    """
-    if specification.distribution != "normal" or specification.model == "egarch":
-        return None
+def _by_scoring(percent: FloatArray, specification: Specification) -> GarchFit:
     scored = fit_by_scoring(
         percent,
         leverage=specification.model == "gjr",
         constant=specification.mean == "constant",
     )
     mean, omega, alpha, gamma, beta = (float(value) for value in scored.parameters)
-    if not scored.converged and alpha + 0.5 * gamma + beta < LARGEST_PERSISTENCE:
-        return None
     fit = GarchFit(
         specification=specification,
         mean=mean,
@@ -307,7 +300,7 @@ def next_variance(fit: GarchFit, residual: float, variance: float) -> float:
 def _last_ewma(squares: FloatArray) -> float:
     """Return the last row of `ewma(squares, BAND_HALFLIFE_DAYS)`, without those before."""
     weights = decay(BAND_HALFLIFE_DAYS) ** np.arange(len(squares))[::-1]
-    return float(weights @ squares / weights.sum())
+    return float((weights * squares).sum() / weights.sum())
 
 
 def band_words(variance: float, level: float) -> str:

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -256,3 +259,101 @@ def test_only_one_series_and_our_models_are_fitted() -> None:
         fit_garch(simulated(800)[:, None], Specification())
     with pytest.raises(EstimationError, match="was figarch"):
         fit_garch(simulated(800), Specification("figarch"))  # type: ignore[arg-type]
+
+
+def reacting(rise: float, fall: float, beta: float, seed: int, days: int = 700) -> np.ndarray:
+    """A GJR with normal errors and 3 % a day, by its responses to a rise and to a fall."""
+    rng = np.random.default_rng(seed)
+    omega = 9e-4 * (1 - 0.5 * (rise + fall) - beta)
+    h, returns = 9e-4, np.empty(days)
+    for t, z in enumerate(rng.standard_normal(days)):
+        returns[t] = np.sqrt(h) * z
+        h = omega + (fall if z < 0 else rise) * returns[t] ** 2 + beta * h
+    return returns
+
+
+def log_likelihood(percent: np.ndarray, values: tuple[float | np.ndarray, ...]) -> np.ndarray:
+    """The normal likelihood at omega, alpha, gamma, beta, each broadcast, day after day."""
+    omega, alpha, gamma, beta = np.broadcast_arrays(*values)
+    presample = float(np.mean(percent**2))
+    h = omega + (alpha + 0.5 * gamma + beta) * presample
+    total = np.zeros(h.shape)
+    for e in percent:
+        total -= 0.5 * (np.log(2 * np.pi * h) + e**2 / h)
+        h = omega + (alpha + gamma * (e < 0)) * e**2 + beta * h
+    return total
+
+
+BOUND_CASES = [
+    ("garch", (0.15, 0.15, 0.0), 0, "beta"),
+    ("garch", (0.0, 0.0, 0.0), 2, "alpha"),
+    ("gjr", (0.0, 0.25, 0.7), 0, "alpha"),
+    ("gjr", (0.25, 0.0, 0.7), 0, "fall"),
+    ("gjr", (0.0, 0.3, 0.0), 2, "beta"),
+]
+
+
+@pytest.mark.parametrize(("model", "made", "seed", "pinned"), BOUND_CASES)
+def test_a_maximum_at_a_bound_is_that_of_arch_and_of_a_grid(
+    model: Model, made: tuple[float, float, float], seed: int, pinned: str
+) -> None:
+    from arch import arch_model
+
+    returns = reacting(*made, seed)
+    fit = fit_garch(returns, Specification(model))
+    on_bound = {"alpha": fit.alpha, "fall": fit.alpha + fit.gamma, "beta": fit.beta}
+    assert on_bound[pinned] == 0.0
+    assert fit.converged
+    percent = 100 * returns
+    peer = arch_model(percent, mean="Zero", o=int(model == "gjr"), rescale=False).fit(
+        disp="off", show_warning=False, backcast=float(np.mean(percent**2))
+    )
+    assert fit.log_likelihood >= peer.loglikelihood - 1e-6
+    best = (fit.omega, fit.alpha, fit.gamma, fit.beta)
+    assert float(log_likelihood(percent, best)) == pytest.approx(fit.log_likelihood, abs=1e-8)
+    shocks, lags = np.linspace(0, 0.5, 11), np.linspace(0, 0.95, 11)
+    levels = np.linspace(0.1, 1.0, 10) * fit.presample
+    rise, fall, beta, omega = np.meshgrid(shocks, shocks, lags, levels, indexing="ij", sparse=True)
+    gamma = fall - rise if model == "gjr" else np.zeros(1)
+    alpha = rise if model == "gjr" else rise[:, :1]
+    assert log_likelihood(percent, (omega, alpha, gamma, beta)).max() <= fit.log_likelihood
+
+
+@pytest.mark.parametrize("made", [(0.15, 0.15, 0.0), (0.0, 0.3, 0.0), (0.02, 0.02, 0.5)])
+@pytest.mark.parametrize("model", ["garch", "gjr"])
+def test_of_two_maxima_the_higher_is_found(made: tuple[float, float, float], model: Model) -> None:
+    # Little dynamics: one maximum with beta near one, another near 0 where arch starts too.
+    from arch import arch_model
+
+    for seed in range(6):
+        percent = 100 * reacting(*made, seed)
+        fit = fit_garch(percent / 100, Specification(model))
+        peer = arch_model(percent, mean="Zero", o=int(model == "gjr"), rescale=False).fit(
+            disp="off", show_warning=False, backcast=float(np.mean(percent**2))
+        )
+        assert fit.log_likelihood >= peer.loglikelihood - 1e-6
+
+
+def test_a_fit_has_the_same_bytes_under_any_number_of_threads() -> None:
+    made = [reacting(*case[1], case[2], days=5000) for case in BOUND_CASES]
+    found = []
+    for threads in ("1", "2"):
+        code = (
+            "import sys, numpy as np\n"
+            "from perptui.estimation.garch import Specification, fit_garch\n"
+            "for row in np.frombuffer(sys.stdin.buffer.read()).reshape(-1, 5000):\n"
+            "    for model in ('garch', 'gjr'):\n"
+            "        for mean in ('zero', 'constant'):\n"
+            "            print(fit_garch(row, Specification(model, 'normal', mean)))\n"
+            "assert not {'arch', 'pandas', 'scipy.stats', 'scipy.signal'} & set(sys.modules)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            input=np.array(made).tobytes(),
+            capture_output=True,
+            check=True,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+        )
+        found.append(done.stdout)
+    assert found[0] == found[1]
+    assert found[0].count(b"GarchFit") == 4 * len(BOUND_CASES)
