@@ -40,7 +40,7 @@ from perptui.model.errors import InputError, JournalError, PerptuiError, WorkerE
 from perptui.model.instrument import instrument_id
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.intents import Intent
-from perptui.protocol.views import JournalView, TicketView
+from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue
 

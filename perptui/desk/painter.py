@@ -14,7 +14,8 @@ from perptui.desk.views import Scene, first_view, panels
 from perptui.desk.views_status import Identity, Standing, VenueTime
 from perptui.desk.worker import QuantWorker
 from perptui.model.clock import VenueClock
-from perptui.protocol.views import DeskView, JournalView, TicketView
+from perptui.protocol.views import DeskView
+from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.schema import Settings
 
 CALM_S = 0.5

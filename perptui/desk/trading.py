@@ -29,7 +29,7 @@ from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError, ConfirmationRefused, InputError, JournalError
 from perptui.model.proposal import Proposal
 from perptui.protocol.intents import ConfirmTicket
-from perptui.protocol.views import JournalView, TicketView
+from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.paths import export_dir
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue

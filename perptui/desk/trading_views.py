@@ -11,7 +11,13 @@ from perptui.journal.journal import Journal
 from perptui.journal.queries import FillRow, LegRow
 from perptui.model.money import plain, to_cents
 from perptui.model.order import LegState, OrderIntent, Side, Ticket
-from perptui.protocol.views import JournalRow, JournalView, LegProgress, TicketRow, TicketView
+from perptui.protocol.views_ticket import (
+    JournalRow,
+    JournalView,
+    LegProgress,
+    TicketRow,
+    TicketView,
+)
 
 EVENTS_SHOWN = 200
 TICKETS_SHOWN = 50

@@ -18,15 +18,14 @@ from perptui.model.limit import Limits
 from perptui.protocol.views import (
     DeskView,
     FundingView,
-    JournalView,
     LimitsView,
     Panel,
     PositionsView,
     RebalanceView,
     RegimeView,
     StatusView,
-    TicketView,
 )
+from perptui.protocol.views_ticket import JournalView, TicketView
 
 
 class Scene(msgspec.Struct, frozen=True):

@@ -17,15 +17,14 @@ from perptui.protocol.intents import Intent
 from perptui.protocol.views import (
     DeskView,
     FundingView,
-    JournalView,
     LimitsView,
     Panel,
     PositionsView,
     RebalanceView,
     RegimeView,
     StatusView,
-    TicketView,
 )
+from perptui.protocol.views_ticket import JournalView, TicketView
 
 PROTOCOL = 1
 MAX_FRAME = 32 * 1024 * 1024

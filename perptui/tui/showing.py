@@ -10,15 +10,14 @@ from perptui.model.clock import Clock
 from perptui.protocol.views import (
     DeskView,
     FundingView,
-    JournalView,
     LimitsView,
     Panel,
     PositionsView,
     RebalanceView,
     RegimeView,
     StatusView,
-    TicketView,
 )
+from perptui.protocol.views_ticket import JournalView, TicketView
 
 NOTICE_S = 8.0
 """How long an answer of the desk stays on the news line."""

@@ -19,7 +19,7 @@ from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.proposal import BookRisk, Proposal, SolverReport, TargetRow
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.intents import ConfirmTicket
-from perptui.protocol.views import TicketView
+from perptui.protocol.views_ticket import TicketView
 from perptui.settings.load import load
 from perptui.settings.schema import Settings
 from tests.desk.ledger_venue import LedgerVenue

@@ -25,7 +25,7 @@ from perptui.journal.queries import LegRow
 from perptui.journal.verify import verify_file
 from perptui.model.order import LegState
 from perptui.protocol.intents import ConfirmTicket, OpenTicket, Solve
-from perptui.protocol.views import TicketView
+from perptui.protocol.views_ticket import TicketView
 from perptui.settings.paths import journal_file
 from tests.desk.attached import PATIENCE_S, Terminal, filled
 from tests.desk.test_sigkill import ORDER, ROOT, SimulatedVenueProcess

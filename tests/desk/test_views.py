@@ -22,12 +22,8 @@ from perptui.model.carry import best_venues
 from perptui.model.clock import DAY_MS, ManualClock
 from perptui.model.forecast import VolatilityTrack
 from perptui.model.limit import LimitCheck
-from perptui.protocol.views import (
-    DeskView,
-    EventLine,
-    JournalView,
-    TicketView,
-)
+from perptui.protocol.views import DeskView, EventLine
+from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.load import load
 from tests.desk.estimated import estimates, proposal
 from tests.desk.market import (

@@ -22,9 +22,6 @@ from perptui.protocol.views import (
     FundingRow,
     FundingSpan,
     FundingView,
-    JournalRow,
-    JournalView,
-    LegProgress,
     LimitRow,
     LimitsView,
     PositionRow,
@@ -33,6 +30,11 @@ from perptui.protocol.views import (
     RebalanceView,
     RegimeView,
     StatusView,
+)
+from perptui.protocol.views_ticket import (
+    JournalRow,
+    JournalView,
+    LegProgress,
     TicketRow,
     TicketView,
 )

@@ -13,13 +13,13 @@ from perptui.protocol.views import (
     DeskView,
     EventLine,
     FundingView,
-    JournalView,
     LimitRow,
     LimitsView,
     PositionsView,
     RebalanceView,
     RegimeView,
 )
+from perptui.protocol.views_ticket import JournalView
 from perptui.tui.panels.base import wrapped
 from perptui.tui.panels.limits import limit_name, state_words
 from tests.tui import book

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from perptui.protocol.views import JournalRow, JournalView
+from perptui.protocol.views_ticket import JournalRow, JournalView
 from perptui.tui import format as figures
 from perptui.tui.grid import Cell, Column, Grid
 from perptui.tui.panels.base import PanelWidget

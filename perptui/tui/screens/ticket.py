@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from perptui.protocol.views import LegProgress, TicketView
+from perptui.protocol.views_ticket import LegProgress, TicketView
 from perptui.tui import format as figures
 from perptui.tui.arrange import columns_of
 from perptui.tui.panels.base import wrapped
