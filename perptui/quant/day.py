@@ -28,6 +28,7 @@ from perptui.model.strategy import StrategyParameters
 from perptui.quant.court import Sitting, sit
 from perptui.quant.funding import DayFunding, day_funding
 from perptui.quant.gather import LOOKBACK_DAYS, Gathered, gather_all
+from perptui.quant.side import Side, day_side
 from perptui.quant.soundness import LEAST_DAYS
 from perptui.quant.tails import DayTails, day_tails
 from perptui.quant.track import book_path, mean_pair_correlation, volatility_track
@@ -85,6 +86,7 @@ class DayView:
     measures: RealisedMeasures
     tails: DayTails
     sitting: Sitting
+    side: Side
 
     @property
     def start_ms(self) -> int:
@@ -150,6 +152,7 @@ def day_view(
         measures=realised_measures(panel),
         tails=day_tails(panel, in_force, funding, strategy.horizon_days),
         sitting=sit(panel, gathered, variances, _weights(variances, strategy), book),
+        side=day_side(panel, gathered),
     )
 
 

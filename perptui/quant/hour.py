@@ -21,6 +21,7 @@ from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.quant.day import DayView
 from perptui.quant.gather import Gathered
+from perptui.quant.side import present_side
 from perptui.quant.track import book_volatility
 
 REGIME_DAYS = 465
@@ -114,16 +115,17 @@ def hour_view(day: DayView, history: History, hour_ms: int) -> HourView:
             day.mean_correlation,
             day.horizon_days,
         ),
-        regime=_regime(day, book),
+        regime=_regime(day, book, history, hour_ms),
         book_volatility=book_volatility(present, day.covariance.correlation.matrix),
         flags=tuple(one.flags for one in since),
     )
 
 
-def _regime(day: DayView, book: FloatArray) -> RegimePath:
-    skipped = max(len(book) - 24 * REGIME_DAYS, 0)
-    start_ms = day.start_ms + skipped * HOUR_MS
-    return label_hours(book[skipped:], start_ms, recent_hours=LIVE_HOURS)
+def _regime(day: DayView, book: FloatArray, history: History, hour_ms: int) -> RegimePath:
+    hours = min(len(book), 24 * REGIME_DAYS)
+    side = present_side(day.side, day.gathered, history, hour_ms)
+    start_ms = hour_ms - hours * HOUR_MS
+    return label_hours(book[-hours:], start_ms, side.last(hours), recent_hours=LIVE_HOURS)
 
 
 def _coin_moves(day: DayView, moves: FloatArray) -> FloatArray:
