@@ -36,6 +36,9 @@ class StrategyParameters(Record, frozen=True):
         True: gross limit and cushion follow the regime (tactical).
     combined_volatility : bool
         True: the combined forecast; False: iterated EWMA alone.
+    combined_correlation : bool
+        True: iterated EWMAs of several half-lives, weighted by recent likelihood (CM-IEWMA);
+        False: the one with the half-lives above.
     margin_cushion : tuple[float, float, float, float]
         Extra share of maintenance margin by regime: (1 + cushion)·MM <= stressed equity.
     cluster_correlation : float
@@ -60,3 +63,4 @@ class StrategyParameters(Record, frozen=True):
     margin_cushion: tuple[float, float, float, float]
     cluster_correlation: float
     cluster_gross_max: float
+    combined_correlation: bool = False

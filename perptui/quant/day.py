@@ -161,6 +161,7 @@ def _settings(strategy: StrategyParameters) -> CovarianceSettings:
         strategy.volatility_halflife_days,
         strategy.correlation_halflife_days,
         strategy.horizon_days,
+        mixture=strategy.combined_correlation,
     )
 
 

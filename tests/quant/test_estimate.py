@@ -110,6 +110,16 @@ def test_strategies_see_the_same_market_through_their_own_parameters(
     assert np.sqrt(fast.covariance[1][1]) == pytest.approx(expected, rel=0.01)
 
 
+def test_correlations_of_several_halflives_can_be_asked_for(
+    history: History, shot: MarketSnapshot
+) -> None:
+    mixed = msgspec.structs.replace(TACTICAL, combined_correlation=True)
+    one, several = estimated(history, shot, TACTICAL), estimated(history, shot, mixed)
+    assert one.correlation[0][1] != several.correlation[0][1]
+    assert one.correlation[0][1] == pytest.approx(several.correlation[0][1], abs=0.25)
+    assert one.covariance[0][0] == pytest.approx(several.covariance[0][0])
+
+
 def test_the_track_sets_each_forecast_beside_what_came(
     history: History, shot: MarketSnapshot
 ) -> None:
