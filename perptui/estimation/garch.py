@@ -277,6 +277,9 @@ def _gated(fit: GarchFit, residuals: FloatArray, last_variance: float) -> GarchF
         reasons.append(f"persistence {fit.persistence:.4f}, at least {LARGEST_PERSISTENCE}")
     elif not fit.converged:
         reasons.append("did not converge")
+    if fit.specification.model != "egarch" and fit.alpha == fit.gamma == 0.0:
+        # Then beta is anything: the likelihood of a constant variance is flat in it.
+        reasons.append("no response to shocks")
     low, high = (fit.presample * bound for bound in OMEGA_BOUNDS)
     if fit.specification.model != "egarch" and not low < fit.omega < high:
         reasons.append(f"omega {fit.omega:.1e} at its bound")

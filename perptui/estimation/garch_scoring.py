@@ -27,13 +27,15 @@ LASTING = ((0.05, 0.98), (0.1, 0.95), (0.2, 0.9))
 """Starts: response to a shock, and persistence; omega by variance targeting."""
 PASSING = ((0.1, 0.15), (0.1, 0.6))
 """Starts of shocks that pass: little dynamics has a maximum with beta near one and one near 0."""
-NEAR = 8.0
-"""Log-likelihood by which a start may lie below the maximum found and still be climbed from."""
-SCORING_STEPS = 4
+WEAK = 8.0
+"""Gain of log-likelihood over a variance that never changes, below which they are tried too."""
+SCORING_STEPS = 3
 MOST_STEPS = 100
 MOST_HALVINGS = 30
 GAIN = 1e-11
 """Expected gain of a step in log-likelihood below which the search ends."""
+LAST_GAIN = 1e-8
+"""That of a step after which no other is worth its derivatives."""
 SLACK = 1e-9
 """By how much rounding may let a step's log-likelihood fall."""
 RIDGE = 1e-12
@@ -125,10 +127,11 @@ def _highest(unit: FloatArray, asked: BoolArray) -> tuple[_Point, bool]:
     """Return the higher of the maxima above the starts, and whether it was reached."""
     news = _news(unit, float(unit.mean()) if asked[0] else 0.0, bool(asked[3]))
     found = _climbed(_start(news, LASTING), asked)
-    other = _start(news, PASSING)
-    if other.log_likelihood < found[0].log_likelihood - NEAR:
+    constant = -0.5 * len(unit) * (np.log(2.0 * np.pi * news.presample) + 1.0)
+    if found[0].log_likelihood - constant > WEAK:
         return found
-    return max(found, _climbed(other, asked), key=lambda one: one[0].log_likelihood)
+    other = _climbed(_start(news, PASSING), asked)
+    return max(found, other, key=lambda one: one[0].log_likelihood)
 
 
 def _start(news: _News, starts: Sequence[tuple[float, float]]) -> _Point:
@@ -149,11 +152,14 @@ def _climbed(point: _Point, asked: BoolArray) -> tuple[_Point, bool]:
         bound = point.parameters[asked] <= BOUNDS[asked]
         step = np.zeros(5)
         step[asked] = _step(bound, score, curvature)
-        if float(score @ step[asked]) < GAIN:
+        gain = float(score @ step[asked])
+        if gain < GAIN:
             return point, True
         better = _searched(point, step)
         if better is None:
             return point, False
+        if gain < LAST_GAIN:
+            return better, True
         before, moved = score, (better.parameters - point.parameters)[asked]
         score, information = _derivatives(better, asked)
         if count < SCORING_STEPS:

@@ -100,12 +100,16 @@ def carried(x: FloatArray, share: FloatArray | float) -> FloatArray:
     share : (T,) array or float
         Its first entry is not used.
     """
-    from scipy.linalg.lapack import dtbtrs
+    from scipy.linalg.blas import dtbsv
 
     if not len(x):
         return x
     band = np.zeros((2, len(x)), order="F")
-    band[1, :-1] = -np.broadcast_to(share, len(x))[1:]
-    solved, _ = dtbtrs(band, x.reshape(len(x), -1), uplo="L", diag="U")
-    y: FloatArray = solved.reshape(x.shape)
+    band[1, :-1] = -(share if isinstance(share, float) else share[1:])
+    if x.ndim == 1:
+        one: FloatArray = dtbsv(1, band, x, lower=1, diag=1)
+        return one
+    y = np.empty(x.shape, order="F")
+    for column, solved in zip(x.T, y.T, strict=True):
+        solved[:] = dtbsv(1, band, column, lower=1, diag=1)
     return y

@@ -357,3 +357,15 @@ def test_a_fit_has_the_same_bytes_under_any_number_of_threads() -> None:
         found.append(done.stdout)
     assert found[0] == found[1]
     assert found[0].count(b"GarchFit") == 4 * len(BOUND_CASES)
+
+
+@pytest.mark.parametrize("model", ["garch", "gjr"])
+def test_a_series_without_response_to_shocks_is_rejected(model: Model) -> None:
+    # With alpha = 0 the variance is constant at any beta: none of them is an estimate.
+    signs = np.random.default_rng(4).choice([-1.0, 1.0], 720)
+    calm_after_wild = signs * np.tile([0.03, 0.01], 360)
+    fit = fit_garch(calm_after_wild, Specification(model))
+    assert (fit.alpha, fit.gamma) == (0.0, 0.0)
+    assert f"{model}: no response to shocks" in fit.reasons
+    constant = -360 * (np.log(2 * np.pi * fit.presample) + 1)
+    assert fit.log_likelihood == pytest.approx(constant, abs=0.5)
