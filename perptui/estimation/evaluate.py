@@ -8,6 +8,7 @@ gives None and words, never a number.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,26 +137,42 @@ def mincer_zarnowitz(
     """
     y, h = (np.reshape(x, (len(x), -1)) for x in (realised, forecast))
     used = np.isfinite(y) & (h > 0)
-    rows = int(np.count_nonzero(used.any(axis=1)))
+    # Columns are summed up by products with ones: sums over short rows are slower.
+    every = np.ones(y.shape[1])
+    count = used @ every
+    rows = int(np.count_nonzero(count))
     if text := too_few(rows, horizon):
         return _no_regression(rows, text)
-    one = used.astype(np.float64)
-    y, h = np.where(used, y, 0.0), np.where(used, h, 0.0)
-    unit = float(h.sum() / one.sum())
+    y, h = np.where(used, y, 0.0), np.where(used, h, np.inf if weighted else 0.0)
+    x, z = (1.0 / h, y / h) if weighted else (h, y)
+    sums = (count, x @ every, np.einsum("tn,tn->t", x, x), z @ every, np.einsum("tn,tn->t", x, z))
+    return _regression(sums, rows, horizon, weighted=weighted)
+
+
+def _regression(
+    sums: Sequence[FloatArray], rows: int, horizon: int, *, weighted: bool
+) -> MincerZarnowitz:
+    """Return the regression of z on x and 1 (weighted: on 1 and x, which is 1/forecast).
+
+    `sums` are over columns, by row: of 1, x, x², z and xz. The forecast's unit is its mean, so
+    that what is solved knows none.
+    """
+    count, x, xx, z, xz = sums
+    mean = float(x.sum() / count.sum())
+    x, xx, xz = x / mean, xx / mean**2, xz / mean
     if weighted:
-        over = np.where(used, h, 1.0)
-        y, h, one = y / over, one, unit * one / over
+        unit, constant, slope, outcomes = 1.0 / mean, (xx, x), (x, count), (xz, z)
     else:
-        y, h = y / unit, h / unit
-    gram = np.array([[np.vdot(a, b) for b in (one, h)] for a in (one, h)])
+        unit, constant, slope, outcomes = mean, (count, x), (x, xx), (z / mean, xz / mean)
+    rows_of = np.array([constant, slope])
+    gram = rows_of.sum(axis=2)
     if _is_singular(gram):
         return _no_regression(rows, "forecast does not vary")
-    beta = np.linalg.solve(gram, np.array([np.vdot(one, y), np.vdot(h, y)]))
-    residual = y - beta[0] * one - beta[1] * h
-    every = np.ones(h.shape[1])
-    scores = np.column_stack([(one * residual) @ every, (h * residual) @ every])
+    came = np.array(outcomes)
+    beta = np.linalg.solve(gram, came.sum(axis=1))
+    scores = (came - np.tensordot(beta, rows_of, axes=(0, 1))).T
     meat = long_run_covariance(scores, horizon - 1)
-    exact = float(np.vdot(residual, residual)) <= 1e-20 * float(np.vdot(y, y))
+    exact = float(np.vdot(scores, scores)) <= 1e-20 * float(np.vdot(came, came))
     if exact or _is_singular(meat):
         return _no_regression(rows, "forecast errors do not vary")
     off = gram @ (beta - np.array([0.0, 1.0]))
@@ -166,7 +183,7 @@ def mincer_zarnowitz(
         statistic=wald,
         p_value=chi_squared_beyond(wald, 2),
         observations=rows,
-        level=float(y.sum() / h.sum()),
+        level=float(came[1 if weighted else 0].sum() / gram[1, int(weighted)]),
     )
 
 

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from perptui.estimation.calibration import bias_statistic, ratio_bands
 from perptui.estimation.combination import SCORE_HALFLIFE_DAYS, complete_mean, delayed
-from perptui.estimation.confidence_set import confidence_set
+from perptui.estimation.confidence_set import ConfidenceSet, confidence_set
 from perptui.estimation.coverage import Coverage, judge_coverage
 from perptui.estimation.evaluate import (
     DieboldMariano,
@@ -25,12 +24,13 @@ from perptui.estimation.evaluate import (
     squared_error,
     too_few,
 )
-from perptui.estimation.recursion import decay, divided
+from perptui.estimation.panel import IntArray
+from perptui.estimation.recursion import BoolArray, FloatArray, divided, ewma
 from perptui.model.forecast import CalibrationVerdict, CoverageVerdict, ModelScore
 
-FloatArray = NDArray[np.float64]
-
 COMBINED = "combined"
+STEP_DAYS, STEPS = 30, 12
+"""Of scores over time: a year by months."""
 SIGNIFICANT_T = 2.0
 SIGNIFICANT_P = 0.05
 NOTABLE_SILENCE = 0.02
@@ -53,12 +53,16 @@ class ModelCourt:
         On which a forecast met its outcome.
     words : tuple of str
         The evidence, for a trader.
+    steps : tuple of tuples of float, optional
+        Mean QLIKE of models and combination as it stood every 30 days, oldest first, at most 12;
+        the last row is that of the scores. None where days were too few by then.
     """
 
     scores: tuple[ModelScore, ...]
     combined: ModelScore
     days: int
     words: tuple[str, ...]
+    steps: tuple[tuple[float | None, ...], ...]
 
 
 def judge_models(
@@ -68,19 +72,18 @@ def judge_models(
     realised: FloatArray,
     weights: FloatArray,
     horizon: int,
-    *,
-    with_set: bool = False,
 ) -> ModelCourt:
     """Return the verdicts on variance models and on their combination.
 
     Contracts of one day are one piece of evidence: losses are averaged over them before a test
-    (Mincer-Zarnowitz: their scores are added up). Two models meet on what both forecast, and mean
-    losses are the combination's plus the mean difference to it where both spoke.
+    (Mincer-Zarnowitz: their scores are added up). Two models meet on what both forecast; mean
+    losses are the combination's, which speaks wherever a model does, plus the mean difference to
+    it where both spoke, and the best is the model of the least. The 90 % confidence set is of days
+    and contracts for which every model that ever speaks did.
 
     Parameters
     ----------
     names : sequence of str, M
-        The first is the one that always speaks, against which the others' mean losses are taken.
     forecasts : (M, D, N) array
         Of the mean daily variance of days t+1..t+H, made at the end of day t; NaN where silent.
     combined : (D, N) array
@@ -91,24 +94,25 @@ def judge_models(
         In the combination at the end.
     horizon : int
         H, days.
-    with_set : bool
-        Also find the 90 % model confidence set, which loads arch and draws 1000 bootstraps.
     """
     target = complete_mean(realised, horizon)
-    made = [delayed(each, horizon) for each in (*forecasts, combined)]
-    losses = [qlike(target, each) for each in made]
-    errors = [squared_error(target, each) for each in made]
-    ahead = [_meet(loss, losses[-1]) for loss in losses[:-1]]
-    wider = [_meet(error, errors[-1]) for error in errors[:-1]]
+    made = np.stack([delayed(each, horizon) for each in (*forecasts, combined)])
+    losses, errors = qlike(target, made), squared_error(target, made)
+    known: BoolArray = np.isfinite(losses)
+    heard: IntArray = np.cumsum(known.any(axis=2), axis=1, dtype=np.int64).T
+    ahead = _over_contracts(losses[:-1] - losses[-1])
+    path = _comparable_path(ahead, losses[-1], horizon)
+    wider = _over_contracts(errors[:-1] - errors[-1])
+    best = int(np.argmin([_mean(each) for each in ahead]))
     case = _Case(
         horizon=horizon,
-        losses=losses,
-        days=[int(np.isfinite(_over_contracts(loss)).sum()) for loss in losses],
-        qlike=_comparable_means(ahead, losses[-1], horizon),
-        mse=_comparable_means(wider, errors[-1], horizon),
-        best=int(np.argmin([_mean(_meet(loss, losses[0])) for loss in losses[:-1]])),
+        days=heard[-1].tolist(),
+        qlike=path[-1],
+        mse=_comparable_path(wider, errors[-1], horizon)[-1],
+        best=best,
+        met=_over_contracts(losses - losses[best]),
         slopes=[mincer_zarnowitz(target, each, horizon, weighted=True) for each in made],
-        kept=confidence_set(_common(np.stack(losses)), horizon).kept if with_set else None,
+        held=confidence_set(_common(losses, heard), horizon),
     )
     scores = tuple(
         _score(case, row, name, float(weight))
@@ -116,30 +120,31 @@ def judge_models(
     )
     words = (
         *_combination_words(names, [_duel(-each, horizon) for each in ahead]),
-        *_silence_words(names, losses),
+        *_silence_words(names, known[:-1]),
         *_bias_words(scores, case.slopes),
-        *_set_words(scores),
+        *_set_words(scores, case.held),
     )
-    return ModelCourt(scores[:-1], scores[-1], case.days[-1], words)
+    steps = _steps(path, heard, horizon)
+    return ModelCourt(scores[:-1], scores[-1], case.days[-1], words, steps)
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is known of the models, the combination last: losses (T, N), days heard, means."""
+    """What is known of K models, the combination last: mean losses (K,), `met` (K, T)."""
 
     horizon: int
-    losses: Sequence[FloatArray]
     days: Sequence[int]
     qlike: FloatArray
     mse: FloatArray
     best: int
+    met: FloatArray
     slopes: Sequence[MincerZarnowitz]
-    kept: Sequence[bool] | None
+    held: ConfidenceSet
 
 
 def _score(case: _Case, row: int, name: str, weight: float) -> ModelScore:
     days, horizon = case.days[row], case.horizon
-    met = _duel(_meet(case.losses[row], case.losses[case.best]), horizon)
+    held = case.held.kept
     return ModelScore(
         name=name,
         weight=weight,
@@ -147,19 +152,27 @@ def _score(case: _Case, row: int, name: str, weight: float) -> ModelScore:
         observations=days,
         mse=_shown(case.mse[row], days, horizon),
         slope_p=case.slopes[row].p_value,
-        against_best=_against(row, case.best, met),
-        kept=case.kept[row] if case.kept is not None and days else None,
+        against_best=_against(row, case.best, _duel(case.met[row], horizon)),
+        kept=held[row] if held is not None and days else None,
     )
+
+
+def _steps(path: FloatArray, heard: IntArray, horizon: int) -> tuple[tuple[float | None, ...], ...]:
+    """Return rows of `path` (T, K) every 30 days up to the last, from where one is known on."""
+    rows = range(len(path) - 1, max(len(path) - 1 - STEP_DAYS * STEPS, -1), -STEP_DAYS)
+    shown = [
+        tuple(
+            _shown(value, int(days), horizon)
+            for value, days in zip(path[row], heard[row], strict=True)
+        )
+        for row in reversed(rows)
+    ]
+    return tuple(row for row in shown if any(value is not None for value in row))
 
 
 def _mean(by_day: FloatArray) -> float:
     known = by_day[np.isfinite(by_day)]
     return float(known.mean()) if len(known) else float("inf")
-
-
-def _meet(loss: FloatArray, other: FloatArray) -> FloatArray:
-    """Return the mean difference by day over the contracts for which both are known, (T,)."""
-    return _over_contracts(loss - other)
 
 
 def _duel(difference: FloatArray, horizon: int) -> DieboldMariano:
@@ -175,39 +188,46 @@ def _against(row: int, best: int, met: DieboldMariano) -> float | None:
     return 0.0 if row == best and not too_few(met.observations, 1) else met.statistic
 
 
-def _comparable_means(ahead: Sequence[FloatArray], base: FloatArray, horizon: int) -> FloatArray:
-    """Return mean losses (K + 1,), recent days first: those of `base`, and what others lose more.
+def _comparable_path(ahead: FloatArray, base: FloatArray, horizon: int) -> FloatArray:
+    """Return mean losses (T, K + 1) as of each day: of `base`, and what others lose more.
 
-    `ahead` (K of T) are differences to `base` (T, N), which stands last, by day. A model that was
-    silent on wild days, or on wild contracts, would otherwise look the better for it.
+    `ahead` (K, T) are differences to `base` (T, N), which stands last; recent days weigh more. A
+    model that was silent on wild days, or wild contracts, would otherwise look the better for it.
     """
-    found = _recent_means(np.stack([*ahead, _over_contracts(base)]), horizon)
-    return np.append(found[:-1] + found[-1], found[-1])
-
-
-def _recent_means(by_day: FloatArray, horizon: int) -> FloatArray:
-    """Return the means (K,) of rows (K, T), recent days first; NaN where there is none."""
-    age = np.arange(by_day.shape[1])[::-1]
-    fading = decay(SCORE_HALFLIFE_DAYS * horizon) ** age
-    known = np.isfinite(by_day)
-    weight = known @ fading
-    return divided(np.where(known, by_day, 0.0) @ fading, weight, weight > 0)
+    by_day = np.column_stack([*ahead, _over_contracts(base)])
+    path = ewma(by_day, SCORE_HALFLIFE_DAYS * horizon)
+    path[:, :-1] += path[:, -1:]
+    return path
 
 
 def _over_contracts(x: FloatArray) -> FloatArray:
+    """Return the mean of what is finite over the last axis; NaN where nothing is.
+
+    Rows without holes are most, and need no mask.
+    """
+    mean: FloatArray = x @ np.full(x.shape[-1], 1.0 / x.shape[-1])
+    holed = ~np.isfinite(mean)
+    if holed.any():
+        mean[holed] = _mean_of_seen(x[holed])
+    return mean
+
+
+def _mean_of_seen(x: FloatArray) -> FloatArray:
     seen = np.isfinite(x)
     every = np.ones(x.shape[-1])
     count = seen @ every
     return divided(np.where(seen, x, 0.0) @ every, count, count > 0)
 
 
-def _common(losses: FloatArray) -> FloatArray:
+def _common(losses: FloatArray, heard: IntArray) -> FloatArray:
     """Return mean losses (T, K) over the contracts for which all models that ever speak did."""
-    ever = np.isfinite(losses).any(axis=(1, 2))
-    together = np.isfinite(losses[ever]).all(axis=0)
-    shared = np.full(losses.shape, np.nan)
-    shared[ever] = np.where(together, losses[ever], np.nan)
-    return _over_contracts(shared).T
+    ever = heard[-1] > 0
+    spoken = losses[ever]
+    # A sum knows whether one of its terms is missing.
+    together = np.isfinite(spoken.sum(axis=0))
+    shared = np.full((heard.shape[0], len(ever)), np.nan)
+    shared[:, ever] = _over_contracts(np.where(together, spoken, np.nan)).T
+    return shared
 
 
 def _combination_words(names: Sequence[str], met: Sequence[DieboldMariano]) -> tuple[str, ...]:
@@ -232,11 +252,10 @@ def _combination_words(names: Sequence[str], met: Sequence[DieboldMariano]) -> t
     return tuple(lines)
 
 
-def _silence_words(names: Sequence[str], losses: Sequence[FloatArray]) -> tuple[str, ...]:
-    """Return which models were silent where another spoke of a contract and the day came."""
-    spoken = [np.isfinite(loss) for loss in losses[:-1]]
-    asked = np.logical_or.reduce(spoken)
-    all_days, total = int((asked @ np.ones(asked.shape[1]) > 0).sum()), int(asked.sum())
+def _silence_words(names: Sequence[str], spoken: BoolArray) -> tuple[str, ...]:
+    """Return which models (M, T, N) were silent where another spoke of a contract and it came."""
+    asked: BoolArray = np.logical_or.reduce(spoken)
+    all_days, total = int(asked.any(axis=1).sum()), int(asked.sum())
     lines = []
     for name, each in zip(names, spoken, strict=True):
         share = (total - int(each.sum())) / max(total, 1)
@@ -261,9 +280,20 @@ def _bias_words(scores: Sequence[ModelScore], slopes: Sequence[MincerZarnowitz])
     return tuple(told)
 
 
-def _set_words(scores: Sequence[ModelScore]) -> tuple[str, ...]:
-    held = [score.name for score in scores if score.kept]
-    return (f"90 % confidence set: {', '.join(held)}",) if held else ()
+def _set_words(scores: Sequence[ModelScore], held: ConfidenceSet) -> tuple[str, ...]:
+    """Return whom the set holds, and how much of the weight: a model stays while it is in."""
+    if held.kept is None:
+        judged = scores[-1].qlike is not None
+        return (f"90 % confidence set: {held.text}",) if judged else ()
+    inside = [score.name for score in scores if score.kept]
+    outside = [score.name for score in scores if score.kept is False]
+    line = f"90 % confidence set ({held.observations} d): {', '.join(inside)}"
+    if outside:
+        weight = sum(score.weight for score in scores[:-1] if score.kept)
+        line += f"; outside {', '.join(outside)}; {weight:.0%} of the weight inside".replace(
+            "%", " %"
+        )
+    return (line,)
 
 
 def signed(value: float) -> str:

@@ -1,5 +1,4 @@
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +43,9 @@ def market(days: int, contracts: int = 4) -> tuple[FloatArray, FloatArray, Float
     return forecasts, combined, realised
 
 
-def court(days: int, horizon: int = 1, *, with_set: bool = False) -> ModelCourt:
+def court(days: int, horizon: int = 1) -> ModelCourt:
     forecasts, combined, realised = market(days)
-    return judge_models(NAMES, forecasts, combined, realised, WEIGHTS, horizon, with_set=with_set)
+    return judge_models(NAMES, forecasts, combined, realised, WEIGHTS, horizon)
 
 
 @pytest.mark.parametrize("horizon", [1, 7])
@@ -69,7 +68,6 @@ def test_the_scores_are_those_of_the_tests_they_name(horizon: int) -> None:
         assert score.slope_p == pytest.approx(slope.p_value)
         met = diebold_mariano(loss, by_day[1], horizon)
         assert score.against_best == pytest.approx(met.statistic or 0.0)
-        assert score.kept is None
     assert [score.weight for score in rows] == [0.2, 0.7, 0.1, 1.0]
     assert found.scores[1].against_best == 0.0
     assert found.days == 400 - horizon
@@ -126,19 +124,58 @@ def test_what_came_later_changes_nothing_and_the_same_days_give_the_same_bytes()
     assert first == again
 
 
-def test_the_confidence_set_is_found_when_it_is_asked_for() -> None:
+def test_the_confidence_set_is_found_and_told_with_the_weight_it_holds() -> None:
     forecasts, combined, realised = market(300)
-    found = court(300, with_set=True)
+    found = court(300)
     losses = [qlike(realised, delayed(each, 1)).mean(axis=1) for each in (*forecasts, combined)]
     assert tuple(score.kept for score in (*found.scores, found.combined)) == (
         confidence_set(np.column_stack(losses)).kept
     )
-    assert found.words[-1].startswith("90 % confidence set: realised")
-    assert court(40, with_set=True).scores[0].kept is None
+    # The second is the nearest to what came, by far; the combination gives it .7.
+    assert [score.kept for score in (*found.scores, found.combined)] == [False, True, False, False]
+    assert found.words[-1] == (
+        "90 % confidence set (299 d): realised; outside ewma, garch, combined; "
+        "70 % of the weight inside"
+    )
+    early = court(200)
+    assert {score.kept for score in (*early.scores, early.combined)} == {None}
+    assert early.words[-1] == "90 % confidence set: too few: 199 of 250 days"
     forecasts[2] = np.nan
-    mute = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, 1, with_set=True)
+    mute = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, 1)
     assert (mute.scores[1].kept, mute.scores[2].kept) == (True, None)
-    assert "arch.bootstrap" in sys.modules
+
+
+def test_models_that_are_alike_are_all_in_the_set() -> None:
+    _, combined, realised = market(300)
+    same = np.stack([combined, combined, combined])
+    found = judge_models(NAMES, same, combined, realised, WEIGHTS, 1)
+    assert found.words[-1] == "90 % confidence set (299 d): ewma, realised, garch, combined"
+
+
+@pytest.mark.parametrize("horizon", [1, 7])
+def test_scores_over_time_are_those_that_were_shown_then(horizon: int) -> None:
+    forecasts, combined, realised = market(500)
+    found = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, horizon)
+    assert len(found.steps) == 12
+    for back, row in enumerate(reversed(found.steps)):
+        end = 500 - 30 * back
+        then = judge_models(
+            NAMES, forecasts[:, :end], combined[:end], realised[:end], WEIGHTS, horizon
+        )
+        assert row == pytest.approx([score.qlike for score in (*then.scores, then.combined)])
+    now = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, horizon)
+    assert found.steps[-1] == tuple(score.qlike for score in (*now.scores, now.combined))
+
+
+def test_scores_over_time_begin_when_there_are_some() -> None:
+    forecasts, combined, realised = market(130)
+    forecasts[2, :100] = np.nan
+    found = judge_models(NAMES, forecasts, combined, realised, WEIGHTS, 1)
+    # Of the ends of days 130, 100 and 70: 60 outcomes are needed; the last model has 29.
+    assert [[value is None for value in row] for row in found.steps] == [
+        [False, False, True, False]
+    ] * 3
+    assert court(60).steps == ()
 
 
 def test_a_value_at_risk_gets_its_verdict_and_its_sentence() -> None:
