@@ -11,7 +11,12 @@ LEAST_SHARE = 2.0 / 24.0
 """Of a day: fewer hours say nothing of its pace."""
 
 
-def pace_of(fast: FloatArray, variance: FloatArray, share: FloatArray) -> FloatArray:
+def pace_of(
+    fast: FloatArray,
+    variance: FloatArray,
+    share: FloatArray,
+    halflife_days: float = REALISED_HALFLIFE_DAYS,
+) -> FloatArray:
     """Return by how much the day so far changes the fast mean of realised variances, (N,).
 
     The mean takes the day in by its share f of a day: v' = b^f v + (1-b^f)·RV/f; this is v'/v.
@@ -24,10 +29,12 @@ def pace_of(fast: FloatArray, variance: FloatArray, share: FloatArray) -> FloatA
         v at midnight, daily variance; NaN where unknown.
     variance, share : (N,) arrays
         RV since midnight and f.
+    halflife_days : float
+        Of the mean: b halves in it.
     """
     usable = (share >= LEAST_SHARE) & (fast > 0)
     part = np.where(usable, share, 1.0)
-    kept = decay(REALISED_HALFLIFE_DAYS) ** part
+    kept = decay(halflife_days) ** part
     ratio = kept + (1.0 - kept) * variance / part / np.where(usable, fast, 1.0)
     pace: FloatArray = np.where(usable, ratio, 1.0)
     return pace

@@ -15,7 +15,7 @@ HELD = "book"
 def books_of(snapshot: MarketSnapshot, day: DayView) -> dict[str, FloatArray]:
     """Return weights by book, (N,) each, multiples of equity; no held book where none is held.
 
-    A position without estimates is in none of them, and named in the estimates' notes.
+    A position without estimates is in none of them; `unseen` names it.
     """
     held = held_weights(snapshot, day)
     equal = {EQUAL: equal_parts(day)}
@@ -44,3 +44,13 @@ def held_weights(snapshot: MarketSnapshot, day: DayView) -> FloatArray:
                 size = one.contract_size * (marks[position.id] if one.linear else 1)
                 weights[place[position.id]] += float(position.contracts * size) / equity
     return weights
+
+
+def unseen(snapshot: MarketSnapshot, day: DayView) -> tuple[str, ...]:
+    """Return what of the accounts is in no book, in words."""
+    known = {one.instrument.id for one in day.gathered}
+    held = {place.id for account in snapshot.accounts for place in account.positions}
+    lines = [f"{name}: held without estimates, in no book" for name in sorted(held - known)]
+    if held & known and snapshot.equity_usd <= 0:
+        lines.append(f"equity is {snapshot.equity_usd} USD: the held book has no weights")
+    return tuple(lines)

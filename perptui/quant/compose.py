@@ -11,16 +11,15 @@ from perptui.estimation.correlation import correlation_of
 from perptui.estimation.funding import FundingEstimate, FundingFit, Open, forecast
 from perptui.estimation.funding_risk import price_funding_covariance
 from perptui.estimation.recursion import FloatArray
-from perptui.estimation.regime import forecast_regime
 from perptui.estimation.total import total_covariance
 from perptui.estimation.uncertainty import uncertainty_matrix
 from perptui.model.errors import EstimationError
-from perptui.model.forecast import Estimates, InstrumentForecast, ReturnForecast, TailRisk
+from perptui.model.forecast import Estimates, InstrumentForecast, RegimeForecast, TailRisk
 from perptui.model.jobs import EstimateJob
 from perptui.model.market import Quote
-from perptui.quant.books import books_of
+from perptui.quant.books import books_of, unseen
 from perptui.quant.hour import HourView
-from perptui.quant.tails import present_tails
+from perptui.quant.tails import Known, present_tails
 from perptui.quant.volatilities import volatility_of
 
 
@@ -52,13 +51,17 @@ class Present:
     omega: FloatArray
 
 
-def compose_estimates(job: EstimateJob, view: HourView, fits: Sequence[FundingFit]) -> Estimates:
+def compose_estimates(
+    job: EstimateJob, view: HourView, fits: Sequence[FundingFit], regime: RegimeForecast
+) -> Estimates:
     """Return the record: the hour's view with the snapshot's rates, quotes and positions.
 
     Parameters
     ----------
     fits : sequence of N FundingFit
         Of the contracts of `view.day`, with everything settled by the snapshot's time.
+    regime : RegimeForecast
+        Of the hour and the exposure before it.
 
     Raises
     ------
@@ -69,24 +72,22 @@ def compose_estimates(job: EstimateJob, view: HourView, fits: Sequence[FundingFi
     quotes = {quote.id: quote for quote in snapshot.quotes}
     present = present_of(job, view, fits)
     sigma = present.total + np.diag(day.liquidity.exit_variance)
+    rows = tuple(
+        _row(k, view, present, quotes.get(one.instrument.id)) for k, one in enumerate(day.gathered)
+    )
     return Estimates(
         as_of_ms=snapshot.as_of_ms,
         horizon_days=day.horizon_days,
-        instruments=tuple(
-            _row(k, view, present, quotes.get(one.instrument.id))
-            for k, one in enumerate(day.gathered)
-        ),
+        instruments=rows,
         correlation=_rows_of(correlation_of(sigma)),
         covariance=_rows_of(sigma),
-        regime=forecast_regime(
-            view.regime, view.hour_ms, view.book_volatility, job.strategy, job.exposure_before
-        ),
+        regime=regime,
         track=day.track,
         models=day.sitting.models,
-        left_out=day.left_out,
-        notes=_notes(view),
+        left_out=view.left_out,
+        notes=_notes(job, view),
         omega=_rows_of(present.omega),
-        tails=_tails(job, view, present),
+        tails=_tails(job, view, present, np.array([row.half_spread for row in rows])),
         court=day.sitting.court,
         least_eigenvalue=float(np.linalg.eigvalsh(sigma)[0]),
     )
@@ -145,7 +146,6 @@ def _row(k: int, view: HourView, present: Present, quote: Quote | None) -> Instr
         raise EstimationError(
             f"expected a quote of {one.instrument.id} in the snapshot, was none; take another"
         )
-    d1, d7, d30 = (float(value) for value in view.drift.by_lookback[:, coin])
     half_spread, assumed = _half_spread(quote, k, view)
     return InstrumentForecast(
         id=one.instrument.id,
@@ -154,11 +154,12 @@ def _row(k: int, view: HourView, present: Present, quote: Quote | None) -> Instr
         mark=float(quote.mark),
         expected_return=float(present.expected[k]),
         expected_return_sd=float(np.sqrt(present.omega[k, k])),
-        drift=ReturnForecast(d1, d7, d30, float(view.drift.blend[coin])),
+        drift=view.drifts[coin],
         funding=funding.forecast,
         volatility=volatility_of(
             k,
-            view,
+            day,
+            view.volatility,
             float(present.total[k, k]),
             float(present.funding_variance[k]),
             float(present.shared[k] / np.sqrt(present.price[k, k])),
@@ -180,26 +181,31 @@ def _half_spread(quote: Quote, k: int, view: HourView) -> tuple[float, tuple[str
     return estimated, (f"half-spread {words}: {estimated * 1e4:.1f} bp",)
 
 
-def _tails(job: EstimateJob, view: HourView, present: Present) -> tuple[TailRisk, ...]:
+def _tails(
+    job: EstimateJob, view: HourView, present: Present, half_spread: FloatArray
+) -> tuple[TailRisk, ...]:
     day = view.day
-    return present_tails(
-        day.tails,
-        books_of(job.snapshot, day),
-        day.panel.daily,
-        day.funding,
-        present.total,
-        present.expected,
-        view.swollen,
+    usual = day.liquidity
+    # A wider book varies more, in proportion.
+    wider = usual.half_spread_sd * (half_spread / usual.half_spread)
+    known = Known(
+        daily=day.panel.daily,
+        funding=day.funding.daily,
+        covariance=present.total,
+        mean=present.expected,
+        liquidity=replace(usual, half_spread=half_spread, half_spread_sd=wider),
     )
+    return present_tails(view.scenarios, books_of(job.snapshot, day), known)
 
 
-def _notes(view: HourView) -> tuple[str, ...]:
+def _notes(job: EstimateJob, view: HourView) -> tuple[str, ...]:
     day = view.day
     notes = [line for one in day.gathered for line in one.notes]
     notes.append(view.drift.words)
     notes.extend(day.covariance.notes)
     if day.tails.silent:
         notes.append(day.tails.silent)
+    notes.extend(unseen(job.snapshot, day))
     return tuple(notes)
 
 

@@ -16,10 +16,15 @@ from perptui.estimation.covariance import (
 from perptui.estimation.intraday import elasticity_of
 from perptui.estimation.liquidity import Liquidity, estimate_liquidity
 from perptui.estimation.panel import Panel, build_panel, equal_weight_book, merge_by_coin
-from perptui.estimation.realised import RealisedMeasures, realised_measures
-from perptui.estimation.recursion import FloatArray
+from perptui.estimation.realised import RealisedMeasures, downside_deviation, realised_measures
+from perptui.estimation.recursion import FloatArray, divided
 from perptui.estimation.returns import Drift, forecast_drift
-from perptui.estimation.volatility import MODELS, VarianceForecasts, forecast_variances
+from perptui.estimation.volatility import (
+    MODELS,
+    REALISED_HALFLIFE_DAYS,
+    VarianceForecasts,
+    forecast_variances,
+)
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS
 from perptui.model.forecast import VolatilityTrack
@@ -34,6 +39,21 @@ from perptui.quant.tails import DayTails, day_tails
 from perptui.quant.track import book_path, mean_pair_correlation, volatility_track
 
 IntArray = NDArray[np.int64]
+
+DOWNSIDE_DAYS = 180
+JUMP_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Elasticities:
+    """Relative change of a forecast per relative change of the fast mean, 0 to 1.
+
+    Of the forecast in force, the combination and each of the M models.
+    """
+
+    in_force: float
+    combined: float
+    models: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +74,16 @@ class DayView:
         The forecast in force by coin, daily.
     fast : (N,) array
         Fast mean of realised variances at midnight, NaN where there is none; `elasticity` is how
-        much of its relative changes the forecast in force takes over;
-        `combined_elasticity` is the combination's, `elasticities` each model's.
+        much of its relative changes the forecasts take over.
+    fast_halflife_days : float
+        Of that fast mean.
     mean_correlation : float
         Over pairs of coins.
     book : (24·D,) array
         Hourly returns of the equal-weight book.
+    downside, jump_share : (N,) arrays
+        Downside deviation of the last 180 days, annualised; share of jumps in the realised
+        variance of the last 30. NaN where not known.
     """
 
     gathered: tuple[Gathered, ...]
@@ -73,9 +97,8 @@ class DayView:
     in_force: FloatArray
     coin_variance: FloatArray
     fast: FloatArray
-    elasticity: float
-    combined_elasticity: float
-    elasticities: tuple[float, ...]
+    fast_halflife_days: float
+    elasticity: Elasticities
     covariance: CovarianceForecast
     mean_correlation: float
     drift: Drift
@@ -83,7 +106,8 @@ class DayView:
     track: VolatilityTrack
     funding: DayFunding
     liquidity: Liquidity
-    measures: RealisedMeasures
+    downside: FloatArray
+    jump_share: FloatArray
     tails: DayTails
     sitting: Sitting
     side: Side
@@ -133,11 +157,8 @@ def day_view(
         in_force=in_force[-1],
         coin_variance=coin_variance,
         fast=variances.own[1][-1],
-        elasticity=elasticity_of(in_force, variances.own[1]),
-        combined_elasticity=elasticity_of(variances.combined, variances.own[1]),
-        elasticities=tuple(
-            elasticity_of(model, variances.own[1]) for model in variances.combination.levelled
-        ),
+        fast_halflife_days=min(REALISED_HALFLIFE_DAYS, strategy.volatility_halflife_days),
+        elasticity=_elasticities(variances, strategy.combined_volatility),
         covariance=forecast_covariance(panel, _settings(strategy), coin_variance[-1], z),
         mean_correlation=float(correlations[-1]),
         drift=forecast_drift(
@@ -149,7 +170,8 @@ def day_view(
         liquidity=estimate_liquidity(
             [one.traded for one in gathered], np.full(len(gathered), np.nan), in_force[-1]
         ),
-        measures=realised_measures(panel),
+        downside=downside_deviation(panel.daily[-DOWNSIDE_DAYS:]),
+        jump_share=_jump_share(realised_measures(panel)),
         tails=day_tails(panel, in_force, funding, strategy.horizon_days),
         sitting=sit(panel, gathered, variances, _weights(variances, strategy), book),
         side=day_side(panel, gathered),
@@ -179,6 +201,25 @@ def _panel_of(gathered: tuple[Gathered, ...], midnight_ms: int) -> Panel:
 
 
 def _spokesmen(panel: Panel, owner: IntArray) -> IntArray:
-    known = np.isfinite(panel.log_price).sum(axis=0)
+    """Return each coin's contract with the longest history, of those whose last price is known."""
+    seen = np.isfinite(panel.log_price)
+    known = seen.sum(axis=0) + len(seen) * seen[-1]
     members = [np.flatnonzero(owner == coin) for coin in range(int(owner.max()) + 1)]
     return np.array([these[np.argmax(known[these])] for these in members], dtype=np.int64)
+
+
+def _elasticities(variances: VarianceForecasts, uses_combined: bool) -> Elasticities:
+    fast = variances.own[1]
+    combined = elasticity_of(variances.combined, fast)
+    return Elasticities(
+        combined if uses_combined else elasticity_of(variances.ewma, fast),
+        combined,
+        tuple(elasticity_of(model, fast) for model in variances.combination.levelled),
+    )
+
+
+def _jump_share(measures: RealisedMeasures) -> FloatArray:
+    jump, variance = measures.jump[-JUMP_DAYS:], measures.variance[-JUMP_DAYS:]
+    both = np.isfinite(jump) & np.isfinite(variance)
+    total = np.where(both, variance, 0.0).sum(axis=0)
+    return divided(np.where(both, jump, 0.0).sum(axis=0), total, total > 0.0)

@@ -7,16 +7,20 @@ history alone, so that a kept answer has the same bytes as a fresh one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
+from perptui.estimation.regime import forecast_regime
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS
-from perptui.model.forecast import Estimates
+from perptui.model.errors import EstimationError
+from perptui.model.forecast import Estimates, RegimeForecast
+from perptui.model.instrument import Instrument
 from perptui.model.jobs import EstimateJob
 from perptui.quant.compose import compose_estimates
 from perptui.quant.day import DayView, day_view
 from perptui.quant.funding import FundingFits
-from perptui.quant.hour import HourView, hour_view
+from perptui.quant.hour import HourView, hour_view, since_all
 
 KEPT_VIEWS = 4
 View = TypeVar("View")
@@ -43,6 +47,7 @@ class Estimator:
         self._history = history
         self._days: dict[object, DayView] = {}
         self._hours: dict[object, HourView] = {}
+        self._regimes: dict[object, RegimeForecast] = {}
         self._fits = FundingFits()
 
     def estimate(self, job: EstimateJob) -> Estimates:
@@ -53,31 +58,55 @@ class Estimator:
         EstimationError
             As `estimate` does.
         """
-        view = self._hour(job)
+        hour_ms = job.snapshot.as_of_ms // HOUR_MS * HOUR_MS
+        key = hour_ms, job.snapshot.instruments, job.strategy, self._history.version
+        view = _kept(self._hours, key, lambda: self._hour(job, hour_ms))
+        regime = _kept(self._regimes, (key, job.exposure_before), lambda: _regime(job, view))
         now_ms = job.snapshot.as_of_ms
         fits = [self._fits.by(one, self._history, now_ms) for one in view.day.gathered]
-        return compose_estimates(job, view, fits)
+        return compose_estimates(job, view, fits, regime)
 
-    def _day(self, job: EstimateJob) -> tuple[object, DayView]:
+    def _hour(self, job: EstimateJob, hour_ms: int) -> HourView:
+        """Return the hour's view, without contracts whose price came to another scale."""
+        day = self._day(job, job.snapshot.instruments)
+        since = since_all(day, self._history, hour_ms)
+        shifts = {
+            one.instrument.id: found.shift
+            for one, found in zip(day.gathered, since, strict=True)
+            if found.shift
+        }
+        left_out = [f"{name}: {shift}" for name, shift in shifts.items()]
+        if shifts:
+            sound = tuple(one for one in job.snapshot.instruments if one.id not in shifts)
+            if len(shifts) == len(day.gathered):
+                raise EstimationError(
+                    "expected prices of at least one contract on one scale, was none "
+                    f"({'; '.join((*left_out, *day.left_out))}); fetch them anew"
+                )
+            day = self._day(job, sound)
+            since = since_all(day, self._history, hour_ms)
+        return hour_view(day, since, self._history, hour_ms, left_out)
+
+    def _day(self, job: EstimateJob, instruments: tuple[Instrument, ...]) -> DayView:
         midnight_ms = job.snapshot.as_of_ms // DAY_MS * DAY_MS
-        instruments = job.snapshot.instruments
         key = midnight_ms, instruments, job.strategy, self._history.version_by(midnight_ms)
-        if key not in self._days:
-            made = day_view(instruments, job.strategy, self._history, midnight_ms)
-            _keep(self._days, key, made)
-        return key, self._days[key]
-
-    def _hour(self, job: EstimateJob) -> HourView:
-        day_key, day = self._day(job)
-        hour_ms = job.snapshot.as_of_ms // HOUR_MS * HOUR_MS
-        key = hour_ms, day_key, self._history.version
-        if key not in self._hours:
-            _keep(self._hours, key, hour_view(day, self._history, hour_ms))
-        return self._hours[key]
+        return _kept(
+            self._days,
+            key,
+            lambda: day_view(instruments, job.strategy, self._history, midnight_ms),
+        )
 
 
-def _keep(views: dict[object, View], key: object, view: View) -> None:
-    """Keep `view`, and of the others the newest."""
+def _regime(job: EstimateJob, view: HourView) -> RegimeForecast:
+    return forecast_regime(
+        view.regime, view.hour_ms, view.book_volatility, job.strategy, job.exposure_before
+    )
+
+
+def _kept(views: dict[object, View], key: object, make: Callable[[], View]) -> View:
+    """Return the view at `key`, made where it is not there; the others kept are the last used."""
+    view = views.pop(key) if key in views else make()
     while len(views) >= KEPT_VIEWS:
         del views[next(iter(views))]
     views[key] = view
+    return view

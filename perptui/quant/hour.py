@@ -6,28 +6,37 @@ in as the share of a day that it is, so that a new bar costs milliseconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from perptui.estimation.drift_blend import LOOKBACKS
 from perptui.estimation.intraday import pace_of
-from perptui.estimation.panel import equal_weight, merge_by_coin
-from perptui.estimation.recursion import FloatArray
+from perptui.estimation.panel import IntArray, equal_weight, merge_by_coin
+from perptui.estimation.recursion import FloatArray, divided
 from perptui.estimation.regime import LIVE_HOURS, RegimePath, label_hours
 from perptui.estimation.returns import Drift, present_drift
 from perptui.history.clean import SPIKE_FACTOR, spikes
-from perptui.history.dataset import History
-from perptui.model.clock import DAY_MS, HOUR_MS
+from perptui.history.dataset import Bars, History
+from perptui.history.suspicion import STUCK_BARS, runs_of
+from perptui.model.clock import DAY_MS, HOUR_MS, iso
+from perptui.model.forecast import ReturnForecast
 from perptui.quant.day import DayView
 from perptui.quant.gather import Gathered
 from perptui.quant.side import present_side
+from perptui.quant.soundness import JUMP_SHARE, RECENT_DAYS, SHIFT_DAYS, recent_shift
+from perptui.quant.tails import Moved, swollen_scenarios
 from perptui.quant.track import book_volatility
+from perptui.quant.volatilities import PresentVolatility, present_volatility
 
 REGIME_DAYS = 465
 """Of hours that the regime is told from: a year that its models learn from, and what is shown."""
 HOUR_H, WIDE_H = 2, 1
 """Age from which a last close is late: an hourly desk expects an hourly price of wider bars too."""
+FAR = float(np.log(SPIKE_FACTOR))
+SAME_SCALE = 50.0
+"""Prices within this factor of each other are of one scale: another begins at about 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +52,16 @@ class Since:
     share : float
         Of a day that these returns span.
     flags : tuple of str
-        What is weak about the last price.
+        What is weak about these prices.
+    shift : str
+        How the price came to another scale within two days; "" where it did not.
     """
 
     moves: FloatArray
     variance: float
     share: float
     flags: tuple[str, ...]
+    shift: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +78,16 @@ class HourView:
         Present forecast in force of the daily variance over midnight's.
     coin_variance : (C,) array
         Present forecast in force, daily.
+    drifts : tuple of C ReturnForecast
+        `drift` by coin.
+    volatility : PresentVolatility
+        What each variance model says now.
+    scenarios : Moved, optional
+        The day's, at the present volatility.
     flags : tuple, by contract
-        Of the last prices.
+        Of the prices since midnight.
+    left_out : tuple of str
+        Contracts that are not estimated, with their reasons.
     """
 
     day: DayView
@@ -76,48 +96,73 @@ class HourView:
     swollen: FloatArray
     coin_variance: FloatArray
     drift: Drift
+    drifts: tuple[ReturnForecast, ...]
+    volatility: PresentVolatility
+    scenarios: Moved | None
     regime: RegimePath
     book_volatility: float
     flags: tuple[tuple[str, ...], ...]
+    left_out: tuple[str, ...]
 
 
-def hour_view(day: DayView, history: History, hour_ms: int) -> HourView:
+def since_all(day: DayView, history: History, hour_ms: int) -> tuple[Since, ...]:
+    """Return what each of the day's contracts did between midnight and `hour_ms`."""
+    return tuple(since_midnight(one, history, day.panel.end_ms, hour_ms) for one in day.gathered)
+
+
+def hour_view(
+    day: DayView,
+    since: Sequence[Since],
+    history: History,
+    hour_ms: int,
+    left_out: Sequence[str] = (),
+) -> HourView:
     """Return the market at `hour_ms`, at most a day after `day` ended.
+
+    Parameters
+    ----------
+    since : sequence of N Since
+        From `since_all`; prices that came to another scale would size every order, so whoever
+        asks leaves such a contract out of the day.
+    left_out : sequence of str
+        What was left out beside what the day left out.
 
     Raises
     ------
     EstimationError
         When the book does not carry a regime.
     """
-    since = [since_midnight(one, history, day.panel.end_ms, hour_ms) for one in day.gathered]
     moves = np.column_stack([one.moves for one in since])
-    pace = pace_of(
-        day.fast,
-        np.array([one.variance for one in since]),
-        np.array([one.share for one in since]),
-    )
-    swollen = pace**day.elasticity
+    variance = np.array([one.variance for one in since])
+    share = np.array([one.share for one in since])
+    pace = pace_of(day.fast, variance, share, day.fast_halflife_days)
+    swollen = pace**day.elasticity.in_force
     coins = day.coin_variance.shape[1]
     present = merge_by_coin((day.in_force * swollen)[None, :], day.owner, coins)[0]
     hourly = day.panel.is_hourly
     known = np.where(hourly, moves, np.nan) if hourly.any() else moves
     book = np.concatenate([day.book, equal_weight(known, day.owner)])
+    drift = present_drift(
+        day.drift, _coin_moves(day, moves), present, day.mean_correlation, day.horizon_days
+    )
     return HourView(
         day=day,
         hour_ms=hour_ms,
         pace=pace,
         swollen=swollen,
         coin_variance=present,
-        drift=present_drift(
-            day.drift,
-            _coin_moves(day, moves),
-            present,
-            day.mean_correlation,
-            day.horizon_days,
+        drift=drift,
+        drifts=tuple(
+            ReturnForecast(*row) for row in np.vstack([drift.by_lookback, drift.blend]).T.tolist()
         ),
+        volatility=present_volatility(day, pace),
+        scenarios=swollen_scenarios(day.tails, swollen),
         regime=_regime(day, book, history, hour_ms),
         book_volatility=book_volatility(present, day.covariance.correlation.matrix),
-        flags=tuple(one.flags for one in since),
+        flags=tuple(
+            one.flags + more for one, more in zip(since, _day_flags(day, variance), strict=True)
+        ),
+        left_out=tuple(sorted((*left_out, *day.left_out))),
     )
 
 
@@ -141,34 +186,68 @@ def _coin_moves(day: DayView, moves: FloatArray) -> FloatArray:
 
 
 def since_midnight(one: Gathered, history: History, midnight_ms: int, hour_ms: int) -> Since:
-    """Return what one contract did between midnight and the hour; bad prints are left out."""
+    """Return what one contract did between midnight and the hour; bad prints are left out.
+
+    A last print before midnight can be judged only now. Where it proves bad, prices come back from
+    it, so that lookbacks end at the true price, but that step is none of the variance.
+    """
     instrument, width = one.instrument, one.closes.width_ms
     bars = history.bars(instrument.venue, instrument.venue_symbol, one.priced, hour_ms)
-    # Two closes before midnight: the last one of the day can be judged a bad print only now.
     first = max(int(np.searchsorted(bars.ts_ms, midnight_ms - width, side="right")) - 2, 0)
     price, close_ms = bars.close[first:], bars.ts_ms[first:] + width
-    good = ~spikes(price)
-    price, close_ms = price[good], close_ms[good]
-    new = close_ms > midnight_ms
-    before = price[~new]
-    base = float(before[-1]) if len(before) else float(one.closes.price[-1])
-    begun = int(close_ms[~new][-1]) if len(before) else int(one.closes.close_ms[-1])
-    steps = np.diff(np.log(np.concatenate([[base], price[new]])))
+    bad = spikes(price)
+    left_out = int(np.count_nonzero(bad))
+    if left_out:
+        price, close_ms = price[~bad], close_ms[~bad]
+    before = int(np.searchsorted(close_ms, midnight_ms, side="right"))
+    logs = np.log(price[before - 1 :])
+    steps = logs[1:] - logs[:-1]
+    moved = steps.copy()
+    moved[:1] += logs[0] - np.log(one.closes.price[-1])
+    row = (close_ms[before:] - midnight_ms - 1) // HOUR_MS
     hours = (hour_ms - midnight_ms) // HOUR_MS
-    row = (close_ms[new] - midnight_ms - 1) // HOUR_MS
-    last_ms = int(close_ms[-1]) if len(close_ms) else begun
     return Since(
-        moves=np.bincount(row, weights=steps, minlength=hours).astype(np.float64),
-        variance=float(steps @ steps),
-        share=max(last_ms - begun, 0) / DAY_MS,
-        flags=_flags(steps, (hour_ms - last_ms) / HOUR_MS, width),
+        moves=np.bincount(row, weights=moved, minlength=hours).astype(np.float64),
+        variance=float(np.square(steps).sum()),
+        share=int(close_ms[-1] - close_ms[before - 1]) / DAY_MS,
+        flags=_flags(steps, close_ms[before:], (hour_ms - int(close_ms[-1])) / HOUR_MS, width)
+        + ((f"{left_out} bad print(s) left out since midnight",) if left_out else ()),
+        shift=_shift(bars),
     )
 
 
-def _flags(steps: FloatArray, age_h: float, width_ms: int) -> tuple[str, ...]:
+def _shift(bars: Bars) -> str:
+    """Return how the price came to another scale; "" at once where it hardly moved."""
+    recent = bars.close[-(SHIFT_DAYS * DAY_MS // bars.width_ms) - 1 :]
+    return "" if recent.max() < SAME_SCALE * recent.min() else recent_shift(bars)
+
+
+def _flags(steps: FloatArray, close_ms: IntArray, age_h: float, width_ms: int) -> tuple[str, ...]:
     flags = []
-    if len(steps) and abs(steps[-1]) > np.log(SPIKE_FACTOR):
-        flags.append(f"last bar moved by a factor of {np.exp(abs(steps[-1])):.1f}, not confirmed")
+    sizes = np.abs(steps)
+    if len(sizes) and sizes.max() > FAR:
+        for k in np.flatnonzero(sizes > FAR).tolist():
+            factor = float(np.exp(sizes[k]))
+            flags.append(
+                f"last bar moved by a factor of {factor:.1f}, not confirmed"
+                if k + 1 == len(sizes)
+                else f"bar closed at {iso(int(close_ms[k]))} moved by a factor of {factor:.1f}"
+            )
+    if runs := runs_of(steps == 0.0, STUCK_BARS - 1):
+        flags.append(f"close unchanged for {max(run.rows for run in runs) + 1} bars today")
     if age_h >= (HOUR_H if width_ms == HOUR_MS else WIDE_H):
         flags.append(f"last bar closed {age_h:.0f} h ago")
     return tuple(flags)
+
+
+def _day_flags(day: DayView, variance: FloatArray) -> list[tuple[str, ...]]:
+    """Return for each contract whether the day so far holds most of the last days' variance."""
+    seen = day.panel.variance[-RECENT_DAYS:]
+    whole = np.where(np.isfinite(seen), seen, 0.0).sum(axis=0) + variance
+    share = divided(variance, whole, whole > 0.0, 0.0)
+    return [
+        (f"the day so far holds {part:.0%} of the variance of {RECENT_DAYS} days",)
+        if part > JUMP_SHARE
+        else ()
+        for part in share.tolist()
+    ]
