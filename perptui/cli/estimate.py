@@ -1,4 +1,8 @@
-"""`perptui estimate`: the estimates behind a proposal at one instant of history, headless."""
+"""`perptui estimate`: the estimates behind a proposal at one instant of history, headless.
+
+The table is what a person reads first: regime and evidence, expected return, funding, volatilities
+and correlation. Everything else that the views of funding and regime show is in the JSON.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--strategy",
         default=DEFAULT_STRATEGY,
         metavar="NAME",
-        help=f"whose horizon and half-lives; {DEFAULT_STRATEGY} without it",
+        help=f"whose horizon, half-lives and variances; {DEFAULT_STRATEGY} without it",
     )
     parser.add_argument(
         "--positions",
@@ -44,17 +48,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="JSON: [{id, contracts, entry_price}], contracts signed: carry and tails of that book",
     )
     parser.add_argument(
-        "--equity", default=ANY_EQUITY, metavar="USD", help="of all accounts; for --positions"
+        "--equity",
+        default=ANY_EQUITY,
+        metavar="USD",
+        help=f"of all accounts, for --positions; {ANY_EQUITY} without it",
     )
     parser.add_argument(
         "--universe", metavar="N", help="only the N most liquid, as `perptui universe` has them"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object, which also holds models, votes, losses, verdicts and cleaning",
+    )
     add_sources(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the estimates."""
+    """Print the estimates; what takes no part, and what is weak as a whole, on standard error."""
     # Numerical libraries only load here, after the arguments have stood.
     at_ms = instant(args.at)
     settings = load(args.config or user_file(), assignments(args.assignments)).settings
@@ -66,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
     size = universe_size(args.universe) if args.universe is not None else None
     existing_directory(args.data)
     positions = read_positions(args.positions) if args.positions else ()
+
+    from perptui.quant.threads import one_thread
+
+    one_thread()
 
     from perptui.history.dataset import History
     from perptui.model.jobs import EstimateJob

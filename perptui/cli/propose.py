@@ -72,6 +72,10 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"expected a strategy among {names}, was {args.strategy!r}; mend it")
     existing_directory(args.data)
 
+    from perptui.quant.threads import one_thread
+
+    one_thread()
+
     from perptui.history.dataset import History
     from perptui.model.jobs import ProposeJob
     from perptui.quant.offline import absent_of, assumed_of, foreign_of, snapshot_at

@@ -66,6 +66,10 @@ def run(args: argparse.Namespace) -> int:
     existing_directory(args.data)
 
     from perptui.estimation.universe import UniverseRules
+    from perptui.quant.threads import one_thread
+
+    one_thread()
+
     from perptui.history.dataset import History
     from perptui.quant.offline import foreign_of
     from perptui.quant.universe import select_universe

@@ -24,6 +24,7 @@ import msgspec
 
 from perptui.model.jobs import JobFailed, JobReply, JobRequest, decode_request, encode
 from perptui.protocol.frames import MAX_FRAME, Deframer, frame
+from perptui.quant.threads import one_thread
 
 if TYPE_CHECKING:
     from perptui.quant.worker import Worker
@@ -46,9 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the process until EOF; return its exit code."""
     args = _parser().parse_args(argv)
     _stand_apart(args.log)
-    # One thread each: two cores are shared with the desk, and sums come in one order.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
+    one_thread()
     with socket.socket(fileno=args.fd) as connection:
         serve(connection, _worker(args.history))
     return 0
