@@ -14,7 +14,7 @@ import numpy as np
 from perptui.estimation.calibration import bias_statistic, ratio_bands
 from perptui.estimation.combination import SCORE_HALFLIFE_DAYS, complete_mean, delayed
 from perptui.estimation.confidence_set import ConfidenceSet, confidence_set
-from perptui.estimation.coverage import Coverage, judge_coverage
+from perptui.estimation.coverage import judge_coverage
 from perptui.estimation.evaluate import (
     DieboldMariano,
     MincerZarnowitz,
@@ -24,6 +24,13 @@ from perptui.estimation.evaluate import (
     squared_error,
     too_few,
 )
+from perptui.estimation.evidence import (
+    bias_words,
+    combination_words,
+    coverage_words,
+    set_words,
+    silence_words,
+)
 from perptui.estimation.panel import IntArray
 from perptui.estimation.recursion import BoolArray, FloatArray, divided, ewma
 from perptui.model.forecast import CalibrationVerdict, CoverageVerdict, ModelScore
@@ -31,12 +38,6 @@ from perptui.model.forecast import CalibrationVerdict, CoverageVerdict, ModelSco
 COMBINED = "combined"
 STEP_DAYS, STEPS = 30, 12
 """Of scores over time: a year by months."""
-SIGNIFICANT_T = 2.0
-SIGNIFICANT_P = 0.05
-NOTABLE_SILENCE = 0.02
-"""Of the days asked; a model's first weeks are no news."""
-NOTABLE_BIAS = 0.1
-"""Of level or slope: long samples refuse forecasts for less than anyone would trade on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,59 +97,79 @@ def judge_models(
         H, days.
     """
     target = complete_mean(realised, horizon)
-    made = np.stack([delayed(each, horizon) for each in (*forecasts, combined)])
-    losses, errors = qlike(target, made), squared_error(target, made)
-    known: BoolArray = np.isfinite(losses)
-    heard: IntArray = np.cumsum(known.any(axis=2), axis=1, dtype=np.int64).T
-    ahead = _over_contracts(losses[:-1] - losses[-1])
-    path = _comparable_path(ahead, losses[-1], horizon)
-    wider = _over_contracts(errors[:-1] - errors[-1])
-    best = int(np.argmin([_mean(each) for each in ahead]))
-    case = _Case(
-        horizon=horizon,
-        days=heard[-1].tolist(),
-        qlike=path[-1],
-        mse=_comparable_path(wider, errors[-1], horizon)[-1],
-        best=best,
-        met=_over_contracts(losses - losses[best]),
-        slopes=[mincer_zarnowitz(target, each, horizon, weighted=True) for each in made],
-        held=confidence_set(_common(losses, heard), horizon),
+    case = _case_of(
+        target, np.stack([delayed(each, horizon) for each in (*forecasts, combined)]), horizon
     )
     scores = tuple(
         _score(case, row, name, float(weight))
         for row, (name, weight) in enumerate(zip((*names, COMBINED), (*weights, 1.0), strict=True))
     )
     words = (
-        *_combination_words(names, [_duel(-each, horizon) for each in ahead]),
-        *_silence_words(names, known[:-1]),
-        *_bias_words(scores, case.slopes),
-        *_set_words(scores, case.held),
+        *combination_words(names, [_duel(-each, horizon) for each in case.ahead]),
+        *silence_words(names, case.known[:-1]),
+        *bias_words(scores, case.slopes),
+        *set_words(scores, case.held),
     )
-    steps = _steps(path, heard, horizon)
-    return ModelCourt(scores[:-1], scores[-1], case.days[-1], words, steps)
+    days = int(case.heard[-1, -1])
+    return ModelCourt(scores[:-1], scores[-1], days, words, _steps(case))
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is known of K models, the combination last: mean losses (K,), `met` (K, T)."""
+    """What is known of K models, the combination last, on T days.
+
+    Attributes
+    ----------
+    known : (K, T, N) array of bool
+        Where a forecast met its outcome.
+    heard : (T, K) array of int
+        On how many days so far.
+    qlike, mse : (T, K), (K,) arrays
+        Mean losses as of each day, and at the end.
+    ahead, met : (K - 1, T), (K, T) arrays
+        Losses less the combination's, and less the best model's.
+    """
 
     horizon: int
-    days: Sequence[int]
+    known: BoolArray
+    heard: IntArray
     qlike: FloatArray
     mse: FloatArray
+    ahead: FloatArray
     best: int
     met: FloatArray
     slopes: Sequence[MincerZarnowitz]
     held: ConfidenceSet
 
 
+def _case_of(target: FloatArray, made: FloatArray, horizon: int) -> _Case:
+    losses, errors = qlike(target, made), squared_error(target, made)
+    known: BoolArray = np.isfinite(losses)
+    heard: IntArray = np.cumsum(known.any(axis=2), axis=1, dtype=np.int64).T
+    ahead = _over_contracts(losses[:-1] - losses[-1])
+    wider = _over_contracts(errors[:-1] - errors[-1])
+    best = int(np.argmin([_mean(each) for each in ahead]))
+    return _Case(
+        horizon=horizon,
+        known=known,
+        heard=heard,
+        qlike=_comparable_path(ahead, losses[-1], horizon),
+        mse=_comparable_path(wider, errors[-1], horizon)[-1],
+        ahead=ahead,
+        best=best,
+        met=_over_contracts(losses - losses[best]),
+        slopes=[mincer_zarnowitz(target, each, horizon, weighted=True) for each in made],
+        held=confidence_set(_common(losses, heard), horizon),
+    )
+
+
 def _score(case: _Case, row: int, name: str, weight: float) -> ModelScore:
-    days, horizon = case.days[row], case.horizon
+    days, horizon = int(case.heard[-1, row]), case.horizon
     held = case.held.kept
     return ModelScore(
         name=name,
         weight=weight,
-        qlike=_shown(case.qlike[row], days, horizon),
+        qlike=_shown(case.qlike[-1, row], days, horizon),
         observations=days,
         mse=_shown(case.mse[row], days, horizon),
         slope_p=case.slopes[row].p_value,
@@ -157,13 +178,14 @@ def _score(case: _Case, row: int, name: str, weight: float) -> ModelScore:
     )
 
 
-def _steps(path: FloatArray, heard: IntArray, horizon: int) -> tuple[tuple[float | None, ...], ...]:
-    """Return rows of `path` (T, K) every 30 days up to the last, from where one is known on."""
-    rows = range(len(path) - 1, max(len(path) - 1 - STEP_DAYS * STEPS, -1), -STEP_DAYS)
+def _steps(case: _Case) -> tuple[tuple[float | None, ...], ...]:
+    """Return mean losses every 30 days up to the last, from where one is known on."""
+    last = len(case.qlike) - 1
+    rows = range(last, max(last - STEP_DAYS * STEPS, -1), -STEP_DAYS)
     shown = [
         tuple(
-            _shown(value, int(days), horizon)
-            for value, days in zip(path[row], heard[row], strict=True)
+            _shown(value, int(days), case.horizon)
+            for value, days in zip(case.qlike[row], case.heard[row], strict=True)
         )
         for row in reversed(rows)
     ]
@@ -230,86 +252,13 @@ def _common(losses: FloatArray, heard: IntArray) -> FloatArray:
     return shared
 
 
-def _combination_words(names: Sequence[str], met: Sequence[DieboldMariano]) -> tuple[str, ...]:
-    judged = [
-        (
-            f"{name} (DM t {signed(each.statistic or 0.0)}, {each.observations} d)",
-            each.statistic or 0.0,
-        )
-        for name, each in zip(names, met, strict=True)
-        if each.mean is not None
-    ]
-    if not judged:
-        return (f"variance models not judged: {met[0].text}",)
-    lines = []
-    for verb, chosen in (
-        ("beats", [told for told, t in judged if t <= -SIGNIFICANT_T]),
-        ("level with", [told for told, t in judged if abs(t) < SIGNIFICANT_T]),
-        ("loses to", [told for told, t in judged if t >= SIGNIFICANT_T]),
-    ):
-        if chosen:
-            lines.append(f"combined {verb} {', '.join(chosen)}")
-    return tuple(lines)
-
-
-def _silence_words(names: Sequence[str], spoken: BoolArray) -> tuple[str, ...]:
-    """Return which models (M, T, N) were silent where another spoke of a contract and it came."""
-    asked: BoolArray = np.logical_or.reduce(spoken)
-    all_days, total = int(asked.any(axis=1).sum()), int(asked.sum())
-    lines = []
-    for name, each in zip(names, spoken, strict=True):
-        share = (total - int(each.sum())) / max(total, 1)
-        if share >= NOTABLE_SILENCE:
-            silent = round(share * all_days)
-            lines.append(f"{name} silent: {silent} of {all_days} days")
-    return tuple(lines)
-
-
-def _bias_words(scores: Sequence[ModelScore], slopes: Sequence[MincerZarnowitz]) -> tuple[str, ...]:
-    """Return which models are off by a tenth, in level or in slope, and refused for it."""
-    told = []
-    for score, found in zip(scores, slopes, strict=True):
-        p, slope, level = found.p_value, found.slope, found.level
-        if p is None or slope is None or level is None or p >= SIGNIFICANT_P:
-            continue
-        if max(abs(level - 1.0), abs(slope - 1.0)) >= NOTABLE_BIAS:
-            told.append(
-                f"{score.name}: realised {level:.2f} of forecast, slope {slope:.2f}, "
-                f"Mincer-Zarnowitz p {probability(p)}"
-            )
-    return tuple(told)
-
-
-def _set_words(scores: Sequence[ModelScore], held: ConfidenceSet) -> tuple[str, ...]:
-    """Return whom the set holds, and how much of the weight: a model stays while it is in."""
-    if held.kept is None:
-        judged = scores[-1].qlike is not None
-        return (f"90 % confidence set: {held.text}",) if judged else ()
-    inside = [score.name for score in scores if score.kept]
-    outside = [score.name for score in scores if score.kept is False]
-    line = f"90 % confidence set ({held.observations} d): {', '.join(inside)}"
-    if outside:
-        weight = sum(score.weight for score in scores[:-1] if score.kept)
-        line += f"; outside {', '.join(outside)}; {weight:.0%} of the weight inside".replace(
-            "%", " %"
-        )
-    return (line,)
-
-
-def signed(value: float) -> str:
-    """Return one decimal with a true minus sign: "−2.9"."""
-    return f"{value:.1f}".replace("-", "−")
-
-
-def probability(p: float) -> str:
-    """Return a p-value as tables print it: ".61", "<.001"."""
-    if p < 0.001:
-        return "<.001"
-    return f"{p:.2f}".removeprefix("0") if p >= 0.01 else f"{p:.3f}".removeprefix("0")
-
-
 def judge_value_at_risk(
-    book: str, method: str, level: float, returns: FloatArray, value_at_risk: FloatArray
+    book: str,
+    method: str,
+    level: float,
+    returns: FloatArray,
+    value_at_risk: FloatArray,
+    told: str = "",
 ) -> CoverageVerdict:
     """Return the verdict on one book's VaR by one method.
 
@@ -317,6 +266,8 @@ def judge_value_at_risk(
     ----------
     level : float
         .95 or .99.
+    told : str
+        What the sentence says of the book, after its name: "at today's weights".
     returns, value_at_risk : (T,) array
         Row t: the VaR, a positive loss fraction, and the return that followed it. Rows must not
         overlap; NaN where either is not known. `christoffersen_p` is of conditional coverage.
@@ -332,26 +283,8 @@ def judge_value_at_risk(
         christoffersen_p=found.conditional.p_value,
         dynamic_quantile_p=found.dynamic_quantile.p_value,
         light=found.light,
-        text=_coverage_words(book, method, level, found),
+        text=coverage_words(f"{book} {told}".rstrip(), method, level, found),
     )
-
-
-def _coverage_words(book: str, method: str, level: float, found: Coverage) -> str:
-    head = f"{level:.0%} VaR of {book} ({method})".replace("%", " %", 1)
-    if found.kupiec.p_value is None:
-        return f"{head}: {found.text}, {found.exceedances} beyond"
-    parts = [
-        f"{found.exceedances} of {found.observations} beyond",
-        f"{found.expected:.0f} expected",
-        f"Kupiec {probability(found.kupiec.p_value)}",
-    ]
-    for name, verdict in (
-        ("conditional", found.conditional),
-        ("DQ", found.dynamic_quantile),
-    ):
-        if verdict.p_value is not None:
-            parts.append(f"{name} {probability(verdict.p_value)}")
-    return f"{head}: {', '.join(parts)}, {found.light}"
 
 
 def judge_calibration(book: str, returns: FloatArray, deviation: FloatArray) -> CalibrationVerdict:

@@ -10,7 +10,7 @@ answers a crash on the same day; recent residuals weigh more (Boudoukh, Richards
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -62,6 +62,93 @@ class ValueAtRiskPath:
     realised: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class SimpleReturns:
+    """What N contracts returned to a long on D days: exp(r) - 1 - F, in simple returns.
+
+    Attributes
+    ----------
+    daily : (D, N) array
+        NaN where price or funding is not known.
+    filled, steps : (D, N), (S, N) arrays
+        By day and by step within it; a contract that is not known moves as the mean of the others.
+    """
+
+    daily: FloatArray
+    filled: FloatArray
+    steps: FloatArray
+
+
+def simple_returns(hourly: FloatArray, funding: FloatArray, step_hours: int = 1) -> SimpleReturns:
+    """Return the returns from which any book's value at risk is found.
+
+    Parameters
+    ----------
+    hourly : (24·D, N) array
+        Log returns by hour; NaN before a contract's first close.
+    funding : (24·D, N) array
+        Rates settled in each hour, 0 where none was, NaN where not known; f > 0: a long pays.
+    step_hours : int
+        Width of the returns within a day: that of the coarsest bar among the contracts.
+
+    Raises
+    ------
+    EstimationError
+        When shapes do not fit.
+    """
+    _check_hours(hourly, funding, step_hours)
+    daily = _simple(hourly, funding, 24)
+    return SimpleReturns(daily, _filled(daily), _filled(_simple(hourly, funding, step_hours)))
+
+
+def var_paths(
+    past: SimpleReturns,
+    weights: FloatArray,
+    levels: Sequence[float],
+    method: Quantiles | None = None,
+) -> tuple[ValueAtRiskPath, ...]:
+    """Return what `book_var_path` does at each of `levels`, from returns that are at hand.
+
+    Raises
+    ------
+    EstimationError
+        When a weight is not finite, or a level is no probability.
+    """
+    for level in levels:
+        check_level(level)
+    days = len(past.daily)
+    held = np.broadcast_to(weights, past.daily.shape)
+    if not np.isfinite(held).all():
+        raise EstimationError("expected finite weights, was a NaN; leave that contract out")
+    realised = np.full(days, np.nan)
+    realised[:-1] = _at_weights(past.daily[1:], held[:-1])
+    forecasts = np.full((len(levels), days), np.nan)
+    quantiles = method or filtered_quantiles
+    changed = np.flatnonzero((np.diff(held, axis=0) != 0.0).any(axis=1)) + 1
+    for begin, end in zip([0, *changed], [*changed, days], strict=True):
+        if not held[begin].any():
+            continue
+        first = max(0, begin - WINDOW_DAYS - BURN_IN_DAYS)
+        returns, variance = _book_days(past, held[begin], first, end)
+        for forecast, level in zip(forecasts, levels, strict=True):
+            forecast[begin:end] = quantiles(returns, variance, level, begin - first)
+    return tuple(ValueAtRiskPath(forecast, realised) for forecast in forecasts)
+
+
+def _book_days(
+    past: SimpleReturns, weight: FloatArray, first: int, end: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return a book's daily returns and realised variances of days `first` to `end`."""
+    known = np.isfinite(past.daily[first:end])
+    share = np.where(known, np.abs(weight), 0.0).sum(axis=1)
+    usable = share >= LEAST_KNOWN * np.abs(weight).sum()
+    a_day = len(past.steps) // len(past.daily)
+    inside = _at_weights(past.steps[first * a_day : end * a_day], weight)
+    variance = (inside.reshape(end - first, -1) ** 2).sum(axis=1)
+    returns = _at_weights(past.filled[first:end], weight)
+    return np.where(usable, returns, np.nan), np.where(usable, variance, np.nan)
+
+
 def book_var_path(
     hourly: FloatArray,
     funding: FloatArray,
@@ -74,15 +161,11 @@ def book_var_path(
 
     Parameters
     ----------
-    hourly : (24·D, N) array
-        Log returns by hour; NaN before a contract's first close.
-    funding : (24·D, N) array
-        Rates settled in each hour, 0 where none was, NaN where not known; f > 0: a long pays.
+    hourly, funding, step_hours
+        As `simple_returns` takes them.
     weights : (D, N) or (N,) array
         Fractions of equity held from the end of each day to the end of the next; a contract
         without a close must have none.
-    step_hours : int
-        Width of the returns within a day: that of the coarsest bar among the contracts.
     method : Quantiles, optional
         `filtered_quantiles` where none is given.
 
@@ -98,33 +181,8 @@ def book_var_path(
     EstimationError
         When shapes do not fit, a weight is not finite, or the level is no probability.
     """
-    check_level(level)
-    held = np.broadcast_to(weights, (len(hourly) // 24, hourly.shape[1]))
-    _check_book(hourly, funding, held, step_hours)
-    daily = _simple(hourly, funding, 24)
-    days = len(daily)
-    forecast, realised = np.full(days, np.nan), np.full(days, np.nan)
-    realised[:-1] = _at_weights(daily[1:], held[:-1])
-    known = np.isfinite(daily)
-    daily, steps = _filled(daily), _filled(_simple(hourly, funding, step_hours))
-    quantiles = method or filtered_quantiles
-    changed = np.flatnonzero((np.diff(held, axis=0) != 0.0).any(axis=1)) + 1
-    for begin, end in zip([0, *changed], [*changed, days], strict=True):
-        first, weight = max(0, begin - WINDOW_DAYS - BURN_IN_DAYS), held[begin]
-        if not weight.any():
-            continue
-        share = np.where(known[first:end], np.abs(weight), 0.0).sum(axis=1)
-        usable = share >= LEAST_KNOWN * np.abs(weight).sum()
-        inside = _at_weights(steps[first * 24 // step_hours : end * 24 // step_hours], weight)
-        variance = (inside.reshape(end - first, -1) ** 2).sum(axis=1)
-        returns = _at_weights(daily[first:end], weight)
-        forecast[begin:end] = quantiles(
-            np.where(usable, returns, np.nan),
-            np.where(usable, variance, np.nan),
-            level,
-            begin - first,
-        )
-    return ValueAtRiskPath(forecast, realised)
+    past = simple_returns(hourly, funding, step_hours)
+    return var_paths(past, weights, (level,), method)[0]
 
 
 def panel_var_path(
@@ -305,7 +363,7 @@ def _at_weights(returns: FloatArray, weights: FloatArray) -> FloatArray:
     return total
 
 
-def _check_book(hourly: FloatArray, funding: FloatArray, held: FloatArray, step_hours: int) -> None:
+def _check_hours(hourly: FloatArray, funding: FloatArray, step_hours: int) -> None:
     if len(hourly) % 24 or not len(hourly):
         raise EstimationError(
             f"expected whole days of hours, was {len(hourly)} hours; cut them to days"
@@ -315,8 +373,6 @@ def _check_book(hourly: FloatArray, funding: FloatArray, held: FloatArray, step_
             f"expected funding of shape {hourly.shape}, was {funding.shape}, or infinite; "
             "take funding_by_hour of each contract"
         )
-    if not np.isfinite(held).all():
-        raise EstimationError("expected finite weights, was a NaN; leave that contract out")
     if step_hours < 1 or 24 % step_hours:
         raise EstimationError(
             f"expected a step that divides a day, was {step_hours} h; take the bar's width"

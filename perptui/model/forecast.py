@@ -237,12 +237,25 @@ class CalibrationVerdict(Record, frozen=True):
     text: str = ""
 
 
+class ScoreTrack(Record, frozen=True):
+    """Scores of the variance models as they stood every 30 days of the last year, oldest first.
+
+    `qlike` has a row a stamp and a column a model, the combination last: the mean loss up to then,
+    the recent days first; None where there were too few. The last row is that of `ModelScore`.
+    """
+
+    at_ms: tuple[int, ...] = ()
+    models: tuple[str, ...] = ()
+    qlike: tuple[tuple[float | None, ...], ...] = ()
+
+
 class Court(Record, frozen=True):
     """How the forecasts did, and what that means in words."""
 
     coverage: tuple[CoverageVerdict, ...] = ()
     calibration: tuple[CalibrationVerdict, ...] = ()
     words: tuple[str, ...] = ()
+    track: ScoreTrack = ScoreTrack()
 
 
 class Estimates(Record, frozen=True):

@@ -6,10 +6,8 @@ import numpy as np
 
 from perptui.estimation.recursion import FloatArray
 from perptui.model.snapshot import MarketSnapshot
-from perptui.quant.court import EQUAL
+from perptui.quant.court import EQUAL, HELD
 from perptui.quant.day import DayView
-
-HELD = "book"
 
 
 def books_of(snapshot: MarketSnapshot, day: DayView) -> dict[str, FloatArray]:

@@ -88,7 +88,7 @@ def compose_estimates(
         notes=_notes(job, view),
         omega=_rows_of(present.omega),
         tails=_tails(job, view, present, np.array([row.half_spread for row in rows])),
-        court=day.sitting.court,
+        court=day.sitting.court_on(snapshot),
         least_eigenvalue=float(np.linalg.eigvalsh(sigma)[0]),
     )
 

@@ -9,13 +9,12 @@ from benchmarks.value_at_risk import read_market
 from perptui.estimation.combination import complete_mean, delayed
 from perptui.estimation.confidence_set import confidence_set
 from perptui.estimation.evaluate import diebold_mariano, mincer_zarnowitz, qlike
+from perptui.estimation.evidence import probability, signed
 from perptui.estimation.judge import (
     ModelCourt,
     judge_calibration,
     judge_models,
     judge_value_at_risk,
-    probability,
-    signed,
     volatility_band,
 )
 from perptui.estimation.panel import Panel

@@ -30,7 +30,9 @@ from perptui.estimation.value_at_risk import (
     filtered_quantiles,
     funding_by_hour,
     riskmetrics_quantiles,
+    simple_returns,
     trailing_quantiles,
+    var_paths,
 )
 from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 from perptui.model.errors import EstimationError
@@ -162,6 +164,20 @@ def test_days_on_which_most_of_a_book_is_unknown_are_left_out() -> None:
     # Twenty days for a deviation, sixty residuals after it.
     assert np.isnan(path.forecast[: 150 + BURN_IN_DAYS + 60]).all()
     assert np.isfinite(path.forecast[150 + BURN_IN_DAYS + 60 :]).all()
+
+
+def test_levels_together_are_levels_one_by_one() -> None:
+    moved, paid = hours(300)
+    moved[: 24 * 40, 1] = np.nan
+    weights = np.tile([0.3, 0.2, -0.7], (300, 1))
+    weights[:80, 1] = 0.0
+    both = var_paths(simple_returns(moved, paid, 8), weights, (0.95, 0.99))
+    for level, path in zip((0.95, 0.99), both, strict=True):
+        alone = book_var_path(moved, paid, weights, level, 8)
+        assert path.forecast.tobytes() == alone.forecast.tobytes()
+        assert path.realised.tobytes() == alone.realised.tobytes()
+    with pytest.raises(EstimationError, match="finite weights"):
+        var_paths(simple_returns(moved, paid), np.full(3, np.nan), (0.95,))
 
 
 def test_riskmetrics_is_the_normal_of_an_ewma_of_squares() -> None:
