@@ -107,7 +107,10 @@ class ProposeReport(msgspec.Struct, frozen=True):
 
 
 class EstimatedVote(msgspec.Struct, frozen=True):
-    """One regime model's say; `probabilities` empty and `text` the reason where it is silent."""
+    """One regime model's say; `text` is its weight.
+
+    Where it is silent `label` and `probabilities` are empty and `text` is the reason.
+    """
 
     model: str
     label: str
@@ -123,7 +126,11 @@ class EstimatedRegimeTrack(msgspec.Struct, frozen=True):
 
 
 class EstimatedRegime(msgspec.Struct, frozen=True):
-    """`probabilities` by name: calm, normal, stress, crisis."""
+    """The regime at the last full hour; `probabilities` by name: calm, normal, stress, crisis.
+
+    `exposure` is the volatility target over the forecast within the caps of the regimes: what a
+    strategy that follows the regime takes. `evidence` says it in words.
+    """
 
     label: str
     probabilities: dict[str, float]
@@ -135,7 +142,7 @@ class EstimatedRegime(msgspec.Struct, frozen=True):
 
 
 class EstimatedReturn(msgspec.Struct, frozen=True):
-    """Expected price drift per day by lookback, and the blend.
+    """Expected price drift per day by lookback, and the blend, 0 where the evidence is against it.
 
     `horizon` is the expected return over the horizon, funding included, of a long; `horizon_sd`
     how uncertain that expectation is.
@@ -150,7 +157,12 @@ class EstimatedReturn(msgspec.Struct, frozen=True):
 
 
 class EstimatedTerm(msgspec.Struct, frozen=True):
-    """Expected funding over one span; `carry_usd` of the position held, null without one."""
+    """Expected funding over one span: next, 1d, 7d or 30d, of `hours`.
+
+    `mean` and `sd` are of the sum of its rates, per unit of notional; a long pays a positive one.
+    `apr` annualises the mean simply. `carry_usd` is what the position held earns by it, null
+    without one.
+    """
 
     span: str
     hours: float
@@ -162,7 +174,15 @@ class EstimatedTerm(msgspec.Struct, frozen=True):
 
 
 class EstimatedFunding(msgspec.Struct, frozen=True):
-    """`rate` per `interval_h`; `horizon_mean`, `horizon_sd` of the sum over the horizon."""
+    """Funding of one contract: `rate` per `interval_h` now; a long pays a positive one.
+
+    `mean_1d`, `mean_7d` and `mean_30d` are of settled rates. `horizon_mean` and `horizon_sd`
+    describe the sum over the horizon, `horizon_z` is their ratio, `term` other spans, `parts` what
+    each estimator says. `regime` is negative, neutral, positive or extreme. A deviation from the
+    anchor halves in `halflife_h`. `long_cap` and `short_cap` scale the coin's limit for that side.
+    `carry_usd_day` is what the position held earns a day, null without one; `best_venue` is where
+    its side of the coin pays least.
+    """
 
     rate: float
     interval_h: float
@@ -186,7 +206,13 @@ class EstimatedFunding(msgspec.Struct, frozen=True):
 
 
 class EstimatedVolatility(msgspec.Struct, frozen=True):
-    """Annualised, 365 days; the fields of `VolatilityForecast`."""
+    """Volatilities over the horizon, annualised over 365 days.
+
+    `ewma` and `realised` are as they are, `combined` and each of `models` corrected in level.
+    `downside` is the downside deviation against 0, `jump_share` that of jumps in realised variance,
+    `total` of the return less funding, `funding` of funding alone, `return_funding_correlation`
+    what both share; `exit_cost_sd` is of the cost of leaving a usual position, not annualised.
+    """
 
     ewma: float
     realised: float
@@ -223,7 +249,12 @@ class EstimatedTrack(msgspec.Struct, frozen=True):
 
 
 class EstimateReport(msgspec.Struct, frozen=True):
-    """Output of ``perptui estimate --json``; rows of matrices follow `instruments`."""
+    """Output of ``perptui estimate --json``; rows of matrices follow `instruments`.
+
+    `covariance` and `correlation` are of returns over the horizon, funding and the cost of leaving
+    included; `omega` is the covariance of the errors of expected returns. `tails` are losses over
+    the horizon, `models` the variance models and last their combination, `court` how forecasts did.
+    """
 
     as_of: str
     strategy: str
