@@ -9,7 +9,6 @@ from benchmarks.value_at_risk import read_market
 from perptui.estimation.combination import complete_mean, delayed
 from perptui.estimation.confidence_set import confidence_set
 from perptui.estimation.evaluate import diebold_mariano, mincer_zarnowitz, qlike
-from perptui.estimation.evidence import probability, signed
 from perptui.estimation.judge import (
     ModelCourt,
     judge_calibration,
@@ -220,11 +219,6 @@ def test_the_band_holds_realised_volatility_and_knows_no_later_day() -> None:
     assert cut[1].tobytes() == high[:400].tobytes()
     forecast[7] = np.nan
     assert np.isnan(volatility_band(realised, forecast)[0][7])
-
-
-def test_figures_are_written_as_traders_read_them() -> None:
-    assert (signed(-2.94), signed(3.0)) == ("−2.9", "3.0")
-    assert [probability(p) for p in (0.61, 0.0052, 0.0004, 1.0)] == [".61", ".005", "<.001", "1.00"]
 
 
 @pytest.fixture(scope="module")
