@@ -49,7 +49,7 @@ def test_a_bias_is_told_where_it_is_large_and_certain() -> None:
         return bias_words([ModelScore("a", 1.0, 0.2, 100)], [found])
 
     assert told(1.0, 0.88, 0.01) == (
-        "a: realised 0.88 of forecast, slope 1.00, Mincer-Zarnowitz p .010",
+        "a: realised 0.88 of forecast, slope 1.00, Mincer-Zarnowitz p .01",
     )
     assert told(1.2, 1.0, 0.01)
     assert told(1.05, 0.95, 0.001) == ()
