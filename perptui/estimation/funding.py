@@ -10,7 +10,9 @@ deviation come from how such forecasts did (`funding_score`).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import mul
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,6 @@ from perptui.estimation.funding_fit import ANCHOR_SHARE, FundingFit, fit_funding
 from perptui.estimation.funding_process import (
     LARGEST_PHI,
     LEAST_SD,
-    sum_mean,
     sum_variance,
     sum_weight,
 )
@@ -125,7 +126,7 @@ def forecast(
     counts = {name: settlements_ahead(now_ms, hours / 24.0, shown) for name, hours in TERMS}
     n = settlements_ahead(now_ms, horizon_days, shown)
     ahead = _ahead(fit, opened, shown, now_ms, max(n, *counts.values(), 1))
-    sums = {count: _sum(fit, ahead, count) for count in {n, 1, *counts.values()}}
+    sums = _sums(fit, ahead, {n, 1, *counts.values()})
     mean, sd, members, weight = sums[n]
     to_next = float(max(shown.next_ms - now_ms, 0)) / HOUR_MS
     term = [FundingTerm("next", to_next, *sums[1][:2])]
@@ -220,42 +221,56 @@ def _ahead(fit: FundingFit, opened: Open | None, shown: Open, now_ms: int, longe
     )
 
 
-def _sum(
-    fit: FundingFit, ahead: _Ahead, n: int
-) -> tuple[float, float, tuple[float, ...], tuple[float, ...]]:
-    """Return mean and sd of the sum of the next n rates, the members' means and weights.
+def _sums(
+    fit: FundingFit, ahead: _Ahead, counts: set[int]
+) -> dict[int, tuple[float, float, tuple[float, ...], tuple[float, ...]]]:
+    """Return by n: mean and sd of the sum of the next n rates, the members' means and weights.
 
     The variance is that of the process given the share of the open rate that is known, and that
     of the members around their mean, times the squared scale that past errors ask for.
     """
-    weight, scale = fit.verdict.at(max(n, 1) * ahead.interval_h)
-    if n == 0:
-        return 0.0, 0.0, (0.0,) * len(MEMBERS), weight
-    members = _members(fit, ahead, n)
-    mean = math.fsum(w * m for w, m in zip(weight, members, strict=True))
-    between = math.fsum(w * (m - mean) ** 2 for w, m in zip(weight, members, strict=True))
-    coming = ((1.0 - ahead.passed) * sum_weight(ahead.phi, n)) ** 2 * ahead.shock
-    own = sum_variance(ahead.shock, ahead.phi, n - 1) + coming
-    return mean, scale * math.sqrt(own + between), members, weight
+    h, phi, rest = ahead.interval_h, ahead.phi, 1.0 - ahead.passed
+    members_of = _members(fit, ahead)
+    found = {}
+    for n in counts:
+        weight, scale = fit.verdict.at(max(n, 1) * h)
+        if n == 0:
+            found[n] = 0.0, 0.0, (0.0,) * len(MEMBERS), weight
+            continue
+        reach = sum_weight(phi, n)
+        members = members_of(n, reach)
+        mean = sum(map(mul, weight, members))
+        between = sum([w * (m - mean) ** 2 for w, m in zip(weight, members, strict=True)])
+        own = sum_variance(ahead.shock, phi, n - 1) + (rest * reach) ** 2 * ahead.shock
+        found[n] = mean, scale * math.sqrt(own + between), members, weight
+    return found
 
 
-def _members(fit: FundingFit, ahead: _Ahead, n: int) -> tuple[float, ...]:
-    """Return what each of `MEMBERS` expects of the sum of the next n rates, inside the cap."""
-    h, known, rest = ahead.interval_h, ahead.passed * ahead.rate, 1.0 - ahead.passed
-    if ahead.clamped is None:
-        step = fit.theta * h + ahead.phi * (fit.last - fit.theta) * h
-        regress = sum_mean(fit.theta * h, ahead.phi, n, first=known + rest * step)
-    else:
-        coming = float(ahead.clamped[1])
-        regress = known + rest * coming + float(ahead.clamped[n]) - coming
-    sums = (
-        n * (known + rest * fit.last * h),
-        known + (n - ahead.passed) * ahead.day,
-        known + (n - ahead.passed) * ahead.week,
-        regress,
-    )
-    most = n * fit.cap
-    return tuple(min(max(value, -most), most) for value in sums)
+def _members(fit: FundingFit, ahead: _Ahead) -> Callable[[int, float], tuple[float, ...]]:
+    """Return what says, of n and (1-phi^n)/(1-phi), each of `MEMBERS`' sum of the next n rates.
+
+    Inside the cap. What does not depend on n is worked out once.
+    """
+    h, passed, phi = ahead.interval_h, ahead.passed, ahead.phi
+    known, rest = passed * ahead.rate, 1.0 - passed
+    level, cap, clamped = fit.theta * h, fit.cap, ahead.clamped
+    kept = known + rest * fit.last * h
+    start = known + rest * (level + phi * (fit.last - fit.theta) * h) - level
+    day, week = ahead.day, ahead.week
+
+    def members(n: int, reach: float) -> tuple[float, ...]:
+        if clamped is None:
+            regress = n * level + start * reach
+        else:
+            coming = float(clamped[1])
+            regress = known + rest * coming + float(clamped[n]) - coming
+        most, coming_n = n * cap, n - passed
+        sums = (n * kept, known + coming_n * day, known + coming_n * week, regress)
+        if max(sums) <= most and min(sums) >= -most:
+            return sums
+        return tuple([min(max(value, -most), most) for value in sums])
+
+    return members
 
 
 def _parameter_variance(

@@ -18,7 +18,7 @@ from perptui.estimation.recursion import FloatArray, divided
 from perptui.estimation.regime import LIVE_HOURS, RegimePath, label_hours
 from perptui.estimation.returns import Drift, present_drift
 from perptui.history.clean import SPIKE_FACTOR, spikes
-from perptui.history.dataset import Bars, History
+from perptui.history.dataset import History
 from perptui.history.suspicion import STUCK_BARS, runs_of
 from perptui.model.clock import DAY_MS, HOUR_MS, iso
 from perptui.model.forecast import ReturnForecast
@@ -35,8 +35,6 @@ REGIME_DAYS = 465
 HOUR_H, WIDE_H = 2, 1
 """Age from which a last close is late: an hourly desk expects an hourly price of wider bars too."""
 FAR = float(np.log(SPIKE_FACTOR))
-SAME_SCALE = 50.0
-"""Prices within this factor of each other are of one scale: another begins at about 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +193,13 @@ def since_midnight(one: Gathered, history: History, midnight_ms: int, hour_ms: i
     bars = history.bars(instrument.venue, instrument.venue_symbol, one.priced, hour_ms)
     first = max(int(np.searchsorted(bars.ts_ms, midnight_ms - width, side="right")) - 2, 0)
     price, close_ms = bars.close[first:], bars.ts_ms[first:] + width
-    bad = spikes(price)
-    left_out = int(np.count_nonzero(bad))
-    if left_out:
+    recent = bars.close[-(SHIFT_DAYS * DAY_MS // width) - 1 :]
+    # Where no two prices are far apart there is no bad print, no jump and no other scale.
+    calm = bool(recent.max() < SPIKE_FACTOR * recent.min())
+    left_out = 0
+    if not calm:
+        bad = spikes(price)
+        left_out = int(np.count_nonzero(bad))
         price, close_ms = price[~bad], close_ms[~bad]
     before = int(np.searchsorted(close_ms, midnight_ms, side="right"))
     logs = np.log(price[before - 1 :])
@@ -212,14 +214,8 @@ def since_midnight(one: Gathered, history: History, midnight_ms: int, hour_ms: i
         share=int(close_ms[-1] - close_ms[before - 1]) / DAY_MS,
         flags=_flags(steps, close_ms[before:], (hour_ms - int(close_ms[-1])) / HOUR_MS, width)
         + ((f"{left_out} bad print(s) left out since midnight",) if left_out else ()),
-        shift=_shift(bars),
+        shift="" if calm else recent_shift(bars),
     )
-
-
-def _shift(bars: Bars) -> str:
-    """Return how the price came to another scale; "" at once where it hardly moved."""
-    recent = bars.close[-(SHIFT_DAYS * DAY_MS // bars.width_ms) - 1 :]
-    return "" if recent.max() < SAME_SCALE * recent.min() else recent_shift(bars)
 
 
 def _flags(steps: FloatArray, close_ms: IntArray, age_h: float, width_ms: int) -> tuple[str, ...]:
