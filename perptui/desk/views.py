@@ -12,7 +12,8 @@ from perptui.desk.state import Picture, VenuePicture
 from perptui.desk.views_book import oldest, positions_view
 from perptui.desk.views_funding import funding_view
 from perptui.desk.views_limits import checks_now, limits_view, loss_row
-from perptui.desk.views_proposal import rebalance_view, regime_view
+from perptui.desk.views_proposal import rebalance_view
+from perptui.desk.views_regime import regime_view
 from perptui.desk.views_status import Identity, Standing, VenueTime, feeds, status_view
 from perptui.model.limit import Limits
 from perptui.protocol.views import (

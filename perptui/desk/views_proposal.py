@@ -1,21 +1,16 @@
-"""The proposal and the regime behind it, as the terminal shows them."""
+"""The proposal as the terminal shows it."""
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal
 
 from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import Picture
 from perptui.desk.views_funding import CarryChange, proposed_carry
-from perptui.model.clock import DAY_MS
-from perptui.model.forecast import Estimates, VolatilityTrack
 from perptui.model.instrument import split_id
 from perptui.model.order import OrderIntent
 from perptui.model.proposal import BookRisk, Proposal, TargetRow
-from perptui.protocol.views import Comparison, RebalanceRow, RebalanceView, RegimeView
-
-WEEK_DAYS = 7
+from perptui.protocol.views import Comparison, RebalanceRow, RebalanceView
 
 
 def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> RebalanceView:
@@ -108,68 +103,3 @@ def comparisons(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[Comp
 
 def _worst(after: BookRisk, now: BookRisk) -> str:
     return after.worst_account or now.worst_account or "worst"
-
-
-def regime_view(picture: Picture, proposed: ProposalPicture) -> RegimeView:
-    """Return volatility and regime, or what they wait for."""
-    estimates = proposed.estimates
-    if estimates is None:
-        return RegimeView(waiting=regime_waits(picture, proposed))
-    regime, track = estimates.regime, estimates.track
-    forecast = track.forecast[-1] if track.forecast else None
-    realised = realised_over(track, estimates.as_of_ms, WEEK_DAYS)
-    ratio = realised / forecast if forecast and realised is not None else None
-    return RegimeView(
-        label=regime.label,
-        probabilities=regime.probabilities,
-        since_ms=regime.since_ms,
-        exposure=regime.exposure,
-        exposure_before=proposed.exposure_before,
-        evidence=regime.evidence,
-        forecast_volatility=forecast,
-        realised_7d=realised,
-        ratio_7d=ratio,
-        track_ms=track.ts_ms,
-        track_forecast=track.forecast,
-        track_realised=track.realised,
-        track_low=track.low,
-        track_high=track.high,
-        votes=regime.votes,
-        regime_ms=regime.track.ts_ms,
-        regime_track=regime.track.probabilities,
-        models=estimates.models,
-        coverage=estimates.court.coverage,
-        calibration=estimates.court.calibration,
-        verdicts=estimates.court.words,
-        tails=estimates.tails,
-        weak=weak_rows(estimates),
-        bar_ms=picture.bars_ms,
-        observed_mono=proposed.solved_mono,
-        waiting=None,
-    )
-
-
-def regime_waits(picture: Picture, proposed: ProposalPicture) -> str:
-    """Return what the first estimates wait for, in words."""
-    if proposed.failure:
-        return proposed.failure
-    if picture.history:
-        return picture.history
-    return "estimating" if proposed.state == "solving" else "waiting for the quant process"
-
-
-def weak_rows(estimates: Estimates) -> tuple[str, ...]:
-    """Return what is left out or weak, so that no estimate looks better than it is."""
-    return (*estimates.left_out, *estimates.notes)
-
-
-def realised_over(track: VolatilityTrack, as_of_ms: int, days: int) -> float | None:
-    """Return the root mean square of the track's realised volatility over the last `days`."""
-    recent = [
-        value
-        for stamp, value in zip(track.ts_ms, track.realised, strict=True)
-        if stamp > as_of_ms - days * DAY_MS
-    ]
-    if not recent:
-        return None
-    return math.sqrt(math.fsum(value * value for value in recent) / len(recent))

@@ -62,15 +62,18 @@ def _scales(contracts: Sequence[Contract]) -> tuple[FloatArray, FloatArray]:
 
 
 def _reasons(contracts: Sequence[Contract], caps: Mapping[str, FloatArray]) -> tuple[str, ...]:
+    """Return a line a contract: the caps of its sides, and that one pays or funding is unsteady."""
     lines = []
-    for side, cap in caps.items():
-        for index in np.flatnonzero(np.isfinite(cap)).tolist():
-            contract = contracts[index]
-            funding = contract.forecast.funding if contract.forecast else None
-            score = funding.horizon_z if funding else None
-            beyond = "" if score is None else f" {abs(score):.1f} sd"
-            lines.append(
-                f"{contract.id}: a {side} pays funding{beyond} over the horizon, "
-                f"at most {cap[index]:.2f} of equity"
-            )
+    for index, contract in enumerate(contracts):
+        capped = {side: cap[index] for side, cap in caps.items() if np.isfinite(cap[index])}
+        if not capped:
+            continue
+        most = ", ".join(f"{cap:.2f} {side}" for side, cap in capped.items())
+        score = contract.forecast.funding.horizon_z if contract.forecast else None
+        payer = "long" if score is not None and score > 0.0 else "short"
+        why = "unsteady"
+        if score is not None and abs(score) > 1.0 and payer in capped:
+            also = f", {why}" if len(capped) > 1 else ""
+            why = f"a {payer} pays {abs(score):.1f} sd over the horizon{also}"
+        lines.append(f"{contract.id}: funding caps it at {most} of equity: {why}")
     return tuple(lines)

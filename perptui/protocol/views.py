@@ -198,6 +198,11 @@ class RegimeView(Record, frozen=True):
     since_ms: int | None = None
     exposure: float | None = None
     exposure_before: float | None = None
+    exposure_used: float | None = None
+    """Of the proposal that stands: 1 with a strategy that does not follow the regime."""
+    strategy: str = ""
+    horizon_days: float | None = None
+    """Of the strategy, for which the tails and volatilities are."""
     evidence: tuple[str, ...] = ()
     forecast_volatility: float | None = None
     realised_7d: float | None = None
@@ -213,6 +218,8 @@ class RegimeView(Record, frozen=True):
     regime_track: tuple[tuple[float, ...], ...] = ()
     """Probabilities calm..crisis at each of `regime_ms`, as they were known then."""
     models: tuple[ModelScore, ...] = ()
+    silent: dict[str, str] = {}
+    """By variance model that no contract is forecast with: why."""
     coverage: tuple[CoverageVerdict, ...] = ()
     calibration: tuple[CalibrationVerdict, ...] = ()
     verdicts: tuple[str, ...] = ()

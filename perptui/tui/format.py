@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import floor, log10
@@ -16,6 +17,8 @@ DOWN = "▼"
 Number = Decimal | float | int
 
 VENUE_NAMES = {"binanceusdm": "binance"}
+
+_CONTRACT = re.compile(r"\b[a-z][a-z0-9]*:[A-Za-z0-9]+/[A-Z0-9]+(?::[A-Z0-9-]+)?")
 
 
 def _signless_zero(text: str) -> str:
@@ -100,6 +103,15 @@ def probability(value: float | None) -> str:
     return bare(number(value, 2))
 
 
+def p_value(value: float | None) -> str:
+    """Return a test's p-value: ".31", "<.001"."""
+    if value is None:
+        return UNKNOWN
+    if value < 0.001:
+        return "<.001"
+    return bare(number(value, 3 if value < 0.01 else 2))
+
+
 def age(seconds: float | None) -> str:
     """Return an age in its largest unit: "2 s", "3 min", "5 h", "4 d"."""
     if seconds is None:
@@ -157,6 +169,11 @@ def contract(of: str) -> str:
     """Return an instrument id as coin and venue, ``BTC binance``; a venue alone as its name."""
     name, _, symbol = of.partition(":")
     return f"{symbol.partition('/')[0]} {venue(name)}" if symbol else venue(name)
+
+
+def named(text: str) -> str:
+    """Return `text` with its instrument ids as coin and venue, and venues' ids as their names."""
+    return known_venues(_CONTRACT.sub(lambda found: contract(found[0]), text))
 
 
 def known_venues(text: str) -> str:

@@ -23,6 +23,13 @@ class Series(NamedTuple):
     dashed: bool = False
 
 
+def line_mark(index: int, glyphs: str, *, dashed: bool = False) -> str:
+    """Return what a chart's series `index` looks like, for its legend."""
+    if glyphs == "ascii":
+        return ASCII_MARKS[index % len(ASCII_MARKS)]
+    return "┄" if dashed else "─"
+
+
 def spark(values: Sequence[float], width: int, glyphs: str = "braille") -> str:
     """Return the last `width` of `values` as one line of bars between their extremes."""
     marks = ASCII_SPARKS if glyphs == "ascii" else SPARKS

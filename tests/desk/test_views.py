@@ -16,7 +16,7 @@ from perptui.desk.proposer import ProposalPicture
 from perptui.desk.state import DeskState, Picture
 from perptui.desk.views import Scene, first_view, panels
 from perptui.desk.views_limits import mends, state_of, unit_of
-from perptui.desk.views_proposal import realised_over
+from perptui.desk.views_regime import realised_over
 from perptui.desk.views_status import Identity, Standing, VenueTime, merged_news
 from perptui.model.carry import best_venues
 from perptui.model.clock import DAY_MS, ManualClock

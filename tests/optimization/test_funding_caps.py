@@ -18,8 +18,10 @@ def paying(**caps: tuple[float, float]) -> Estimates:
     rows = []
     for row in found.instruments:
         long_cap, short_cap = caps.get(row.coin, (1.0, 1.0))
+        # A short is the side that pays where the sum over the horizon is negative.
+        z = -1.7 if short_cap < 1.0 else 1.7
         funding = msgspec.structs.replace(
-            row.funding, long_cap=long_cap, short_cap=short_cap, horizon_z=1.7
+            row.funding, long_cap=long_cap, short_cap=short_cap, horizon_z=z
         )
         rows.append(msgspec.structs.replace(row, funding=funding))
     return msgspec.structs.replace(found, instruments=tuple(rows))
@@ -45,9 +47,25 @@ def test_the_paying_side_has_less_room_and_the_other_keeps_its_own() -> None:
     # 0.8 of equity times 0.75.
     assert lower == pytest.approx([-3.0, -0.6, -3.0])
     assert notes == (
-        f"{SOL}: a long pays funding 1.7 sd over the horizon, at most 0.40 of equity",
-        f"{ETH}: a short pays funding 1.7 sd over the horizon, at most 0.60 of equity",
+        f"{ETH}: funding caps it at 0.60 short of equity: a short pays 1.7 sd over the horizon",
+        f"{SOL}: funding caps it at 0.40 long of equity: a long pays 1.7 sd over the horizon",
     )
+
+
+def test_a_side_that_receives_is_never_said_to_pay() -> None:
+    # z = -1.7: the short pays; both sides have less room because funding is unsteady.
+    notes = bounds(paying(SOL=(0.5, 0.25)))[2]
+    assert notes == (
+        f"{SOL}: funding caps it at 0.40 long, 0.20 short of equity: "
+        "a short pays 1.7 sd over the horizon, unsteady",
+    )
+    found = paying(SOL=(0.5, 0.5))
+    rows = [
+        msgspec.structs.replace(row, funding=msgspec.structs.replace(row.funding, horizon_z=0.3))
+        for row in found.instruments
+    ]
+    notes = bounds(msgspec.structs.replace(found, instruments=tuple(rows)))[2]
+    assert notes == (f"{SOL}: funding caps it at 0.40 long, 0.40 short of equity: unsteady",)
 
 
 def test_what_is_held_beyond_the_cap_comes_down_as_far_as_trades_reach() -> None:

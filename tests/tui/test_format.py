@@ -116,3 +116,15 @@ def test_venues_have_their_names() -> None:
     assert figures.venue("binanceusdm") == "binance"
     assert figures.venue("bybit", short=True) == "byb"
     assert figures.known_venues("margin binanceusdm") == "margin binance"
+
+
+def test_contracts_have_their_short_names_in_words() -> None:
+    words = "half-spread assumed: binanceusdm:BTC/USDT:USDT, bybit:1000PEPE/USDC:USDC"
+    assert figures.named(words) == "half-spread assumed: BTC binance, 1000PEPE bybit"
+    assert figures.named("binanceusdm:SOL/USDT:USDT: unsteady") == "SOL binance: unsteady"
+    assert figures.named("why: 24 h at 12:04, 3/5 days") == "why: 24 h at 12:04, 3/5 days"
+
+
+def test_p_values_keep_what_matters_of_them() -> None:
+    shown = [figures.p_value(value) for value in (None, 0.0004, 0.0032, 0.031, 0.42, 1.0)]
+    assert shown == ["·", "<.001", ".003", ".03", ".42", "1.00"]

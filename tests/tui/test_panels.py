@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from perptui.model.forecast import CoverageVerdict, ModelScore, TailRisk
 from perptui.protocol.views import (
     Comparison,
     DeskView,
@@ -22,6 +23,8 @@ from perptui.protocol.views import (
 from perptui.protocol.views_ticket import JournalView
 from perptui.tui.panels.base import wrapped
 from perptui.tui.panels.limits import limit_name, state_words
+from perptui.tui.panels.regime_sections import coverage_table, tail_table
+from perptui.tui.plot import line_mark
 from tests.tui import book
 from tests.tui.test_snapshots import drawn
 
@@ -102,7 +105,7 @@ def test_a_long_event_is_cut_and_said_to_be() -> None:
 def test_the_regime_panel_keeps_its_first_lines_where_the_height_is_short() -> None:
     reasons = tuple(f"reason {index} in words" for index in range(12))
     shown = text(book.desk(regime=changed(book.regime(), evidence=reasons)))
-    assert "forecast 57.9 % a year" in shown
+    assert "forecast 57.9 %/y" in shown
     assert "exposure ×0.50" in shown
     assert "reason 11" not in shown
 
@@ -261,3 +264,93 @@ def test_help_scrolls_and_any_other_key_leaves_it() -> None:
     assert "Moving" in first
     assert "Nothing is sent without a ticket" in last
     assert "NAV" in text(book.desk(), SMALL, "question_mark", "space", "j", "k", "g", "x")
+
+
+def test_a_model_that_is_silent_says_why_and_one_with_few_days_how_many() -> None:
+    models = (ModelScore("har", 0.0, None, 0), ModelScore("gjr", 0.0, None, 12))
+    view = book.desk(regime=changed(book.regime(), models=models, silent={"har": "9 of 156 days"}))
+    shown = text(view, WIDE, "4")
+    assert "har            .00   silent: 9 of 156 days" in shown
+    assert "gjr            .00   too few: 12 d" in shown
+    assert "90% set" not in shown
+    assert "90% set" in text(book.desk(), WIDE, "4")
+    assert "models (QLIKE): silent: har, gjr" in text(view, SMALL, "4")
+
+
+def test_tails_state_their_horizon_and_why_a_method_gave_way() -> None:
+    shown = text(book.desk(), (200, 60), "4")
+    assert "loss % of equity, 2 d" in shown
+    assert "equal weight Cornish-Fisher" in shown
+    assert shown.count("27 periods: FHS instead") == 1
+    narrow = [words for line in tail_table(book.regime().tails, 2.0, 64) for words, _ in line]
+    assert " loss %, 2 d    " in "".join(narrow)
+    assert " equal weight" in narrow
+
+
+def test_a_tail_without_one_level_is_a_dot_there() -> None:
+    tails = (
+        TailRisk("book", "FHS", 0.95, 0.04, 0.05),
+        TailRisk("book", "normal", 0.99, 0.06, 0.07),
+    )
+    lines = ["".join(words for words, _ in line) for line in tail_table(tails, None, 80)]
+    assert lines[1].split() == ["book", "FHS", "4.00", "·", "5.00", "·", "·", "·"]
+    assert lines[2].split() == ["book", "normal", "·", "·", "·", "6.00", "·", "7.00"]
+
+
+def test_the_exposure_that_the_strategy_takes_stands_beside_the_regimes() -> None:
+    regime = changed(book.regime(), exposure=0.3, exposure_used=1.0, strategy="balanced")
+    shown = text(book.desk(regime=regime), WIDE, "4")
+    assert "exposure ×0.30, balanced takes ×1.00" in shown
+    assert "takes" not in text(book.desk(), WIDE, "4")
+
+
+def test_where_not_every_table_fits_the_corner_says_so() -> None:
+    assert "enter: all tables" in text(book.desk(), WIDE, "4")
+    assert "enter: all tables" not in text(book.desk(), (200, 60), "4")
+
+
+def test_coverage_names_the_method_in_each_row_where_they_differ() -> None:
+    rows = [
+        CoverageVerdict("book", method, 0.95, 412, 23, 0.61, 0.0004, 0.31, "green")
+        for method in ("FHS", "normal")
+    ]
+    lines = ["".join(words for words, _ in line) for line in coverage_table(rows)]
+    assert lines[0].startswith(" days beyond VaR  ")
+    assert lines[1].startswith(" book 95 % FHS ")
+    assert lines[2].startswith(" book 95 % normal ")
+    assert "<.001" in lines[1]
+
+
+def test_a_side_that_receives_is_not_said_to_pay() -> None:
+    row = changed(book.funding().rows[0], long_cap=0.3, short_cap=0.4, horizon_z=1.4, regime="x")
+    view = book.desk(funding=changed(book.funding(), rows=(row,)))
+    shown = text(view, WIDE, "3")
+    assert "×0.30: a long pays 1.4 sd over the horizon, and funding is unsteady" in shown
+    assert "short cap           ×0.40: funding is unsteady" in shown
+
+
+def test_the_only_venue_of_a_coin_is_said_to_be() -> None:
+    row = changed(book.funding().rows[0], best_venue="")
+    view = book.desk(funding=changed(book.funding(), rows=(row,)))
+    assert "binance, the only one here" in text(view, WIDE, "3")
+    assert "only one" in text(view, (200, 60), "3")
+
+
+def test_reasons_leave_the_trades_in_sight_and_stand_whole_in_the_details() -> None:
+    reasons = tuple(f"binanceusdm:C{n:02d}/USDT:USDT: funding caps it" for n in range(20))
+    view = book.desk(rebalance=changed(book.rebalance(), reasons=reasons))
+    shown = text(view, SMALL, "5")
+    assert all(f"{coin:<4} " in shown for coin in ("BTC", "ETH", "SOL", "XRP", "BNB"))
+    assert "more lines: enter" in shown
+    full = text(view, WIDE, "5", "enter", "pagedown")
+    assert "C19 binance: funding caps it" in full
+
+
+def test_a_long_wait_is_told_on_several_lines() -> None:
+    view = book.desk(regime=RegimeView(waiting="market history: " + "expected an answer " * 8))
+    assert text(view, SMALL, "4").count("expected an answer") == 8
+
+
+def test_the_legend_shows_the_marks_that_are_drawn() -> None:
+    assert [line_mark(n, "ascii", dashed=True) for n in range(4)] == ["*", "+", "o", "x"]
+    assert [line_mark(0, "braille", dashed=True), line_mark(1, "braille")] == ["┄", "─"]

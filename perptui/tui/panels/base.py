@@ -12,6 +12,8 @@ from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
 STALE_ROLE = "warn"
+LONG_CARD = 15
+"""Lines of a card from which it may be cut."""
 
 
 def gain_role(value: figures.Number | None) -> str:
@@ -154,9 +156,12 @@ class PanelWidget(Picture, can_focus=True):
         return ((figures.age(seconds), "dim"),)
 
     def _waiting(self, text: str, width: int, height: int) -> list[Line]:
-        lines: list[Line] = [()] * max((height - 1) // 2, 0)
-        shown = crop(text, max(width - 2, 1))
-        return [*lines, ((" " * max((width - len(shown)) // 2, 0), "dim"), (shown, "dim"))]
+        words = wrapped(figures.named(text), max(width - 2, 1), role="dim")
+        lines: list[Line] = [()] * max((height - len(words)) // 2, 0)
+        for line in words:
+            shown = line[-1]
+            lines.append(((" " * max((width - len(shown[0])) // 2, 0), "dim"), shown))
+        return lines
 
     def show_detail(self) -> None:
         """Show the details from their first line, where there are any."""
@@ -167,11 +172,18 @@ class PanelWidget(Picture, can_focus=True):
         """Move the details by some lines, where they do not fit."""
         self._skipped += by
 
-    def details(self, _width: int) -> list[Line]:
+    def details(self, width: int) -> list[Line]:
         """Return everything that `enter` shows: by default the card."""
         rows = self.card()
         longest = max((len(name) for name, _ in rows), default=0)
-        return [((f" {name:<{longest}}  ", "dim"), (text, "text")) for name, text in rows]
+        lines: list[Line] = []
+        for name, text in rows:
+            lead = f" {name:<{longest}}  "
+            if len(lead) + len(text) <= width:
+                lines.append(((lead, "dim"), (text, "text")))
+            else:
+                lines += wrapped(text, width, lead)
+        return lines
 
     def _scrolled(self, lines: list[Line], width: int, height: int) -> list[Line]:
         """Return the lines that fit above the way back, from where they were scrolled to."""
@@ -185,11 +197,18 @@ class PanelWidget(Picture, can_focus=True):
         return [*shown, *blank, beside(((" esc back", "dim"),), more, width)]
 
     def with_card(self, lines: list[Line], width: int, height: int) -> list[Line]:
-        """Return `lines` with the card of the row under the cursor below, where there is room."""
-        rows = self.card()
-        if not rows or height - len(lines) < len(rows) + 2:
+        """Return `lines` with the card of the row under the cursor below, where there is room.
+
+        Of a long card the first lines stand for all: `enter` shows the rest.
+        """
+        card = PanelWidget.details(self, width)
+        room = height - len(lines) - 2
+        if not card or room < min(len(card), LONG_CARD):
             return lines
-        return [*lines, (), ((" " + "─" * (width - 2), "border"),), *self.details(width)]
+        if len(card) > room:
+            more = len(card) - room + 1
+            card = [*card[: room - 1], ((f" … {more} more lines: enter", "dim"),)]
+        return [*lines, (), ((" " + "─" * (width - 2), "border"),), *card]
 
     def grid_lines(self, width: int, height: int, **extra: Any) -> list[Line]:
         """Return the grid's lines in this panel."""

@@ -13,12 +13,14 @@ from perptui.tui.plot import spark
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
+LARGE_USD = 1000
+"""Dollars from which cents say nothing."""
 TREND = 8
 """Settlements in the trend."""
 
 
 def _apr(row: FundingRow, _now: float) -> Cell:
-    sd = "" if row.apr_sd is None else f" ± {figures.percent(row.apr_sd, 1)}"
+    sd = "" if row.apr_sd is None else f" ± {figures.percent(row.apr_sd, 1):>5}"
     return Cell(figures.percent(row.apr, 1, sign=True) + sd)
 
 
@@ -26,6 +28,8 @@ def _expected(row: FundingRow) -> list[tuple[str, str]]:
     """Return what the estimators expect: the term structure, what it is made of, the caps."""
     f = figures
     lines = [(f"expected {span.span}", _span_words(span)) for span in row.term]
+    if any(span.carry_usd is not None for span in row.term):
+        lines.insert(0, ("", f"{'a long pays':<22}our position earns $"))
     if row.regime:
         z = f"{f.signed(row.horizon_z, 1)} sd over the horizon"
         halves = "" if row.halflife_h is None else f", half-way there in {row.halflife_h:.0f} h"
@@ -36,16 +40,28 @@ def _expected(row: FundingRow) -> list[tuple[str, str]]:
         lines.append(("made of", ", ".join(words)))
     for side, cap in (("long", row.long_cap), ("short", row.short_cap)):
         if cap < 1.0:
-            lines.append((f"{side} cap", f"×{f.number(cap, 2)}: a {side} pays beyond one sd"))
+            lines.append((f"{side} cap", f"×{f.number(cap, 2)}: {_why_capped(row, side)}"))
     return lines
+
+
+def _why_capped(row: FundingRow, side: str) -> str:
+    """Return why a side has less room: it pays, or the sum over the horizon may be anything."""
+    z = row.horizon_z or 0.0
+    unsteady = "funding is unsteady"
+    if abs(z) <= 1.0 or (side == "long") != (z > 0.0):
+        return unsteady
+    also = f", and {unsteady}" if max(row.long_cap, row.short_cap) < 1.0 else ""
+    return f"a {side} pays {figures.number(abs(z), 1)} sd over the horizon{also}"
 
 
 def _span_words(span: FundingSpan) -> str:
     f = figures
-    words = f"{f.rate(span.mean)} ± {f.percent(span.sd, 4)}"
+    words = f"{f.rate(span.mean):>9} ± {f.percent(span.sd, 4):<8}"
     if span.carry_usd is None:
-        return words
-    return f"{words}   {f.signed(span.carry_usd, 1)} ± {f.number(span.carry_sd_usd, 1)} $ for us"
+        return words.rstrip()
+    digits = 1 if abs(span.carry_usd) < LARGE_USD else 0
+    earned, sd = f.signed(span.carry_usd, digits), f.number(span.carry_sd_usd, digits)
+    return f"{words}{earned:>10} ± {sd}"
 
 
 def _after(row: FundingRow, _now: float) -> Cell:
@@ -95,7 +111,7 @@ class FundingPanel(PanelWidget):
             Column("after", _after, priority=4),
             Column(
                 "best",
-                lambda r, _: Cell(f.venue(r.best_venue) or f.UNKNOWN, "dim"),
+                lambda r, _: Cell(f.venue(r.best_venue) or "only one", "dim"),
                 align_left=True,
                 priority=8,
             ),
@@ -173,7 +189,7 @@ class FundingPanel(PanelWidget):
             *_expected(row),
             ("carry a day", f"{f.signed(row.carry_usd_day, 2)} $"),
             ("after the proposal", f"{f.signed(row.carry_usd_day_after, 2)} $"),
-            ("best venue", f.venue(row.best_venue) or f.UNKNOWN),
+            ("best venue", f.venue(row.best_venue) or f"{f.venue(row.venue)}, the only one here"),
             ("trend", spark(row.trend, 40, self.showing.glyphs) or f.UNKNOWN),
             ("observed", f"{f.age(self.showing.age(row.observed_mono))} ago"),
         )

@@ -22,6 +22,9 @@ MOST_WEIGHT = 10.0
 
 FRACTION = re.compile(r"[+\-−]?(\d+\.?\d*|\.\d+)", re.ASCII)
 
+LEAST_REASONS = 2
+"""Lines that reasons have even where not every trade is in sight."""
+
 SIDE_BY_SIDE = 104
 """From this width on, before and after stand beside the trades, else below them."""
 
@@ -207,15 +210,15 @@ class RebalancePanel(PanelWidget):
             ]
         comparisons = view.comparisons
         if width >= SIDE_BY_SIDE and comparisons:
-            table = self._trades(width - COMPARISON_WIDTH, height - 1, width)
+            table = self._trades(width - COMPARISON_WIDTH - 2, height - 1)
             beside_it = self._comparison_lines()
             return [self._head(), *_joined(table, beside_it, width - COMPARISON_WIDTH, height - 1)]
         rows = len(self.grid.shown) + 2 + len(self._reasons(width))
         below = self._below(width, height - 2 - min(rows, height - 2))
         if below:
-            lines = [self._head(), *self._trades(width, height - 1 - len(below) - 1, width)]
+            lines = [self._head(), *self._trades(width, height - 1 - len(below) - 1)]
             return [*lines, (), *below]
-        lines = [self._head(), *self._trades(width, height - 2, width)]
+        lines = [self._head(), *self._trades(width, height - 2)]
         lines += [()] * (height - 1 - len(lines))
         return [*lines[: height - 1], self._foot(width)]
 
@@ -236,15 +239,25 @@ class RebalancePanel(PanelWidget):
             spans.append((" · too old to confirm: r solves", "warn"))
         return tuple(spans)
 
-    def _trades(self, width: int, height: int, full: int) -> list[Line]:
-        reasons = self._reasons(width)[: max(height - 3, 0)]
+    def _trades(self, width: int, height: int) -> list[Line]:
+        """Return the trades, and under them as many reasons as they leave room for."""
+        reasons = self._reasons(width)
+        room = max(height - len(self.grid.shown) - 1, min(LEAST_REASONS, height - 3), 0)
+        if len(reasons) > room:
+            more = len(reasons) - room + 1
+            reasons = [*reasons[: room - 1], ((f" … {more} more lines: enter", "dim"),)][:room]
         lines = self.grid_lines(width, height - len(reasons), editing=self._cell_being_edited)
         return [*lines, *reasons]
+
+    def details(self, width: int) -> list[Line]:
+        """Return the card of the trade under the cursor, and every reason in full."""
+        reasons = self._reasons(width)
+        return [*super().details(width), *([()] if reasons else []), *reasons]
 
     def _reasons(self, width: int) -> list[Line]:
         lines: list[Line] = []
         for reason in self._view.reasons:
-            lines += wrapped(reason, width - 1, " ! ", "warn")
+            lines += wrapped(figures.named(reason), width - 1, " ! ", "warn")
         return lines
 
     def _comparison_lines(self) -> list[Line]:

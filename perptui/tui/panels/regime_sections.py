@@ -5,7 +5,7 @@ Each function returns lines of one part, empty where the desk knows nothing of i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from perptui.model.forecast import (
     CalibrationVerdict,
@@ -18,13 +18,21 @@ from perptui.protocol.views import RegimeView
 from perptui.tui import format as figures
 from perptui.tui.panels.base import wrapped
 from perptui.tui.picture import Line, Span, left
-from perptui.tui.plot import Series, chart
+from perptui.tui.plot import Series, chart, line_mark
 
 REGIMES = ("calm", "normal", "stress", "crisis")
 LEVEL_ROLES = {"calm": "ok", "normal": "text", "stress": "warn", "crisis": "alarm"}
 LIGHT_ROLES = {"green": "ok", "yellow": "warn", "red": "alarm"}
 TOO_FEW = "too few"
-NAME = 10
+NAME, LONG_NAME, COVERED, TAIL_NAME, NARROW_TAIL_NAME = 10, 14, 24, 28, 15
+WIDE, WIDE_TAILS, WIDEST = 72, 77, 90
+"""Cells from which regime models have their full names, tails their books, votes their weights."""
+SHORT = {"hidden Markov": "HMM"}
+LEGEND = (
+    "QLIKE, MSE: mean loss of a day's variance, MSE as a multiple of the least · MZ p: chance of "
+    "this bias in a right forecast · DM t: against the best model, above 2 is worse · Kupiec, "
+    "cond., DQ: p-values that the VaR covers, independently"
+)
 
 
 def regime_role(label: str) -> str:
@@ -45,36 +53,60 @@ def model_words(models: Sequence[ModelScore], width: int) -> list[Line]:
     """Return weights and scores in running text, for where there is no room for a table."""
     if not models:
         return []
-    words = " ".join(
-        f"{model.name}\N{NO-BREAK SPACE}{figures.probability(model.weight)}"
-        + ("" if model.qlike is None else f"\N{NO-BREAK SPACE}({figures.number(model.qlike, 2)})")
+    space = "\N{NO-BREAK SPACE}"
+    said = [
+        f"{model.name}{space}{figures.probability(model.weight)}"
+        f"{space}({figures.number(model.qlike, 2)})"
         for model in models
-    )
+        if model.qlike is not None
+    ]
+    unheard = f",{space}".join(model.name for model in models if model.qlike is None)
+    words = " ".join([*said, *([f"silent:{space}{unheard}"] if unheard else [])])
     return wrapped(words, width, " models (QLIKE): ", "dim")
 
 
-def model_table(models: Sequence[ModelScore]) -> list[Line]:
-    """Return one row a variance model: weight, losses, calibration, evidence against the best."""
+def model_table(models: Sequence[ModelScore], silent: Mapping[str, str]) -> list[Line]:
+    """Return one row a variance model: weight, losses, calibration, evidence against the best.
+
+    `silent` says why a model speaks of no contract. The confidence set is a column where it is
+    known of any model.
+    """
     if not models:
         return []
-    titles = ("weight", "QLIKE", "MSE", "a0 b1 p", "DM t", "90% set")
+    confident = any(model.kept is not None for model in models)
+    titles = ("weight", "QLIKE", "MSE", "MZ p", "DM t", *(("90% set",) if confident else ()))
     head = f" {left('model', NAME)}" + "".join(f"{title:>8}" for title in titles)
-    known = [model.mse for model in models if model.mse]
-    least = min(known, default=None)
+    least = min((model.mse for model in models if model.mse), default=None)
     lines: list[Line] = [((head, "dim"),)]
     for model in models:
-        error = None if least is None or model.mse is None else model.mse / least
+        name: Span = (f" {left(model.name, NAME)}", "title")
+        weight: Span = (f"{figures.probability(model.weight):>8}", "text")
+        if model.qlike is None:
+            lines.append((name, weight, (f"   {_why_not(model, silent)}", "dim")))
+            continue
         cells = (
-            figures.probability(model.weight),
-            _known(model.qlike, 3),
-            "·" if error is None else f"×{figures.number(error, 2)}",
-            _known(model.slope_p, 2),
+            figures.number(model.qlike, 3),
+            _times_least(model.mse, least),
+            figures.p_value(model.slope_p),
             _known(model.against_best, 1),
-            {None: "·", True: "in", False: "out"}[model.kept],
+            *(({None: "·", True: "in", False: "out"}[model.kept],) if confident else ()),
         )
-        text = "".join(f"{cell:>8}" for cell in cells)
-        lines.append(((f" {left(model.name, NAME)}", "title"), (text, "text")))
+        lines.append((name, weight, ("".join(f"{cell:>8}" for cell in cells), "text")))
     return lines
+
+
+def _why_not(model: ModelScore, silent: Mapping[str, str]) -> str:
+    if model.name in silent:
+        return f"silent: {silent[model.name].removeprefix(f'{model.name}: ')}"
+    if not model.observations:
+        return "not judged yet"
+    return f"{TOO_FEW}: {model.observations} d"
+
+
+def _times_least(error: float | None, least: float | None) -> str:
+    if least is None or error is None:
+        return figures.UNKNOWN
+    return f"×{figures.number(error / least, 2)}"
 
 
 def _known(value: float | None, digits: int) -> str:
@@ -85,36 +117,42 @@ def vote_table(votes: Sequence[RegimeVote], width: int) -> list[Line]:
     """Return one row a regime model: its word and probabilities, or why it is silent."""
     lines: list[Line] = []
     for vote in votes:
-        name: Span = (f" {left(vote.model, NAME)} ", "title")
+        name = left(SHORT.get(vote.model, vote.model), NAME)
+        if width >= WIDE:
+            name = left(vote.model, LONG_NAME)
         if vote.probabilities:
             word: Span = (left(vote.label.upper(), 6), regime_role(vote.label))
-            lines.append((name, word, *chances(vote.label, vote.probabilities)))
+            more: Span = (f"  {vote.text}" if width >= WIDEST else "", "dim")
+            said = chances(vote.label, vote.probabilities)
+            lines.append(((f" {name} ", "title"), word, *said, more))
         else:
-            lines += wrapped(f"silent: {vote.text}", width, f" {left(vote.model, NAME)} ", "dim")
+            lines += wrapped(f"silent: {vote.text}", width, f" {name} ", "dim")
     return lines
 
 
 def coverage_table(rows: Sequence[CoverageVerdict]) -> list[Line]:
-    """Return how often losses went beyond the VaR, with the tests' p-values."""
+    """Return how often losses went beyond the VaR, with the tests' p-values.
+
+    The method stands in the head where all rows have the same one.
+    """
     if not rows:
         return []
-    titles = ("beyond", "of", "Kupiec", "cond.", "DQ")
-    head = f" {left('VaR of', 22)}" + "".join(f"{title:>7}" for title in titles) + "  light"
+    methods = {row.method for row in rows}
+    shared = f", {rows[0].method}" if len(methods) == 1 else ""
+    cells = f"{'Kupiec':>8}{'cond.':>7}{'DQ':>7}"
+    head = f" {left(f'days beyond VaR{shared}', COVERED)}{'':>11}{cells}"
     lines: list[Line] = [((head, "dim"),)]
     for row in rows:
-        name = f"{row.book} {figures.percent(row.level, 0)} % {row.method}"
-        cells = (str(row.exceedances), str(row.observations), *_p_values(row))
-        text = "".join(f"{cell:>7}" for cell in cells)
+        name = f"{row.book} {figures.percent(row.level, 0)} %"
+        name += "" if shared else f" {row.method}"
+        share = f"{row.exceedances} of {row.observations}"
+        kupiec, conditional, quantile = map(
+            figures.p_value, (row.kupiec_p, row.christoffersen_p, row.dynamic_quantile_p)
+        )
+        text = f"{share:>11}{kupiec:>8}{conditional:>7}{quantile:>7}"
         light: Span = (f"  {row.light or TOO_FEW}", LIGHT_ROLES.get(row.light, "dim"))
-        lines.append(((f" {left(name, 22)}", "title"), (text, "text"), light))
+        lines.append(((f" {left(name, COVERED)}", "title"), (text, "text"), light))
     return lines
-
-
-def _p_values(row: CoverageVerdict) -> tuple[str, ...]:
-    return tuple(
-        figures.UNKNOWN if p is None else figures.probability(p)
-        for p in (row.kupiec_p, row.christoffersen_p, row.dynamic_quantile_p)
-    )
 
 
 def calibration_lines(rows: Sequence[CalibrationVerdict]) -> list[Line]:
@@ -137,36 +175,79 @@ def calibration_lines(rows: Sequence[CalibrationVerdict]) -> list[Line]:
     return lines
 
 
-def tail_table(rows: Sequence[TailRisk]) -> list[Line]:
-    """Return VaR and expected shortfall by book and method, percent of equity, loss positive."""
+def tail_table(rows: Sequence[TailRisk], horizon_days: float | None, width: int) -> list[Line]:
+    """Return VaR and expected shortfall, percent of equity: a row a book and method.
+
+    Where a method gave way to another, why stands below, once.
+    """
     if not rows:
         return []
-    titles = ("VaR", "±", "ES")
-    head = f" {left('loss % of equity', 30)}" + "".join(f"{title:>7}" for title in titles)
-    lines: list[Line] = [((head, "dim"),)]
-    for row in rows:
-        name = f"{row.book} {figures.percent(row.level, 0)} % {row.method}"
-        error = figures.percent(row.error, 2) if row.error else figures.UNKNOWN
-        cells = (figures.percent(row.var, 2), error, figures.percent(row.shortfall, 2))
-        text = "".join(f"{cell:>7}" for cell in cells)
-        lines.append(((f" {left(name, 30)}", "title"), (text, "text"), (f"  {row.text}", "dim")))
-    return lines
+    wide = width >= WIDE_TAILS
+    name_width = TAIL_NAME if wide else NARROW_TAIL_NAME
+    levels = sorted({row.level for row in rows})
+    over = "" if horizon_days is None else f", {horizon_days:g} d"
+    title = ("loss % of equity" if wide else "loss %") + over
+    titles = "".join(
+        f"{f'VaR {figures.percent(level, 0)} %':>11}{'±':>6}{'ES':>7}" for level in levels
+    )
+    lines: list[Line] = [((f" {left(title, name_width)}{titles}", "dim"),)]
+    for book in dict.fromkeys(row.book for row in rows):
+        own = {(row.method, row.level): row for row in rows if row.book == book}
+        if not wide:
+            lines.append(((f" {book}", "title"),))
+        for method in dict.fromkeys(method for method, _ in own):
+            name = f"{book} {method}" if wide else method
+            cells = "".join(_tail_cells(own.get((method, level))) for level in levels)
+            lines.append(((f" {left(name, name_width)}", "title"), (cells, "text")))
+    return [*lines, *_gave_way(rows, width)]
 
 
-def regime_chart(view: RegimeView, width: int, height: int, glyphs: str) -> list[Line]:
-    """Return the probabilities of stress or worse, and of calm, through time."""
+def _tail_cells(row: TailRisk | None) -> str:
+    if row is None:
+        return f"{figures.UNKNOWN:>11}{figures.UNKNOWN:>6}{figures.UNKNOWN:>7}"
+    error = figures.percent(row.error, 2) if row.error else figures.UNKNOWN
+    loss, shortfall = figures.percent(row.var, 2), figures.percent(row.shortfall, 2)
+    return f"{loss:>11}{error:>6}{shortfall:>7}"
+
+
+def _gave_way(rows: Sequence[TailRisk], width: int) -> list[Line]:
+    said = dict.fromkeys(
+        f"{row.method} {figures.percent(row.level, 0)} %: {row.text}" for row in rows if row.text
+    )
+    return [line for words in said for line in wrapped(words, width, "   ", "dim")]
+
+
+def regime_chart(view: RegimeView, width: int, height: int, glyphs: str, margin: int) -> list[Line]:
+    """Return the probabilities of stress or worse, and of calm, through time.
+
+    `margin` is the width of the value axis, so that it stands under another chart's.
+    """
     if height < 3 or len(view.regime_track) < 2:
         return []
     worse = tuple(row[2] + row[3] for row in view.regime_track)
     calm = tuple(row[0] for row in view.regime_track)
-    caption: Line = (("─ stress or crisis  ", "series2"), ("┄ calm", "series1"))
+    words: tuple[Span, ...] = (
+        (f"{line_mark(0, glyphs)} stress or crisis ", "series2"),
+        (f"{line_mark(1, glyphs, dashed=True)} calm", "series1"),
+    )
     lines = chart(
         [Series(worse, "series2"), Series(calm, "series1", dashed=True)],
         width - 1,
         height,
-        label=figures.probability,
+        label=lambda value: f"{figures.probability(value):>{margin}}",
         glyphs=glyphs,
         floor_at=0.0,
-        below=caption,
+        below=time_axis(view.regime_ms, words, width - margin - 3),
     )
     return [((" ", "text"), *line) for line in lines]
+
+
+def time_axis(stamps: Sequence[int], words: Sequence[Span], width: int) -> Line | None:
+    """Return the first and last day at both ends of `width` cells, what is drawn between them."""
+    if len(stamps) < 2:
+        return None
+    first, last = (figures.clock_time(ms, "%d %b") for ms in (stamps[0], stamps[-1]))
+    used = sum(len(text) for text, _ in words)
+    gap = max(width - len(first) - len(last) - used, 2)
+    before, after = (" " * (gap // 2), "dim"), (" " * (gap - gap // 2), "dim")
+    return ((first, "dim"), before, *words, after, (last, "dim"))
