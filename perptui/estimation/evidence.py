@@ -72,13 +72,18 @@ def bias_words(scores: Sequence[ModelScore], slopes: Sequence[MincerZarnowitz]) 
 
 
 def set_words(scores: Sequence[ModelScore], held: ConfidenceSet) -> tuple[str, ...]:
-    """Return whom the set holds, and how much of the weight: a model stays while it is in."""
+    """Return whom the set holds, and how much of the weight: a model stays while it is in.
+
+    Where the combination beats every single model there is nothing to say of their weights.
+    """
     if held.kept is None:
         judged = scores[-1].qlike is not None
         return (f"90 % confidence set: {held.text}",) if judged else ()
     inside = [score.name for score in scores if score.kept]
     outside = [score.name for score in scores if score.kept is False]
     line = f"90 % confidence set ({held.observations} d): {', '.join(inside)}"
+    if inside == [scores[-1].name]:
+        return (f"{line} alone",)
     if outside:
         weight = sum(score.weight for score in scores[:-1] if score.kept)
         line += f"; outside {', '.join(outside)}; {weight:.0%} of the weight inside".replace(

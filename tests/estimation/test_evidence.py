@@ -1,3 +1,4 @@
+import msgspec
 import numpy as np
 
 from perptui.estimation.confidence_set import ConfidenceSet
@@ -68,6 +69,8 @@ def test_the_set_says_how_much_of_the_weight_it_holds() -> None:
     assert set_words(scores, held) == (
         "90 % confidence set (300 d): a, combined; outside b; 25 % of the weight inside",
     )
+    alone = [*(msgspec.structs.replace(one, kept=False) for one in scores[:3]), scores[3]]
+    assert set_words(alone, held) == ("90 % confidence set (300 d): combined alone",)
     few = ConfidenceSet(None, None, 100, "too few: 100 of 250 days")
     assert set_words(scores, few) == ("90 % confidence set: too few: 100 of 250 days",)
     unjudged = [ModelScore("combined", 1.0, None, 10)]
