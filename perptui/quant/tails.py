@@ -191,5 +191,5 @@ def left_row(row: TailRisk, weights: FloatArray, liquidity: Liquidity) -> TailRi
         var,
         row.shortfall + cost,
         row.error,
-        f"of it {cost:.3%} of equity to leave the book at {SPREAD_DEVIATIONS:g} sd wide spreads",
+        f"leaving {row.book} takes {cost:.3%} of equity: half-spreads, {SPREAD_DEVIATIONS:g} sd wide",
     )

@@ -137,7 +137,8 @@ def test_leaving_the_book_costs_its_gross_times_wide_half_spreads(
             assert left.var == pytest.approx(plain.var + cost, rel=1e-12)
             assert left.shortfall == pytest.approx(plain.shortfall + cost, rel=1e-12)
             assert left.error == plain.error
-            assert left.text == f"of it {cost:.3%} of equity to leave the book at 3 sd wide spreads"
+            wanted = f"leaving {name} takes {cost:.3%} of equity: half-spreads, 3 sd wide"
+            assert left.text == wanted
     order = [method for book, method, level in rows if (book, level) == ("hedged", 0.95)]
     assert order == ["historical", "normal", "Student t", "Cornish-Fisher", "FHS", EXIT]
 
