@@ -191,5 +191,6 @@ def left_row(row: TailRisk, weights: FloatArray, liquidity: Liquidity) -> TailRi
         var,
         row.shortfall + cost,
         row.error,
-        f"leaving {row.book} takes {cost:.3%} of equity: half-spreads, {SPREAD_DEVIATIONS:g} sd wide",
+        f"leaving {row.book} takes {cost:.3%} of equity: "
+        f"half-spreads, {SPREAD_DEVIATIONS:g} sd wide",
     )
