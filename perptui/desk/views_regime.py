@@ -46,6 +46,7 @@ def regime_view(picture: Picture, proposed: ProposalPicture) -> RegimeView:
         regime_ms=regime.track.ts_ms,
         regime_track=regime.track.probabilities,
         models=estimates.models,
+        scores=estimates.court.track,
         silent=fallbacks.silent,
         coverage=estimates.court.coverage,
         calibration=estimates.court.calibration,

@@ -16,6 +16,7 @@ from perptui.model.forecast import (
     FundingPart,
     ModelScore,
     RegimeVote,
+    ScoreTrack,
     TailRisk,
 )
 from perptui.model.record import Record
@@ -218,6 +219,8 @@ class RegimeView(Record, frozen=True):
     regime_track: tuple[tuple[float, ...], ...] = ()
     """Probabilities calm..crisis at each of `regime_ms`, as they were known then."""
     models: tuple[ModelScore, ...] = ()
+    scores: ScoreTrack = ScoreTrack()
+    """The models' QLIKE as it stood over the last year."""
     silent: dict[str, str] = {}
     """By variance model that no contract is forecast with: why."""
     coverage: tuple[CoverageVerdict, ...] = ()

@@ -12,6 +12,7 @@ from perptui.model.forecast import (
     FundingPart,
     ModelScore,
     RegimeVote,
+    ScoreTrack,
     TailRisk,
 )
 from perptui.protocol.views import (
@@ -235,6 +236,20 @@ def regime() -> RegimeView:
             ModelScore("EWMA", 0.25, 0.29, 340, 0.44, 0.0004, 2.6, kept=False),
             ModelScore("EGARCH", 0.0, None, 0),
             ModelScore("combined", 1.0, 0.2, 340, 0.3, 0.52, -0.4),
+        ),
+        scores=ScoreTrack(
+            tuple(BAR_MS - 30 * (12 - month) * 24 * HOUR_MS for month in range(13)),
+            ("HAR", "GARCH-t", "EWMA", "EGARCH", "combined"),
+            tuple(
+                (
+                    0.21 + 0.002 * abs(month - 6),
+                    None if month < 4 else 0.24 + 0.003 * (12 - month),
+                    0.29 - 0.004 * (month % 3),
+                    None,
+                    0.2 + 0.002 * abs(month - 6),
+                )
+                for month in range(13)
+            ),
         ),
         silent={"EGARCH": "200 of 500 days"},
         track_low=tuple(0.55 * value for value in forecast),

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from perptui.model.forecast import CoverageVerdict, ModelScore, TailRisk
+from perptui.model.clock import parse_iso
+from perptui.model.forecast import CoverageVerdict, ModelScore, ScoreTrack, TailRisk
 from perptui.protocol.views import (
     Comparison,
     DeskView,
@@ -277,6 +278,20 @@ def test_a_model_that_is_silent_says_why_and_one_with_few_days_how_many() -> Non
     assert "models (QLIKE): silent: har, gjr" in text(view, SMALL, "4")
 
 
+def test_scores_over_a_year_share_one_scale_and_are_blank_before_they_were_judged() -> None:
+    shown = text(book.desk(), WIDE, "4").splitlines()
+    rows = {name: next(row for row in shown if row.startswith(f"│ {name} ")) for name in
+            ("HAR", "GARCH-t", "EWMA", "combined")}  # fmt: skip
+    start = next(row for row in shown if "QLIKE, a year" in row).index("QLIKE, a year")
+    year = {name: row[start : start + 13] for name, row in rows.items()}
+    assert year["GARCH-t"][:4] == " " * 4
+    assert year["EWMA"][0] == "█"
+    assert year["combined"][6] == "▁"
+    assert "QLIKE, a year" not in text(book.desk(), (200, 60))
+    none = changed(book.regime(), scores=ScoreTrack())
+    assert "QLIKE, a year" not in text(book.desk(regime=none), WIDE, "4")
+
+
 def test_tails_state_their_horizon_and_why_a_method_gave_way() -> None:
     shown = text(book.desk(), (200, 60), "4")
     assert "loss % of equity, 2 d" in shown
@@ -354,3 +369,18 @@ def test_a_long_wait_is_told_on_several_lines() -> None:
 def test_the_legend_shows_the_marks_that_are_drawn() -> None:
     assert [line_mark(n, "ascii", dashed=True) for n in range(4)] == ["*", "+", "o", "x"]
     assert [line_mark(0, "braille", dashed=True), line_mark(1, "braille")] == ["┄", "─"]
+
+
+def test_a_replays_day_is_todays_and_the_clock_stands_apart() -> None:
+    # Read a minute before midnight an hour of replay ago: the picture is older than its day.
+    status = book.status(
+        market="REPLAY",
+        venue_ms=parse_iso("2024-08-04T23:59:00Z"),
+        venue_mono=book.NOW_MONO - 60.0,
+        speed=60.0,
+        today_usd=Decimal(-36078),
+        today_price_usd=Decimal(-36058),
+    )
+    shown = drawn(book.desk(status=status), WIDE)
+    assert "REPLAY 05 Aug 2024 ×60" in shown[1]
+    assert " 00:59:00Z" in shown[0]

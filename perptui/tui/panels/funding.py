@@ -73,7 +73,11 @@ class FundingPanel(PanelWidget):
 
     panel = "funding"
     title = "Funding carry"
-    keys = (("sort", "sort by the next column"), ("filter", "show rows that hold some words"))
+    keys = (
+        ("drill", "this contract: expected funding by span, what it is made of, caps"),
+        ("sort", "sort by the next column"),
+        ("filter", "show rows that hold some words"),
+    )
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
         super().__init__(showing, palette)

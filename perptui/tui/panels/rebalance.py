@@ -75,9 +75,10 @@ class RebalancePanel(PanelWidget):
     panel = "rebalance"
     title = "Proposed rebalance"
     keys = (
+        ("drill", "this trade, and every reason in full"),
         ("solve", "a new proposal, without edits"),
         ("reestimate", "estimate again from the newest bars"),
-        ("edit", "type the target of this row: Enter applies, esc leaves it"),
+        ("edit", "type this target: Enter applies, esc leaves"),
         ("nudge_up", "target up by .01 of equity"),
         ("nudge_down", "target down by .01 of equity"),
         ("reset", "drop the edit of this row"),

@@ -32,7 +32,7 @@ class RegimePanel(PanelWidget):
 
     panel = "regime"
     title = "Vol & regime"
-    keys = (("drill", "models, votes, verdicts and tails in full"),)
+    keys = (("drill", "regimes over time, models, votes, tails, verdicts, notes"),)
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
         super().__init__(showing, palette)
@@ -111,7 +111,7 @@ class RegimePanel(PanelWidget):
         """Return the tables, the most wanted first; the last ones give way where room is short."""
         view = self._view
         return [
-            sections.model_table(view.models, view.silent),
+            sections.model_table(view, width, self.showing.glyphs),
             sections.vote_table(view.votes, width - 1),
             [
                 *sections.coverage_table(view.coverage),

@@ -12,21 +12,23 @@ from perptui.model.forecast import (
     CoverageVerdict,
     ModelScore,
     RegimeVote,
+    ScoreTrack,
     TailRisk,
 )
 from perptui.protocol.views import RegimeView
 from perptui.tui import format as figures
 from perptui.tui.panels.base import wrapped
 from perptui.tui.picture import Line, Span, left
-from perptui.tui.plot import Series, chart, line_mark
+from perptui.tui.plot import Series, chart, line_mark, spark
 
 REGIMES = ("calm", "normal", "stress", "crisis")
 LEVEL_ROLES = {"calm": "ok", "normal": "text", "stress": "warn", "crisis": "alarm"}
 LIGHT_ROLES = {"green": "ok", "yellow": "warn", "red": "alarm"}
 TOO_FEW = "too few"
 NAME, LONG_NAME, COVERED, TAIL_NAME, NARROW_TAIL_NAME = 10, 14, 24, 28, 15
-WIDE, WIDE_TAILS, WIDEST = 72, 77, 90
-"""Cells from which regime models have their full names, tails their books, votes their weights."""
+WIDE, WIDE_SCORES, WIDE_TAILS, WIDEST = 72, 76, 77, 90
+"""Cells from which regime models have their full names, variance models their scores over time,
+tails their books, votes their weights."""
 SHORT = {"hidden Markov": "HMM"}
 LEGEND = (
     "QLIKE, MSE: mean loss of a day's variance, MSE as a multiple of the least · MZ p: chance of "
@@ -65,24 +67,26 @@ def model_words(models: Sequence[ModelScore], width: int) -> list[Line]:
     return wrapped(words, width, " models (QLIKE): ", "dim")
 
 
-def model_table(models: Sequence[ModelScore], silent: Mapping[str, str]) -> list[Line]:
+def model_table(view: RegimeView, width: int, glyphs: str) -> list[Line]:
     """Return one row a variance model: weight, losses, calibration, evidence against the best.
 
-    `silent` says why a model speaks of no contract. The confidence set is a column where it is
-    known of any model.
+    The confidence set is a column where it is known of any model, and so is the QLIKE of the last
+    year where there is room.
     """
-    if not models:
+    if not view.models:
         return []
-    confident = any(model.kept is not None for model in models)
+    confident = any(model.kept is not None for model in view.models)
+    trends = _trends(view.scores, glyphs) if width >= WIDE_SCORES else {}
     titles = ("weight", "QLIKE", "MSE", "MZ p", "DM t", *(("90% set",) if confident else ()))
     head = f" {left('model', NAME)}" + "".join(f"{title:>8}" for title in titles)
-    least = min((model.mse for model in models if model.mse), default=None)
+    head += "  QLIKE, a year" if trends else ""
+    least = min((model.mse for model in view.models if model.mse), default=None)
     lines: list[Line] = [((head, "dim"),)]
-    for model in models:
+    for model in view.models:
         name: Span = (f" {left(model.name, NAME)}", "title")
         weight: Span = (f"{figures.probability(model.weight):>8}", "text")
         if model.qlike is None:
-            lines.append((name, weight, (f"   {_why_not(model, silent)}", "dim")))
+            lines.append((name, weight, (f"   {_why_not(model, view.silent)}", "dim")))
             continue
         cells = (
             figures.number(model.qlike, 3),
@@ -91,8 +95,28 @@ def model_table(models: Sequence[ModelScore], silent: Mapping[str, str]) -> list
             _known(model.against_best, 1),
             *(({None: "·", True: "in", False: "out"}[model.kept],) if confident else ()),
         )
-        lines.append((name, weight, ("".join(f"{cell:>8}" for cell in cells), "text")))
+        text = "".join(f"{cell:>8}" for cell in cells)
+        trend: Span = (f"  {trends.get(model.name, '')}", "series1")
+        lines.append((name, weight, (text, "text"), trend))
     return lines
+
+
+def _trends(scores: ScoreTrack, glyphs: str) -> dict[str, str]:
+    """Return each model's QLIKE over time as bars, blank where it was not judged yet.
+
+    All models have one scale, so that the lower bars are the better model's.
+    """
+    known = [value for row in scores.qlike for value in row if value is not None]
+    if len(scores.qlike) < 2 or not known:
+        return {}
+    span = (min(known), max(known))
+    columns = zip(*scores.qlike, strict=True)
+    return {
+        name: "".join(
+            " " if value is None else spark((*span, value), 3, glyphs)[-1] for value in column
+        )
+        for name, column in zip(scores.models, columns, strict=True)
+    }
 
 
 def _why_not(model: ModelScore, silent: Mapping[str, str]) -> str:

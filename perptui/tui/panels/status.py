@@ -110,7 +110,7 @@ class StatusLines(Picture):
         pieces.append(Piece(5, self._worst(both=wide)))
         if wide:
             pieces.append(Piece(8, self._margin()))
-        return beside(packed(pieces, width - width_of(clock)), clock, width)
+        return beside(packed(pieces, width - width_of(clock) - 1), clock, width)
 
     def _connection(self) -> Line:
         showing = self.showing
@@ -223,7 +223,9 @@ class StatusLines(Picture):
         """Return what market this is; of a replay also its day, and its speed unless that is 1."""
         status = self.status
         day = (
-            f" {figures.clock_time(status.venue_ms, '%d %b %Y')}" if status.market == REPLAY else ""
+            f" {figures.clock_time(self.showing.venue_ms(), '%d %b %Y')}"
+            if status.market == REPLAY
+            else ""
         )
         return f"{status.market}{day}" + (f" ×{status.speed:g}" if status.speed != 1 else "")
 
