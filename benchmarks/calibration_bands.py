@@ -1,4 +1,4 @@
-"""Print the table of perptui.estimation.calibration: where a right forecast's bias statistic lies.
+"""Print the table of `estimation.court.calibration`: where a right forecast's bias lies.
 
     uv run python benchmarks/calibration_bands.py
 
@@ -8,7 +8,7 @@ beside it how often the band 1 ± sqrt(2/T) of normal returns would call that ri
 
 import numpy as np
 
-from perptui.estimation.calibration import BANDS, FREEDOM
+from perptui.estimation.court.calibration import BANDS, FREEDOM
 
 SEED = 20260101
 PATHS = 100_000

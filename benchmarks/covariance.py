@@ -18,28 +18,28 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from perptui.estimation.correlation import (
+from perptui.estimation.covariance.correlation import (
     advance,
     correlation_of,
     pairwise_correlation,
     standardise,
     state_of,
 )
-from perptui.estimation.covariance import (
+from perptui.estimation.covariance.forecast import (
     CovarianceSettings,
     forecast_correlation,
     forecast_covariance,
 )
-from perptui.estimation.mixture import forecast_mixture
-from perptui.estimation.panel import Closes, Panel, build_panel
-from perptui.estimation.recursion import decay, ewma
-from perptui.estimation.shrinkage import (
+from perptui.estimation.covariance.mixture import forecast_mixture
+from perptui.estimation.covariance.shrinkage import (
     analytical_nonlinear,
     ledoit_wolf_constant_correlation,
     ledoit_wolf_identity,
     ledoit_wolf_single_factor,
 )
-from perptui.estimation.volatility import forecast_variances
+from perptui.estimation.panel import Closes, Panel, build_panel
+from perptui.estimation.recursion import decay, ewma
+from perptui.estimation.variance.forecast import forecast_variances
 from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 
 FloatArray = NDArray[np.float64]

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.value_at_risk import BEGIN, SPANS, read_market, rows_of
-from perptui.estimation.correlation import standardise
-from perptui.estimation.drift_blend import DEFAULT_BLEND, bayes_stein
-from perptui.estimation.returns import (
+from perptui.estimation.covariance.correlation import standardise
+from perptui.estimation.drift.blend import DEFAULT_BLEND, bayes_stein
+from perptui.estimation.drift.forecast import (
     EVIDENCE_DAYS,
     DriftPath,
     drift_path,
@@ -28,7 +28,7 @@ from perptui.estimation.returns import (
     outcomes,
     walk_forward,
 )
-from perptui.estimation.volatility import forecast_variances
+from perptui.estimation.variance.forecast import forecast_variances
 from perptui.model.clock import parse_iso
 from perptui.quant.track import mean_pair_correlation
 

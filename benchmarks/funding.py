@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.funding import (
+from perptui.estimation.funding.forecast import (
     FundingEstimate,
     Open,
     Settled,

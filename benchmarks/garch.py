@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from perptui.estimation.garch import GarchFit, Specification, fit_garch
+from perptui.estimation.variance.garch import GarchFit, Specification, fit_garch
 
 SERIES, DAYS = 50, 2000
 TARGET_RATIO = 1.0 / 8.0

@@ -26,12 +26,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.hidden_markov import HiddenMarkov, fit_hidden_markov
-from perptui.estimation.jump_model import fit_jump_model
 from perptui.estimation.panel import Closes, build_panel, equal_weight_book
-from perptui.estimation.regime import MODELS, RegimePath, label_hours
-from perptui.estimation.regime_inputs import SideInputs
-from perptui.estimation.regime_rule import CALM, STRESS
+from perptui.estimation.regime.hidden_markov import HiddenMarkov, fit_hidden_markov
+from perptui.estimation.regime.inputs import SideInputs
+from perptui.estimation.regime.jump_model import fit_jump_model
+from perptui.estimation.regime.rule import CALM, STRESS
+from perptui.estimation.regime.vote import MODELS, RegimePath, label_hours
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 

@@ -11,7 +11,7 @@ method's parameters were chosen on data to the end of 2022; what comes after is 
   week before, 1/6 short in each of the three with the highest; dollar-neutral, gross 1.
 
 Returns are those of the day after, funding paid and received included. p-values are Kupiec's and
-Christoffersen's (conditional coverage) as `perptui.estimation.coverage` computes them; the half
+Christoffersen's (conditional coverage) as `estimation.court.coverage` computes them; the half
 year of 2025 has fewer days than it asks for and is judged with the same statistics.
 
 With --simulated, the filtered historical simulation that the tail rows rest on is judged too:
@@ -30,7 +30,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.coverage import (
+from perptui.estimation.court.coverage import (
     conditional_coverage,
     dynamic_quantile,
     exceedances,
@@ -38,15 +38,15 @@ from perptui.estimation.coverage import (
     kupiec,
     kupiec_statistic,
 )
-from perptui.estimation.evaluate import tick_loss
-from perptui.estimation.filtered import PATHS, FundingDraw, Scenarios, horizon_scenarios
-from perptui.estimation.funding import Settled
+from perptui.estimation.court.significance import chi_squared_beyond
+from perptui.estimation.funding.forecast import Settled
+from perptui.estimation.losses import tick_loss
 from perptui.estimation.panel import Closes, Panel, build_panel
 from perptui.estimation.recursion import ewma
-from perptui.estimation.residuals import funding_shocks
-from perptui.estimation.significance import chi_squared_beyond
-from perptui.estimation.tail import historical
-from perptui.estimation.value_at_risk import (
+from perptui.estimation.tails.filtered import PATHS, FundingDraw, Scenarios, horizon_scenarios
+from perptui.estimation.tails.residuals import funding_shocks
+from perptui.estimation.tails.sample import historical
+from perptui.estimation.tails.value_at_risk import (
     HALFLIVES_DAYS,
     LEAST_LISTED_DAYS,
     Quantiles,

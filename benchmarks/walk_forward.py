@@ -16,19 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
-from perptui.estimation.combination import complete_mean, delayed, level_corrected
-from perptui.estimation.confidence_set import confidence_set
-from perptui.estimation.evaluate import (
-    diebold_mariano,
-    mincer_zarnowitz,
-    qlike,
-    squared_error,
-)
-from perptui.estimation.garch import Specification
-from perptui.estimation.garch_walk import walk_forward_garch
+from perptui.estimation.court.comparison import diebold_mariano, mincer_zarnowitz
+from perptui.estimation.court.confidence_set import confidence_set
+from perptui.estimation.losses import qlike, squared_error
 from perptui.estimation.panel import Closes, Panel, build_panel
 from perptui.estimation.recursion import FloatArray
-from perptui.estimation.volatility import MODELS, forecast_variances
+from perptui.estimation.variance.combination import complete_mean, delayed, level_corrected
+from perptui.estimation.variance.forecast import MODELS, forecast_variances
+from perptui.estimation.variance.garch import Specification
+from perptui.estimation.variance.garch_walk import walk_forward_garch
 from perptui.history.clean import spikes
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, parse_iso

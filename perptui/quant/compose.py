@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perptui.estimation.correlation import correlation_of
-from perptui.estimation.funding import FundingEstimate, FundingFit, Open, forecast
-from perptui.estimation.funding_risk import price_funding_covariance
+from perptui.estimation.covariance.correlation import correlation_of
+from perptui.estimation.covariance.total import total_covariance
+from perptui.estimation.funding.forecast import FundingEstimate, FundingFit, Open, forecast
+from perptui.estimation.funding.risk import price_funding_covariance
 from perptui.estimation.recursion import FloatArray
-from perptui.estimation.total import total_covariance
 from perptui.estimation.uncertainty import uncertainty_matrix
 from perptui.model.errors import EstimationError
 from perptui.model.forecast import Estimates, InstrumentForecast, RegimeForecast, TailRisk

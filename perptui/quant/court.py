@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 import numpy as np
 
-from perptui.estimation.judge import (
+from perptui.estimation.court.judge import (
     COMBINED,
     STEP_DAYS,
     judge_calibration,
@@ -18,14 +18,14 @@ from perptui.estimation.judge import (
 )
 from perptui.estimation.panel import Panel
 from perptui.estimation.recursion import FloatArray
-from perptui.estimation.value_at_risk import (
+from perptui.estimation.tails.value_at_risk import (
     SimpleReturns,
     equal_weights,
     funding_by_hour,
     simple_returns,
     var_paths,
 )
-from perptui.estimation.volatility import MODELS, VarianceForecasts
+from perptui.estimation.variance.forecast import MODELS, VarianceForecasts
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.forecast import Court, CoverageVerdict, ModelScore, ScoreTrack
 from perptui.model.snapshot import MarketSnapshot

@@ -7,23 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.correlation import standardise
-from perptui.estimation.covariance import (
+from perptui.estimation.covariance.correlation import standardise
+from perptui.estimation.covariance.forecast import (
     CovarianceForecast,
     CovarianceSettings,
     forecast_covariance,
 )
-from perptui.estimation.intraday import elasticity_of
+from perptui.estimation.drift.forecast import Drift, forecast_drift
 from perptui.estimation.liquidity import Liquidity, estimate_liquidity
 from perptui.estimation.panel import Panel, build_panel, equal_weight_book, merge_by_coin
-from perptui.estimation.realised import RealisedMeasures, downside_deviation, realised_measures
 from perptui.estimation.recursion import FloatArray, divided
-from perptui.estimation.returns import Drift, forecast_drift
-from perptui.estimation.volatility import (
+from perptui.estimation.variance.forecast import (
     MODELS,
     REALISED_HALFLIFE_DAYS,
     VarianceForecasts,
     forecast_variances,
+)
+from perptui.estimation.variance.intraday import elasticity_of
+from perptui.estimation.variance.realised import (
+    RealisedMeasures,
+    downside_deviation,
+    realised_measures,
 )
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from perptui.estimation.regime import forecast_regime
+from perptui.estimation.regime.vote import forecast_regime
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perptui.estimation.funding import FundingFit, fit_funding
-from perptui.estimation.funding_risk import (
+from perptui.estimation.funding.forecast import FundingFit, fit_funding
+from perptui.estimation.funding.risk import (
     daily_funding,
     daily_persistence,
     fit_funding_slope,
     funding_shocks,
     shock_correlation,
 )
-from perptui.estimation.funding_series import Settled
+from perptui.estimation.funding.series import Settled
 from perptui.estimation.panel import Panel
 from perptui.estimation.recursion import FloatArray
 from perptui.history.dataset import History

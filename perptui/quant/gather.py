@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perptui.estimation.funding_series import Settled, check_settled
+from perptui.estimation.funding.series import Settled, check_settled
 from perptui.estimation.liquidity import Traded
 from perptui.estimation.panel import Closes, check_closes
 from perptui.history.clean import missing_hours

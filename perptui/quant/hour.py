@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perptui.estimation.drift_blend import LOOKBACKS
-from perptui.estimation.intraday import pace_of
+from perptui.estimation.drift.blend import LOOKBACKS
+from perptui.estimation.drift.forecast import Drift, present_drift
 from perptui.estimation.panel import IntArray, equal_weight, merge_by_coin
 from perptui.estimation.recursion import FloatArray, divided
-from perptui.estimation.regime import LIVE_HOURS, RegimePath, label_hours
-from perptui.estimation.returns import Drift, present_drift
+from perptui.estimation.regime.vote import LIVE_HOURS, RegimePath, label_hours
+from perptui.estimation.variance.intraday import pace_of
 from perptui.history.clean import SPIKE_FACTOR, spikes
 from perptui.history.dataset import History
 from perptui.history.suspicion import STUCK_BARS, runs_of

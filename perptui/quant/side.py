@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.correlation import standardise
-from perptui.estimation.funding_series import Settled
+from perptui.estimation.covariance.correlation import standardise
+from perptui.estimation.funding.series import Settled
 from perptui.estimation.panel import Panel, merge_by_coin
 from perptui.estimation.recursion import FloatArray
-from perptui.estimation.regime_inputs import SideInputs
+from perptui.estimation.regime.inputs import SideInputs
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.quant.gather import Gathered

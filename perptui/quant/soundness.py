@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.estimation.funding import Settled
+from perptui.estimation.funding.forecast import Settled
 from perptui.estimation.panel import Closes
 from perptui.history.clean import SPIKE_FACTOR, spikes
 from perptui.history.dataset import Bars

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perptui.estimation.filtered import FundingDraw, Scenarios, horizon_scenarios
-from perptui.estimation.funding_process import sum_variance
+from perptui.estimation.funding.process import sum_variance
 from perptui.estimation.liquidity import SPREAD_DEVIATIONS, Liquidity, liquidity_var
 from perptui.estimation.panel import Panel
 from perptui.estimation.recursion import FloatArray, divided
-from perptui.estimation.residuals import funding_shocks
-from perptui.estimation.tail_books import METHODS, TailInputs, tail_risks
+from perptui.estimation.tails.books import METHODS, TailInputs, tail_risks
+from perptui.estimation.tails.filtered import FundingDraw, Scenarios, horizon_scenarios
+from perptui.estimation.tails.residuals import funding_shocks
 from perptui.model.clock import DAY_MS
 from perptui.model.errors import EstimationError
 from perptui.model.forecast import TailRisk

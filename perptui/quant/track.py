@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perptui.estimation.judge import volatility_band
+from perptui.estimation.court.judge import volatility_band
 from perptui.estimation.recursion import FloatArray, divided, ewma, lagged
 from perptui.model.clock import DAY_MS
 from perptui.model.forecast import VolatilityTrack

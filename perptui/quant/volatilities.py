@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perptui.estimation.recursion import FloatArray
-from perptui.estimation.volatility import MODELS
+from perptui.estimation.variance.forecast import MODELS
 from perptui.model.forecast import ModelVolatility, VolatilityForecast
 from perptui.quant.day import DayView
 from perptui.quant.track import YEAR_DAYS

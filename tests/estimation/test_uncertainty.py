@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perptui.estimation.drift_blend import effective_lookback
+from perptui.estimation.drift.blend import effective_lookback
 from perptui.estimation.uncertainty import uncertainty_matrix
 from perptui.model.errors import EstimationError
 

@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from perptui.estimation.judge import COMBINED, judge_value_at_risk
-from perptui.estimation.value_at_risk import book_var_path, funding_by_hour
-from perptui.estimation.volatility import MODELS
+from perptui.estimation.court.judge import COMBINED, judge_value_at_risk
+from perptui.estimation.tails.value_at_risk import book_var_path, funding_by_hour
+from perptui.estimation.variance.forecast import MODELS
 from perptui.history.dataset import History
 from perptui.model.account import Account, Position
 from perptui.model.clock import DAY_MS

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from perptui.estimation.intraday import elasticity_of
+from perptui.estimation.variance.intraday import elasticity_of
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perptui.estimation.funding import fit_funding
+from perptui.estimation.funding.forecast import fit_funding
 from perptui.estimation.panel import build_panel
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS

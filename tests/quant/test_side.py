@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perptui.estimation.funding_series import Settled
+from perptui.estimation.funding.series import Settled
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.quant.day import day_view

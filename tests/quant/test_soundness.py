@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perptui.estimation.funding import Settled
+from perptui.estimation.funding.forecast import Settled
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError

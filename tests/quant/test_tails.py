@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perptui.estimation.filtered import Scenarios
 from perptui.estimation.liquidity import Liquidity
 from perptui.estimation.panel import Closes, Panel, build_panel
-from perptui.estimation.tail_parametric import normal_tail
+from perptui.estimation.tails.filtered import Scenarios
+from perptui.estimation.tails.parametric import normal_tail
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.forecast import TailRisk
 from perptui.quant.funding import DayFunding

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perptui.estimation.volatility import MODELS
+from perptui.estimation.variance.forecast import MODELS
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS
 from perptui.quant.day import DayView, day_view

@@ -1,0 +1,1 @@
+"""The court: tests that judge forecasts of variance, risk and tails, and their verdicts."""

@@ -1,0 +1,1 @@
+"""Covariance of contracts: correlation, shrinkage, basis, repair, stress, and r - F."""

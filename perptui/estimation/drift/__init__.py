@@ -1,0 +1,1 @@
+"""Expected price drift: lookbacks, their blend, and what it is worth."""

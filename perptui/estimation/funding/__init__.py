@@ -1,0 +1,1 @@
+"""Expected funding: fits, forecasts, the rules behind the clamp, regimes, what follows price."""

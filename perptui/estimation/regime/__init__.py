@@ -1,0 +1,1 @@
+"""The regime of the book: inputs, rule, models, their vote, and the exposure it allows."""

@@ -1,0 +1,1 @@
+"""Variance of single contracts: models, their combination, measures of what was realised."""
