@@ -20,7 +20,7 @@ def regime_view(picture: Picture, proposed: ProposalPicture) -> RegimeView:
     if estimates is None:
         return RegimeView(waiting=regime_waits(picture, proposed))
     regime, track = estimates.regime, estimates.track
-    forecast = track.forecast[-1] if track.forecast else None
+    forecast = estimates.book_volatility
     realised = realised_over(track, estimates.as_of_ms, WEEK_DAYS)
     ratio = realised / forecast if forecast and realised is not None else None
     fallbacks = model_words(estimates.instruments)
@@ -81,11 +81,10 @@ def weak_rows(estimates: Estimates, fallbacks: ModelWords) -> tuple[str, ...]:
 
 
 def realised_over(track: VolatilityTrack, as_of_ms: int, days: int) -> float | None:
-    """Return the root mean square of the track's realised volatility over the last `days`."""
+    """Return the root mean square of the track's realised volatility over the last whole `days`."""
+    first_ms = (as_of_ms // DAY_MS - days) * DAY_MS
     recent = [
-        value
-        for stamp, value in zip(track.ts_ms, track.realised, strict=True)
-        if stamp > as_of_ms - days * DAY_MS
+        value for stamp, value in zip(track.ts_ms, track.realised, strict=True) if stamp >= first_ms
     ]
     if not recent:
         return None

@@ -277,5 +277,7 @@ class Estimates(Record, frozen=True):
     """Uncertainty of the expected returns, N x N, PSD (method §1.3)."""
     tails: tuple[TailRisk, ...] = ()
     court: Court = Court()
+    book_volatility: float | None = None
+    """Of the equal-weight book, forecast at this hour, annualised; the track has midnights'."""
     least_eigenvalue: float | None = None
     """Of the covariance; never below the square of the least basis deviation."""

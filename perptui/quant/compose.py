@@ -89,6 +89,7 @@ def compose_estimates(
         omega=_rows_of(present.omega),
         tails=_tails(job, view, present, np.array([row.half_spread for row in rows])),
         court=day.sitting.court_on(snapshot),
+        book_volatility=view.book_volatility,
         least_eigenvalue=float(np.linalg.eigvalsh(sigma)[0]),
     )
 

@@ -53,9 +53,10 @@ def estimates() -> Estimates:
         ),
         track=VolatilityTrack(
             (NOW_MS - 20 * DAY_MS, NOW_MS - 5 * DAY_MS, NOW_MS - DAY_MS),
-            (0.55, 0.58, 0.61),
+            (0.55, 0.58, 0.60),
             (0.9, 0.70, 0.78),
         ),
+        book_volatility=0.61,
         models=(ModelScore("EWMA", 1.0, None, 0),),
         notes=("drift off",),
     )

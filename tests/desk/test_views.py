@@ -388,6 +388,14 @@ def test_realised_is_none_without_recent_points() -> None:
     assert realised_over(track, NOW_MS, 7) is None
 
 
+def test_realised_is_of_whole_days() -> None:
+    midnight = NOW_MS // DAY_MS * DAY_MS
+    stamps = tuple(midnight - day * DAY_MS for day in range(9, 0, -1))
+    track = VolatilityTrack(stamps, (0.5,) * 9, (9.0, 9.0, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1))
+    for now in (midnight, midnight + DAY_MS - 1):
+        assert realised_over(track, now, 7) == pytest.approx(0.1)
+
+
 def test_an_empty_desk_has_no_multiple() -> None:
     assert Book().multiple(Decimal(5)) is None
     assert book_of(Picture(venues=())).worst is None

@@ -120,6 +120,19 @@ def test_correlations_of_several_halflives_can_be_asked_for(
     assert one.covariance[0][0] == pytest.approx(several.covariance[0][0])
 
 
+def test_book_volatility_is_that_of_half_of_each_coin_now(
+    history: History, shot: MarketSnapshot
+) -> None:
+    found = estimated(history, shot, BALANCED)
+    coins = [row.coin for row in found.instruments]
+    halves = np.array([0.5 / coins.count(coin) for coin in coins])
+    total = halves @ np.array(found.covariance) @ halves
+    # The covariance also has funding and the cost of leaving, a few percent of the whole.
+    assert found.book_volatility == pytest.approx(np.sqrt(total * 365 / 14), rel=0.05)
+    evidence = next(line for line in found.regime.evidence if "forecast" in line)
+    assert f"forecast {found.book_volatility:.0%}" in evidence
+
+
 def test_the_track_sets_each_forecast_beside_what_came(
     history: History, shot: MarketSnapshot
 ) -> None:

@@ -21,8 +21,8 @@ LEAST_CHART, TALLEST_CHART = 5, 24
 LEAST_REGIME, REGIME_CHART = 6, 8
 CHARTS = 14
 """Lines that the two charts have before any table."""
-NARROW, ROOMY = 60, 76
-"""Cells from which the forecast's unit is a word, and its time is told."""
+NARROW = 60
+"""Cells from which the forecast's unit is a word."""
 AXIS = 4
 """Cells of the value axes, so that times stand under each other."""
 
@@ -140,8 +140,6 @@ class RegimePanel(PanelWidget):
         glyphs = self.showing.glyphs
         dashes, line = line_mark(0, glyphs, dashed=True), line_mark(1, glyphs)
         a_year = " a year" if width >= NARROW else "/y"
-        if view.track_ms and width >= ROOMY:
-            a_year += f" at {f.since(view.track_ms[-1], self.showing.venue_ms())}"
         ratio = f.UNKNOWN if view.ratio_7d is None else f.number(view.ratio_7d, 2)
         return (
             (f" {dashes} forecast {f.percent(view.forecast_volatility)} %{a_year}", "series1"),
