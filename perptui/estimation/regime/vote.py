@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from perptui.estimation.recursion import divided
 from perptui.estimation.regime.exposure import exposure_scale
 from perptui.estimation.regime.inputs import MONDAY_MS, SideInputs, regime_inputs
 from perptui.estimation.regime.models import ModelPath, hidden_markov_path, jump_path
@@ -142,20 +143,23 @@ def _four_of_three(model: ModelPath, rule: FloatArray) -> FloatArray:
     A state says how volatile the book is beside its last year, not whether its volatility doubled:
     what of the highest state is a crisis is what the rule makes of stress.
     """
-    stress = rule[:, STRESS:].sum(axis=1)
+    stress = rule[:, STRESS] + rule[:, CRISIS]
     share = np.divide(rule[:, CRISIS], stress, out=np.zeros(len(rule)), where=stress > 0.0)
     low, middle, high = model.probabilities.T
     return np.column_stack([low, middle, high * (1.0 - share), high * share])
 
 
 def pooled(votes: FloatArray) -> FloatArray:
-    """Return the votes (3, T, 4) weighted by `WEIGHTS` among those that speak, (T, 4)."""
-    speaks = np.isfinite(votes).all(axis=2, keepdims=True)
-    weights = np.where(speaks, np.array(WEIGHTS)[:, None, None], 0.0)
-    total = weights.sum(axis=0)
-    above = (np.where(speaks, votes, 0.0) * weights).sum(axis=0)
-    pool: FloatArray = np.where(total > 0.0, above / np.where(total > 0.0, total, 1.0), np.nan)
-    return pool
+    """Return the votes (3, T, 4) weighted by `WEIGHTS` among those that speak, (T, 4).
+
+    A model says all four probabilities of an hour or none of them.
+    """
+    total, above = np.zeros((votes.shape[1], 1)), np.zeros(votes.shape[1:])
+    for weight, vote in zip(WEIGHTS, votes, strict=True):
+        speaks = np.isfinite(vote[:, :1])
+        total += weight * speaks
+        above += np.where(speaks, weight * vote, 0.0)
+    return divided(above, total, total > 0.0)
 
 
 def confirmed(pool: FloatArray) -> IntArray:
@@ -163,7 +167,7 @@ def confirmed(pool: FloatArray) -> IntArray:
 
     Normal where nothing speaks.
     """
-    p_stress = pool[:, STRESS:].sum(axis=1)
+    p_stress = pool[:, STRESS] + pool[:, CRISIS]
     stress = _kept(p_stress, ENTER, LEAVE)
     doubled = stress & (pool[:, CRISIS] > CRISIS_SHARE * p_stress)
     crisis = held(doubled, streak(~doubled) >= SLOW_H) & stress
