@@ -18,13 +18,15 @@ import pyarrow as pa
 from perptui.history.clean import Cleaned, FloatArray, IntArray, Table, clean, merge, summary
 from perptui.history.parquet import read_columns, write_columns
 from perptui.history.report import CleaningReport, report_of
-from perptui.model.clock import HOUR_MS
+from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import HistoryError
 from perptui.model.instrument import HISTORY_FOLDERS, VENUE_ALIASES
 from perptui.model.jobs import BarSeries, FundingSeries
 
 OHLCV = ("open", "high", "low", "close", "volume")
 FAR_FUTURE_MS = 2**62
+ENOUGH_DAYS = 180
+"""Of hourly bars: the regime's level wants as many."""
 LAST_STAMP_MS = 253_402_300_799_999
 """The end of the year 9999, the last that can be written."""
 NONE = np.empty((0, 2), np.int64)
@@ -141,18 +143,28 @@ class History:
         return Bars(ts_ms, opened, high, low, close, volume, width)
 
     def traded(self, venue: str, symbol: str, end_ms: int) -> Bars:
-        """Return the hourly bars that closed by `end_ms`, or 8-hour ones where there are none.
+        """Return the bars that closed by `end_ms`: hourly, or 8-hour ones where these know more.
+
+        Hourly bars stand for a contract once they reach as far as the 8-hour ones, and back as
+        far, or `ENOUGH_DAYS`: the first hours of a feed do not throw years of a contract away.
 
         Raises
         ------
         HistoryError
             When there is neither series, or its file cannot be read.
         """
-        hourly = self.has(venue, symbol, "1h")
-        found = self.bars(venue, symbol, "1h", end_ms) if hourly else None
-        if found is not None and (len(found.ts_ms) or not self.has(venue, symbol, "8h")):
-            return found
-        return self.bars(venue, symbol, "8h", end_ms)
+        if not self.has(venue, symbol, "8h"):
+            return self.bars(venue, symbol, "1h", end_ms)
+        wide = self.bars(venue, symbol, "8h", end_ms)
+        if not self.has(venue, symbol, "1h"):
+            return wide
+        hourly = self.bars(venue, symbol, "1h", end_ms)
+        if not len(wide.ts_ms) or not len(hourly.ts_ms):
+            return hourly if len(hourly.ts_ms) else wide
+        last_ms = int(hourly.ts_ms[-1]) + hourly.width_ms
+        enough_ms = max(int(wide.ts_ms[0]), last_ms - ENOUGH_DAYS * DAY_MS)
+        reaches = last_ms >= int(wide.ts_ms[-1]) + wide.width_ms
+        return hourly if reaches and int(hourly.ts_ms[0]) <= enough_ms else wide
 
     def funding(self, venue: str, symbol: str, end_ms: int) -> Settlements:
         """Return the funding of one contract that settled by `end_ms`.

@@ -15,7 +15,13 @@ from perptui.estimation.covariance.forecast import (
 )
 from perptui.estimation.drift.forecast import Drift, forecast_drift
 from perptui.estimation.liquidity import Liquidity, estimate_liquidity
-from perptui.estimation.panel import Panel, build_panel, equal_weight_book, merge_by_coin
+from perptui.estimation.panel import (
+    SMALLEST_DAILY_VOLATILITY,
+    Panel,
+    build_panel,
+    equal_weight_book,
+    merge_by_coin,
+)
 from perptui.estimation.recursion import FloatArray, divided
 from perptui.estimation.variance.forecast import (
     MODELS,
@@ -31,6 +37,7 @@ from perptui.estimation.variance.realised import (
 )
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS
+from perptui.model.errors import EstimationError
 from perptui.model.forecast import VolatilityTrack
 from perptui.model.instrument import Instrument
 from perptui.model.strategy import StrategyParameters
@@ -38,7 +45,7 @@ from perptui.quant.court import Sitting, sit
 from perptui.quant.funding import DayFunding, day_funding
 from perptui.quant.gather import LOOKBACK_DAYS, Gathered, gather_all
 from perptui.quant.side import Side, day_side
-from perptui.quant.soundness import LEAST_DAYS
+from perptui.quant.soundness import LEAST_DAYS, RECENT_DAYS
 from perptui.quant.tails import DayTails, day_tails
 from perptui.quant.track import book_path, mean_pair_correlation, volatility_track
 
@@ -135,8 +142,7 @@ def day_view(
     EstimationError
         When no instrument has history to estimate from.
     """
-    gathered, left_out = gather_all(instruments, history, midnight_ms)
-    panel = _panel_of(gathered, midnight_ms)
+    gathered, left_out, panel = _moving(*gather_all(instruments, history, midnight_ms), midnight_ms)
     names, owner = panel.by_coin()
     variances = forecast_variances(panel, strategy.volatility_halflife_days, strategy.horizon_days)
     in_force = variances.combined if strategy.combined_volatility else variances.ewma
@@ -196,6 +202,36 @@ def _weights(variances: VarianceForecasts, strategy: StrategyParameters) -> Floa
     if strategy.combined_volatility:
         return variances.weights
     return np.asarray(np.eye(len(MODELS))[0], dtype=np.float64)
+
+
+def _moving(
+    gathered: tuple[Gathered, ...], left_out: tuple[str, ...], midnight_ms: int
+) -> tuple[tuple[Gathered, ...], tuple[str, ...], Panel]:
+    """Leave out, with its reason, each contract whose closes at midnight do not move.
+
+    Raises
+    ------
+    EstimationError
+        When none is left.
+    """
+    panel = _panel_of(gathered, midnight_ms)
+    known = np.isfinite(panel.daily[-RECENT_DAYS:])
+    squares = np.where(known, panel.daily[-RECENT_DAYS:], 0.0) ** 2
+    moves = np.sqrt(squares.sum(axis=0) / np.maximum(known.sum(axis=0), 1))
+    if (moves >= SMALLEST_DAILY_VOLATILITY).all():
+        return gathered, left_out, panel
+    kept, reasons = [], list(left_out)
+    for one, move in zip(gathered, moves.tolist(), strict=True):
+        if move >= SMALLEST_DAILY_VOLATILITY:
+            kept.append(one)
+        else:
+            reasons.append(
+                f"{one.instrument.id}: expected closes at 00:00 UTC that move, was {move:.1e} a "
+                f"day over {RECENT_DAYS} days; check the feed"
+            )
+    if not kept:
+        raise EstimationError(f"expected a contract that moves, was none ({'; '.join(reasons)})")
+    return tuple(kept), tuple(reasons), _panel_of(tuple(kept), midnight_ms)
 
 
 def _panel_of(gathered: tuple[Gathered, ...], midnight_ms: int) -> Panel:

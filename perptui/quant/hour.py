@@ -15,6 +15,7 @@ from perptui.estimation.drift.blend import LOOKBACKS
 from perptui.estimation.drift.forecast import Drift, present_drift
 from perptui.estimation.panel import IntArray, equal_weight, merge_by_coin
 from perptui.estimation.recursion import FloatArray, divided
+from perptui.estimation.regime.inputs import MONDAY_MS
 from perptui.estimation.regime.vote import LIVE_HOURS, RegimePath, label_hours
 from perptui.estimation.variance.intraday import pace_of
 from perptui.history.clean import SPIKE_FACTOR, spikes
@@ -30,6 +31,7 @@ from perptui.quant.tails import Moved, swollen_scenarios
 from perptui.quant.track import book_volatility
 from perptui.quant.volatilities import PresentVolatility, present_volatility
 
+WEEK_MS = 7 * DAY_MS
 REGIME_DAYS = 465
 """Of hours that the regime is told from: a year that its models learn from, and what is shown."""
 HOUR_H, WIDE_H = 2, 1
@@ -165,7 +167,9 @@ def hour_view(
 
 
 def _regime(day: DayView, book: FloatArray, history: History, hour_ms: int) -> RegimePath:
-    hours = min(len(book), 24 * REGIME_DAYS)
+    # From a Monday on: the models' training days then change weekly, and their fits are kept.
+    monday_ms = (hour_ms - REGIME_DAYS * DAY_MS - MONDAY_MS) // WEEK_MS * WEEK_MS + MONDAY_MS
+    hours = min(len(book), (hour_ms - monday_ms) // HOUR_MS)
     side = present_side(day.side, day.gathered, history, hour_ms)
     start_ms = hour_ms - hours * HOUR_MS
     return label_hours(book[-hours:], start_ms, side.last(hours), recent_hours=LIVE_HOURS)

@@ -12,6 +12,7 @@ from perptui.model.clock import HOUR_MS, parse_iso
 from perptui.model.errors import HistoryError
 from perptui.model.jobs import BarSeries, FundingSeries
 from perptui.model.market import Bar, FundingSettlement
+from tests.quant.markets import HOUR, closes, instrument, write_bars
 
 START = parse_iso("2024-08-05T00:00Z")
 
@@ -196,3 +197,20 @@ def test_the_real_history_reads_as_pandas_reads_it(history_dir: Path) -> None:
     depth = history.depth("binance", "BTCUSDT", parse_iso("2023-01-01T08:00Z"))
     assert depth.bid.tolist() == [pytest.approx(4978.3083)]
     assert history.reach()["bybit/SOLUSDT-1h"] == parse_iso("2025-06-30T23:00Z")
+
+
+def test_hourly_bars_speak_once_they_reach_far_enough(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    one = instrument("binanceusdm", "BTC")
+    write_bars(history, one, closes(1, 3 * 300), kind="8h")
+    write_bars(history, one, closes(1, 26))
+    venue, symbol = one.venue, one.venue_symbol
+    assert history.traded(venue, symbol, HOUR).width_ms == 8 * HOUR_MS
+    older = History(tmp_path / "older")
+    write_bars(older, one, closes(1, 3 * 300), kind="8h")
+    write_bars(older, one, closes(1, 24 * 181))
+    assert older.traded(venue, symbol, HOUR).width_ms == HOUR_MS
+    stopped = History(tmp_path / "stopped")
+    write_bars(stopped, one, closes(1, 3 * 300), kind="8h")
+    write_bars(stopped, one, closes(1, 24 * 250), end_ms=HOUR - 72 * HOUR_MS)
+    assert stopped.traded(venue, symbol, HOUR).width_ms == 8 * HOUR_MS

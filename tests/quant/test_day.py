@@ -17,6 +17,7 @@ from tests.quant.markets import (
     TACTICAL,
     closes,
     instrument,
+    market,
     write_bars,
     write_funding,
 )
@@ -107,3 +108,16 @@ def test_a_view_starts_where_its_longest_history_does(views: tuple[DayView, DayV
 def test_nothing_to_estimate_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EstimationError, match="history of at least one contract, was none"):
         day_view((instrument("bybit", "NEW"),), BALANCED, written(tmp_path), MIDNIGHT)
+
+
+def test_a_contract_whose_midnight_never_moves_is_left_out_alone(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    contracts = market(history, [("binanceusdm", "BTC"), ("binanceusdm", "ETH")], 100)
+    pinned = instrument("binanceusdm", "PIN")
+    write_bars(history, pinned, 100.0 * np.exp(0.01 * (np.arange(24 * 100) % 2)))
+    write_funding(history, pinned)
+    day = day_view((*contracts, pinned), BALANCED, history, MIDNIGHT)
+    assert [one.instrument.coin for one in day.gathered] == ["BTC", "ETH"]
+    assert "closes at 00:00 UTC that move" in day.left_out[0]
+    with pytest.raises(EstimationError, match="a contract that moves"):
+        day_view((pinned,), BALANCED, history, MIDNIGHT)

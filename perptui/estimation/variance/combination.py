@@ -108,8 +108,10 @@ def geometric_mean(x: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def _filled(x: FloatArray) -> FloatArray:
-    """Return `x` (D, M, N) with model 0's value where a model has none."""
-    filled: FloatArray = np.where(np.isfinite(x), x, x[:, :1])
+    """Return `x` (D, M, N), where a model has no value with that of the first that has one."""
+    known = np.isfinite(x)
+    first = np.take_along_axis(x, known.argmax(axis=1)[:, None], axis=1)
+    filled: FloatArray = np.where(known, x, first)
     return filled
 
 

@@ -10,7 +10,7 @@ the panel's start, and the fit can be kept. What is kept is keyed by the returns
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from hashlib import blake2b
 
 import numpy as np
 
@@ -30,7 +30,8 @@ from perptui.model.clock import DAY_MS, HOUR_MS
 
 REFIT_DAYS = 90
 WINDOW_DAYS = 1440
-KEPT_FITS = 1024
+KEPT_FITS = 16_384
+"""A few hundred bytes each: three years of 500 contracts have as many."""
 HOURS = 24
 
 
@@ -124,7 +125,7 @@ def _stretches(
         current = []
         for column, (series, start) in enumerate(zip(columns, listed, strict=True)):
             days = _window_days(known - start, refit_days, window_days)
-            fit = kept_fit(series[known - days : known].tobytes(), specification)
+            fit = kept_fit(series[known - days : known], specification)
             current.append(fit)
             if fit.usable:
                 stretches.append(_Stretch(column, max(first - days, 0), first, last, fit))
@@ -183,10 +184,20 @@ def _window_days(known: int, step: int, most: int) -> int:
     return whole if whole >= LEAST_DAYS else known
 
 
-@lru_cache(maxsize=KEPT_FITS)
-def kept_fit(returns: bytes, specification: Specification) -> GarchFit:
-    """Return the fit of `specification` to float64 `returns`, made once per content."""
-    return fit_garch(np.frombuffer(returns), specification)
+kept_fits: dict[tuple[bytes, Specification], GarchFit] = {}
+"""By the digest of the returns that each was made of."""
+
+
+def kept_fit(returns: FloatArray, specification: Specification) -> GarchFit:
+    """Return the fit of `specification` to `returns` (T,), made once per content."""
+    if len(returns) < LEAST_DAYS:
+        return fit_garch(returns, specification)
+    key = blake2b(returns.tobytes(), digest_size=16).digest(), specification
+    if key not in kept_fits:
+        while len(kept_fits) >= KEPT_FITS:
+            del kept_fits[next(iter(kept_fits))]
+        kept_fits[key] = fit_garch(returns, specification)
+    return kept_fits[key]
 
 
 def _filtered(panel: Panel, stretches: list[_Stretch]) -> list[FloatArray]:

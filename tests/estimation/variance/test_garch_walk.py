@@ -7,7 +7,7 @@ from perptui.estimation.panel import Closes, Panel, build_panel
 from perptui.estimation.recursion import ewma
 from perptui.estimation.variance.garch import BAND, BAND_HALFLIFE_DAYS, Specification, fit_garch
 from perptui.estimation.variance.garch_path import mean_variance_ahead, variance_path
-from perptui.estimation.variance.garch_walk import kept_fit, utc_daily_returns, walk_forward_garch
+from perptui.estimation.variance.garch_walk import kept_fits, utc_daily_returns, walk_forward_garch
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 from perptui.model.errors import EstimationError
@@ -125,7 +125,7 @@ def test_a_live_process_refits_once_an_epoch_and_not_once_an_hour() -> None:
 def test_what_was_computed_before_leaves_no_trace() -> None:
     panel = panel_until(LONG, 24 * 950, 800)
     kept = walk_forward_garch(panel, 3, GARCH)
-    kept_fit.cache_clear()
+    kept_fits.clear()
     fresh = walk_forward_garch(panel, 3, GARCH)
     assert kept.variance.tobytes() == fresh.variance.tobytes()
     assert kept.reasons == fresh.reasons
