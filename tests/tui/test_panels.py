@@ -282,14 +282,14 @@ def test_scores_over_a_year_share_one_scale_and_are_blank_before_they_were_judge
     shown = text(book.desk(), WIDE, "4").splitlines()
     rows = {name: next(row for row in shown if row.startswith(f"│ {name} ")) for name in
             ("HAR", "GARCH-t", "EWMA", "combined")}  # fmt: skip
-    start = next(row for row in shown if "QLIKE, a year" in row).index("QLIKE, a year")
+    start = next(row for row in shown if "QLIKE by month" in row).index("QLIKE by month")
     year = {name: row[start : start + 13] for name, row in rows.items()}
     assert year["GARCH-t"][:4] == " " * 4
     assert year["EWMA"][0] == "█"
     assert year["combined"][6] == "▁"
-    assert "QLIKE, a year" not in text(book.desk(), (200, 60))
+    assert "QLIKE by month" not in text(book.desk(), (200, 60))
     none = changed(book.regime(), scores=ScoreTrack())
-    assert "QLIKE, a year" not in text(book.desk(regime=none), WIDE, "4")
+    assert "QLIKE by month" not in text(book.desk(regime=none), WIDE, "4")
 
 
 def test_tails_state_their_horizon_and_why_a_method_gave_way() -> None:
@@ -300,6 +300,13 @@ def test_tails_state_their_horizon_and_why_a_method_gave_way() -> None:
     narrow = [words for line in tail_table(book.regime().tails, 2.0, 64) for words, _ in line]
     assert " loss %, 2 d    " in "".join(narrow)
     assert " equal weight" in narrow
+
+
+def test_what_is_true_of_all_levels_of_a_method_is_said_without_them() -> None:
+    tails = [TailRisk("book", "exit", level, 0.1, 0.2, text="why") for level in (0.95, 0.99)]
+    tails += [TailRisk("book", "other", 0.95, 0.1, 0.2, text="because")]
+    lines = ["".join(words for words, _ in line) for line in tail_table(tails, 7.0, 80)]
+    assert lines[-2:] == ["   exit: why", "   other 95 %: because"]
 
 
 def test_a_tail_without_one_level_is_a_dot_there() -> None:

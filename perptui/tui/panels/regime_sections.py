@@ -33,7 +33,8 @@ SHORT = {"hidden Markov": "HMM"}
 LEGEND = (
     "QLIKE, MSE: mean loss of a day's variance, MSE as a multiple of the least · MZ p: chance of "
     "this bias in a right forecast · DM t: against the best model, above 2 is worse · Kupiec, "
-    "cond., DQ: p-values that the VaR covers, independently"
+    "cond., DQ: p-values that the VaR covers, independently · FHS: filtered historical simulation, "
+    "± its sampling error"
 )
 
 
@@ -79,7 +80,7 @@ def model_table(view: RegimeView, width: int, glyphs: str) -> list[Line]:
     trends = _trends(view.scores, glyphs) if width >= WIDE_SCORES else {}
     titles = ("weight", "QLIKE", "MSE", "MZ p", "DM t", *(("90% set",) if confident else ()))
     head = f" {left('model', NAME)}" + "".join(f"{title:>8}" for title in titles)
-    head += "  QLIKE, a year" if trends else ""
+    head += "  QLIKE by month" if trends else ""
     least = min((model.mse for model in view.models if model.mse), default=None)
     lines: list[Line] = [((head, "dim"),)]
     for model in view.models:
@@ -235,10 +236,16 @@ def _tail_cells(row: TailRisk | None) -> str:
 
 
 def _gave_way(rows: Sequence[TailRisk], width: int) -> list[Line]:
-    said = dict.fromkeys(
-        f"{row.method} {figures.percent(row.level, 0)} %: {row.text}" for row in rows if row.text
-    )
-    return [line for words in said for line in wrapped(words, width, "   ", "dim")]
+    levels = {row.level for row in rows}
+    said: dict[tuple[str, str], set[float]] = {}
+    for row in rows:
+        if row.text:
+            said.setdefault((row.method, row.text), set()).add(row.level)
+    lines: list[Line] = []
+    for (method, text), of in said.items():
+        some = ", ".join(f" {figures.percent(level, 0)} %" for level in sorted(of))
+        lines += wrapped(f"{method}{'' if of == levels else some}: {text}", width, "   ", "dim")
+    return lines
 
 
 def regime_chart(view: RegimeView, width: int, height: int, glyphs: str, margin: int) -> list[Line]:
