@@ -200,17 +200,18 @@ def test_the_real_history_reads_as_pandas_reads_it(history_dir: Path) -> None:
 
 
 def test_hourly_bars_speak_once_they_reach_far_enough(tmp_path: Path) -> None:
+    aligned = HOUR // (8 * HOUR_MS) * 8 * HOUR_MS
     history = History(tmp_path)
     one = instrument("binanceusdm", "BTC")
-    write_bars(history, one, closes(1, 3 * 300), kind="8h")
+    write_bars(history, one, closes(1, 3 * 300), "8h", aligned)
     write_bars(history, one, closes(1, 26))
     venue, symbol = one.venue, one.venue_symbol
     assert history.traded(venue, symbol, HOUR).width_ms == 8 * HOUR_MS
     older = History(tmp_path / "older")
-    write_bars(older, one, closes(1, 3 * 300), kind="8h")
+    write_bars(older, one, closes(1, 3 * 300), "8h", aligned)
     write_bars(older, one, closes(1, 24 * 181))
     assert older.traded(venue, symbol, HOUR).width_ms == HOUR_MS
     stopped = History(tmp_path / "stopped")
-    write_bars(stopped, one, closes(1, 3 * 300), kind="8h")
+    write_bars(stopped, one, closes(1, 3 * 300), "8h", aligned)
     write_bars(stopped, one, closes(1, 24 * 250), end_ms=HOUR - 72 * HOUR_MS)
     assert stopped.traded(venue, symbol, HOUR).width_ms == 8 * HOUR_MS
