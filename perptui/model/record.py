@@ -8,25 +8,22 @@ from typing import Any
 
 import msgspec
 
+_WITHOUT_NUMBERS = frozenset((str, int, bool, bytes, type(None)))
+"""Types whose values are finite whatever they are: most fields, passed over at once."""
 
-def _refuse_non_finite(owner: str, field: str, value: Any) -> None:
+
+def _finite(value: Any) -> bool:
+    """Return whether every float and Decimal in `value` is finite."""
+    kind = type(value)
+    if kind in _WITHOUT_NUMBERS:
+        return True
     if isinstance(value, float):
-        finite = math.isfinite(value)
-    elif isinstance(value, Decimal):
-        finite = value.is_finite()
-    elif isinstance(value, tuple):
-        if not _all_finite(value):
-            for item in value:
-                _refuse_non_finite(owner, field, item)
-        return
-    elif isinstance(value, dict):
-        for item in value.values():
-            _refuse_non_finite(owner, field, item)
-        return
-    else:
-        return
-    if not finite:
-        raise ValueError(f"expected a finite {owner}.{field}, was {value}; drop the observation")
+        return math.isfinite(value)
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    if isinstance(value, tuple):
+        return _all_finite(value) or all(map(_finite, value))
+    return all(map(_finite, value.values())) if isinstance(value, dict) else True
 
 
 def _all_finite(values: tuple[Any, ...]) -> bool:
@@ -35,6 +32,14 @@ def _all_finite(values: tuple[Any, ...]) -> bool:
         return all(map(math.isfinite, values))
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _first_wrong(value: Any) -> Any:
+    """Return the first number in `value` that is not finite."""
+    if isinstance(value, tuple | dict):
+        items = value.values() if isinstance(value, dict) else value
+        return _first_wrong(next(item for item in items if not _finite(item)))
+    return value
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -48,5 +53,11 @@ class Record(msgspec.Struct, frozen=True):
     """
 
     def __post_init__(self) -> None:
-        for field in self.__struct_fields__:
-            _refuse_non_finite(type(self).__name__, field, getattr(self, field))
+        values = msgspec.structs.astuple(self)
+        if all(map(_finite, values)):
+            return
+        wrong = next(k for k, value in enumerate(values) if not _finite(value))
+        raise ValueError(
+            f"expected a finite {type(self).__name__}.{self.__struct_fields__[wrong]}, "
+            f"was {_first_wrong(values[wrong])}; drop the observation"
+        )
