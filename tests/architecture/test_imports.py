@@ -78,6 +78,34 @@ def test_quantitative_floors_load_no_screen_venue_settings_or_journal(package: s
     assert not {"perptui.settings", "perptui.journal"} & loaded
 
 
+ESTIMATING = """
+import sys
+from pathlib import Path
+from perptui.quant.estimate import estimate
+from perptui.quant.worker import Worker
+from perptui.history.dataset import History
+from perptui.model.jobs import EstimateJob
+from tests.quant.markets import TACTICAL, market, snapshot
+history = History(Path(sys.argv[1]))
+found = market(history, [("binanceusdm", "BTC"), ("bybit", "BTC")], 620)
+made = estimate(EstimateJob(snapshot(found), TACTICAL), history)
+garch = next(one for one in made.instruments[0].volatility.models if one.name == "garch")
+print(garch.fallback)
+print(*sorted(sys.modules))
+"""
+
+
+@pytest.mark.slow
+def test_no_estimate_waits_for_a_library_of_seconds(tmp_path: Path) -> None:
+    """Also not one that fits every model that is fitted live."""
+    command = [sys.executable, "-c", ESTIMATING, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    fallback, modules = done.stdout.splitlines()
+    assert "days" not in fallback
+    slow = {"arch", "pandas", "cvxpy", "scipy.stats", "scipy.signal", "scipy.optimize"}
+    assert not slow & set(modules.split())
+
+
 @pytest.mark.parametrize("module", STDLIB_GENERIC)
 def test_the_rules_of_margin_load_the_standard_library_and_records_only(module: str) -> None:
     assert roots(loaded_by([f"perptui.risk.{module}"])) <= RECORDS
