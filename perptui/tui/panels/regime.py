@@ -200,8 +200,9 @@ class RegimePanel(PanelWidget):
         if view.since_ms is not None:
             since = figures.since(view.since_ms, self.showing.venue_ms())
             spans.append((f"  {view.label} since {since}", "dim"))
-        if view.exposure_before is not None and view.exposure_before != view.exposure:
-            spans.append((f", was ×{figures.number(view.exposure_before, 2)}", "dim"))
+        before = figures.number(view.exposure_before, 2)
+        if before not in {figures.UNKNOWN, figures.number(view.exposure, 2)}:
+            spans.append((f", was ×{before}", "dim"))
         return tuple(spans)
 
     def _why(self, width: int) -> list[Line]:
