@@ -194,6 +194,7 @@ def _tails(
         funding=day.funding.daily,
         covariance=present.total,
         mean=present.expected,
+        funding_deviation=np.sqrt(present.funding_variance),
         liquidity=replace(usual, half_spread=half_spread, half_spread_sd=wider),
     )
     return present_tails(view.scenarios, books_of(job.snapshot, day), known)

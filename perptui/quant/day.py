@@ -155,6 +155,7 @@ def day_view(
     hours = equal_weight_book(panel)
     book = book_path(coin_variance, correlations, hours)
     funding = day_funding(gathered, panel)
+    covariance = forecast_covariance(panel, _settings(strategy), coin_variance[-1], z)
     return DayView(
         gathered=gathered,
         left_out=left_out,
@@ -169,7 +170,7 @@ def day_view(
         fast=variances.own[1][-1],
         fast_halflife_days=min(REALISED_HALFLIFE_DAYS, strategy.volatility_halflife_days),
         elasticity=_elasticities(variances, strategy.combined_volatility),
-        covariance=forecast_covariance(panel, _settings(strategy), coin_variance[-1], z),
+        covariance=covariance,
         mean_correlation=float(correlations[-1]),
         drift=forecast_drift(
             panel.log_price[:, spokesmen], coin_variance, correlations, strategy.horizon_days
@@ -182,7 +183,7 @@ def day_view(
         ),
         downside=downside_deviation(panel.daily[-DOWNSIDE_DAYS:]),
         jump_share=_jump_share(realised_measures(panel)),
-        tails=day_tails(panel, in_force, funding, strategy.horizon_days),
+        tails=day_tails(panel, coin_variance, covariance.basis, funding, strategy.horizon_days),
         sitting=sit(panel, gathered, variances, _weights(variances, strategy), book),
         side=day_side(panel, gathered),
     )

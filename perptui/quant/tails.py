@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from perptui.estimation.covariance.basis import Basis
 from perptui.estimation.funding.process import sum_variance
 from perptui.estimation.liquidity import SPREAD_DEVIATIONS, Liquidity, liquidity_var
-from perptui.estimation.panel import Panel
+from perptui.estimation.panel import Panel, merge_by_coin
 from perptui.estimation.recursion import FloatArray, divided
 from perptui.estimation.tails.books import METHODS, TailInputs, tail_risks
+from perptui.estimation.tails.contracts import Contracts
 from perptui.estimation.tails.filtered import FundingDraw, Scenarios, horizon_scenarios
 from perptui.estimation.tails.residuals import funding_shocks
 from perptui.model.clock import DAY_MS
@@ -23,8 +25,6 @@ SIMULATED = METHODS[-1]
 LINEAR = 0.05
 """Change of a deviation up to which simple returns swell as log returns do: a move of 50 % is then
 off by 1.3 % of itself, the standard error of ten thousand paths."""
-LARGEST_LOSS = -0.9999
-"""Of a unit long, price and funding: logs end there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,15 @@ class Known:
     """What the rows rest on now, beside scenarios; D days, N contracts.
 
     `daily` (D, N) are log returns and `funding` (D, N) funding sums by day; `covariance` (N, N) is
-    of r - F over the horizon; `mean` (N,) the expected return of a unit long, funding included.
+    of r - F over the horizon; `mean` (N,) the expected return of a unit long, funding included;
+    `funding_deviation` (N,) the sd of the horizon's funding.
     """
 
     daily: FloatArray
     funding: FloatArray
     covariance: FloatArray
     mean: FloatArray
+    funding_deviation: FloatArray
     liquidity: Liquidity
 
 
@@ -54,15 +56,24 @@ class DayTails:
 
 
 def day_tails(
-    panel: Panel, variance: FloatArray, funding: DayFunding, horizon_days: float
+    panel: Panel,
+    coin_variance: FloatArray,
+    basis: Basis,
+    funding: DayFunding,
+    horizon_days: float,
 ) -> DayTails:
     """Return filtered historical scenarios; the seed is the day's number.
 
+    Contracts of one coin share its path and differ by basis and funding, as in the covariance.
+
     Parameters
     ----------
-    variance : (D, N) array
-        The forecast in force, daily.
+    coin_variance : (D, C) array
+        The forecast in force by coin, daily, in the order of `panel.by_coin()`.
+    basis : Basis
+        Over the horizon.
     """
+    names, owner = panel.by_coin()
     own = _shock_variance(funding.shocks)
     days = max(1, round(horizon_days))
     deviation = np.sqrt(
@@ -70,11 +81,12 @@ def day_tails(
     )
     try:
         scenarios = horizon_scenarios(
-            panel.daily,
-            variance,
+            merge_by_coin(panel.daily, owner, len(names)),
+            coin_variance,
             FundingDraw(np.zeros(len(deviation)), deviation, _shocks(funding)),
             horizon_days,
             seed=panel.end_ms // DAY_MS,
+            contracts=Contracts(owner, basis.own, basis.venue, basis.venue_of),
         )
     except EstimationError as error:
         return DayTails(None, f"no scenarios of losses: {error}")
@@ -99,49 +111,67 @@ def _shocks(funding: DayFunding) -> FloatArray | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved(Scenarios):
-    """Scenarios whose returns (S, N) are scaled by `scale` and moved by `mean`, (N,) each.
+    """Scenarios brought to the present; books are linear in them: no path is written anew.
 
-    Books are linear in them: no path is written anew for a new quote.
+    Basis stays as it was at midnight, as it does in the covariance.
+
+    Attributes
+    ----------
+    change : (S, C) array
+        How much further each coin's returns are.
+    wider : (N,) array
+        How much more funding there is than was drawn, as a share of it.
+    mean : (N,) array
+        What is expected of a unit long, funding included.
     """
 
-    scale: FloatArray
+    change: FloatArray
+    wider: FloatArray
     mean: FloatArray
 
     def book(self, weights: FloatArray) -> FloatArray:
         """Return the book's returns (S,), fractions of equity."""
-        moved: FloatArray = self.returns @ (weights * self.scale) + float(weights @ self.mean)
+        by_coin = np.bincount(self.owner, weights=weights, minlength=self.change.shape[1])
+        moved: FloatArray = self.returns @ weights
+        moved += self.change @ by_coin
+        moved -= self.funding @ (weights * self.wider)
+        moved += float(weights @ self.mean)
         return moved
 
 
 def swollen_scenarios(tails: DayTails, swollen: FloatArray) -> Moved | None:
     """Return midnight's scenarios at the present volatility; None where there are none.
 
-    Log returns swell by the root of the variance's ratio. Where that is within `LINEAR` of one,
-    simple returns do so in its place, which is the same but for the second order.
+    Log returns of coins swell by the root of their variance's ratio. Where that is within `LINEAR`
+    of one, simple returns do so in its place, which is the same but for the second order.
 
     Parameters
     ----------
-    swollen : (N,) array
-        Present daily variance over midnight's.
+    swollen : (C,) array
+        Present daily variance of each coin over midnight's.
     """
     made = tails.scenarios
     if made is None:
         return None
-    scale, returns = np.sqrt(swollen), made.returns
+    scale = np.sqrt(swollen)
+    change = made.coins * (scale - 1.0)
     far = np.flatnonzero(np.abs(scale - 1.0) > LINEAR)
     if len(far):
-        returns = returns.copy()
-        logs = np.log1p(np.maximum(returns[:, far], LARGEST_LOSS))
-        returns[:, far] = np.expm1(logs * scale[far])
-        scale[far] = 1.0
+        simple = made.coins[:, far]
+        change[:, far] = np.expm1(np.log1p(simple) * scale[far]) - simple
     return Moved(
-        returns=returns,
+        returns=made.returns,
         horizon_days=made.horizon_days,
         seed=made.seed,
         dates=made.dates,
+        coins=made.coins,
+        owner=made.owner,
+        funding=made.funding,
+        funding_deviation=made.funding_deviation,
         made=made.made,
-        scale=scale,
-        mean=np.zeros(len(scale)),
+        change=change,
+        wider=np.zeros(len(made.owner)),
+        mean=np.zeros(len(made.owner)),
     )
 
 
@@ -153,16 +183,19 @@ def present_tails(
     Parameters
     ----------
     scenarios : Moved, optional
-        At the present volatility, without means; no row without them.
+        At the present volatility, without means; no row without them. Their funding is scaled to
+        the deviation that is forecast now: years ago it may have varied far more.
     """
     if scenarios is None:
         return ()
+    drawn = scenarios.funding_deviation
+    wider = divided(known.funding_deviation, drawn, drawn > 0.0, 1.0) - 1.0
     inputs = TailInputs(
         daily=known.daily,
         funding=known.funding,
         covariance=known.covariance,
         mean=known.mean,
-        scenarios=replace(scenarios, mean=known.mean),
+        scenarios=replace(scenarios, mean=known.mean, wider=wider),
     )
     rows: list[TailRisk] = []
     for row in tail_risks(books, inputs):

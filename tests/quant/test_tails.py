@@ -1,17 +1,29 @@
 """Tails of the day at the hour's volatility, on normal data whose figures are known."""
 
 from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from perptui.estimation.covariance.basis import Basis, forecast_basis
+from perptui.estimation.covariance.correlation import correlation_of
 from perptui.estimation.liquidity import Liquidity
 from perptui.estimation.panel import Closes, Panel, build_panel
 from perptui.estimation.tails.filtered import Scenarios
 from perptui.estimation.tails.parametric import normal_tail
-from perptui.model.clock import DAY_MS, HOUR_MS
+from perptui.estimation.tails.sample import historical
+from perptui.history.dataset import History
+from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 from perptui.model.forecast import TailRisk
-from perptui.quant.funding import DayFunding
+from perptui.model.jobs import EstimateJob
+from perptui.model.strategy import StrategyParameters
+from perptui.quant.compose import Present, present_of
+from perptui.quant.day import day_view
+from perptui.quant.funding import DayFunding, FundingFits
+from perptui.quant.hour import HourView, hour_view, since_all
+from perptui.quant.offline import snapshot_at
 from perptui.quant.tails import (
     EXIT,
     LINEAR,
@@ -21,6 +33,7 @@ from perptui.quant.tails import (
     present_tails,
     swollen_scenarios,
 )
+from tests.quant.markets import BALANCED, TACTICAL
 
 DAYS, N, SIGMA = 1000, 3, 0.02
 END = 20_000 * DAY_MS
@@ -43,7 +56,27 @@ def panel() -> Panel:
 
 @pytest.fixture(scope="module")
 def tails(panel: Panel) -> DayTails:
-    return day_tails(panel, np.full((DAYS, N), SIGMA**2), NO_FUNDING, 1.0)
+    return tails_of(panel, NO_FUNDING)
+
+
+def tails_of(panel: Panel, funding: DayFunding) -> DayTails:
+    variance = np.full(panel.daily.shape, SIGMA**2)
+    return day_tails(panel, variance, forecast_basis(panel, 1.0), funding, 1.0)
+
+
+def scenarios(returns: np.ndarray, horizon_days: float = 14.0) -> Scenarios:
+    """Contracts that are each the only one of a coin, and pay no funding."""
+    count = returns.shape[1]
+    return Scenarios(
+        returns=returns,
+        horizon_days=horizon_days,
+        seed=1,
+        dates=500,
+        coins=returns,
+        owner=np.arange(count),
+        funding=np.zeros(returns.shape),
+        funding_deviation=np.zeros(count),
+    )
 
 
 def liquidity(half: float = 0.0, deviation: float = 0.0) -> Liquidity:
@@ -67,6 +100,7 @@ def rows_of(
         NO_FUNDING.daily,
         swollen * SIGMA**2 * RHO,
         np.full(N, mean),
+        np.zeros(N),
         spread or liquidity(),
     )
     found = present_tails(made, BOOKS, known)
@@ -95,7 +129,7 @@ def test_variance_that_doubled_swells_losses_by_its_root(tails: DayTails, panel:
 
 def test_logs_swell_exactly_and_small_changes_nearly_so() -> None:
     moved = np.random.default_rng(3).normal(0, 0.2, (500, 2))
-    made = DayTails(Scenarios(np.expm1(moved), 14.0, 1, 500), "")
+    made = DayTails(scenarios(np.expm1(moved)), "")
     near, far = (1.0 + 0.99 * LINEAR) ** 2, 1.9
     found = swollen_scenarios(made, np.array([near, far]))
     assert found is not None
@@ -105,7 +139,7 @@ def test_logs_swell_exactly_and_small_changes_nearly_so() -> None:
     half = np.abs(moved[:, 0]) < 0.5
     assert (np.abs(one - exact[:, 0]) <= 0.02 * np.abs(exact[:, 0]) + 1e-12)[half].all()
     # Nobody loses more than the whole of a long, however far volatility went.
-    crash = DayTails(Scenarios(np.full((9, 1), -0.8), 14.0, 1, 9), "")
+    crash = DayTails(scenarios(np.full((9, 1), -0.8)), "")
     swollen = swollen_scenarios(crash, np.array([9.0]))
     assert swollen is not None
     np.testing.assert_allclose(swollen.book(np.ones(1)), 0.2**3 - 1, rtol=1e-12)
@@ -148,10 +182,10 @@ def test_too_few_days_are_said_and_have_no_rows(panel: Panel) -> None:
     funding = DayFunding(
         np.zeros((40, N)), np.full((40, N), np.nan), np.zeros(N), np.zeros(N), np.eye(N)
     )
-    found = day_tails(short, np.full((40, N), SIGMA**2), funding, 1.0)
+    found = tails_of(short, funding)
     assert found.silent.startswith("no scenarios of losses: expected at least 60 residuals")
     assert swollen_scenarios(found, np.ones(N)) is None
-    known = Known(short.daily, funding.daily, SIGMA**2 * RHO, np.zeros(N), liquidity())
+    known = Known(short.daily, funding.daily, SIGMA**2 * RHO, np.zeros(N), np.zeros(N), liquidity())
     assert present_tails(None, BOOKS, known) == ()
 
 
@@ -159,15 +193,137 @@ def test_funding_widens_the_tails_by_its_own_variance(panel: Panel) -> None:
     rng = np.random.default_rng(4)
     shocks = rng.normal(0, 0.02, (DAYS, N))
     funding = replace(NO_FUNDING, daily=shocks, shocks=shocks)
-    found = day_tails(panel, np.full((DAYS, N), SIGMA**2), funding, 1.0)
+    found = tails_of(panel, funding)
     assert found.scenarios is not None
     spread = found.scenarios.returns.std(axis=0)
     np.testing.assert_allclose(spread, np.sqrt(SIGMA**2 + 0.02**2), rtol=0.05)
     # One contract's funding days are unknown: it draws as wide as the widest of the others.
     unknown = shocks.copy()
     unknown[:, 0] = np.nan
-    lent = day_tails(
-        panel, np.full((DAYS, N), SIGMA**2), replace(NO_FUNDING, daily=unknown, shocks=unknown), 1.0
-    )
+    lent = tails_of(panel, replace(NO_FUNDING, daily=unknown, shocks=unknown))
     assert lent.scenarios is not None
     assert lent.scenarios.returns[:, 0].std() == pytest.approx(spread[1:].max(), rel=0.08)
+
+
+def test_funding_is_as_wide_as_it_is_forecast_now(panel: Panel) -> None:
+    shocks = np.random.default_rng(4).normal(0, 0.02, (DAYS, N))
+    made = swollen_scenarios(
+        tails_of(panel, replace(NO_FUNDING, daily=shocks, shocks=shocks)), np.ones(N)
+    )
+    one, now = np.eye(N)[0], 0.05
+    known = Known(panel.daily, shocks, SIGMA**2 * RHO, np.zeros(N), np.full(N, now), liquidity())
+    rows = present_tails(made, {"one": one}, known)
+    found = next(row.var for row in rows if (row.method, row.level) == ("FHS", 0.95))
+    exact = normal_tail(0.0, float(np.hypot(SIGMA, now)), 0.95).var
+    assert found == pytest.approx(exact, rel=0.08)
+
+
+@pytest.fixture(scope="module")
+def two_venues(panel: Panel) -> Panel:
+    """The panel's three coins on two venues: 5 bp of noise on one, from halfway on."""
+    rng = np.random.default_rng(5)
+    stamps = END - HOUR_MS * np.arange(24 * DAYS)[::-1]
+    series = []
+    for k in range(N):
+        path = 100 * np.exp(np.cumsum(np.nan_to_num(panel.closing[:, k])))
+        other = path * np.exp(5e-4 * rng.standard_normal(len(path)))
+        half = len(path) // 2
+        series.append(Closes(f"a:{k}", f"C{k}", stamps, path, HOUR_MS))
+        series.append(Closes(f"b:{k}", f"C{k}", stamps[half:], other[half:], HOUR_MS))
+    return build_panel(series, END, DAYS)
+
+
+@pytest.fixture(scope="module")
+def pairs(two_venues: Panel) -> DayTails:
+    funding = DayFunding(
+        np.zeros((DAYS, 2 * N)), np.full((DAYS, 2 * N), np.nan), np.zeros(2 * N), np.zeros(2 * N),
+        np.eye(2 * N),
+    )  # fmt: skip
+    return day_tails(two_venues, np.full((DAYS, N), SIGMA**2), BASIS, funding, 1.0)
+
+
+BASIS = Basis(
+    own=np.array([1, 4, 1, 4, 1, 4]) * 1e-6,
+    venue=np.array([0.0, 9e-6]),
+    venues=("a", "b"),
+    venue_of=np.array([0, 1, 0, 1, 0, 1]),
+    assumed=np.zeros(6, dtype=bool),
+)
+
+
+def test_the_legs_of_a_coin_differ_by_their_basis_alone(pairs: DayTails) -> None:
+    """Own variances 1e-6 and 4e-6 and the venue's 9e-6 add up; two coins share the venue's."""
+    made = swollen_scenarios(pairs, np.ones(N))
+    assert made is not None
+    one, other = np.array([1.0, -1, 0, 0, 0, 0]), np.array([0.0, 0, 1, -1, 0, 0])
+    first, second = made.book(one), made.book(other)
+    assert first.std() == pytest.approx(np.sqrt(14e-6), rel=0.03)
+    assert historical(first, 0.95).var == pytest.approx(1.645 * np.sqrt(14e-6), rel=0.06)
+    assert np.corrcoef(first, second)[0, 1] == pytest.approx(9 / 14, abs=0.03)
+    np.testing.assert_allclose(made.returns.mean(axis=0), made.coins.mean(axis=0)[made.owner],
+                               atol=4 * np.sqrt(13e-6 / len(first)))  # fmt: skip
+
+
+def test_a_coin_that_swells_takes_both_legs_along(pairs: DayTails) -> None:
+    legs, long = np.array([1.0, -1, 0, 0, 0, 0]), np.array([0.5, 0.5, 0, 0, 0, 0])
+    calm = swollen_scenarios(pairs, np.ones(N))
+    assert calm is not None
+    for ratio in (1.05, 4.0):
+        wild = swollen_scenarios(pairs, np.full(N, ratio))
+        assert wild is not None
+        np.testing.assert_allclose(wild.book(legs), calm.book(legs), atol=1e-14)
+        assert wild.book(long).std() / calm.book(long).std() == pytest.approx(
+            np.sqrt(ratio), rel=0.02
+        )
+
+
+def seen_at(history: History, date: str, how: StrategyParameters) -> tuple[HourView, Present]:
+    at_ms = parse_iso(date)
+    shot = snapshot_at(history, at_ms, ("binance", "bybit"), Decimal(100_000))
+    day = day_view(shot.instruments, how, history, at_ms)
+    view = hour_view(day, since_all(day, history, at_ms), history, at_ms)
+    kept = FundingFits()
+    fits = [kept.by(one, history, at_ms) for one in day.gathered]
+    return view, present_of(EstimateJob(shot, how), view, fits)
+
+
+@pytest.mark.history
+@pytest.mark.parametrize("how", [BALANCED, TACTICAL], ids=["balanced", "tactical"])
+@pytest.mark.parametrize("date", ["2022-06-01T00:00Z", "2024-08-06T00:00Z", "2025-03-01T00:00Z"])
+def test_long_and_short_of_a_coin_is_as_wide_as_in_the_covariance(
+    history_dir: Path, date: str, how: StrategyParameters
+) -> None:
+    """Within a factor of two. The covariance takes funding of two venues for independent, which
+    is an upper bound; the lower is with their shocks' measured correlation.
+    """
+    view, present = seen_at(History(history_dir), date, how)
+    day = view.day
+    names, owner = day.panel.by_coin()
+    funding_sd = np.sqrt(present.funding_variance)
+    known = Known(
+        day.panel.daily, day.funding.daily, present.total, np.zeros(len(owner)), funding_sd,
+        day.liquidity,
+    )  # fmt: skip
+    together = present.price + np.outer(funding_sd, funding_sd) * correlation_of(
+        day.funding.correlation
+    )
+    books = {
+        names[coin]: np.where(owner == coin, np.where(np.cumsum(owner == coin) == 1, 1.0, -1.0), 0)
+        for coin in np.flatnonzero(np.bincount(owner) == 2)
+    }
+    assert len(books) >= 4
+    rows = present_tails(view.scenarios, books, known)
+    for name, weights in books.items():
+        most = float(np.sqrt(weights @ present.total @ weights))
+        least = float(np.sqrt(weights @ together @ weights))
+        drawn = deviation_of(view, weights, funding_sd)
+        assert least / 2 < drawn < 2 * most, name
+        var = {row.method: row.var for row in rows if (row.book, row.level) == (name, 0.95)}
+        assert 0 < var["FHS"] < 3 * var["normal"], name
+
+
+def deviation_of(view: HourView, weights: np.ndarray, funding_sd: np.ndarray) -> float:
+    made = view.scenarios
+    assert made is not None
+    wider = funding_sd / made.funding_deviation - 1.0
+    return float(replace(made, wider=wider).book(weights).std())

@@ -1,8 +1,9 @@
 """Filtered historical simulation with funding: returns of all contracts over the horizon.
 
-Barone-Adesi, Giannopoulos & Vosper (1999): rows of standardised residuals, which hold every
-contract of one date, are drawn with replacement, and each path's own variance runs on from what
-it drew. The same date's rows of funding shocks make the path's funding.
+Barone-Adesi, Giannopoulos & Vosper (1999): rows of standardised residuals, which hold every coin
+of one date, are drawn with replacement, and each path's own variance runs on from what it drew.
+A coin's contracts share its path, and differ by their basis. The same date's rows of funding shocks
+make each contract's funding.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from perptui.estimation.panel import SMALLEST_DAILY_VOLATILITY
 from perptui.estimation.recursion import decay, divided
+from perptui.estimation.tails.contracts import Contracts, check_contracts, each_alone
 from perptui.estimation.tails.residuals import LEAST_ROWS, complete_rows, residual_rows
 from perptui.model.errors import EstimationError
 
@@ -35,7 +37,7 @@ LARGEST_LOG_RETURN = 5.0
 
 @dataclass(frozen=True, slots=True)
 class VarianceRecursion:
-    """h' = omega + alpha r² + beta h by contract, each (N,); `initial` is of the first day ahead.
+    """h' = omega + alpha r² + beta h by coin, each (C,); `initial` is of the first day ahead.
 
     r² is of a day's log return. EWMA is omega = 0, alpha = 1 - b, beta = b.
     """
@@ -61,15 +63,33 @@ class FundingDraw:
 
 @dataclass(frozen=True, slots=True)
 class Scenarios:
-    """`returns` (S, N) of a unit long in each contract over the horizon: exp(r) - 1 - F."""
+    """Returns over the horizon on S paths.
+
+    Attributes
+    ----------
+    returns : (S, N) array
+        Of a unit long in each contract: exp(r) - 1 - F.
+    dates : int
+        Days that rows were drawn from.
+    coins : (S, C) array
+        exp(r) - 1 of each coin, the part of `returns` that a coin's contracts have in common.
+    owner : (N,) array
+        Each contract's coin.
+    funding : (S, N) array
+        F less its mean; `funding_deviation` (N,) is the sd that it was drawn with.
+    made : tuple of N int
+        Cells of each contract's coin's rows that were made, not observed; see `complete_rows`.
+    """
 
     returns: FloatArray
     horizon_days: float
     seed: int
     dates: int
-    """Days that rows were drawn from."""
+    coins: FloatArray
+    owner: IntArray
+    funding: FloatArray
+    funding_deviation: FloatArray
     made: tuple[int, ...] = ()
-    """Cells of each contract's rows that were made, not observed; see `complete_rows`."""
 
     def book(self, weights: FloatArray) -> FloatArray:
         """Return the book's returns (S,), fractions of equity: the sum of w_i (exp(r_i)-1-F_i)."""
@@ -78,7 +98,7 @@ class Scenarios:
 
 
 def ewma_recursion(initial: FloatArray, halflife_days: float) -> VarianceRecursion:
-    """Return the recursion of an exponentially weighted variance that stands at `initial` (N,)."""
+    """Return the recursion of an exponentially weighted variance that stands at `initial` (C,)."""
     b = np.full(len(initial), decay(halflife_days))
     return VarianceRecursion(np.zeros(len(initial)), 1.0 - b, b, initial)
 
@@ -90,14 +110,15 @@ def horizon_scenarios(
     horizon_days: float,
     seed: int,
     halflife_days: float = RECURSION_HALFLIFE_DAYS,
+    contracts: Contracts | None = None,
 ) -> Scenarios:
-    """Return simulated returns over the horizon from what is kept of N contracts.
+    """Return simulated returns over the horizon from what is kept of C coins and N contracts.
 
     Parameters
     ----------
-    daily : (D, N) array
-        Log returns by day; NaN in holes.
-    variance : (D, N) array
+    daily : (D, C) array
+        Log returns of coins by day; NaN in holes.
+    variance : (D, C) array
         Variance of a day's log return, forecast at the end of each day for the next, or the mean
         over the horizon; the last row starts the paths, on which it goes on as an EWMA with
         `halflife_days`, which keeps that mean.
@@ -105,6 +126,8 @@ def horizon_scenarios(
         Mean and sd of the sum over the horizon; its `shocks` (D, N) are daily, from
         `funding_shocks`, and may have holes. A drift D over the horizon goes in as a mean of
         E[F] - D.
+    contracts : Contracts, optional
+        Without it each coin is one contract.
 
     Raises
     ------
@@ -118,10 +141,9 @@ def horizon_scenarios(
         shocks, _ = complete_rows(funding.shocks[usable], seed)
         funding = FundingDraw(funding.mean, funding.deviation, shocks)
     complete, made = complete_rows(rows[usable], seed)
-    simulated = simulate(
-        complete, ewma_recursion(variance[-1], halflife_days), horizon_days, seed, funding
-    )
-    return replace(simulated, made=tuple(int(cells) for cells in made), dates=len(complete))
+    recursion = ewma_recursion(variance[-1], halflife_days)
+    simulated = simulate(complete, recursion, horizon_days, seed, funding, contracts=contracts)
+    return replace(simulated, made=tuple(made[simulated.owner].tolist()))
 
 
 def simulate(
@@ -131,23 +153,26 @@ def simulate(
     seed: int,
     funding: FundingDraw | None = None,
     paths: int = PATHS,
+    contracts: Contracts | None = None,
 ) -> Scenarios:
     """Return simulated returns over the horizon, funding included.
 
     Parameters
     ----------
-    rows : (D, N) array
-        Standardised residuals without holes, one date a row.
+    rows : (D, C) array
+        Standardised residuals of coins without holes, one date a row.
     recursion : VarianceRecursion
         The variance of the first day ahead and how it goes on.
     horizon_days : float
         Simulated in round(H) equal steps, at least one.
     seed : int
-        Of the draws; the same seed draws the same dates whatever N is.
+        Of the draws; the same seed draws the same dates whatever C and N are.
     funding : FundingDraw, optional
         Without it F is 0.
     paths : int
         S.
+    contracts : Contracts, optional
+        Without it each coin is one contract, N = C.
 
     Notes
     -----
@@ -155,14 +180,20 @@ def simulate(
     drift forecast's does. The variance runs on with min(z², 4.2²) over its mean, so that two great
     shocks on one path do not feed each other without end and its expectation is unchanged.
     F = mean + sd·(u_1 + ... + u_n)/sqrt(n) with the funding shocks of the dates that the path drew.
+    A contract's return is (1 + R)(1 + B) - 1 - F with R of its coin and B from `Contracts.beyond`.
 
     Raises
     ------
     EstimationError
         When an input has holes, a shape does not fit, or the recursion explodes.
     """
-    _check_rows(rows, funding)
+    _check_rows(rows)
     _check_recursion(recursion, rows.shape[1])
+    contracts = each_alone(rows.shape[1]) if contracts is None else contracts
+    check_contracts(contracts, rows.shape[1])
+    nothing = np.zeros(len(contracts.owner))
+    funding = FundingDraw(nothing, nothing) if funding is None else funding
+    _check_funding(funding, len(rows), len(contracts.owner))
     if not (math.isfinite(horizon_days) and horizon_days > 0.0 and paths > 0):
         raise EstimationError(
             f"expected a positive horizon and number of paths, was {horizon_days} and {paths}; "
@@ -171,16 +202,27 @@ def simulate(
     steps = max(1, round(horizon_days))
     generator = np.random.default_rng(seed)
     dates = generator.integers(len(rows), size=(paths, steps))
-    returns = _moved(rows, dates, recursion, horizon_days / steps)
-    if funding is not None:
-        returns -= _drawn_funding(funding, dates, generator)
-    return Scenarios(returns, horizon_days, seed, len(rows))
+    coins = _moved(rows, dates, recursion, horizon_days / steps)
+    returns = np.take(coins, contracts.owner, axis=1)
+    paid = _drawn_funding(funding, dates, generator)
+    returns -= funding.mean + paid
+    contracts.add_basis(returns, coins, generator)
+    return Scenarios(
+        returns=returns,
+        horizon_days=horizon_days,
+        seed=seed,
+        dates=len(rows),
+        coins=coins,
+        owner=contracts.owner,
+        funding=paid,
+        funding_deviation=funding.deviation,
+    )
 
 
 def _moved(
     rows: FloatArray, dates: IntArray, recursion: VarianceRecursion, days_a_step: float
 ) -> FloatArray:
-    """Return exp(r) - 1 of the paths that draw `dates` (S, H), (S, N).
+    """Return exp(r) - 1 of the paths that draw `dates` (S, H), (S, C).
 
     In single precision, block by block, so that a block stays in the processor's cache: seven
     digits are far more than 10,000 paths have.
@@ -215,50 +257,51 @@ def _single(x: FloatArray) -> NDArray[np.float32]:
 def _drawn_funding(
     funding: FundingDraw, dates: IntArray, generator: np.random.Generator
 ) -> FloatArray:
-    """Return F of the paths that draw `dates` (S, H), (S, N)."""
+    """Return F less its mean on the paths that draw `dates` (S, H), (S, N)."""
     paths, steps = dates.shape
+    if not funding.deviation.any():
+        return np.zeros((paths, len(funding.mean)))
     if funding.shocks is None:
-        return funding.mean + funding.deviation * generator.standard_normal(
-            (paths, len(funding.mean))
-        )
+        return funding.deviation * generator.standard_normal((paths, len(funding.mean)))
     shocks = _single(funding.shocks * funding.deviation / math.sqrt(steps))
     total = np.zeros((paths, len(funding.mean)), np.float32)
     drawn = np.empty_like(total)
     for date in np.ascontiguousarray(dates.T):
         total += np.take(shocks, date, axis=0, out=drawn, mode="clip")
-    paid: FloatArray = funding.mean + total.astype(np.float64)
-    return paid
+    return total.astype(np.float64)
 
 
-def _check_rows(rows: FloatArray, funding: FundingDraw | None) -> None:
+def _check_rows(rows: FloatArray) -> None:
     if rows.ndim != 2 or len(rows) < LEAST_ROWS or not np.isfinite(rows).all():
         raise EstimationError(
             f"expected at least {LEAST_ROWS} finite rows of residuals, was {rows.shape} with "
             f"{int(np.count_nonzero(~np.isfinite(rows)))} holes; complete them"
         )
-    if funding is None:
-        return
+
+
+def _check_funding(funding: FundingDraw, dates: int, contracts: int) -> None:
     parts = (funding.mean, funding.deviation)
-    if any(part.shape != rows.shape[1:] or not np.isfinite(part).all() for part in parts):
+    if any(part.shape != (contracts,) or not np.isfinite(part).all() for part in parts):
         raise EstimationError(
-            f"expected finite funding of {rows.shape[1]} contracts, was {funding.mean.shape} and "
+            f"expected finite funding of {contracts} contracts, was {funding.mean.shape} and "
             f"{funding.deviation.shape}; forecast it for each"
         )
     if (funding.deviation < 0.0).any():
         raise EstimationError("expected deviations of funding of 0 or more; mend the forecast")
     shocks = funding.shocks
-    if shocks is not None and (shocks.shape != rows.shape or not np.isfinite(shocks).all()):
+    wanted = (dates, contracts)
+    if shocks is not None and (shocks.shape != wanted or not np.isfinite(shocks).all()):
         raise EstimationError(
-            f"expected finite funding shocks of the residuals' dates {rows.shape}, was "
+            f"expected finite funding shocks of the residuals' dates {wanted}, was "
             f"{shocks.shape}; take the same rows"
         )
 
 
-def _check_recursion(recursion: VarianceRecursion, contracts: int) -> None:
+def _check_recursion(recursion: VarianceRecursion, coins: int) -> None:
     parts = (recursion.omega, recursion.alpha, recursion.beta, recursion.initial)
-    if any(part.shape != (contracts,) or not np.isfinite(part).all() for part in parts):
+    if any(part.shape != (coins,) or not np.isfinite(part).all() for part in parts):
         raise EstimationError(
-            f"expected a finite variance recursion of {contracts} contracts, was of "
+            f"expected a finite variance recursion of {coins} coins, was of "
             f"{recursion.initial.shape}; fit it for each"
         )
     if (np.minimum.reduce(parts) < 0.0).any():

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from perptui.estimation.tails.contracts import Contracts
 from perptui.estimation.tails.filtered import (
     FundingDraw,
     VarianceRecursion,
@@ -221,3 +224,45 @@ def test_rows_with_holes_are_refused() -> None:
 def test_no_horizon_and_no_paths_are_refused(horizon: float, paths: int) -> None:
     with pytest.raises(EstimationError, match="positive horizon"):
         simulate(correlated_rows(100), recursion(), horizon, 0, paths=paths)
+
+
+TWO_OF_ONE = Contracts(
+    owner=np.array([0, 1, 0, 2, 3]),
+    own=np.array([1e-4, 1.0, 3e-4, 1.0, 1.0]),
+    venue=np.array([0.0, 0.0]),
+    venue_of=np.array([0, 0, 1, 0, 0]),
+)
+
+
+def test_contracts_of_a_coin_share_its_path_and_a_lone_one_is_its_coin() -> None:
+    rows, model = correlated_rows(300), recursion()
+    funding = FundingDraw(np.zeros(5), np.zeros(5))
+    found = simulate(rows, model, 3.0, 5, funding, contracts=TWO_OF_ONE)
+    coins = simulate(rows, model, 3.0, 5).returns
+    np.testing.assert_array_equal(found.coins, coins)
+    np.testing.assert_array_equal(found.returns[:, [1, 3, 4]], coins[:, [1, 2, 3]])
+    # (1 + R)(1 + B) - 1 with ln(1 + B) normal of the stated variance, and E[B] = 0.
+    for place, variance in ((0, 1e-4), (2, 3e-4)):
+        basis = np.log1p(found.returns[:, place]) - np.log1p(coins[:, 0])
+        assert basis.var() == pytest.approx(variance, rel=0.06)
+        assert np.expm1(basis).mean() == pytest.approx(0.0, abs=4 * np.sqrt(variance / 10_000))
+        assert abs(np.corrcoef(basis, coins[:, 0])[0, 1]) < 0.04
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"owner": np.array([0, 1, 0, 2, 4])}, "expected contracts of 4 coins"),
+        ({"own": np.ones(4)}, "expected contracts of 4 coins"),
+        ({"venue_of": np.array([0, 0, 2, 0, 0])}, "expected contracts of 2 venues"),
+        ({"own": np.array([1.0, 1, -1, 1, 1])}, r"expected basis variances of 0 or more, was \[-1"),
+        ({"venue": np.array([0.0, np.nan])}, "expected basis variances of 0 or more, was .nan"),
+    ],
+)
+def test_contracts_that_belong_nowhere_are_refused(
+    changed: dict[str, np.ndarray], message: str
+) -> None:
+    with pytest.raises(EstimationError, match=message):
+        simulate(
+            correlated_rows(100), recursion(), 1.0, 0, contracts=replace(TWO_OF_ONE, **changed)
+        )
