@@ -151,7 +151,7 @@ def _funding(
         mean_30d=funding.mean_30d,
         z=funding.z,
         horizon_z=funding.horizon_z,
-        term=tuple(_term(term, held) for term in funding.term),
+        term=tuple(_term(term, funding.interval_h, held) for term in funding.term),
         parts=funding.parts,
         regime=funding.regime,
         halflife_h=funding.halflife_h,
@@ -163,13 +163,15 @@ def _funding(
     )
 
 
-def _term(term: FundingTerm, held: Decimal | None) -> EstimatedTerm:
+def _term(term: FundingTerm, interval_h: float, held: Decimal | None) -> EstimatedTerm:
+    # The next settlement pays for its whole interval, however few hours are left of it.
+    paid_h = interval_h if term.span == "next" else term.hours
     return EstimatedTerm(
         span=term.span,
         hours=term.hours,
         mean=term.mean,
         sd=term.sd,
-        apr=term.mean * HOURS_A_YEAR / term.hours,
+        apr=term.mean * HOURS_A_YEAR / paid_h,
         carry_usd=None if held is None else _dollars(-held * decimal_of(term.mean, "funding")),
         carry_sd_usd=None if held is None else _dollars(abs(held) * decimal_of(term.sd, "sd")),
     )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from perptui.model.clock import HOUR_MS, iso
+from perptui.model.clock import HOUR_MS, MINUTE_MS, iso
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -64,12 +64,15 @@ def clean(ts_ms: IntArray, table: Mapping[str, FloatArray], width_ms: int) -> Cl
     Parameters
     ----------
     ts_ms : (T,) array
-        Stamps as found; a bar's is its opening, UTC ms.
+        Stamps as found; a bar's is its opening, UTC ms. Venues stamp settlements some
+        milliseconds off: the nearest whole minute is taken for them.
     table : mapping of str to (T,) array
         Columns as found.
     width_ms : int
         Width of a bar, which its stamp is a multiple of; 0 for series that are stamped at will.
     """
+    if "funding_rate" in table:
+        ts_ms = (ts_ms + MINUTE_MS // 2) // MINUTE_MS * MINUTE_MS
     reasons: list[tuple[str, BoolArray]] = [("a value that is not a number", _not_finite(table))]
     if width_ms:
         reasons.append(("a stamp between two bars", ts_ms % width_ms != 0))

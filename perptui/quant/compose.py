@@ -9,7 +9,7 @@ import numpy as np
 
 from perptui.estimation.covariance.correlation import correlation_of
 from perptui.estimation.covariance.total import total_covariance
-from perptui.estimation.funding.forecast import FundingEstimate, FundingFit, Open, forecast
+from perptui.estimation.funding.forecast import FundingEstimate, FundingFit, forecast
 from perptui.estimation.funding.risk import price_funding_covariance
 from perptui.estimation.recursion import FloatArray
 from perptui.estimation.uncertainty import uncertainty_matrix
@@ -18,6 +18,7 @@ from perptui.model.forecast import Estimates, InstrumentForecast, RegimeForecast
 from perptui.model.jobs import EstimateJob
 from perptui.model.market import Quote
 from perptui.quant.books import books_of, unseen
+from perptui.quant.funding import open_interval
 from perptui.quant.hour import HourView
 from perptui.quant.tails import Known, present_tails
 from perptui.quant.volatilities import volatility_of
@@ -135,7 +136,7 @@ def _funding(
     found = []
     for one, fit in zip(view.day.gathered, fits, strict=True):
         rate = rates.get(one.instrument.id)
-        opened = None if rate is None else Open(float(rate.rate), rate.next_ms, rate.interval_h)
+        opened = None if rate is None else open_interval(rate, fit)
         found.append(forecast(fit, opened, job.snapshot.as_of_ms, view.day.horizon_days))
     return tuple(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from perptui.estimation.funding.forecast import FundingFit, fit_funding
+from perptui.estimation.funding.forecast import FundingFit, Open, fit_funding
 from perptui.estimation.funding.risk import (
     daily_funding,
     daily_persistence,
@@ -17,6 +17,7 @@ from perptui.estimation.funding.series import Settled
 from perptui.estimation.panel import Panel
 from perptui.estimation.recursion import FloatArray
 from perptui.history.dataset import History
+from perptui.model.market import FundingQuote
 from perptui.quant.gather import Gathered
 
 KEPT_FITS = 512
@@ -68,6 +69,11 @@ class FundingFits:
             known = Settled(settled.ts_ms, settled.rate, settled.interval_h)
             self._fits[key] = fit_funding(known)
         return self._fits[key]
+
+
+def open_interval(rate: FundingQuote, fit: FundingFit) -> Open:
+    """Return the open interval; a quote as old as the last settlement saw nothing of it."""
+    return Open(float(rate.rate), rate.next_ms, rate.interval_h, rate.ts_ms > fit.last_ms)
 
 
 def day_funding(gathered: Sequence[Gathered], panel: Panel) -> DayFunding:

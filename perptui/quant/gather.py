@@ -17,6 +17,7 @@ from perptui.model.instrument import Instrument
 from perptui.quant.soundness import (
     LEAST_DAYS,
     RECENT_DAYS,
+    check_funding,
     feed_flags,
     funding_flags,
     sound_closes,
@@ -83,7 +84,8 @@ def gather(instrument: Instrument, history: History, as_of_ms: int) -> Gathered:
     HistoryError
         When a series is missing or unreadable.
     EstimationError
-        When it is shorter than 30 days, a day old, mostly missing, constant or malformed.
+        When it is shorter than 30 days, a day old, mostly missing, constant or malformed, or its
+        funding contradicts its intervals or is no fraction of notional.
     """
     venue, symbol = instrument.venue, instrument.venue_symbol
     traded = _recent(history.traded(venue, symbol, as_of_ms), as_of_ms)
@@ -183,6 +185,7 @@ def _settled(history: History, instrument: Instrument, as_of_ms: int) -> Settled
     funding = history.funding(instrument.venue, instrument.venue_symbol, as_of_ms)
     settled = Settled(funding.ts_ms, funding.rate, funding.interval_h)
     check_settled(settled, as_of_ms)
+    check_funding(instrument, settled)
     return settled
 
 

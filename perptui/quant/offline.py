@@ -212,7 +212,10 @@ def _quote(history: History, identifier: str, venue: str, symbol: str, at_ms: in
 def _funding(
     history: History, identifier: str, venue: str, symbol: str, at_ms: int
 ) -> FundingQuote | str:
-    """Return the last settled rate as the open interval's quote, or why there is none to use."""
+    """Return the last settled rate as the open interval's quote, or why there is none to use.
+
+    Its stamp is that of the settlement: forecasts see that nothing of the interval is known.
+    """
     if not history.has(venue, symbol, "funding"):
         return NO_FUNDING
     settled = history.funding(venue, symbol, at_ms)

@@ -23,6 +23,13 @@ MOST_STUCK = 0.5
 """Share of closes like the one before in 30 days above which a feed is taken for dead."""
 FUNDING_LATE_H = 6.0
 SHIFT_DAYS = 2
+LAST_SPACINGS = 10
+SPACING_TOLERANCE_H = 0.1
+MOST_FUNDING = 0.005
+"""Median size of a rate per 8 h over 30 days above which it is no fraction of notional.
+
+The largest of 20 contracts since 2019, over a week or more, was a half of that."""
+LEAST_FUNDING_H = 7 * 24.0
 
 
 def sound_closes(instrument: Instrument, bars: Bars) -> tuple[Closes, tuple[str, ...]]:
@@ -124,6 +131,36 @@ def feed_flags(closes: Closes, traded: Bars) -> tuple[str, ...]:
     return tuple(flags)
 
 
+def check_funding(instrument: Instrument, settled: Settled) -> None:
+    """Refuse settlements whose rates are for other hours, or in other units, than stated.
+
+    Raises
+    ------
+    EstimationError
+        When most of the last ten distances between stamps are not their intervals, or rates of
+        the last 30 days are so large that they must be in percent.
+    """
+    last = slice(-LAST_SPACINGS - 1, None)
+    hours, stated = np.diff(settled.ts_ms[last]) / HOUR_MS, settled.interval_h[last][1:]
+    odd = np.abs(hours - stated) > SPACING_TOLERANCE_H
+    if 2 * int(odd.sum()) > len(odd):
+        k = int(np.flatnonzero(odd)[-1])
+        raise EstimationError(
+            f"expected funding of {instrument.id} settled every {stated[k]:g} h as stated, was "
+            f"{hours[k]:.3g} h apart, {int(odd.sum())} of the last {len(odd)} time(s); mend "
+            "interval_hours"
+        )
+    first = int(np.searchsorted(settled.ts_ms, settled.ts_ms[-1] - RECENT_DAYS * DAY_MS))
+    if settled.interval_h[first:].sum() < LEAST_FUNDING_H:
+        return
+    usual = 8.0 * float(np.median(np.abs(settled.hourly[first:])))
+    if usual > MOST_FUNDING:
+        raise EstimationError(
+            f"expected funding rates of {instrument.id} as fractions of notional, was {usual:.2%} "
+            f"per 8 h in the median of {RECENT_DAYS} days; check their scale"
+        )
+
+
 def funding_flags(settled: Settled, as_of_ms: int) -> tuple[str, ...]:
     """Return what is odd about the settlements of the last 30 days: nothing is filled in."""
     first = int(np.searchsorted(settled.ts_ms, as_of_ms - RECENT_DAYS * DAY_MS))
@@ -139,6 +176,8 @@ def funding_flags(settled: Settled, as_of_ms: int) -> tuple[str, ...]:
                 f"funding interval says {interval_h[k + 1]:g} h, stamps are "
                 f"{spaced.hours[k]:.3g} h apart, {odd} time(s) in {RECENT_DAYS} days"
             )
+    if not settled.rate[first:].any() and settled.rate[:first].any():
+        flags.append(f"funding zero for {RECENT_DAYS} days and not before: its feed may be dead")
     age_h = (as_of_ms - int(settled.ts_ms[-1])) / HOUR_MS
     if age_h > float(settled.interval_h[-1]) + FUNDING_LATE_H:
         flags.append(f"last funding settled {age_h:.0f} h ago")

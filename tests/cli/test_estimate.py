@@ -5,9 +5,13 @@ import msgspec
 import pytest
 
 from perptui.cli.app import run
+from perptui.cli.estimated import report_of
 from perptui.history.dataset import History
+from perptui.model.clock import parse_iso
+from perptui.model.jobs import EstimateJob
 from perptui.model.report import EstimateReport
-from tests.quant.markets import market
+from perptui.quant.estimate import estimate
+from tests.quant.markets import BALANCED, instrument, market, snapshot
 
 AT = "2024-08-05T12:34:56Z"
 
@@ -153,3 +157,21 @@ def test_a_real_day_is_estimated(history_dir: Path, capsys: pytest.CaptureFixtur
     assert report["regime"]["label"] in {"stress", "crisis"}
     volatility = {row["id"]: row["volatility_annual"]["realised"] for row in report["instruments"]}
     assert volatility["binanceusdm:SOL/USDT:USDT"] > volatility["binanceusdm:BTC/USDT:USDT"] > 0.5
+
+
+def test_the_next_rate_a_year_is_for_its_interval_not_for_the_hours_left(data: Path) -> None:
+    at_ms = parse_iso("2024-08-05T07:59:00Z")
+    shot = snapshot([instrument("binanceusdm", "BTC")], at_ms)
+    found = estimate(EstimateJob(shot, BALANCED), History(data))
+    (row,) = found.instruments
+    soon = row.funding.term[0]
+    assert soon.hours == pytest.approx(1 / 60)
+    due = msgspec.structs.replace(soon, hours=0.0)
+    funding = msgspec.structs.replace(row.funding, term=(due, *row.funding.term[1:]))
+    now = msgspec.structs.replace(
+        found, instruments=(msgspec.structs.replace(row, funding=funding),)
+    )
+    for estimates in (found, now):
+        spans = report_of(estimates, shot, "balanced").instruments[0].funding.term
+        assert spans[0].apr == pytest.approx(soon.mean * 3 * 365)
+        assert spans[1].apr == pytest.approx(row.funding.term[1].mean * 365)

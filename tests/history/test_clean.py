@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perptui.history.clean import clean, disorder, left_out, missing_hours, spikes, summary
-from perptui.model.clock import HOUR_MS
+from perptui.model.clock import HOUR_MS, MINUTE_MS
 
 NOON = 1_722_859_200_000  # 2024-08-05T12:00Z
 
@@ -166,3 +166,19 @@ def test_rows_behind_a_later_one_are_counted_as_known_then() -> None:
         "s: 2 row(s) came out of order and were sorted",
     )
     assert not len(disorder(np.sort(ts)))
+
+
+def test_settlements_are_stamped_at_the_nearest_minute() -> None:
+    """Binance stamps them some milliseconds late: 1600000000003 and the like."""
+    ts = NOON + 8 * HOUR_MS * np.arange(4, dtype=np.int64)
+    table = {"funding_rate": np.full(4, 1e-4), "interval_hours": np.full(4, 8.0)}
+    late = ts + np.array([3, 900, -40, 29_999])
+    assert clean(late, table, 0).ts_ms.tolist() == ts.tolist()
+    assert clean(ts + MINUTE_MS // 2, table, 0).ts_ms.tolist() == (ts + MINUTE_MS).tolist()
+    # One settlement that came twice, exact and late, is one.
+    twice = {name: np.repeat(column[:2], 2) for name, column in table.items()}
+    both = np.array([ts[0], ts[0] + 7, ts[1], ts[1] + 7])
+    assert clean(both, twice, 0).ts_ms.tolist() == ts[:2].tolist()
+    # Depth is stamped as it was found.
+    depth = {"bid_depth": np.ones(4), "ask_depth": np.ones(4)}
+    assert clean(late[:2], {n: c[:2] for n, c in depth.items()}, 0).ts_ms.tolist() == [*late[:2]]

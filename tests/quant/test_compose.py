@@ -126,3 +126,23 @@ def test_a_missing_quote_and_a_bare_book_are_said(history: History) -> None:
     coarse = tuple(msgspec.structs.replace(one, tick=Decimal(1)) for one in CONTRACTS)
     wide = estimate(EstimateJob(snapshot(coarse, spread=None), BALANCED), history)
     assert wide.instruments[0].half_spread >= 0.005
+
+
+def test_a_quote_that_is_only_the_last_settlement_counts_for_nothing(history: History) -> None:
+    view, _ = parts(history, AS_OF)
+    fits = [FundingFits().by(one, history, AS_OF) for one in view.day.gathered]
+    seen = snapshot(CONTRACTS, AS_OF)
+    kept = tuple(
+        msgspec.structs.replace(rate, ts_ms=fit.last_ms, rate=Decimal("0.0009"))
+        for rate, fit in zip(seen.funding, fits, strict=True)
+    )
+    none = msgspec.structs.replace(seen, funding=())
+    old = msgspec.structs.replace(seen, funding=kept)
+    plain, stale, live = (
+        [one.forecast.term for one in present_of(EstimateJob(shot, BALANCED), view, fits).funding]
+        for shot in (none, old, seen)
+    )
+    # Half of the interval is over: a rate seen in it takes deviation away, one before it does not.
+    for before, after, now in zip(plain, stale, live, strict=True):
+        assert after[0].sd == before[0].sd
+        assert now[0].sd < before[0].sd

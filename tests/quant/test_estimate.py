@@ -2,6 +2,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -286,3 +287,37 @@ def test_the_crash_of_2024_is_seen_and_the_matrix_stays_positive(history_dir: Pa
     assert found.track.realised[-1] > 2 * found.track.forecast[-1]
     assert np.linalg.eigvalsh(np.array(found.covariance))[0] >= 2 * 4e-8 * (1 - 1e-6)
     assert found.left_out == ()
+
+
+def test_settlements_some_milliseconds_late_change_no_byte(
+    history: History, shot: MarketSnapshot, tmp_path: Path
+) -> None:
+    root, rng = tmp_path / "late", np.random.default_rng(7)
+    market(History(root), BOTH, 200)
+    for file in root.glob("*/*-funding.parquet"):
+        table = pq.read_table(file)
+        column = table.schema.get_field_index("ts")
+        late = pc.cast(table.column("ts"), "int64").to_numpy() + rng.integers(3, 901, len(table))
+        stamps = pc.cast(pa.array(late), table.schema.field("ts").type)
+        pq.write_table(table.set_column(column, "ts", stamps), file)
+    for at_ms in (AS_OF, HOUR // DAY_MS * DAY_MS, HOUR - 5 * HOUR_MS + 1):
+        asked = snapshot(shot.instruments, at_ms)
+        exact = encode(estimated(history, asked, BALANCED))
+        assert encode(estimated(History(root), asked, BALANCED)) == exact
+
+
+def test_a_contract_whose_funding_contradicts_its_interval_is_left_out_by_name(
+    tmp_path: Path,
+) -> None:
+    made = History(tmp_path)
+    instruments = market(made, BOTH, 60)
+    (file,) = tmp_path.glob("*/ETHUSDT-funding.parquet")
+    table = pq.read_table(file)
+    column = table.schema.get_field_index("interval_hours")
+    hourly = pa.array(np.ones(len(table)), table.schema.field("interval_hours").type)
+    pq.write_table(table.set_column(column, "interval_hours", hourly), file)
+    found = estimated(History(tmp_path), snapshot(instruments), BALANCED)
+    assert [row.coin for row in found.instruments] == ["BTC", "BTC"]
+    (line,) = found.left_out
+    assert line.startswith("binanceusdm:ETH/USDT:USDT: expected funding of binanceusdm:ETH")
+    assert "every 1 h as stated, was 8 h apart, 10 of the last 10" in line

@@ -1,13 +1,16 @@
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from perptui.estimation.funding.forecast import Settled, fit_funding, forecast
 from perptui.history.dataset import History
-from perptui.model.clock import HOUR_MS, parse_iso
+from perptui.model.clock import DAY_MS, HOUR_MS, MINUTE_MS, parse_iso
 from perptui.model.errors import InputError
 from perptui.model.jobs import BarSeries, FundingSeries
 from perptui.model.market import Bar, FundingSettlement
+from perptui.quant.funding import open_interval
 from perptui.quant.offline import STALE_MS, Held, absent_of, assumed_of, foreign_of, snapshot_at
 from tests.quant.market import START_MS, written
 
@@ -209,3 +212,31 @@ def test_a_universe_leaves_others_out_but_not_what_is_held(history: History) -> 
     assert [one.id for one in snapshot.instruments] == [eth, sol]
     with pytest.raises(InputError, match="found none"):
         snapshot_at(history, at_ms, ("binance",), D(5000), members=())
+
+
+@pytest.mark.history
+def test_what_settles_next_is_no_surer_for_a_rate_that_settled_before(history_dir: Path) -> None:
+    """At random minutes outcomes lie within the stated deviations, late in an interval too.
+
+    Normal ones would be within one and two deviations 68 % and 95 % of the time.
+    """
+    history, rng = History(history_dir), np.random.default_rng(20221231)
+    next_z, day_z, passed = [], [], []
+    times = rng.integers(parse_iso("2022-01-01"), parse_iso("2022-11-01"), 40) // MINUTE_MS
+    for at_ms in (times * MINUTE_MS).tolist():
+        for rate in snapshot_at(history, at_ms, ("bybit",), D(1000)).funding:
+            symbol = rate.id.removeprefix("bybit:").partition("/")[0] + "USDT"
+            whole = history.funding("bybit", symbol, at_ms + DAY_MS)
+            known = int(np.searchsorted(whole.ts_ms, at_ms, side="right"))
+            fit = fit_funding(
+                Settled(whole.ts_ms[:known], whole.rate[:known], whole.interval_h[:known])
+            )
+            term = forecast(fit, open_interval(rate, fit), at_ms, 1.0).forecast.term
+            next_z.append(abs(whole.rate[known] - term[0].mean) / term[0].sd)
+            day_z.append(abs(whole.rate[known:].sum() - term[1].mean) / term[1].sd)
+            passed.append(1 - (rate.next_ms - at_ms) / (rate.interval_h * HOUR_MS))
+    late = np.array(passed) > 0.6
+    assert late.sum() > 50
+    for z in (np.array(next_z), np.array(next_z)[late], np.array(day_z)):
+        assert 0.6 < np.mean(z < 1) < 0.92
+        assert np.mean(z < 2) > 0.85

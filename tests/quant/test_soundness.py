@@ -5,12 +5,12 @@ import pytest
 
 from perptui.estimation.funding.forecast import Settled
 from perptui.history.dataset import History
-from perptui.model.clock import DAY_MS, HOUR_MS
+from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
 from perptui.model.errors import EstimationError
 from perptui.model.jobs import BarSeries
 from perptui.model.market import Bar
 from perptui.quant.gather import gather
-from perptui.quant.soundness import funding_flags, recent_shift
+from perptui.quant.soundness import check_funding, funding_flags, recent_shift
 from tests.quant.markets import HOUR, bars_of, closes, instrument, write_bars, write_funding
 
 BTC = instrument("binanceusdm", "BTC")
@@ -136,3 +136,67 @@ def test_a_price_that_came_back_to_its_scale_or_jumped_once_has_not_shifted(tmp_
         "its price is 1e+3 times what it was before 2024-08-04T1"
     )
     assert recent_shift(history.bars("binanceusdm", "BTCUSDT", "1h", 0)) == ""
+
+
+def rates(rate: np.ndarray, interval: float = 8.0, apart_h: int = 8) -> Settled:
+    stamps = HOUR - apart_h * HOUR_MS * np.arange(len(rate), dtype=np.int64)[::-1]
+    return Settled(stamps, rate, np.full(len(rate), interval))
+
+
+def test_intervals_that_their_stamps_contradict_are_refused() -> None:
+    usual = np.full(200, 1e-4)
+    check_funding(BTC, rates(usual))
+    check_funding(BTC, rates(usual / 8, 1.0, 1))
+    with pytest.raises(EstimationError, match=r"every 1 h as stated, was 8 h apart, 10 of the"):
+        check_funding(BTC, rates(usual, 1.0))
+    with pytest.raises(EstimationError, match=r"BTC/USDT:USDT settled every 8 h .* was 4 h apart"):
+        check_funding(BTC, rates(usual, 8.0, 4))
+    # Five of ten that are missing are flagged, not refused; an interval that changed is sound.
+    holed = settled([-120, -104, -88, -72, -56, -40, -32, -24, -16, -8, 0], 8.0)
+    check_funding(BTC, holed)
+    assert "stamps are 16 h apart, 5 time(s)" in " ".join(funding_flags(holed, HOUR))
+    hours = np.array([-40, -32, -24, -16, -8, -6, -4, -2, 0])
+    stated = np.array([8.0, 8, 8, 8, 8, 2, 2, 2, 2])
+    check_funding(BTC, Settled(HOUR + HOUR_MS * hours, np.full(9, 1e-4), stated))
+
+
+def test_rates_in_percent_are_refused() -> None:
+    found = 1e-4 + 5e-5 * np.random.default_rng(3).standard_normal(200)
+    check_funding(BTC, rates(found))
+    with pytest.raises(EstimationError, match=r"fractions of notional, was 1\.0.% per 8 h"):
+        check_funding(BTC, rates(100 * found))
+    # Two hours at the cap through a week of a month, as after FTX, are dear but true.
+    crash = rates(np.concatenate([found, np.full(60, -0.02)]), 2.0, 2)
+    check_funding(BTC, crash)
+    # Hours of a contract that has just begun say nothing of its scale.
+    check_funding(BTC, rates(np.full(10, 8e-4), 1.0, 1))
+
+
+def test_funding_that_fell_silent_is_said_and_one_that_never_spoke_is_not() -> None:
+    silent = np.concatenate([np.full(100, 1e-4), np.zeros(95)])
+    (said,) = funding_flags(rates(silent), HOUR)
+    assert said == "funding zero for 30 days and not before: its feed may be dead"
+    assert funding_flags(rates(silent[:-10]), HOUR - 80 * HOUR_MS) == ()
+    assert funding_flags(rates(np.zeros(200)), HOUR) == ()
+
+
+@pytest.mark.history
+def test_no_real_funding_is_refused(history_dir: Path) -> None:
+    """The spring of 2021, the week after FTX, Hyperliquid's first months, a crash, the end."""
+    history, checked = History(history_dir), 0
+    for text in (
+        "2021-02-23",
+        "2021-05-20",
+        "2022-11-13",
+        "2023-06-20",
+        "2024-08-05",
+        "2025-06-30",
+    ):
+        at_ms = parse_iso(f"{text}T12:00Z")
+        for venue in ("binance", "bybit", "hyperliquid"):
+            for symbol in history.symbols(venue):
+                found = history.funding(venue, symbol, at_ms)
+                if len(found.ts_ms) > 3:
+                    check_funding(BTC, Settled(found.ts_ms, found.rate, found.interval_h))
+                    checked += 1
+    assert checked > 90

@@ -111,7 +111,8 @@ def forecast(
     """Return the forecast over (now, now + H] from a fit and the open interval's rate.
 
     The shown rate is an average so far: it counts by the share of its interval that has passed.
-    Without one, the last settled rate stands in and counts for nothing beyond that.
+    Without one, or with one that was not observed in the open interval, the last settled rate
+    stands in and counts for nothing beyond that.
 
     Raises
     ------
@@ -200,13 +201,13 @@ def _implied(fit: FundingFit, now_ms: int) -> Open:
 def _ahead(fit: FundingFit, opened: Open | None, shown: Open, now_ms: int, longest: int) -> _Ahead:
     h = shown.interval_h
     passed = 0.0
-    if opened is not None:
+    if opened is not None and opened.observed:
         passed = min(max(1.0 - float(shown.next_ms - now_ms) / (h * HOUR_MS), 0.0), 1.0)
     phi = min(math.exp(-fit.kappa * h), LARGEST_PHI)
     now, fast, slow = shown.rate / h, *(2.0 ** (-passed * h / 24.0 / d) for d in (1.0, 7.0))
     clamped = None
     if fit.premium is not None:
-        quoted = None if opened is None else now
+        quoted = now if opened is not None and opened.observed else None
         first, variance = coming_premium(fit.premium, quoted, passed, h)
         clamped = clamped_sum(fit.premium, first, variance, h, longest, fit.cap)
     return _Ahead(

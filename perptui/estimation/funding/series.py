@@ -49,11 +49,15 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The open interval: the rate that the venue shows for it, its end, its length in hours."""
+    """The open interval: the rate that the venue shows for it, its end, its length in hours.
+
+    Not `observed`: the rate is the last that settled and says nothing of the open interval.
+    """
 
     rate: float
     next_ms: int
     interval_h: float
+    observed: bool = True
 
 
 def since(settled: Settled, first_ms: int) -> Settled:

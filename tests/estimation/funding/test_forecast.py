@@ -15,7 +15,7 @@ from perptui.estimation.funding.forecast import (
 )
 from perptui.estimation.funding.score import MEMBERS
 from perptui.estimation.funding.series import INTEREST_PER_HOUR, check_settled
-from perptui.model.clock import DAY_MS, HOUR_MS
+from perptui.model.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from perptui.model.errors import EstimationError
 from tests.estimation.funding.made import (
     NOW,
@@ -279,3 +279,17 @@ def test_hourly_and_mixed_intervals_are_forecast_in_their_own_count() -> None:
     assert found.forecast.halflife_h == pytest.approx(np.log(2) / 0.05, rel=0.6)
     # 168 h around 1e-5 an hour, within the deviation of what was simulated.
     assert abs(found.forecast.horizon_mean - 168e-5) < 2 * found.forecast.horizon_sd
+
+
+def test_a_rate_that_was_not_observed_counts_for_nothing() -> None:
+    for history in (autoregressive(400), clamped(400, 4)):
+        fit = fit_funding(history)
+        for minutes in (1, 200, 479):
+            now, settled_rate = NOW + minutes * MINUTE_MS, float(history.rate[-1])
+            kept = Open(settled_rate, NOW + 8 * HOUR_MS, 8.0, observed=False)
+            assert repr(forecast(fit, kept, now, 7.0)) == repr(forecast(fit, None, now, 7.0))
+            seen = forecast(fit, replace(kept, observed=True), now, 7.0).forecast
+            assert seen.term[0].sd < forecast(fit, kept, now, 7.0).forecast.term[0].sd
+    # Its interval and its end do count.
+    changed = Open(1e-4, NOW + 4 * HOUR_MS, 4.0, observed=False)
+    assert "funding interval changed from 8 h to 4 h" in forecast(fit, changed, NOW, 7.0).flags
