@@ -22,8 +22,6 @@ BoolArray = NDArray[np.bool_]
 Table = dict[str, FloatArray]
 """Columns of a series by name, without its stamps."""
 
-SPIKE_FACTOR = 3.0
-"""A close this many times off both of its neighbours is a bad print, not a price."""
 RATE_MAX = 0.1
 """Largest funding rate of one settlement, either way: venues cap theirs at a few percent."""
 
@@ -192,23 +190,6 @@ def left_out(dropped: tuple[Dropped, ...], end_ms: int) -> tuple[LeftOut, ...]:
 def out_of_order(disordered: IntArray, end_ms: int) -> int:
     """Return how many rows stamped up to `end_ms` came behind a later one up to `end_ms`."""
     return int(np.count_nonzero(disordered[:, 1] <= end_ms)) if len(disordered) else 0
-
-
-def spikes(close: FloatArray) -> BoolArray:
-    """Return which closes are bad prints: off both neighbours, the same way, by `SPIKE_FACTOR`.
-
-    The first and the last close have one neighbour and are never judged, so a series cut at a
-    time is judged as it was known then.
-    """
-    found = np.zeros(len(close), dtype=bool)
-    if len(close) < 3:
-        return found
-    step = np.diff(np.log(close))
-    far = float(np.log(SPIKE_FACTOR))
-    up = (step[:-1] > far) & (step[1:] < -far)
-    down = (step[:-1] < -far) & (step[1:] > far)
-    found[1:-1] = up | down
-    return found
 
 
 def missing_hours(ts_ms: IntArray, width_ms: int, since_ms: int, end_ms: int) -> int:

@@ -14,8 +14,8 @@ from perptui.history.clean import (
     LeftOut,
     left_out,
     out_of_order,
-    spikes,
 )
+from perptui.history.prints import bad_prints, excursions
 from perptui.history.suspicion import STAMP_TOLERANCE_H, Run, idle, runs_of, scales, spacing, stuck
 from perptui.model.clock import HOUR_MS, iso
 
@@ -62,7 +62,7 @@ class CleaningReport:
     gaps : tuple of Gap
         Times without a row, the one up to the time asked included. Nothing is filled.
     bad_prints : tuple of int
-        Stamps of closes off both neighbours; estimators leave them out.
+        Stamps of closes that left and came back at once; estimators leave them out.
     suspicions : tuple of Suspicion
         What looks wrong and is kept.
     """
@@ -126,7 +126,7 @@ def report_of(
     table = {name: column[:count] for name, column in cleaned.table.items()}
     refused = left_out(cleaned.dropped, last_ms)
     prices = table.get("close", table.get("mark_price"))
-    bad = np.zeros(count, dtype=bool) if prices is None else spikes(prices)
+    bad = np.zeros(count, dtype=bool) if prices is None else bad_prints(prices)
     suspicions: list[Suspicion] = []
     if prices is not None:
         suspicions += _price_suspicions(ts_ms[~bad], prices[~bad], width_ms)
@@ -193,6 +193,9 @@ def _price_suspicions(ts_ms: IntArray, price: FloatArray, width_ms: int) -> list
         found.extend(
             _stretch("scale", ts_ms, run, text, width_ms) for run in runs_of(level == power, 1)
         )
+    for away in excursions(price / 10.0**level, width_ms) if width_ms else ():
+        text = f"prices x{away.factor:.3g} for {away.rows * width_ms // HOUR_MS} h"
+        found.append(_stretch("scale", ts_ms, Run(away.first, away.last), text, width_ms))
     return found
 
 

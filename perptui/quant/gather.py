@@ -14,6 +14,7 @@ from perptui.history.dataset import Bars, History
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.errors import EstimationError, HistoryError
 from perptui.model.instrument import Instrument
+from perptui.quant.marks import priced, rows_from
 from perptui.quant.soundness import (
     LEAST_DAYS,
     RECENT_DAYS,
@@ -91,8 +92,8 @@ def gather(instrument: Instrument, history: History, as_of_ms: int) -> Gathered:
     traded = _recent(history.traded(venue, symbol, as_of_ms), as_of_ms)
     kind = "1h" if traded.width_ms == HOUR_MS else "8h"
     _check_length(traded, as_of_ms)
-    priced, priced_kind = _priced(history, instrument, traded, as_of_ms)
-    closes, flags = sound_closes(instrument, priced)
+    prices, priced_kind, mark_flags = priced(history, instrument, traded, as_of_ms)
+    closes, flags = sound_closes(instrument, prices)
     check_closes(closes)
     flags += feed_flags(closes, traded)
     settled = _settled(history, instrument, as_of_ms)
@@ -105,7 +106,7 @@ def gather(instrument: Instrument, history: History, as_of_ms: int) -> Gathered:
         settled,
         _traded(history, instrument, traded, as_of_ms),
         _volume(traded, as_of_ms),
-        (*_length_flags(traded, as_of_ms), *flags, *funding_flags(settled, as_of_ms)),
+        (*_length_flags(traded, as_of_ms), *mark_flags, *flags, *funding_flags(settled, as_of_ms)),
         tuple(sorted(line for lines in notes for line in lines)),
         priced_kind,
     )
@@ -113,7 +114,7 @@ def gather(instrument: Instrument, history: History, as_of_ms: int) -> Gathered:
 
 def _recent(bars: Bars, as_of_ms: int) -> Bars:
     oldest = as_of_ms - (LOOKBACK_DAYS + 1) * DAY_MS
-    return _from(bars, int(np.searchsorted(bars.ts_ms, oldest)))
+    return rows_from(bars, int(np.searchsorted(bars.ts_ms, oldest)))
 
 
 def _check_length(bars: Bars, as_of_ms: int) -> None:
@@ -142,33 +143,6 @@ def _missing(bars: Bars, as_of_ms: int) -> int:
     return missing_hours(bars.ts_ms, bars.width_ms, end - RECENT_DAYS * DAY_MS, end)
 
 
-def _priced(
-    history: History, instrument: Instrument, traded: Bars, as_of_ms: int
-) -> tuple[Bars, str]:
-    """Return mark closes where they reach as far as traded ones, else the traded bars."""
-    venue, symbol = instrument.venue, instrument.venue_symbol
-    if history.has(venue, symbol, "mark-1h"):
-        marks = _recent(history.bars(venue, symbol, "mark-1h", as_of_ms), as_of_ms)
-        # Marks may begin before the contract traded: they are the index then.
-        begun = int(np.searchsorted(marks.ts_ms, traded.ts_ms[0]))
-        reaches = len(marks.ts_ms) > begun and marks.close_ms[-1] >= traded.close_ms[-1]
-        if reaches and len(marks.ts_ms) - begun >= len(traded.ts_ms) * traded.width_ms // HOUR_MS:
-            return _from(marks, begun), "mark-1h"
-    return traded, "1h" if traded.width_ms == HOUR_MS else "8h"
-
-
-def _from(bars: Bars, first: int) -> Bars:
-    return Bars(
-        bars.ts_ms[first:],
-        bars.open[first:],
-        bars.high[first:],
-        bars.low[first:],
-        bars.close[first:],
-        bars.volume[first:],
-        bars.width_ms,
-    )
-
-
 def _length_flags(bars: Bars, as_of_ms: int) -> tuple[str, ...]:
     flags = []
     days = (int(bars.close_ms[-1]) - int(bars.ts_ms[0])) // DAY_MS
@@ -192,7 +166,7 @@ def _settled(history: History, instrument: Instrument, as_of_ms: int) -> Settled
 def _traded(history: History, instrument: Instrument, bars: Bars, as_of_ms: int) -> Traded:
     venue, symbol = instrument.venue, instrument.venue_symbol
     oldest = as_of_ms - RECENT_DAYS * DAY_MS
-    recent = _from(bars, int(np.searchsorted(bars.ts_ms, oldest)))
+    recent = rows_from(bars, int(np.searchsorted(bars.ts_ms, oldest)))
     close_ms = recent.close_ms
     depth_usd = np.empty(0)
     if history.has(venue, symbol, "depth1pct-8h"):

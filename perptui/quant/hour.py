@@ -18,15 +18,27 @@ from perptui.estimation.recursion import FloatArray, divided
 from perptui.estimation.regime.inputs import MONDAY_MS
 from perptui.estimation.regime.vote import LIVE_HOURS, RegimePath, label_hours
 from perptui.estimation.variance.intraday import pace_of
-from perptui.history.clean import SPIKE_FACTOR, spikes
 from perptui.history.dataset import History
+from perptui.history.prints import (
+    PRINT_BARS,
+    SHARP_BARS,
+    SPIKE_FACTOR,
+    unconfirmed,
+    unsound,
+)
 from perptui.history.suspicion import STUCK_BARS, runs_of
 from perptui.model.clock import DAY_MS, HOUR_MS, iso
 from perptui.model.forecast import ReturnForecast
 from perptui.quant.day import DayView
 from perptui.quant.gather import Gathered
 from perptui.quant.side import present_side
-from perptui.quant.soundness import JUMP_SHARE, RECENT_DAYS, SHIFT_DAYS, recent_shift
+from perptui.quant.soundness import (
+    JUMP_SHARE,
+    RECENT_DAYS,
+    SHIFT_DAYS,
+    recent_shift,
+    unconfirmed_flags,
+)
 from perptui.quant.tails import Moved, swollen_scenarios
 from perptui.quant.track import book_volatility
 from perptui.quant.volatilities import PresentVolatility, present_volatility
@@ -195,15 +207,17 @@ def since_midnight(one: Gathered, history: History, midnight_ms: int, hour_ms: i
     """
     instrument, width = one.instrument, one.closes.width_ms
     bars = history.bars(instrument.venue, instrument.venue_symbol, one.priced, hour_ms)
-    first = max(int(np.searchsorted(bars.ts_ms, midnight_ms - width, side="right")) - 2, 0)
+    today = int(np.searchsorted(bars.ts_ms, midnight_ms - width, side="right"))
+    first = max(today - SHARP_BARS - PRINT_BARS, 0)
     price, close_ms = bars.close[first:], bars.ts_ms[first:] + width
     recent = bars.close[-(SHIFT_DAYS * DAY_MS // width) - 1 :]
-    # Where no two prices are far apart there is no bad print, no jump and no other scale.
+    # Where no two prices are far apart there is no other scale.
     calm = bool(recent.max() < SPIKE_FACTOR * recent.min())
+    bad = unsound(price, width)
     left_out = 0
-    if not calm:
-        bad = spikes(price)
-        left_out = int(np.count_nonzero(bad))
+    if bad.any():
+        known = unsound(price[: today - first], width)
+        left_out = int(np.count_nonzero(bad)) - int(np.count_nonzero(bad[: len(known)] & known))
         price, close_ms = price[~bad], close_ms[~bad]
     before = int(np.searchsorted(close_ms, midnight_ms, side="right"))
     logs = np.log(price[before - 1 :])
@@ -217,9 +231,18 @@ def since_midnight(one: Gathered, history: History, midnight_ms: int, hour_ms: i
         variance=float(np.square(steps).sum()),
         share=int(close_ms[-1] - close_ms[before - 1]) / DAY_MS,
         flags=_flags(steps, close_ms[before:], (hour_ms - int(close_ms[-1])) / HOUR_MS, width)
-        + ((f"{left_out} bad print(s) left out since midnight",) if left_out else ()),
+        + ((f"{left_out} bad print(s) left out since midnight",) if left_out else ())
+        + _away(price, len(steps), width),
         shift="" if calm else recent_shift(bars),
     )
+
+
+def _away(price: FloatArray, rows: int, width_ms: int) -> tuple[str, ...]:
+    """Return whether the last closes may yet come back; `_flags` names steps beyond `FAR`."""
+    one = unconfirmed(price, width_ms)
+    if one is None or one.rows > rows or abs(np.log(one.factor)) > FAR:
+        return ()
+    return tuple(unconfirmed_flags(price, width_ms))
 
 
 def _flags(steps: FloatArray, close_ms: IntArray, age_h: float, width_ms: int) -> tuple[str, ...]:

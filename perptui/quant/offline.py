@@ -15,6 +15,7 @@ from perptui.model.instrument import VENUE_ALIASES, Instrument, instrument_id
 from perptui.model.market import FundingQuote, Quote
 from perptui.model.money import ZERO, decimal_of, plain
 from perptui.model.snapshot import MarketSnapshot
+from perptui.quant.marks import MARK, apart
 from perptui.quant.soundness import recent_shift
 from perptui.risk.contract_rules import QUOTE, rules_table
 
@@ -197,10 +198,12 @@ def _quote(history: History, identifier: str, venue: str, symbol: str, at_ms: in
         return shifted
     last, stamp = float(bars.close[-1]), int(bars.close_ms[-1])
     mark = last
-    if history.has(venue, symbol, "mark-1h"):
-        marks = history.bars(venue, symbol, "mark-1h", at_ms)
+    if history.has(venue, symbol, MARK):
+        marks = history.bars(venue, symbol, MARK, at_ms)
         if len(marks.ts_ms) and int(marks.close_ms[-1]) >= stamp:
             mark, stamp = float(marks.close[-1]), int(marks.close_ms[-1])
+    if odd := apart(mark, last):
+        return odd
     return Quote(
         id=identifier,
         ts_ms=stamp,

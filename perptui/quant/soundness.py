@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from perptui.estimation.funding.forecast import Settled
 from perptui.estimation.panel import Closes
-from perptui.history.clean import SPIKE_FACTOR, spikes
 from perptui.history.dataset import Bars
+from perptui.history.prints import (
+    SCALE_DAYS,
+    SHARP_BARS,
+    SPIKE_FACTOR,
+    Excursion,
+    bad_prints,
+    excursions,
+    unconfirmed,
+    within,
+)
 from perptui.history.suspicion import idle, scales, spacing, stuck
 from perptui.model.clock import DAY_MS, HOUR_MS, iso
 from perptui.model.errors import EstimationError
@@ -35,7 +46,8 @@ LEAST_FUNDING_H = 7 * 24.0
 def sound_closes(instrument: Instrument, bars: Bars) -> tuple[Closes, tuple[str, ...]]:
     """Return closes without bad prints and of one scale, and what is weak about them.
 
-    Prices of another scale than the last one, by a factor of 100 or more, are left out.
+    Prices of another scale than the last one, by a factor of 100 or more, are left out, and so
+    are stretches in other units that are over.
 
     Raises
     ------
@@ -43,24 +55,48 @@ def sound_closes(instrument: Instrument, bars: Bars) -> tuple[Closes, tuple[str,
         When fewer than `LEAST_DAYS` days of that scale are left.
     """
     flags = []
-    stamps, price = bars.close_ms, bars.close
+    stamps, price, width = bars.close_ms, bars.close, bars.width_ms
+    bad = bad_prints(price)
+    if bad.any():
+        flags.append(f"{int(bad.sum())} bad print(s) left out")
+        stamps, price = stamps[~bad], price[~bad]
     ratio = price[1:] / price[:-1]
     # Two passes over years of hours are spared where no step is large enough for either.
     if len(ratio) and not (ratio.max() <= SPIKE_FACTOR and ratio.min() >= 1.0 / SPIKE_FACTOR):
-        bad = spikes(price)
-        if bad.any():
-            flags.append(f"{int(bad.sum())} bad print(s) left out")
-        stamps, price = stamps[~bad], price[~bad]
         level = scales(price)
         other = level != level[-1]
         if other.any():
             flags.append(f"{int(other.sum())} bar(s) of another scale left out")
             stamps, price = stamps[~other], price[~other]
             _check_scale(instrument, stamps)
+        away = excursions(price, width)
+        kept = ~within(away, len(price))
+        flags += _excursion_flags(away, width)
+        stamps, price = stamps[kept], price[kept]
     return (
-        Closes(instrument.id, instrument.coin, stamps, price, bars.width_ms),
-        (*flags, *_jump_flags(price, bars.width_ms)),
+        Closes(instrument.id, instrument.coin, stamps, price, width),
+        (*flags, *unconfirmed_flags(price, width), *_jump_flags(price, width)),
     )
+
+
+def _excursion_flags(away: Sequence[Excursion], width_ms: int) -> list[str]:
+    if not away:
+        return []
+    longest = max(away, key=lambda one: one.rows)
+    more = f" and {len(away) - 1} shorter stretch(es)" if len(away) > 1 else ""
+    hours = longest.rows * width_ms // HOUR_MS
+    return [f"prices x{longest.factor:.3g} for {hours} h{more} left out"]
+
+
+def unconfirmed_flags(price: NDArray[np.float64], width_ms: int) -> list[str]:
+    """Return whether the last closes may yet come back from where they went."""
+    one = unconfirmed(price[-SHARP_BARS - SCALE_DAYS * DAY_MS // HOUR_MS :], width_ms)
+    if one is None:
+        return []
+    factor = max(one.factor, 1.0 / one.factor)
+    if one.rows == 1:
+        return [f"last bar moved by a factor of {factor:.2g}, not confirmed"]
+    return [f"price moved by a factor of {factor:.2g} {one.rows} bars ago, not confirmed"]
 
 
 def _check_scale(instrument: Instrument, stamps: NDArray[np.int64]) -> None:
@@ -79,7 +115,7 @@ def recent_shift(bars: Bars) -> str:
     """
     first = -(SHIFT_DAYS * DAY_MS // bars.width_ms) - 1
     price, stamps = bars.close[first:], bars.close_ms[first:]
-    good = ~spikes(price)
+    good = ~bad_prints(price)
     price, stamps = price[good], stamps[good]
     level = scales(price)
     power = int(level[-1]) if len(level) else 0
@@ -92,11 +128,14 @@ def recent_shift(bars: Bars) -> str:
 def _jump_flags(price: NDArray[np.float64], width_ms: int) -> list[str]:
     flags = []
     steps = np.diff(np.log(price[-(RECENT_DAYS * DAY_MS // width_ms) - 1 :]))
-    if len(steps) and abs(steps[-1]) > np.log(SPIKE_FACTOR):
-        flags.append(f"last bar moved by a factor of {np.exp(abs(steps[-1])):.1f}, not confirmed")
     squares = steps**2
     if squares.sum() > 0 and squares.max() > JUMP_SHARE * squares.sum():
         flags.append(f"one bar holds {squares.max() / squares.sum():.0%} of the last variance")
+    if len(steps) > 1:
+        pair = np.argsort(squares, kind="stable")[-2:]
+        share = float(squares[pair].sum()) / max(float(squares.sum()), 1e-300)
+        if steps[pair[0]] * steps[pair[1]] < 0.0 and share > JUMP_SHARE:
+            flags.append(f"two opposite moves hold {share:.0%} of the last variance")
     return flags
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perptui.history.clean import clean, disorder, left_out, missing_hours, spikes, summary
+from perptui.history.clean import clean, disorder, left_out, missing_hours, summary
 from perptui.model.clock import HOUR_MS, MINUTE_MS
 
 NOON = 1_722_859_200_000  # 2024-08-05T12:00Z
@@ -135,15 +135,6 @@ def test_the_summary_counts_rows_by_reason_and_names_the_first() -> None:
         "binance/BTCUSDT-1h: 2 row(s) left out for a value that is not a number, "
         "first 2024-08-05T13:00:00Z",
     )
-
-
-def test_a_spike_is_off_both_neighbours_the_same_way() -> None:
-    assert spikes(np.array([100.0, 350.0, 101.0, 99.0])).tolist() == [False, True, False, False]
-    assert spikes(np.array([100.0, 30.0, 101.0])).tolist() == [False, True, False]
-    # A crash that stays is a price; the last bar has nobody to confirm it.
-    assert not spikes(np.array([100.0, 30.0, 31.0, 29.0])).any()
-    assert not spikes(np.array([100.0, 101.0, 350.0])).any()
-    assert not spikes(np.array([100.0, 350.0])).any()
 
 
 def test_missing_hours_count_what_is_not_there_since_the_series_began() -> None:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,21 @@ def test_another_scale_is_a_stretch_and_a_crash_is_not(factor: float, text: str)
     crash = walk(60)
     crash[30:] /= 9.0
     assert reported(np.arange(60), bars(np.arange(60), crash), 60).is_clean
+
+
+def test_prints_of_some_bars_and_days_in_other_units_are_in_the_report() -> None:
+    close = walk(300)
+    close[20:24] *= 1.5
+    close[100:200] *= 50.0
+    table = bars(np.arange(300), close)
+    found = reported(np.arange(300), table, 300)
+    assert found.bad_prints == tuple(NOON + hour * HOUR_MS for hour in range(20, 24))
+    (one,) = found.suspicions
+    assert (one.what, one.rows, one.first_ms) == ("scale", 100, NOON + 100 * HOUR_MS)
+    assert re.match(r"prices x[45]\d\.?\d? for 100 h, ", one.text)
+    # Before they came back nobody could know.
+    assert reported(np.arange(300), table, 200).suspicions == ()
+    assert reported(np.arange(300), table, 23).bad_prints == ()
 
 
 def test_an_interval_that_the_stamps_contradict_is_named() -> None:

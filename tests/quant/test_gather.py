@@ -54,14 +54,14 @@ def test_absurd_funding_is_left_out_and_said(tmp_path: Path) -> None:
 
 def test_marks_are_preferred_where_they_reach_as_far_as_trades(tmp_path: Path) -> None:
     history = History(tmp_path)
-    prices = closes(1, 24 * 40)
-    write_bars(history, BTC, prices)
+    prices = closes(1, 24 * 50)
+    write_bars(history, BTC, prices[-24 * 40 :])
     write_funding(history, BTC)
-    write_bars(history, BTC, 1.01 * closes(1, 24 * 50), "mark-1h")
+    write_bars(history, BTC, 1.005 * prices, "mark-1h")
     found = gather(BTC, history, HOUR)
     # What the mark was before the contract traded is the index, and left out.
     assert len(found.closes.price) == 24 * 40
-    assert found.closes.price[-1] == pytest.approx(1.01 * closes(1, 24 * 50)[-1])
+    assert found.closes.price[-1] == pytest.approx(1.005 * prices[-1])
     assert gather(BTC, history, HOUR - DAY_MS).closes.close_ms[-1] == HOUR - DAY_MS
 
 
@@ -70,7 +70,9 @@ def test_marks_that_stopped_are_not_used(tmp_path: Path) -> None:
     write_bars(history, BTC, closes(1, 24 * 40))
     write_funding(history, BTC)
     write_bars(history, BTC, 2 * closes(1, 24 * 40)[:-5], "mark-1h", HOUR - 5 * HOUR_MS)
-    assert gather(BTC, history, HOUR).closes.price[-1] == pytest.approx(closes(1, 24 * 40)[-1])
+    found = gather(BTC, history, HOUR)
+    assert found.closes.price[-1] == pytest.approx(closes(1, 24 * 40)[-1])
+    assert "marks end before trades: trades are used" in found.flags
 
 
 def test_eight_hour_bars_stand_in_and_are_flagged(tmp_path: Path) -> None:

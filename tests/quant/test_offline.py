@@ -51,6 +51,21 @@ def test_a_mark_series_goes_before_the_last_price(tmp_path: Path) -> None:
     assert snapshot.quotes[0].last != snapshot.quotes[0].mark
 
 
+@pytest.mark.parametrize(("factor", "said"), [(1000.0, "1000"), (0.5, "0.5")])
+def test_a_mark_in_other_units_is_left_out_by_name(
+    tmp_path: Path, factor: float, said: str
+) -> None:
+    history = written(tmp_path, hours=24)
+    at_ms = START_MS + 20 * HOUR_MS
+    last = float(history.bars("binanceusdm", "BTCUSDT", "1h", at_ms).close[-1])
+    marks = (Bar(at_ms - HOUR_MS, 1.0, 1.0, 1.0, factor * last, 0.0),)
+    history.append(BarSeries("binanceusdm", "BTCUSDT", "mark-1h", marks))
+    assert BTC not in [quote.id for quote in snapshot_at(history, at_ms, ("binance",), D(5)).quotes]
+    assert absent_of(history, ("binance",), at_ms) == (
+        f"{BTC}: its mark is {said} times its last price, mend the units",
+    )
+
+
 def test_nothing_younger_is_touched(history: History, tmp_path: Path) -> None:
     at_ms = START_MS + 40 * HOUR_MS
     shorter = written(tmp_path, ("binanceusdm", "bybit"), 40)

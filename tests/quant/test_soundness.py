@@ -200,3 +200,48 @@ def test_no_real_funding_is_refused(history_dir: Path) -> None:
                     check_funding(BTC, Settled(found.ts_ms, found.rate, found.interval_h))
                     checked += 1
     assert checked > 90
+
+
+@pytest.mark.parametrize(
+    ("factor", "bars"), [(2.5, 1), (1.5, 4), (0.2, 3), (10.0, 2), (50.0, 5), (1.3, 1)]
+)
+def test_what_left_and_came_back_does_not_move_the_closes(
+    tmp_path: Path, factor: float, bars: int
+) -> None:
+    prices = closes(1, 24 * 200)
+    prices[-60 : -60 + bars] *= factor
+    history = History(tmp_path)
+    write_bars(history, BTC, prices)
+    write_funding(history, BTC)
+    found = gather(BTC, history, HOUR)
+    assert f"{bars} bad print(s) left out" in found.flags
+    left = np.delete(prices, np.arange(len(prices) - 60, len(prices) - 60 + bars))
+    np.testing.assert_array_equal(found.closes.price, left)
+    # One bar before it came back nobody could know.
+    before = gather(BTC, history, HOUR - (60 - bars) * HOUR_MS)
+    assert any(flag.endswith("not confirmed") for flag in before.flags)
+    assert len(before.closes.price) == 24 * 200 - 60 + bars
+
+
+def test_days_in_other_units_are_left_out_and_said(tmp_path: Path) -> None:
+    prices = closes(1, 24 * 200)
+    prices[-300:-200] *= 50.0
+    prices[-1000:-990] *= 4.0
+    history = History(tmp_path)
+    write_bars(history, BTC, prices)
+    write_funding(history, BTC)
+    found = gather(BTC, history, HOUR)
+    (flag,) = (one for one in found.flags if one.startswith("prices x"))
+    assert flag.endswith("for 100 h and 1 shorter stretch(es) left out")
+    left = np.delete(prices, np.r_[-300:-200, -1000:-990])
+    np.testing.assert_array_equal(found.closes.price, left)
+    inside = gather(BTC, history, HOUR - 250 * HOUR_MS).flags
+    assert any("50 bars ago, not confirmed" in flag for flag in inside)
+
+
+def test_two_opposite_moves_that_hold_the_variance_are_said(tmp_path: Path) -> None:
+    prices = closes(1, 24 * 200)
+    prices[-60:-40] *= 1.6
+    assert any(
+        flag.startswith("two opposite moves hold") for flag in gathered_flags(tmp_path, prices)
+    )
