@@ -187,18 +187,14 @@ def simulate(
     EstimationError
         When an input has holes, a shape does not fit, or the recursion explodes.
     """
-    _check_rows(rows)
-    _check_recursion(recursion, rows.shape[1])
     contracts = each_alone(rows.shape[1]) if contracts is None else contracts
-    check_contracts(contracts, rows.shape[1])
     nothing = np.zeros(len(contracts.owner))
     funding = FundingDraw(nothing, nothing) if funding is None else funding
+    _check_rows(rows)
+    _check_recursion(recursion, rows.shape[1])
+    check_contracts(contracts, rows.shape[1])
     _check_funding(funding, len(rows), len(contracts.owner))
-    if not (math.isfinite(horizon_days) and horizon_days > 0.0 and paths > 0):
-        raise EstimationError(
-            f"expected a positive horizon and number of paths, was {horizon_days} and {paths}; "
-            "mend the strategy"
-        )
+    _check_draw(horizon_days, paths)
     steps = max(1, round(horizon_days))
     generator = np.random.default_rng(seed)
     dates = generator.integers(len(rows), size=(paths, steps))
@@ -208,14 +204,7 @@ def simulate(
     returns -= funding.mean + paid
     contracts.add_basis(returns, coins, generator)
     return Scenarios(
-        returns=returns,
-        horizon_days=horizon_days,
-        seed=seed,
-        dates=len(rows),
-        coins=coins,
-        owner=contracts.owner,
-        funding=paid,
-        funding_deviation=funding.deviation,
+        returns, horizon_days, seed, len(rows), coins, contracts.owner, paid, funding.deviation
     )
 
 
@@ -269,6 +258,14 @@ def _drawn_funding(
     for date in np.ascontiguousarray(dates.T):
         total += np.take(shocks, date, axis=0, out=drawn, mode="clip")
     return total.astype(np.float64)
+
+
+def _check_draw(horizon_days: float, paths: int) -> None:
+    if not (math.isfinite(horizon_days) and horizon_days > 0.0 and paths > 0):
+        raise EstimationError(
+            f"expected a positive horizon and number of paths, was {horizon_days} and {paths}; "
+            "mend the strategy"
+        )
 
 
 def _check_rows(rows: FloatArray) -> None:
