@@ -231,15 +231,15 @@ def regime() -> RegimeView:
         track_forecast=forecast,
         track_realised=realised,
         models=(
-            ModelScore("HAR", 0.44, 0.21, 340, 0.31, 0.42, 0.0, kept=True),
-            ModelScore("GARCH-t", 0.31, 0.24, 340, 0.36, 0.08, 0.9, kept=True),
-            ModelScore("EWMA", 0.25, 0.29, 340, 0.44, 0.0004, 2.6, kept=False),
-            ModelScore("EGARCH", 0.0, None, 0),
+            ModelScore("har", 0.44, 0.21, 340, 0.31, 0.42, 0.0, kept=True),
+            ModelScore("garch", 0.31, 0.24, 340, 0.36, 0.08, 0.9, kept=True),
+            ModelScore("ewma", 0.25, 0.29, 340, 0.44, 0.0004, 2.6, kept=False),
+            ModelScore("gjr", 0.0, None, 0),
             ModelScore("combined", 1.0, 0.2, 340, 0.3, 0.52, -0.4),
         ),
         scores=ScoreTrack(
             tuple(BAR_MS - 30 * (12 - month) * 24 * HOUR_MS for month in range(13)),
-            ("HAR", "GARCH-t", "EWMA", "EGARCH", "combined"),
+            ("har", "garch", "ewma", "gjr", "combined"),
             tuple(
                 (
                     0.21 + 0.002 * abs(month - 6),
@@ -251,7 +251,7 @@ def regime() -> RegimeView:
                 for month in range(13)
             ),
         ),
-        silent={"EGARCH": "200 of 500 days"},
+        silent={"gjr": "200 of 500 days"},
         track_low=tuple(0.55 * value for value in forecast),
         track_high=tuple(1.5 * value for value in forecast),
         votes=(

@@ -281,11 +281,11 @@ def test_a_model_that_is_silent_says_why_and_one_with_few_days_how_many() -> Non
 def test_scores_over_a_year_share_one_scale_and_are_blank_before_they_were_judged() -> None:
     shown = text(book.desk(), WIDE, "4").splitlines()
     rows = {name: next(row for row in shown if row.startswith(f"│ {name} ")) for name in
-            ("HAR", "GARCH-t", "EWMA", "combined")}  # fmt: skip
+            ("har", "garch", "ewma", "combined")}  # fmt: skip
     start = next(row for row in shown if "QLIKE by month" in row).index("QLIKE by month")
     year = {name: row[start : start + 13] for name, row in rows.items()}
-    assert year["GARCH-t"][:4] == " " * 4
-    assert year["EWMA"][0] == "█"
+    assert year["garch"][:4] == " " * 4
+    assert year["ewma"][0] == "█"
     assert year["combined"][6] == "▁"
     assert "QLIKE by month" not in text(book.desk(), (200, 60))
     none = changed(book.regime(), scores=ScoreTrack())
