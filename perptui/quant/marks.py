@@ -8,7 +8,7 @@ import numpy as np
 
 from perptui.estimation.recursion import FloatArray
 from perptui.history.dataset import Bars, History
-from perptui.history.prints import PRINT_BARS
+from perptui.history.prints import PRINT_BARS, unsound
 from perptui.model.clock import DAY_MS, HOUR_MS
 from perptui.model.instrument import Instrument
 from perptui.quant.soundness import RECENT_DAYS
@@ -86,10 +86,15 @@ def _unusable(marks: Bars, traded: Bars) -> str:
 
 
 def _distance(marks: Bars, traded: Bars) -> FloatArray:
-    """Return ln(mark/close) where both closed at one time, over the last 30 days."""
+    """Return ln(mark/close) where both closed at one time, over the last 30 days.
+
+    What is no price in the trades says nothing about marks.
+    """
     oldest = int(traded.close_ms[-1]) - RECENT_DAYS * DAY_MS
     recent = traded.close_ms > oldest
     stamps, close = traded.close_ms[recent], traded.close[recent]
+    sound = ~unsound(close, traded.width_ms)
+    stamps, close = stamps[sound], close[sound]
     row = np.searchsorted(marks.close_ms, stamps)
     row[row == len(marks.ts_ms)] = 0
     both = marks.close_ms[row] == stamps

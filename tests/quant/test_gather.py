@@ -167,7 +167,7 @@ def test_one_bad_contract_is_left_out_with_its_reason(tmp_path: Path) -> None:
     stranger = instrument("bybit", "DOGE")
     found, left_out = gather_all((*good, stranger), history, HOUR)
     assert [one.instrument.id for one in found] == [one.id for one in good]
-    assert left_out[0].startswith("bybit:DOGE/USDT:USDT: expected DOGEUSDT-8h.parquet")
+    assert left_out[0].startswith("bybit:DOGE/USDT:USDT: expected DOGEUSDT-1h.parquet")
     with pytest.raises(EstimationError, match="DOGE"):
         gather_all((stranger,), history, HOUR)
     with pytest.raises(EstimationError, match="no instrument was asked for"):

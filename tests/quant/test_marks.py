@@ -65,6 +65,16 @@ def test_a_mark_off_trades_for_hours_is_said(tmp_path: Path) -> None:
     assert not any("off trades" in flag for flag in short.flags)
 
 
+def test_trades_in_other_units_say_nothing_against_marks(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    write_bars(history, BTC, times(50.0, slice(-150, -50))(PRICES.copy()))
+    write_funding(history, BTC)
+    write_bars(history, BTC, PRICES, "mark-1h")
+    found = gather(BTC, history, HOUR)
+    assert (found.priced, found.flags) == ("mark-1h", ())
+    np.testing.assert_array_equal(found.closes.price, PRICES)
+
+
 def test_a_hole_in_the_marks_alone_falls_back_to_trades_and_says_so(tmp_path: Path) -> None:
     history = History(tmp_path)
     write_bars(history, BTC, PRICES)

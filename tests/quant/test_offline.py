@@ -208,15 +208,23 @@ def test_a_contract_with_eight_hour_bars_takes_part_until_its_bar_is_too_old(
     assert stale[0] == f"{ada.id}: its last bar closed 2023-01-03T00:00:00Z"
 
 
-def test_eight_hour_bars_speak_until_the_first_hourly_one_closed(tmp_path: Path) -> None:
+def test_eight_hour_bars_speak_until_hourly_ones_reach_as_far_back(tmp_path: Path) -> None:
     history = History(tmp_path)
     eight_hourly(history, 48)
     late = START_MS + 33 * HOUR_MS
-    history.append(BarSeries("binanceusdm", "ADAUSDT", "1h", (Bar(late, 9.0, 9.0, 9.0, 9.0, 1.0),)))
-    before = snapshot_at(history, late + HOUR_MS - 1, ("binance",), D(5)).quotes[0]
-    assert before.mark == D("4.5")
-    after = snapshot_at(history, late + HOUR_MS, ("binance",), D(5)).quotes[0]
-    assert after.mark == D("9")
+
+    def mark() -> Decimal:
+        return snapshot_at(history, late + HOUR_MS, ("binance",), D(5)).quotes[0].mark
+
+    def append(first_ms: int, count: int) -> None:
+        bars = (Bar(first_ms + k * HOUR_MS, 9.0, 9.0, 9.0, 9.0, 1.0) for k in range(count))
+        history.append(BarSeries("binanceusdm", "ADAUSDT", "1h", tuple(bars)))
+
+    # The first hours of a feed do not throw what is known of a contract away.
+    append(late, 1)
+    assert mark() == D("4.5")
+    append(START_MS, 33)
+    assert mark() == D("9")
 
 
 def test_a_universe_leaves_others_out_but_not_what_is_held(history: History) -> None:
