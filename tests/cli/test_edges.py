@@ -135,6 +135,16 @@ def test_a_bad_print_is_left_out_and_said(
     assert after == pytest.approx(before, rel=0.02)
 
 
+@pytest.mark.parametrize("factor", [1000.0, 0.5])
+def test_a_mark_in_other_units_than_the_last_price_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], factor: float
+) -> None:
+    with_prices(tmp_path, WALK)
+    write_bars(History(tmp_path), BTC, factor * WALK, "mark-1h")
+    reason = refused(estimated(tmp_path, capsys))
+    assert f"its mark is {factor:g} times its last price" in reason
+
+
 @pytest.mark.parametrize("holes", [1, 24 * DAYS])
 def test_prices_that_are_no_numbers_are_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], holes: int
@@ -154,7 +164,7 @@ def test_prices_that_are_no_numbers_are_left_out(
         assert "no bars by then" in refused(report)
 
 
-def test_a_funding_interval_that_its_stamps_contradict_is_flagged(
+def test_a_funding_interval_that_its_stamps_contradict_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history = market(tmp_path)
@@ -164,8 +174,8 @@ def test_a_funding_interval_that_its_stamps_contradict_is_flagged(
         FundingSettlement(last - k * 4 * HOUR_MS, 1e-4 * (1 + k % 3), 8.0) for k in range(200)
     )
     history.append(FundingSeries("binanceusdm", "BTCUSDT", rows[::-1]))
-    said = flags(estimated(tmp_path, capsys))
-    assert "funding interval says 8 h, stamps are 4 h apart" in said
+    reason = refused(estimated(tmp_path, capsys))
+    assert "settled every 8 h as stated, was 4 h apart, 10 of the last 10 time(s)" in reason
 
 
 def test_a_market_of_bad_series_alone_is_refused_in_one_line(
