@@ -25,7 +25,7 @@ from perptui.estimation.variance.combination import complete_mean, delayed, leve
 from perptui.estimation.variance.forecast import MODELS, forecast_variances
 from perptui.estimation.variance.garch import Specification
 from perptui.estimation.variance.garch_walk import walk_forward_garch
-from perptui.history.clean import spikes
+from perptui.history.prints import bad_prints
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, parse_iso
 
@@ -75,7 +75,7 @@ def read_panel(data: Path) -> Panel:
             traded, bars = bars, history.bars("binanceusdm", symbol, "mark-1h", end)
             first = int(np.searchsorted(bars.ts_ms, traded.ts_ms[0]))
         close_ms, price = bars.close_ms[first:], bars.close[first:]
-        good = ~spikes(price)
+        good = ~bad_prints(price)
         name = f"binanceusdm:{coin}/USDT:USDT"
         series.append(Closes(name, coin, close_ms[good], price[good], bars.width_ms))
     return build_panel(series, end, (end - stamp(FIRST)) // DAY_MS)
