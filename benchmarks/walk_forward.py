@@ -25,8 +25,8 @@ from perptui.estimation.variance.combination import complete_mean, delayed, leve
 from perptui.estimation.variance.forecast import MODELS, forecast_variances
 from perptui.estimation.variance.garch import Specification
 from perptui.estimation.variance.garch_walk import walk_forward_garch
-from perptui.history.prints import bad_prints
 from perptui.history.dataset import History
+from perptui.history.prints import bad_prints
 from perptui.model.clock import DAY_MS, parse_iso
 
 HOURLY = ("BTC", "ETH", "SOL", "BNB", "XRP")
