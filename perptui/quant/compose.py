@@ -32,6 +32,8 @@ class Present:
     ----------
     price : (N, N) array
         Covariance of price returns.
+    stressed : (N, N) array
+        Of price returns with volatilities doubled and correlations half-way to one.
     total : (N, N) array
         Of r - F, without the cost of leaving.
     funding : tuple of N FundingEstimate
@@ -44,6 +46,7 @@ class Present:
     """
 
     price: FloatArray
+    stressed: FloatArray
     total: FloatArray
     funding: tuple[FundingEstimate, ...]
     funding_variance: FloatArray
@@ -106,7 +109,8 @@ def present_of(job: EstimateJob, view: HourView, fits: Sequence[FundingFit]) -> 
     day, horizon = view.day, view.day.horizon_days
     funding = _funding(job, view, fits)
     known = replace(day.covariance, coin_variance=horizon * view.coin_variance)
-    price = known.with_extra(np.zeros(len(day.owner))).sigma
+    plain = known.with_extra(np.zeros(len(day.owner)))
+    price = plain.sigma
     variance = np.array([each.forecast.horizon_sd**2 for each in funding])
     shared = price_funding_covariance(
         day.funding.slope, day.funding.phi, np.diag(price) / horizon, variance, horizon
@@ -114,6 +118,7 @@ def present_of(job: EstimateJob, view: HourView, fits: Sequence[FundingFit]) -> 
     mean = np.array([each.forecast.horizon_mean for each in funding])
     return Present(
         price=price,
+        stressed=plain.stressed().sigma,
         total=total_covariance(price, shared, variance),
         funding=funding,
         funding_variance=variance,
@@ -197,6 +202,7 @@ def _tails(
         mean=present.expected,
         funding_deviation=np.sqrt(present.funding_variance),
         liquidity=replace(usual, half_spread=half_spread, half_spread_sd=wider),
+        stressed=present.stressed,
     )
     return present_tails(view.scenarios, books_of(job.snapshot, day), known)
 

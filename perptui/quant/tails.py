@@ -14,6 +14,7 @@ from perptui.estimation.recursion import FloatArray, divided
 from perptui.estimation.tails.books import METHODS, TailInputs, tail_risks
 from perptui.estimation.tails.contracts import Contracts
 from perptui.estimation.tails.filtered import FundingDraw, Scenarios, horizon_scenarios
+from perptui.estimation.tails.parametric import normal_tail
 from perptui.estimation.tails.residuals import funding_shocks
 from perptui.model.clock import DAY_MS
 from perptui.model.errors import EstimationError
@@ -21,6 +22,8 @@ from perptui.model.forecast import TailRisk
 from perptui.quant.funding import DayFunding
 
 EXIT = "FHS + exit"
+STRESSED = "normal, stressed"
+STRESS_WORDS = "volatilities doubled, correlations half-way to one"
 SIMULATED = METHODS[-1]
 LINEAR = 0.05
 """Change of a deviation up to which simple returns swell as log returns do: a move of 50 % is then
@@ -33,7 +36,8 @@ class Known:
 
     `daily` (D, N) are log returns and `funding` (D, N) funding sums by day; `covariance` (N, N) is
     of r - F over the horizon; `mean` (N,) the expected return of a unit long, funding included;
-    `funding_deviation` (N,) the sd of the horizon's funding.
+    `funding_deviation` (N,) the sd of the horizon's funding; `stressed` (N, N) the covariance of
+    price returns under stress.
     """
 
     daily: FloatArray
@@ -42,6 +46,7 @@ class Known:
     mean: FloatArray
     funding_deviation: FloatArray
     liquidity: Liquidity
+    stressed: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +207,23 @@ def present_tails(
         rows.append(row)
         if row.method == SIMULATED:
             rows.append(left_row(row, books[row.book], known.liquidity))
+            rows.append(stressed_row(row, books[row.book], known))
     return tuple(rows)
+
+
+def stressed_row(row: TailRisk, weights: FloatArray, known: Known) -> TailRisk:
+    """Return the normal loss of `row`'s book and level under the stressed covariance.
+
+    Parameters
+    ----------
+    weights : (N,) array
+        Of the book, signed multiples of equity.
+    known : Known
+        Its expected returns and the stressed covariance.
+    """
+    deviation = float(np.sqrt(weights @ known.stressed @ weights))
+    tail = normal_tail(float(weights @ known.mean), deviation, row.level)
+    return TailRisk(row.book, STRESSED, row.level, tail.var, tail.shortfall, text=STRESS_WORDS)
 
 
 def left_row(row: TailRisk, weights: FloatArray, liquidity: Liquidity) -> TailRisk:

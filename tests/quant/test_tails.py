@@ -27,6 +27,7 @@ from perptui.quant.offline import snapshot_at
 from perptui.quant.tails import (
     EXIT,
     LINEAR,
+    STRESSED,
     DayTails,
     Known,
     day_tails,
@@ -102,6 +103,7 @@ def rows_of(
         np.full(N, mean),
         np.zeros(N),
         spread or liquidity(),
+        4.0 * swollen * SIGMA**2 * RHO,
     )
     found = present_tails(made, BOOKS, known)
     return {(row.book, row.method, row.level): row for row in found}
@@ -118,6 +120,18 @@ def test_on_normal_data_simulation_says_what_the_normal_does(
         # A thousand residuals: a quantile's standard error is 3 % of it at 95, 4 % at 99.
         assert found.var == pytest.approx(exact.var, rel=0.12)
         assert found.shortfall == pytest.approx(exact.shortfall, rel=0.12)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.99])
+def test_under_stress_every_loss_is_that_of_the_stressed_matrix(
+    tails: DayTails, panel: Panel, level: float
+) -> None:
+    for name, weights in BOOKS.items():
+        found = rows_of(tails, panel)[name, "normal, stressed", level]
+        deviation = 2.0 * float(np.sqrt(weights @ RHO @ weights)) * SIGMA
+        exact = normal_tail(0.0, deviation, level)
+        assert (found.var, found.shortfall) == pytest.approx((exact.var, exact.shortfall))
+        assert found.text == "volatilities doubled, correlations half-way to one"
 
 
 def test_variance_that_doubled_swells_losses_by_its_root(tails: DayTails, panel: Panel) -> None:
@@ -174,7 +188,7 @@ def test_leaving_the_book_costs_its_gross_times_wide_half_spreads(
             wanted = f"leaving {name} takes {cost:.3%} of equity: half-spreads, 3 sd wide"
             assert left.text == wanted
     order = [method for book, method, level in rows if (book, level) == ("hedged", 0.95)]
-    assert order == ["historical", "normal", "Student t", "Cornish-Fisher", "FHS", EXIT]
+    assert order == ["historical", "normal", "Student t", "Cornish-Fisher", "FHS", EXIT, STRESSED]
 
 
 def test_too_few_days_are_said_and_have_no_rows(panel: Panel) -> None:
@@ -185,7 +199,9 @@ def test_too_few_days_are_said_and_have_no_rows(panel: Panel) -> None:
     found = tails_of(short, funding)
     assert found.silent.startswith("no scenarios of losses: expected at least 60 residuals")
     assert swollen_scenarios(found, np.ones(N)) is None
-    known = Known(short.daily, funding.daily, SIGMA**2 * RHO, np.zeros(N), np.zeros(N), liquidity())
+    known = Known(
+        short.daily, funding.daily, SIGMA**2 * RHO, np.zeros(N), np.zeros(N), liquidity(), RHO
+    )
     assert present_tails(None, BOOKS, known) == ()
 
 
@@ -211,7 +227,9 @@ def test_funding_is_as_wide_as_it_is_forecast_now(panel: Panel) -> None:
         tails_of(panel, replace(NO_FUNDING, daily=shocks, shocks=shocks)), np.ones(N)
     )
     one, now = np.eye(N)[0], 0.05
-    known = Known(panel.daily, shocks, SIGMA**2 * RHO, np.zeros(N), np.full(N, now), liquidity())
+    known = Known(
+        panel.daily, shocks, SIGMA**2 * RHO, np.zeros(N), np.full(N, now), liquidity(), RHO
+    )
     rows = present_tails(made, {"one": one}, known)
     found = next(row.var for row in rows if (row.method, row.level) == ("FHS", 0.95))
     exact = normal_tail(0.0, float(np.hypot(SIGMA, now)), 0.95).var
@@ -302,7 +320,7 @@ def test_long_and_short_of_a_coin_is_as_wide_as_in_the_covariance(
     funding_sd = np.sqrt(present.funding_variance)
     known = Known(
         day.panel.daily, day.funding.daily, present.total, np.zeros(len(owner)), funding_sd,
-        day.liquidity,
+        day.liquidity, present.stressed,
     )  # fmt: skip
     together = present.price + np.outer(funding_sd, funding_sd) * correlation_of(
         day.funding.correlation
