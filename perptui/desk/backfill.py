@@ -27,8 +27,8 @@ from perptui.model.market import Bar, FundingSettlement
 from perptui.venues.backoff import Backoff
 from perptui.venues.base import Reading, Venue
 
-DAYS = 200
-"""The regime compares with the last 180 days; the rest is for its first half-lives."""
+DAYS = 214
+"""The regime compares with the last 180 days; a log-HAR a week ahead asks for 206 whole ones."""
 PAGE = 1500
 FUNDING_PAGE = 1000
 AT_ONCE = 5
