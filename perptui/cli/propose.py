@@ -29,6 +29,7 @@ from perptui.model.report import (
     SolverSummary,
 )
 from perptui.model.snapshot import MarketSnapshot
+from perptui.model.whatif import WhatIf
 from perptui.settings.load import assignments, load, user_file
 
 VENUES = "binance"
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     venues = venue_names(args.venues)
     members, said = chosen(history, venues, at_ms, size)
     snapshot = snapshot_at(history, at_ms, venues, equity, positions, members=members)
-    job = ProposeJob(snapshot, strategy, settings.limits, targets)
+    job = ProposeJob(snapshot, strategy, settings.limits, WhatIf(targets=targets))
     proposal, estimates = propose(job, history, None)
     absent = absent_of(history, venues, at_ms)
     left_out = (f"left out: {text}" for text in (*absent, *estimates.left_out))

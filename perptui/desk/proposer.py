@@ -20,6 +20,7 @@ from perptui.model.limit import Limits
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
+from perptui.model.whatif import WhatIf
 
 SOLVE_TIMEOUT_S = 60.0
 """Long enough for the first job, which also pays the process's imports on a busy machine."""
@@ -255,8 +256,8 @@ class Proposer:
         before = self._exposures.before(name, snapshot.as_of_ms)
         job: ProposeJob | EstimateJob
         if self._proposes:
-            edits = dict(self._steps[self._at])
-            job = ProposeJob(snapshot, parameters, self._limits, edits, before)
+            bent = WhatIf(targets=dict(self._steps[self._at]))
+            job = ProposeJob(snapshot, parameters, self._limits, bent, before)
         else:
             job = EstimateJob(snapshot, parameters, before)
         result = await self._worker.ask(job, "solving", SOLVE_TIMEOUT_S, replaces="solve")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from perptui.model.explanation import FrontierPoint
 from perptui.model.forecast import Estimates
 from perptui.model.limit import Limits
 from perptui.model.market import Bar, FundingSettlement
@@ -14,6 +15,7 @@ from perptui.model.proposal import Proposal
 from perptui.model.record import Record
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
+from perptui.model.whatif import WhatIf
 
 
 class BarSeries(Record, frozen=True, tag=True):
@@ -61,13 +63,33 @@ class EstimateJob(Record, frozen=True, tag=True):
 
 
 class ProposeJob(Record, frozen=True, tag=True):
-    """Estimate, optimise, round and check. `overrides` fixes targets by instrument id."""
+    """Estimate, optimise, round and check what `what_if` leaves of the desk's own state.
+
+    `blended` holds the strategies of a hybrid's `blend`, in its order; empty for others.
+    """
 
     snapshot: MarketSnapshot
     strategy: StrategyParameters
     limits: Limits
-    overrides: dict[str, float] = {}
+    what_if: WhatIf = WhatIf()
     exposure_before: float | None = None
+    blended: tuple[StrategyParameters, ...] = ()
+
+
+class FrontierJob(Record, frozen=True, tag=True):
+    """Solve for points of the efficient frontier of the same program, one a risk aversion.
+
+    Beside what-ifs, which it must not hold up: ask for few at a time.
+    """
+
+    asked: ProposeJob
+    risk_aversions: tuple[float, ...]
+
+
+class FrontierDone(Record, frozen=True, tag=True):
+    """Answer to `FrontierJob`: a point for each risk aversion that had an optimum."""
+
+    points: tuple[FrontierPoint, ...]
 
 
 class EstimateDone(Record, frozen=True, tag=True):

@@ -34,6 +34,20 @@ class Limits(Record, frozen=True):
         Trade notional over the contract's average daily volume.
     drawdown_max : float
         1 - equity/peak at which only reducing is allowed.
+    beta_max : float
+        |sum beta_i w_i|, beta to the market (BTC).
+    cvar_max : float
+        Expected shortfall of the horizon beyond the 95 % VaR, fraction of equity.
+    standalone_risk_max : float
+        |w_i|·sigma_i over `volatility_max`: a share of the risk budget.
+    market_correlation_max : float
+        Correlation of the book with the market; 1 is off.
+    first_component_max : float
+        Volatility from the first principal component over `volatility_max`.
+    free_collateral_min : float
+        Share of each margin account's equity that no initial margin binds.
+    trade_min_usd : Decimal
+        Smallest trade worth making.
 
     Order limits:
 
@@ -65,6 +79,13 @@ class Limits(Record, frozen=True):
     volatility_max: float
     participation_max: float
     drawdown_max: float
+    beta_max: float
+    cvar_max: float
+    standalone_risk_max: float
+    market_correlation_max: float
+    first_component_max: float
+    free_collateral_min: float
+    trade_min_usd: Decimal
     order_notional_max_usd: Decimal
     ticket_notional_max_usd: Decimal
     day_notional_max_usd: Decimal
@@ -85,7 +106,10 @@ class LimitCheck(Record, frozen=True):
     name : str
         Stable name: ``gross``, ``net_min``, ``net_max``, ``coin_net:BTC``, ``coin_gross:BTC``,
         ``venue_gross:<account>``, ``margin_ratio:<account>``, ``liquidation:<account>``,
-        ``turnover``, ``volatility``, ``participation:<id>``, ``drawdown``.
+        ``turnover``, ``volatility``, ``participation:<id>``, ``drawdown``, ``beta``, ``cvar``,
+        ``standalone_risk:<id>``, ``market_correlation``, ``first_component``,
+        ``free_collateral:<account>``, ``margin_stress:<account>``, ``cluster:<coins>``,
+        ``stablecoin``.
     value, limit : float
         In the units of the limit.
     ok : bool

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from perptui.model.explanation import AccountRisk, Explanation
 from perptui.model.limit import LimitCheck
 from perptui.model.order import OrderIntent
 from perptui.model.record import Record
+from perptui.model.whatif import WhatIf
 
 
 class TargetRow(Record, frozen=True):
@@ -37,7 +39,9 @@ class BookRisk(Record, frozen=True):
     """Risk of a whole book.
 
     `liquidation_down/up` are common price moves (fractions) of the worst account, None where no
-    move that way liquidates; `worst_account` is its name.
+    move that way liquidates; `worst_account` is its name, `_leg` names the leg that loses most
+    there. `cvar` is the expected shortfall of the horizon beyond the 95 % VaR, a positive loss
+    fraction; None without scenarios. `correlation` is that with the market.
     """
 
     volatility_annual: float
@@ -48,6 +52,30 @@ class BookRisk(Record, frozen=True):
     worst_account: str
     liquidation_down: float | None = None
     liquidation_up: float | None = None
+    liquidation_down_leg: str = ""
+    liquidation_up_leg: str = ""
+    cvar: float | None = None
+    correlation: float | None = None
+    beta: float | None = None
+    expected_return_annual: float | None = None
+    """Robust: uncertainty taken off; trading costs not."""
+    accounts: tuple[AccountRisk, ...] = ()
+
+
+class HedgeRow(Record, frozen=True):
+    """A put of the overlay: bought by hand, since no venue perptui reaches lists it.
+
+    `quantity` is in coins; `delta` per coin; `why` in words, also where none is bought.
+    """
+
+    name: str
+    coin: str
+    strike: float
+    expiry_ms: int
+    quantity: float
+    premium_usd: Decimal
+    delta: float
+    why: str = ""
 
 
 class SolverReport(Record, frozen=True):
@@ -75,8 +103,14 @@ class Proposal(Record, frozen=True):
         True when the rounded book keeps every limit and there is something to trade.
     reasons : tuple[str, ...]
         Why it is not exportable, or what the trader must know.
-    overrides : dict[str, float]
-        Targets fixed by the trader, by instrument id.
+    what_if : WhatIf
+        Everything that the trader bent.
+    explanation : Explanation
+        Ledgers, prices of limits, clashes, break-evens.
+    hedges : tuple[HedgeRow, ...]
+        Puts of the overlay.
+    blend : float or None
+        Of a hybrid: the tactical share a.
     digest : str
         SHA-256 over the proposal without `digest` and solver seconds.
     """
@@ -101,5 +135,8 @@ class Proposal(Record, frozen=True):
     solver: SolverReport
     exportable: bool
     reasons: tuple[str, ...] = ()
-    overrides: dict[str, float] = {}
+    what_if: WhatIf = WhatIf()
+    explanation: Explanation = Explanation()
+    hedges: tuple[HedgeRow, ...] = ()
+    blend: float | None = None
     digest: str = ""

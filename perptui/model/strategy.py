@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from perptui.model.record import Record
+from perptui.model.whatif import PutQuote
 
 REGIMES = ("calm", "normal", "stress", "crisis")
+
+
+class HoldingCost(Record, frozen=True):
+    """What holding a position at a venue costs a year, fraction of notional, either side."""
+
+    venue: str
+    apr: float
 
 
 class StrategyParameters(Record, frozen=True):
@@ -13,7 +23,7 @@ class StrategyParameters(Record, frozen=True):
     Attributes
     ----------
     name : str
-        ``balanced`` or ``tactical``.
+        ``balanced``, ``tactical`` or ``hybrid``.
     model_version : str
         Written into each proposal, ticket and audit record.
     horizon_days : float
@@ -45,6 +55,46 @@ class StrategyParameters(Record, frozen=True):
         Contracts correlated above this form one cluster (balanced); 1 switches clusters off.
     cluster_gross_max : float
         Bound on sum|w| inside a cluster, multiple of equity.
+    robust : str
+        Shape of the uncertainty of expected returns: ``box`` (rho'|w|, rho from `uncertainty`),
+        ``ellipsoid`` (k·||Omega^1/2 w||, k from `uncertainty`) or ``off``.
+    covariance_uncertainty : float
+        rho_S of the robust risk s² = w'Sigma w + rho_S (sum sigma_i|w_i|)²; 0 is off.
+    holding_costs : tuple[HoldingCost, ...]
+        Venue and borrow cost of positions, by venue.
+    drawdown_control : bool
+        True: the risk budget shrinks with drawdown: volatility_max·(1 - DD/DD_max), and CVaR at
+        most `drawdown_share` of what is left to DD_max.
+    drawdown_share : float
+        eta of that.
+    volatility_threshold, leverage_cut : float
+        The simple rule: above this annualised forecast of the equal-weight book, the gross limit
+        is multiplied by `leverage_cut`; a threshold of 10 is off.
+    stablecoin_min : tuple[float, float, float, float]
+        Least share of total equity that no initial margin binds, by regime.
+    stablecoin_apr : float
+        What that share earns a year.
+    depeg : float
+        Loss of the collateral's own value in the margin stress, fraction.
+    hedge_from : str
+        Regime from which hedges may be opened: calm, ..., crisis; ``never``.
+    hedge_shorts : tuple[str, ...]
+        Instrument ids that may be sold short as hedges only, outside the universe else.
+    puts : tuple[PutQuote, ...]
+        Puts on offer to the desk.
+    put_premium_max : float
+        Premium of all puts together, fraction of equity.
+    soft_limits : tuple[str, ...]
+        Limits that may be exceeded at a price, from the least important on.
+    soft_penalty : float
+        That price for the most important of them, objective per unit of the limit; each less
+        important level costs a quarter of it.
+    soft_order : str
+        ``penalty``, or ``lexicographic``: least violation level by level.
+    blend : tuple[str, ...]
+        Of a hybrid: the strategies it hands over between, core first; empty for others.
+    tracking_penalty : float
+        eta of a hybrid's re-solve ½ eta (w - w_mix)'Sigma(w - w_mix).
     """
 
     name: str
@@ -64,3 +114,22 @@ class StrategyParameters(Record, frozen=True):
     cluster_correlation: float
     cluster_gross_max: float
     combined_correlation: bool = False
+    robust: Literal["box", "ellipsoid", "off"] = "box"
+    covariance_uncertainty: float = 0.0
+    holding_costs: tuple[HoldingCost, ...] = ()
+    drawdown_control: bool = False
+    drawdown_share: float = 1.0
+    volatility_threshold: float = 10.0
+    leverage_cut: float = 1.0
+    stablecoin_min: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    stablecoin_apr: float = 0.0
+    depeg: float = 0.0
+    hedge_from: Literal["calm", "normal", "stress", "crisis", "never"] = "never"
+    hedge_shorts: tuple[str, ...] = ()
+    puts: tuple[PutQuote, ...] = ()
+    put_premium_max: float = 0.0
+    soft_limits: tuple[str, ...] = ()
+    soft_penalty: float = 1.0
+    soft_order: Literal["penalty", "lexicographic"] = "penalty"
+    blend: tuple[str, ...] = ()
+    tracking_penalty: float = 4.0

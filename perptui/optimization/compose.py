@@ -14,6 +14,7 @@ from perptui.model.order import OrderIntent
 from perptui.model.proposal import Proposal, SolverReport, TargetRow
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
+from perptui.model.whatif import WhatIf
 from perptui.optimization.checks import (
     KEPT_DECIMALS,
     carry_usd_day,
@@ -78,7 +79,7 @@ def compose(
         ),
         exportable=status == "ok" and not blocked and not crowded,
         reasons=(*_why_not(answer, inputs, blocked, status), *crowded, *inputs.notes),
-        overrides=dict(inputs.edited),
+        what_if=WhatIf(targets=dict(inputs.edited)),
     )
 
 

@@ -44,7 +44,7 @@ def propose(
 
 def proposal_of(job: ProposeJob, estimates: Estimates) -> Proposal:
     """Return the proposal that given estimates lead to."""
-    inputs = program_inputs(job.snapshot, estimates, job.strategy, job.limits, job.overrides)
+    inputs = program_inputs(job.snapshot, estimates, job.strategy, job.limits, job.what_if.targets)
     started = time.perf_counter()
     answer = rebalance(inputs)
     seconds = time.perf_counter() - started

@@ -15,6 +15,7 @@ from perptui.model.canonical import digest_of
 from perptui.model.clock import HOUR_MS, parse_iso
 from perptui.model.jobs import ProposeJob
 from perptui.model.proposal import Proposal
+from perptui.model.whatif import WhatIf
 from perptui.quant.offline import Held, snapshot_at
 from perptui.quant.propose import propose
 from perptui.settings.load import load
@@ -98,7 +99,9 @@ def test_a_proposal_repeats_to_the_digest(made_up: History, strategy: str) -> No
     assert kept is estimates
     assert first.solver.seconds > 0
     assert_exact(first, job)
-    other = ProposeJob(job.snapshot, job.strategy, job.limits, {first.rows[0].id: 0.1})
+    other = ProposeJob(
+        job.snapshot, job.strategy, job.limits, WhatIf(targets={first.rows[0].id: 0.1})
+    )
     assert propose(other, made_up, estimates)[0].digest != first.digest
 
 

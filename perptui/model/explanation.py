@@ -1,0 +1,180 @@
+"""Why the optimiser proposes what it does: ledgers, prices of limits, clashes, before and after.
+
+Ledgers are in basis points of equity a year per unit of weight, at the optimum before rounding.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from perptui.model.record import Record
+
+
+class LedgerRow(Record, frozen=True):
+    """The first-order condition of one contract: what one more unit of weight would bring.
+
+    Gains are positive, charges negative; `residual` is the sum of the others, zero at an optimum.
+
+    Attributes
+    ----------
+    alpha, carry : float
+        Expected price drift and expected funding.
+    risk, uncertainty : float
+        Of ½ gamma w'Sigma w (robust part included), and of the robust mean.
+    cost : float
+        Trading and holding cost: at no trade, the subgradient that keeps it at none.
+    limits : float
+        Sum over the limits at their prices, bounds and fixed targets included; `by_limit` parts it.
+    traded : bool
+        Whether the optimum trades it.
+    distance : float
+        Of an untraded contract: by how much its gain would have to grow for a trade, at least 0.
+    """
+
+    id: str
+    alpha: float
+    carry: float
+    risk: float
+    uncertainty: float
+    cost: float
+    limits: float
+    residual: float
+    traded: bool = False
+    distance: float = 0.0
+    by_limit: dict[str, float] = {}
+
+
+class LimitPrice(Record, frozen=True):
+    """What one more unit of a limit would be worth, USD a day; 0 where it does not bind.
+
+    Attributes
+    ----------
+    name : str
+        As `LimitCheck.name`.
+    price_usd_per_day : float
+        Per 1.0 of the limit as it stands in config.toml, at the present point.
+    setting : str
+        The key of config.toml that sets it; "" for bounds that no one key sets.
+    limit, value : float
+        The limit, and the optimum's value before rounding.
+    low, high : float or None
+        Of the price, from re-solves 1 % to either side, where the optimum has ties.
+    """
+
+    name: str
+    price_usd_per_day: float
+    setting: str = ""
+    limit: float = 0.0
+    value: float = 0.0
+    low: float | None = None
+    high: float | None = None
+
+
+class Clash(Record, frozen=True):
+    """One member of a minimal set of limits that cannot all hold.
+
+    Attributes
+    ----------
+    name : str
+        As `LimitCheck.name`; ``target:<id>`` for a fixed target.
+    setting : str
+        The assignment's key that relaxes it.
+    limit : float
+        As it stands.
+    needed : float or None
+        The least relaxed value with which, alone, a book exists; None where none would do.
+    text : str
+        The same in words.
+    """
+
+    name: str
+    limit: float
+    needed: float | None
+    setting: str = ""
+    text: str = ""
+
+
+class BreakEven(Record, frozen=True):
+    """How long carry takes to earn back a trade's round trip (method §12).
+
+    Attributes
+    ----------
+    hours : float or None
+        Round-trip cost over the change of carry an hour; None where the trade does not earn carry.
+    probability : float or None
+        That funding has earned it back by the horizon's end, from the funding process.
+    wait_usd : Decimal or None
+        What trading after the next stamp instead of now is worth, USD; positive: wait.
+    """
+
+    id: str
+    hours: float | None
+    probability: float | None = None
+    wait_usd: Decimal | None = None
+
+
+class Drift(Record, frozen=True):
+    """How far the book is from the target, three ways (method §12).
+
+    `half_turnover` is ½ sum|z|; `tracking` sqrt(z'Sigma z), annualised; `regret_usd_day` what the
+    objective gains by the trade after its cost, USD a day.
+    """
+
+    half_turnover: float
+    tracking: float
+    regret_usd_day: float
+
+
+class AccountRisk(Record, frozen=True):
+    """One margin account of a book.
+
+    Attributes
+    ----------
+    margin_ratio : float
+        Maintenance over equity; 1 liquidates.
+    stressed_ratio : float
+        Worst stress: loss plus cushioned maintenance over equity; 1 is the limit.
+    free_usd : Decimal
+        Equity not bound as initial margin.
+    liquidation_down, liquidation_up : float or None
+        Common moves that liquidate it; `_leg` names the leg that loses most there.
+    transfer_usd : Decimal
+        What would have to come in for every margin limit to hold; 0 where they do.
+    transfer_from : str
+        An account that could give it and keep its own limits; "" where none can.
+    """
+
+    name: str
+    equity_usd: Decimal
+    maintenance_usd: Decimal
+    margin_ratio: float
+    stressed_ratio: float
+    free_usd: Decimal
+    liquidation_down: float | None = None
+    liquidation_up: float | None = None
+    liquidation_down_leg: str = ""
+    liquidation_up_leg: str = ""
+    transfer_usd: Decimal = Decimal(0)
+    transfer_from: str = ""
+
+
+class FrontierPoint(Record, frozen=True):
+    """One book of the efficient frontier under the limits in force; annualised fractions."""
+
+    volatility_annual: float
+    return_annual: float
+    risk_aversion: float
+
+
+class Explanation(Record, frozen=True):
+    """All that stands behind one proposal; empty where the program had no optimum."""
+
+    ledger: tuple[LedgerRow, ...] = ()
+    limits: tuple[LimitPrice, ...] = ()
+    clash: tuple[Clash, ...] = ()
+    break_even: tuple[BreakEven, ...] = ()
+    drift: Drift | None = None
+    objective_usd_per_day: float | None = None
+    """Of the optimum before rounding, trading costs taken off."""
+    reduce_only_share: float | None = None
+    """Share of every position that a plain reduction may keep, offered where limits clash."""

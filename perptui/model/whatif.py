@@ -1,0 +1,94 @@
+"""What a trader bends before the optimiser is asked: a what-if is a record, never an edit in place.
+
+The same grammar stands behind ``perptui propose --set`` and the Rebalance view's command line.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from perptui.model.record import Record
+
+
+class PutQuote(Record, frozen=True):
+    """A put that the desk could buy; it is quoted to the desk, never by a venue perptui reaches.
+
+    Attributes
+    ----------
+    coin : str
+        Underlying.
+    strike : float
+        USD a coin.
+    expiry_ms : int
+        Venue time; at or after the horizon's end, else the put cannot hedge the horizon.
+    premium_usd : float
+        Asked for one coin's worth, USD.
+    step : float
+        Smallest quantity, coins.
+    """
+
+    coin: str
+    strike: float
+    expiry_ms: int
+    premium_usd: float
+    step: float = 0.01
+
+    @property
+    def name(self) -> str:
+        """Short name: ``put BTC 50000 <expiry ms>``."""
+        return f"put {self.coin} {self.strike:g} {self.expiry_ms}"
+
+
+class WhatIf(Record, frozen=True):
+    """Everything that differs from the desk as it is; empty: nothing does.
+
+    Attributes
+    ----------
+    targets : dict of str to float
+        Weights fixed by instrument id, fraction of equity.
+    limits : dict of str to float
+        Limits by their name in config.toml, in its units.
+    parameters : dict of str to float, bool or str
+        Parameters of the strategy by their name in config.toml.
+    views : dict of str to float
+        The trader's own drift by instrument id, fraction a year per unit long; funding stays.
+    costs : dict of str to float
+        Factor on trading costs by instrument id; "*" for every contract.
+    regime : str
+        calm, normal, stress or crisis in place of the regime told; "" keeps it.
+    equity_usd : Decimal or None
+        Total equity; accounts keep their shares of it.
+    shocks : dict of str to float
+        Move of prices that comes first, by coin, fraction; "*" for every coin.
+    puts : tuple of PutQuote
+        Beside those of the configuration.
+    reduce_only : bool
+        Only reductions.
+    """
+
+    targets: dict[str, float] = {}
+    limits: dict[str, float] = {}
+    parameters: dict[str, float | bool | str] = {}
+    views: dict[str, float] = {}
+    costs: dict[str, float] = {}
+    regime: str = ""
+    equity_usd: Decimal | None = None
+    shocks: dict[str, float] = {}
+    puts: tuple[PutQuote, ...] = ()
+    reduce_only: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is bent."""
+        return self == WhatIf()
+
+    @property
+    def hypothetical(self) -> tuple[str, ...]:
+        """What of it is not so in the market: a proposal on that is shown, never sent."""
+        bent = {
+            "a regime": bool(self.regime),
+            "an equity": self.equity_usd is not None,
+            "a price shock": bool(self.shocks),
+            "other costs": bool(self.costs),
+        }
+        return tuple(name for name, is_bent in bent.items() if is_bent)
