@@ -27,7 +27,6 @@ from perptui.optimization.checks import (
 from perptui.optimization.infeasible import explain
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.orders import orders_of, positions_after
-from perptui.optimization.program import SOLVER
 from perptui.optimization.reasons import reasons_of
 from perptui.optimization.rebalance import Rebalance
 from perptui.risk.limits import only_reduces, turnover
@@ -75,7 +74,11 @@ def compose(
         regime=estimates.regime.label,
         exposure=inputs.in_force.exposure,
         solver=SolverReport(
-            answer.solution.status, SOLVER, 0.0, answer.solution.residual, answer.solution.detail
+            answer.solution.status,
+            answer.solution.solver,
+            0.0,
+            answer.solution.residual,
+            answer.solution.detail,
         ),
         exportable=status == "ok" and not blocked and not crowded,
         reasons=(*_why_not(answer, inputs, blocked, status), *crowded, *inputs.notes),

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from perptui.optimization.constraints import Structure
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program import compiled_relaxation
+from perptui.optimization.program.solve import phase_one
 from perptui.risk.arrays import limit_excess
 
 SLACK_MIN = 1e-6
@@ -22,7 +21,7 @@ def explain(inputs: ProgramInputs) -> tuple[str, ...]:
     Phase 1 of method §6: least sum of slacks, all in units of equity. Two offers follow that
     need no optimiser: to hold, and to reduce.
     """
-    slacks = compiled_relaxation(Structure.of(inputs)).solve(inputs)
+    slacks = phase_one(inputs)
     clashes = [
         text
         for name, slack in slacks.items()

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program import DECIMALS
+from perptui.optimization.program.solution import DECIMALS
 from perptui.risk.arrays import total_excess, worst_excess
 
 IntArray = npt.NDArray[np.int64]

@@ -15,7 +15,8 @@ from perptui.optimization.lots import (
     round_to_lots,
     too_small,
 )
-from perptui.optimization.program import Solution, solve
+from perptui.optimization.program.solution import Solution
+from perptui.optimization.program.solve import solve
 
 
 @dataclass(frozen=True, eq=False)

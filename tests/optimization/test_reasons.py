@@ -9,7 +9,7 @@ from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
-from perptui.optimization.program import solve
+from perptui.optimization.program.solve import solve
 from perptui.optimization.reasons import DRIVERS, ledger, reasons_of
 from perptui.optimization.rebalance import rebalance
 from perptui.risk.arrays import limit_excess

@@ -9,16 +9,23 @@ when they are as small as they can be, so each limit holds for the true absolute
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cvxpy as cp
 import numpy as np
 
-from perptui.optimization.constraints import Structure, Terms, hard_rows, limit_rows, relaxed
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.risk.arrays import limit_excess
+from perptui.optimization.program.rows import hard_rows, limit_rows, relaxed
+from perptui.optimization.program.solution import (
+    DECIMALS,
+    RESIDUAL_MAX,
+    Solution,
+    largest_excess,
+)
+from perptui.optimization.program.structure import Structure
+from perptui.optimization.program.terms import Terms
 
 SOLVER = "CLARABEL"
 
@@ -42,34 +49,7 @@ ATTEMPTS = (
 """Tried in turn until one is optimal; basis points of equity first, 1e-8 of one is still 1e-12."""
 PHASE_1 = (Attempt(1.0), Attempt(1.0, equilibrate=False), Attempt(1.0, 1e-7), Attempt(1.0, 1e-6))
 """Phase 1 is for words: four digits are enough."""
-RESIDUAL_MAX = 1e-6
-DECIMALS = 9
-"""Weights are kept to this many decimals, so that the last bits of a solve decide nothing."""
 KEPT_SHAPES = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Solution:
-    """Answer of the program.
-
-    Attributes
-    ----------
-    status : str
-        "optimal", "infeasible" or "failed"; only "optimal" carries weights to use.
-    weights : (N,) array
-        Rounded to 1e-9; the weights before the trade where there is no answer.
-    residual : float
-        Largest limit violation, weight units.
-    prices : mapping of str to (k,) array
-        d objective / d limit of each limit, named and shaped as `limit_excess`: the objective's
-        gain, fraction of equity over the horizon, per weight unit of relaxation; at least 0.
-    """
-
-    status: str
-    weights: FloatArray
-    residual: float = 0.0
-    detail: str = ""
-    prices: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 class Program:
@@ -126,8 +106,8 @@ class Program:
             if status == "optimal":
                 return self._accepted(inputs, attempt.scale)
             if status == "infeasible":
-                return Solution("infeasible", inputs.before)
-        return Solution("failed", inputs.before, detail=f"{SOLVER} ended with {status}")
+                return Solution.without_answer("infeasible", inputs)
+        return Solution.without_answer("failed", inputs, f"{SOLVER} ended with {status}")
 
     def _fill_objective(self, inputs: ProgramInputs, scale: float) -> None:
         self._mu.value = scale * inputs.expected_return
@@ -141,14 +121,13 @@ class Program:
         weights = np.round(found, DECIMALS) + 0.0
         residual = largest_excess(weights, inputs)
         if residual > RESIDUAL_MAX:
-            return Solution(
-                "failed", inputs.before, residual, f"a limit is exceeded by {residual:.2g}"
-            )
+            detail = f"a limit is exceeded by {residual:.2g}"
+            return Solution.without_answer("failed", inputs, detail, residual)
         prices = {
             name: np.maximum(np.atleast_1d(np.array(row.dual_value, dtype=float)), 0.0) / scale
             for name, row in self._limits.items()
         }
-        return Solution("optimal", weights, residual, prices=prices)
+        return Solution("optimal", weights, residual, prices=prices, exact=found, solver=SOLVER)
 
 
 class Relaxation:
@@ -195,12 +174,6 @@ def run(problem: cp.Problem, attempt: Attempt) -> str:
     return str(problem.status)
 
 
-def largest_excess(weights: FloatArray, inputs: ProgramInputs) -> float:
-    """Return by how much the worst limit is exceeded, weight units, at least 0."""
-    parts: Mapping[str, FloatArray] = limit_excess(weights[None, :], inputs.before, inputs.limits)
-    return max(0.0, *(float(part.max(initial=0.0)) for part in parts.values()))
-
-
 @lru_cache(maxsize=KEPT_SHAPES)
 def compiled(structure: Structure) -> Program:
     """Return the program of a shape, compiled at its first use and kept."""
@@ -211,14 +184,3 @@ def compiled(structure: Structure) -> Program:
 def compiled_relaxation(structure: Structure) -> Relaxation:
     """Return the phase-1 program of a shape, compiled at its first use and kept."""
     return Relaxation(structure)
-
-
-def solve(inputs: ProgramInputs, attempts: Sequence[Attempt] = ATTEMPTS) -> Solution:
-    """Solve the program of `inputs`; what fails numerically is infeasible when phase 1 says so."""
-    structure = Structure.of(inputs)
-    solution = compiled(structure).solve(inputs, attempts)
-    if solution.status == "failed":
-        slacks = compiled_relaxation(structure).solve(inputs).values()
-        if max((float(slack.max(initial=0.0)) for slack in slacks), default=0.0) > RESIDUAL_MAX:
-            return Solution("infeasible", inputs.before, detail="phase 1 needs slack")
-    return solution

@@ -10,10 +10,12 @@ from scipy.optimize import minimize
 from perptui.model.errors import OptimizationError
 from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
-from perptui.optimization.constraints import Structure
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.pose import program_inputs
-from perptui.optimization.program import Attempt, compiled, largest_excess, solve
+from perptui.optimization.program.compiled import Attempt, compiled
+from perptui.optimization.program.solution import largest_excess
+from perptui.optimization.program.solve import solve
+from perptui.optimization.program.structure import Structure
 from perptui.risk.arrays import limit_excess
 from tests.optimization.market import (
     BALANCED,

@@ -1,0 +1,1 @@
+"""The convex program of one rebalance: stated, compiled once per shape, solved and verified."""

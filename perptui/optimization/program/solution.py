@@ -1,0 +1,83 @@
+"""What a solve returns: weights, duals in the desk's own terms, and how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.risk.arrays import limit_excess
+
+DECIMALS = 9
+"""Weights are kept to this many decimals, so that the last bits of a solve decide nothing."""
+RESIDUAL_MAX = 1e-6
+"""Largest violation of any limit, weight units, that an optimum may have."""
+
+
+def _none() -> FloatArray:
+    return np.zeros(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Answer of the program.
+
+    Attributes
+    ----------
+    status : str
+        "optimal", "infeasible" or "failed"; only "optimal" carries weights to use.
+    weights : (N,) array
+        Rounded to 1e-9; the weights before the trade where there is no answer.
+    residual : float
+        Largest limit violation, weight units.
+    prices : mapping of str to (k,) array
+        d objective / d limit of each limit, named and shaped as `limit_excess`: the objective's
+        gain, fraction of equity over the horizon, per weight unit of relaxation; at least 0.
+    exact : (N,) array
+        The solver's weights, not rounded.
+    size_slope, trade_slope : (N,) arrays
+        The subgradients of |w| and |z| that the optimum stands on, in [-1, 1].
+    bound_price : (N,) array
+        Signed dual of the bounds: d objective / d upper bound, less that of the lower one.
+    tier_slope : (Q+1, N) array
+        d MM_i / d|w_i| as it stands in the margin limit and in each of the Q stressed ones.
+    slacks : mapping of str to (k,) array
+        By how much each soft limit is exceeded, weight units.
+    solver : str
+        "PIQP" or "CLARABEL"; "" where none was asked.
+    iterations : int
+        Of the solver's last attempt.
+    seconds : float
+        In the solver and around it, compilation left out.
+    """
+
+    status: str
+    weights: FloatArray
+    residual: float = 0.0
+    detail: str = ""
+    prices: Mapping[str, FloatArray] = field(default_factory=dict)
+    exact: FloatArray = field(default_factory=_none)
+    size_slope: FloatArray = field(default_factory=_none)
+    trade_slope: FloatArray = field(default_factory=_none)
+    bound_price: FloatArray = field(default_factory=_none)
+    tier_slope: FloatArray = field(default_factory=_none)
+    slacks: Mapping[str, FloatArray] = field(default_factory=dict)
+    solver: str = ""
+    iterations: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def without_answer(
+        cls, status: str, inputs: ProgramInputs, detail: str = "", residual: float = 0.0
+    ) -> Self:
+        """Return "infeasible" or "failed": the book stays as it was."""
+        return cls(status, inputs.before, residual, detail, exact=inputs.before)
+
+
+def largest_excess(weights: FloatArray, inputs: ProgramInputs) -> float:
+    """Return by how much the worst limit is exceeded, weight units, at least 0."""
+    parts: Mapping[str, FloatArray] = limit_excess(weights[None, :], inputs.before, inputs.limits)
+    return max(0.0, *(float(part.max(initial=0.0)) for part in parts.values()))
