@@ -114,6 +114,27 @@ def _strategy(settings: Settings) -> Iterator[tuple[str, str]]:
         )
 
 
+def _blends(settings: Settings) -> Iterator[tuple[str, str]]:
+    plain = [name for name, one in settings.strategy.items() if not one.blend]
+    for name, one in settings.strategy.items():
+        named = set(one.blend)
+        if one.blend and not (len(one.blend) == len(named) == 2 and named <= set(plain)):
+            yield (
+                f"strategy.{name}.blend",
+                f"expected two of {', '.join(plain)}, core first, was {list(one.blend)}; "
+                "name two strategies that are no blends",
+            )
+
+
+def _hedges(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name, one in settings.strategy.items():
+        for identifier in one.hedge_shorts:
+            try:
+                split_id(identifier)
+            except ValueError as error:
+                yield f"strategy.{name}.hedge_shorts", str(error)
+
+
 def _venues(settings: Settings) -> Iterator[tuple[str, str]]:
     if not settings.venues:
         yield "venues", "expected at least one venue, was none; add [venues.binanceusdm]"
@@ -197,6 +218,8 @@ def _limits(settings: Settings) -> Iterator[tuple[str, str]]:
 _CHECKS: tuple[Callable[[Settings], Iterator[tuple[str, str]]], ...] = (
     _names,
     _strategy,
+    _blends,
+    _hedges,
     _venues,
     _simulator,
     _limits,

@@ -104,7 +104,7 @@ def test_the_table_is_for_a_person(data: Path, capsys: pytest.CaptureFixture[str
     ("changes", "cure"),
     [
         (["--at", "yesterday"], "write it like"),
-        (["--strategy", "bold"], "balanced, tactical"),
+        (["--strategy", "bold"], "balanced, hybrid, tactical"),
         (["--data", "/nowhere/at/all"], "name one with history"),
         (["--venues", "atlantis"], "mend --venues"),
         (["--at", "2019-01-01T00:00Z"], "another --at"),

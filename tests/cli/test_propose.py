@@ -172,7 +172,7 @@ def refusal(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
         ({}, ("--set", f"target:{BTC}=1_0"), "expected --set target:ID=WEIGHT"),
         ({"at": "yesterday"}, (), "expected an ISO 8601 instant for --at, was 'yesterday'"),
         ({"at": "2019-01-01T00:00Z"}, (), "found none; choose another --at"),
-        ({"strategy": "bold"}, (), "expected a strategy among balanced, tactical, was 'bold'"),
+        ({"strategy": "bold"}, (), "a strategy among balanced, hybrid, tactical, was 'bold'"),
         ({"data": "/nowhere/at/all"}, (), "expected a directory for --data"),
         ({}, ("--venues", "binance,kraken"), "among binance, bybit, was kraken"),
         ({}, ("--venues", ","), "was none; mend --venues"),
