@@ -22,10 +22,10 @@ from perptui.protocol.views import (
     LimitsView,
     Panel,
     PositionsView,
-    RebalanceView,
     RegimeView,
     StatusView,
 )
+from perptui.protocol.views_rebalance import RebalanceView
 from perptui.protocol.views_ticket import JournalView, TicketView
 
 

@@ -10,7 +10,7 @@ from perptui.desk.views_funding import CarryChange, proposed_carry
 from perptui.model.instrument import split_id
 from perptui.model.order import OrderIntent
 from perptui.model.proposal import BookRisk, Proposal, TargetRow
-from perptui.protocol.views import Comparison, RebalanceRow, RebalanceView
+from perptui.protocol.views_rebalance import Comparison, RebalanceRow, RebalanceView
 
 
 def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> RebalanceView:

@@ -28,6 +28,72 @@ class ResetTargets(Record, frozen=True, tag=True):
     id: str = ""
 
 
+class Bend(Record, frozen=True, tag=True):
+    """Ask what would be if `text` held, beside all that is bent already; a step of the what-if.
+
+    Attributes
+    ----------
+    text : str
+        Assignments with blanks between them, as ``gross_max=2`` (see `perptui.model.whatif`).
+    preview : bool
+        Still being typed: it takes the place of the preview before it, and all of them become one
+        step with the `Bend` that is none.
+    """
+
+    text: str
+    preview: bool = False
+
+
+class Unbend(Record, frozen=True, tag=True):
+    """Drop the assignment of `key`, what stands before its ``=``, or all when it is ""."""
+
+    key: str = ""
+
+
+class Withdraw(Record, frozen=True, tag=True):
+    """Take back the preview that stands."""
+
+
+class Relax(Record, frozen=True, tag=True):
+    """Take the relaxation that the clash names for its member `name`; a step of the what-if."""
+
+    name: str
+
+
+class Reduce(Record, frozen=True, tag=True):
+    """Fix every position's target at 1 - `share` of what it is now; a step of the what-if."""
+
+    share: float
+
+
+class Keep(Record, frozen=True, tag=True):
+    """Keep what stands under `slot`, A or B, to be compared with what stands later."""
+
+    slot: str
+
+
+class Forget(Record, frozen=True, tag=True):
+    """Drop what is kept under `slot`."""
+
+    slot: str
+
+
+class Recall(Record, frozen=True, tag=True):
+    """Make the what-if kept under `slot` the next step."""
+
+    slot: str
+
+
+class Compare(Record, frozen=True, tag=True):
+    """Solve what is kept again on the market of what stands, so that the columns compare."""
+
+
+class AskFrontier(Record, frozen=True, tag=True):
+    """Solve for the efficient frontier around what stands, in the background; or stop doing so."""
+
+    on: bool = True
+
+
 class Undo(Record, frozen=True, tag=True):
     """Step back to the previous what-if."""
 
@@ -108,6 +174,16 @@ Intent = (
     | Reestimate
     | EditTarget
     | ResetTargets
+    | Bend
+    | Unbend
+    | Withdraw
+    | Relax
+    | Reduce
+    | Keep
+    | Forget
+    | Recall
+    | Compare
+    | AskFrontier
     | Undo
     | Redo
     | OpenTicket

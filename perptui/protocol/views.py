@@ -20,6 +20,7 @@ from perptui.model.forecast import (
     TailRisk,
 )
 from perptui.model.record import Record
+from perptui.protocol.views_rebalance import RebalanceView
 from perptui.protocol.views_ticket import JournalView, TicketView
 
 
@@ -233,61 +234,6 @@ class RegimeView(Record, frozen=True):
     bar_ms: int | None = None
     observed_mono: float | None = None
     waiting: str | None = "waiting for market history"
-
-
-class RebalanceRow(Record, frozen=True):
-    """One line of the proposal. `carry_usd_day` is the change the trade makes."""
-
-    id: str
-    coin: str
-    venue: str
-    weight_now: float
-    weight_target: float
-    weight_rounded: float
-    trade_usd: Decimal
-    cost_usd: Decimal
-    carry_usd_day: Decimal
-    why: str
-    side: str = ""
-    effect: str = ""
-    contracts: Decimal | None = None
-    limit_price: Decimal | None = None
-    edited: bool = False
-
-
-class Comparison(Record, frozen=True):
-    """One figure of the book now and after; `unit`: x, fraction, usd_day, annual."""
-
-    name: str
-    unit: str
-    now: float | None
-    after: float | None
-
-
-class RebalanceView(Record, frozen=True):
-    """The proposal, or the what-if, that stands. `state`: none, solving, ready, failed."""
-
-    state: str = "none"
-    strategy: str = ""
-    status: str = ""
-    digest: str = ""
-    solve_ms: float | None = None
-    regime: str = ""
-    exposure: float | None = None
-    rows: tuple[RebalanceRow, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    turnover: float | None = None
-    cost_usd: Decimal | None = None
-    exportable: bool = False
-    reasons: tuple[str, ...] = ()
-    what_if: bool = False
-    edits: int = 0
-    can_undo: bool = False
-    can_redo: bool = False
-    observed_mono: float | None = None
-    expires_mono: float | None = None
-    """When the proposal grows too old to be confirmed."""
-    waiting: str | None = "r solves: waiting for estimates"
 
 
 class LimitRow(Record, frozen=True):

@@ -16,7 +16,6 @@ from perptui.model.forecast import (
     TailRisk,
 )
 from perptui.protocol.views import (
-    Comparison,
     DeskView,
     EventLine,
     Feed,
@@ -27,11 +26,10 @@ from perptui.protocol.views import (
     LimitsView,
     PositionRow,
     PositionsView,
-    RebalanceRow,
-    RebalanceView,
     RegimeView,
     StatusView,
 )
+from perptui.protocol.views_rebalance import Comparison, RebalanceRow, RebalanceView
 from perptui.protocol.views_ticket import (
     JournalRow,
     JournalView,

@@ -11,16 +11,15 @@ import pytest
 from perptui.model.clock import parse_iso
 from perptui.model.forecast import CoverageVerdict, ModelScore, ScoreTrack, TailRisk
 from perptui.protocol.views import (
-    Comparison,
     DeskView,
     EventLine,
     FundingView,
     LimitRow,
     LimitsView,
     PositionsView,
-    RebalanceView,
     RegimeView,
 )
+from perptui.protocol.views_rebalance import Comparison, RebalanceView
 from perptui.protocol.views_ticket import JournalView
 from perptui.tui.panels.base import wrapped
 from perptui.tui.panels.limits import limit_name, state_words

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from perptui.protocol.views import Comparison, RebalanceRow, RebalanceView
+from perptui.protocol.views_rebalance import Comparison, RebalanceRow, RebalanceView
 from perptui.tui import format as figures
 from perptui.tui.editor import LineEditor
 from perptui.tui.grid import Cell, Column, Grid

@@ -1,0 +1,181 @@
+"""What the desk shows of the proposal or what-if that stands, and of those kept beside it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from perptui.model.explanation import (
+    AccountRisk,
+    BreakEven,
+    Clash,
+    Drift,
+    FrontierPoint,
+    LedgerRow,
+    LimitPrice,
+)
+from perptui.model.proposal import HedgeRow
+from perptui.model.record import Record
+
+
+class RebalanceRow(Record, frozen=True):
+    """One line of the proposal. `carry_usd_day` is the change the trade makes."""
+
+    id: str
+    coin: str
+    venue: str
+    weight_now: float
+    weight_target: float
+    weight_rounded: float
+    trade_usd: Decimal
+    cost_usd: Decimal
+    carry_usd_day: Decimal
+    why: str
+    side: str = ""
+    effect: str = ""
+    contracts: Decimal | None = None
+    limit_price: Decimal | None = None
+    edited: bool = False
+
+
+class Comparison(Record, frozen=True):
+    """One figure of the book now and after; `unit`: x, fraction, usd, usd_day, annual.
+
+    `leg_now`, `leg_after` name the position that breaks first, of a liquidation distance.
+    """
+
+    name: str
+    unit: str
+    now: float | None
+    after: float | None
+    leg_now: str = ""
+    leg_after: str = ""
+
+
+class KeptProposal(Record, frozen=True):
+    """A what-if that was kept under a name, to be compared with the one that stands.
+
+    Attributes
+    ----------
+    slot : str
+        "A" or "B".
+    assignments : tuple of str
+        Its what-if as it would be typed; empty: the desk as it is.
+    figures : tuple of Comparison
+        In the order of `RebalanceView.comparisons`.
+    weights : dict of str to float
+        Its weights in lots by instrument id.
+    same_market : bool
+        Whether it rests on the snapshot of the one that stands; `Compare` solves it anew on that.
+    """
+
+    slot: str
+    strategy: str
+    status: str
+    digest: str
+    assignments: tuple[str, ...]
+    figures: tuple[Comparison, ...]
+    weights: dict[str, float]
+    turnover: float
+    cost_usd: Decimal
+    objective_usd_day: float | None = None
+    same_market: bool = True
+
+
+class Offer(Record, frozen=True):
+    """A way out that is always there: `hold`, `reduce_only`.
+
+    `assignment` is what `Bend` takes for it; "" where nothing need be done.
+    """
+
+    name: str
+    text: str
+    assignment: str = ""
+
+
+class FrontierPlace(Record, frozen=True):
+    """Where one book stands in the frontier's plot: `now`, `target`, a kept slot's name.
+
+    Annualised fractions; the return is robust, trading costs not taken off.
+    """
+
+    name: str
+    volatility_annual: float
+    return_annual: float
+
+
+class FrontierView(Record, frozen=True):
+    """The efficient frontier under the limits of the proposal that stands.
+
+    `points` by rising volatility; `wanted` is how many there will be, 0 where none was asked for.
+    """
+
+    points: tuple[FrontierPoint, ...] = ()
+    places: tuple[FrontierPlace, ...] = ()
+    wanted: int = 0
+
+
+class RebalanceView(Record, frozen=True):
+    """The proposal, or the what-if, that stands. `state`: none, solving, ready, failed.
+
+    Attributes
+    ----------
+    assignments : tuple of str
+        The what-if as it would be typed, one assignment each; empty: the desk as it is.
+    edits : int
+        How many there are.
+    preview : bool
+        The last of them is still being typed: Enter (`Bend` without preview) keeps it, `Withdraw`
+        takes it back, and no ticket is opened from it.
+    shown_only : tuple of str
+        Why what stands can be looked at but never sent, in words.
+    ledger, prices, clash, break_even, drift, objective_usd_day
+        The proposal's `Explanation`.
+    offers : tuple of Offer
+        Ways out where limits clash or a limit is breached.
+    kept : tuple of KeptProposal
+        A before B.
+    accounts_now, accounts : tuple of AccountRisk
+        Every margin account before and after, sorted by name.
+    blend : float or None
+        Of a hybrid: the tactical share.
+    """
+
+    state: str = "none"
+    strategy: str = ""
+    status: str = ""
+    digest: str = ""
+    solve_ms: float | None = None
+    regime: str = ""
+    exposure: float | None = None
+    rows: tuple[RebalanceRow, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    turnover: float | None = None
+    cost_usd: Decimal | None = None
+    exportable: bool = False
+    reasons: tuple[str, ...] = ()
+    what_if: bool = False
+    edits: int = 0
+    can_undo: bool = False
+    can_redo: bool = False
+    observed_mono: float | None = None
+    expires_mono: float | None = None
+    """When the proposal grows too old to be confirmed."""
+    waiting: str | None = "r solves: waiting for estimates"
+    assignments: tuple[str, ...] = ()
+    preview: bool = False
+    shown_only: tuple[str, ...] = ()
+    ledger: tuple[LedgerRow, ...] = ()
+    prices: tuple[LimitPrice, ...] = ()
+    clash: tuple[Clash, ...] = ()
+    break_even: tuple[BreakEven, ...] = ()
+    drift: Drift | None = None
+    objective_usd_day: float | None = None
+    offers: tuple[Offer, ...] = ()
+    kept: tuple[KeptProposal, ...] = ()
+    frontier: FrontierView = FrontierView()
+    hedges: tuple[HedgeRow, ...] = ()
+    accounts_now: tuple[AccountRisk, ...] = ()
+    accounts: tuple[AccountRisk, ...] = ()
+    blend: float | None = None
+    equity_usd: Decimal | None = None
+    """What the proposal rests on, the what-if's where it bends it."""
