@@ -10,11 +10,22 @@ import numpy as np
 from perptui.model.errors import OptimizationError
 from perptui.model.forecast import Estimates
 from perptui.model.limit import Limits
+from perptui.model.money import ZERO, decimal_of
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.forecasts import DAYS_A_YEAR, ForecastArrays
 from perptui.optimization.inputs import Contract, FloatArray
 from perptui.optimization.strategies import InForce
 from perptui.risk.arrays import LimitArrays
+from perptui.risk.margin import leverage_allowed
+
+MARKET_COIN = "BTC"
+ROW_NAMES = ("beta_up", "beta_down", "first_component_up", "first_component_down")
+TAIL = 0.05
+"""Share of the worst scenarios whose mean loss is limited."""
+SIZE_FREE = 1e3
+"""Largest weight, multiple of equity, that any bound speaks of: no desk reaches it."""
+LEAST_DEVIATION = 1e-12
+"""Of the market over the horizon: nothing is divided by less."""
 
 
 def clusters_of(
@@ -46,31 +57,53 @@ def limit_arrays(
     forecasts: ForecastArrays,
     clusters: Sequence[Sequence[str]],
     strategy: StrategyParameters,
-    equity: float,
+    scenarios: FloatArray | None = None,
 ) -> LimitArrays:
     """Return every limit in force as arrays.
 
     Parameters
     ----------
-    equity : float
-        Total equity, USD.
+    scenarios : (S, N) array, optional
+        Returns over the horizon, funding included; without them CVaR is not judged.
     """
-    limits = rules.limits
+    limits, count = rules.limits, len(contracts)
+    equity = float(sum(account_equity.values(), ZERO))
     rates, deductions = _tiers(contracts, limits, equity)
     coins = sorted({contract.instrument.coin for contract in contracts})
     horizon_years = strategy.horizon_days / DAYS_A_YEAR
+    volatility_max = limits.volatility_max * float(np.sqrt(horizon_years))
+    sigma = np.sqrt(np.diag(forecasts.covariance))
+    market = market_of(contracts, forecasts)
+    rows, row_max = _linear_rows(market, forecasts.covariance, limits, volatility_max)
+    root = covariance_root(forecasts.covariance)
+    returns = np.zeros((0, count)) if scenarios is None else scenarios
     return LimitArrays(
         coin=_membership([[one.instrument.coin == coin for one in contracts] for coin in coins]),
         account=_membership([[one.account == key for one in contracts] for key in account_equity]),
         cluster=_membership([[one.id in group for one in contracts] for group in clusters]).reshape(
-            len(clusters), len(contracts)
+            len(clusters), count
         ),
         equity_share=np.array([float(value) / equity for value in account_equity.values()]),
         tier_rates=rates,
         tier_deductions=deductions,
         linear=np.array([float(contract.instrument.linear) for contract in contracts]),
-        root=covariance_root(forecasts.covariance),
+        root=root,
+        root_offset=np.zeros(len(root)),
+        sigma=sigma,
         trade_max=_trade_max(contracts, limits, forecasts.volume, equity),
+        trade_min=np.full(count, float(limits.trade_min_usd) / equity),
+        size_max=_size_max(sigma, limits.standalone_risk_max * volatility_max),
+        initial_rate=np.array(
+            [1.0 / float(leverage_of(contract, limits, equity)) for contract in contracts]
+        ),
+        stress=np.outer([1.0, -1.0], np.full(count, limits.liquidation_distance_min)),
+        stress_names=("up", "down"),
+        rows=rows,
+        row_max=row_max,
+        row_names=ROW_NAMES,
+        scenarios=returns,
+        scenario_offset=np.zeros(len(returns)),
+        market=forecasts.covariance @ market / _deviation(market, forecasts.covariance),
         gross_max=limits.gross_max,
         net_min=limits.net_min,
         net_max=limits.net_max,
@@ -78,14 +111,79 @@ def limit_arrays(
         coin_gross_max=limits.coin_gross_max,
         venue_gross_max=limits.venue_gross_max,
         margin_ratio_max=limits.margin_ratio_max,
-        stress_move=limits.liquidation_distance_min,
         cushion=rules.cushion,
+        depeg=rules.depeg,
         turnover_max=min(
             limits.turnover_max, float(limits.ticket_notional_max_usd) / (2.0 * equity)
         ),
-        volatility_max=limits.volatility_max * float(np.sqrt(horizon_years)),
+        volatility_max=volatility_max,
+        covariance_uncertainty=strategy.covariance_uncertainty,
         cluster_max=strategy.cluster_gross_max,
+        free_collateral_min=limits.free_collateral_min,
+        stablecoin_min=rules.stablecoin_min,
+        tail=TAIL,
+        cvar_max=limits.cvar_max,
+        market_correlation_max=limits.market_correlation_max,
     )
+
+
+def market_of(contracts: Sequence[Contract], forecasts: ForecastArrays) -> FloatArray:
+    """Return the market as a book, (N,): the most liquid contract of `MARKET_COIN`.
+
+    Where none is listed, the most liquid contract of all is the market.
+    """
+    volume = np.where([one.forecast is not None for one in contracts], forecasts.volume, 0.0)
+    of_coin = np.array([one.instrument.coin == MARKET_COIN for one in contracts])
+    if (volume * of_coin).any():
+        volume = volume * of_coin
+    return np.asarray(np.eye(len(contracts))[int(volume.argmax())])
+
+
+def _deviation(book: FloatArray, covariance: FloatArray) -> float:
+    return max(float(np.sqrt(book @ covariance @ book)), LEAST_DEVIATION)
+
+
+def betas(market: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Return each contract's beta to the market, (N,): Sigma b / b'Sigma b."""
+    return np.asarray(covariance @ market / _deviation(market, covariance) ** 2)
+
+
+def first_component(covariance: FloatArray) -> FloatArray:
+    """Return sqrt(l1)·u1, (N,), of the largest eigenvalue; its sum is not negative.
+
+    |sqrt(l1)·u1'w| is the book's volatility from that component.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    leading = np.sqrt(max(float(values[-1]), 0.0)) * vectors[:, -1]
+    return np.asarray(-leading if leading.sum() < 0.0 else leading)
+
+
+def _linear_rows(
+    market: FloatArray, covariance: FloatArray, limits: Limits, volatility_max: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the rows named `ROW_NAMES`, (4, N), and their bounds, (4,)."""
+    beta, leading = betas(market, covariance), first_component(covariance)
+    most = limits.first_component_max * volatility_max
+    return (
+        np.array([beta, -beta, leading, -leading]),
+        np.array([limits.beta_max, limits.beta_max, most, most]),
+    )
+
+
+def _size_max(sigma: FloatArray, budget: float) -> FloatArray:
+    """Return budget/sigma, (N,), and no infinity: `SIZE_FREE` where nothing moves."""
+    return np.asarray(budget / np.maximum(sigma, budget / SIZE_FREE))
+
+
+def leverage_of(contract: Contract, limits: Limits, equity: float) -> Decimal:
+    """Return the leverage at which the account would carry a contract.
+
+    The venue's own setting for a position; where it states none, and where it is more, the highest
+    that the tiers allow at the largest notional of one coin that the limits permit.
+    """
+    largest = decimal_of(min(limits.coin_gross_max, limits.gross_max) * equity, "notional")
+    allowed = leverage_allowed(max(largest, abs(contract.notional)), contract.instrument.tiers)
+    return allowed if contract.leverage is None else min(contract.leverage, allowed)
 
 
 def _membership(rows: list[list[bool]]) -> FloatArray:

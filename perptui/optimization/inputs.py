@@ -30,6 +30,8 @@ class Contract:
         Mark price, USD; signed contracts before the trade.
     forecast : InstrumentForecast or None
         None: held without estimates, kept as it is unless the trader fixes a target.
+    leverage : Decimal or None
+        As the venue states it for the position.
     """
 
     instrument: Instrument
@@ -37,6 +39,7 @@ class Contract:
     mark: Decimal
     position: Decimal
     forecast: InstrumentForecast | None
+    leverage: Decimal | None = None
 
     @property
     def id(self) -> str:

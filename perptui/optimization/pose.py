@@ -57,7 +57,7 @@ def program_inputs(
     bounds = _bounds(contracts, before, rules.limits, frozen, overrides, reduce_only)
     clusters = clusters_of(contracts, estimates, strategy)
     accounts = {account.key: account.equity_usd for account in snapshot.accounts}
-    arrays = limit_arrays(contracts, accounts, rules, forecasts, clusters, strategy, float(equity))
+    arrays = limit_arrays(contracts, accounts, rules, forecasts, clusters, strategy)
     lower, upper, paying = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
     return ProgramInputs(
         contracts=contracts,
@@ -138,8 +138,9 @@ def _contracts(snapshot: MarketSnapshot, estimates: Estimates) -> tuple[Contract
         _refuse_missing_tiers(instrument)
         position = held[1].contracts if held else ZERO
         forecast = forecasts.get(instrument.id)
+        leverage = held[1].leverage if held else None
         contracts.append(
-            Contract(instrument, account.key, marks[instrument.id], position, forecast)
+            Contract(instrument, account.key, marks[instrument.id], position, forecast, leverage)
         )
     if not any(contract.forecast for contract in contracts):
         raise OptimizationError(

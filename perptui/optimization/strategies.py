@@ -29,12 +29,18 @@ class InForce:
         The exposure scale that was applied; 1 where the strategy does not follow the regime.
     notes : tuple of str
         What a trader must know about them.
+    depeg : float
+        Loss of the collateral's own value in the margin stress, fraction.
+    stablecoin_min : float
+        Least share of total equity that no initial margin binds.
     """
 
     limits: Limits
     cushion: float
     exposure: float
     notes: tuple[str, ...]
+    depeg: float = 0.0
+    stablecoin_min: float = 0.0
 
 
 def in_force(

@@ -11,12 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from perptui.risk.tail import shortfall
+
 FloatArray = npt.NDArray[np.float64]
+
+CORRELATION_OFF = 1.0
+"""Correlation with the market from which no book is too alike: then there is no such limit."""
 
 
 @dataclass(frozen=True, eq=False)
 class LimitArrays:
     """All limits of one book as arrays: N contracts, A accounts, C coins, K tiers, G clusters.
+
+    Q are stress moves, M linear rows, S scenarios, R rows of the covariance's root.
 
     Attributes
     ----------
@@ -28,14 +35,39 @@ class LimitArrays:
         r_k, and c_k over total equity: MM = max_k(r_k|w| - c_k).
     linear : (N,) array of 0 and 1
         0 for an inverse contract, whose notional does not move with its price.
-    root : (R, N) array
-        Any F with F'F = Sigma over the horizon.
+    root, root_offset : (R, N), (R,) arrays
+        Any F with F'F = Sigma over the horizon; what other holdings add to F w.
+    sigma : (N,) array
+        Deviation of each contract over the horizon, sqrt(Sigma_ii).
+    trade_max, trade_min : (N,) arrays
+        Largest |z| of each contract, and the smallest one that is worth making.
+    size_max : (N,) array
+        Largest |w|: its standalone share of the risk budget.
+    initial_rate : (N,) array
+        Initial margin per unit of notional.
+    stress, stress_names : (Q, N) array, Q strings
+        Price moves of each scenario, and its name. The first two are "up" and "down".
+    rows, row_max, row_names : (M, N), (M,) arrays, M strings
+        Signed linear limits a'w <= b: "beta_up", "beta_down", "first_component_up", ...
+    scenarios, scenario_offset : (S, N), (S,) arrays
+        Returns over the horizon, funding included, and what other holdings add to the book's;
+        S may be 0: CVaR is not judged.
+    market : (N,) array
+        Covariance with the market over the market's deviation: market'w / s(w) is the book's
+        correlation with it.
+    covariance_uncertainty : float
+        rho_S of the robust risk s_wc = sqrt(|F w|² + rho_S (sigma'|w|)²).
     volatility_max : float
-        Over the horizon, not annualised.
-    stress_move, cushion : float
-        (1 + cushion)·MM after either common move ±stress_move must fit in the stressed equity.
-    trade_max : (N,) array
-        Largest |z| of each contract.
+        Bound on s_wc over the horizon, not annualised.
+    cushion, depeg : float
+        (1 + cushion)·MM after a stress move must fit in the stressed equity, of which the
+        collateral itself has lost `depeg`.
+    free_collateral_min, stablecoin_min : float
+        Shares of each account's and of all equity that no initial margin binds.
+    tail, cvar_max : float
+        Share of worst scenarios, and the bound on their mean loss, over the horizon.
+    market_correlation_max : float
+        Bound on the absolute correlation with the market; 1 is off.
     """
 
     coin: FloatArray
@@ -46,7 +78,20 @@ class LimitArrays:
     tier_deductions: FloatArray
     linear: FloatArray
     root: FloatArray
+    root_offset: FloatArray
+    sigma: FloatArray
     trade_max: FloatArray
+    trade_min: FloatArray
+    size_max: FloatArray
+    initial_rate: FloatArray
+    stress: FloatArray
+    stress_names: tuple[str, ...]
+    rows: FloatArray
+    row_max: FloatArray
+    row_names: tuple[str, ...]
+    scenarios: FloatArray
+    scenario_offset: FloatArray
+    market: FloatArray
     gross_max: float
     net_min: float
     net_max: float
@@ -54,15 +99,42 @@ class LimitArrays:
     coin_gross_max: float
     venue_gross_max: float
     margin_ratio_max: float
-    stress_move: float
     cushion: float
+    depeg: float
     turnover_max: float
     volatility_max: float
+    covariance_uncertainty: float
     cluster_max: float
+    free_collateral_min: float
+    stablecoin_min: float
+    tail: float
+    cvar_max: float
+    market_correlation_max: float
 
-    def shocked_rates(self, move: float) -> FloatArray:
-        """Return r_k·(1 + move), (K, N): the rates on today's notional after a common move."""
+    def shocked_rates(self, move: FloatArray | float) -> FloatArray:
+        """Return r_k·(1 + move), (K, N): the rates on today's notional after moves of prices.
+
+        Parameters
+        ----------
+        move : (N,) array or float
+            Of each contract, or of all alike.
+        """
         return np.asarray(self.tier_rates * (1.0 + move * self.linear))
+
+    @property
+    def stress_move(self) -> float:
+        """The common move of the first two scenarios."""
+        return float(self.stress[0, 0])
+
+    @property
+    def has_tail(self) -> bool:
+        """Whether there are scenarios to judge CVaR by."""
+        return len(self.scenarios) > 0
+
+    @property
+    def caps_correlation(self) -> bool:
+        """Whether the correlation with the market is limited."""
+        return self.market_correlation_max < CORRELATION_OFF
 
 
 def maintenance(weights: FloatArray, rates: FloatArray, deductions: FloatArray) -> FloatArray:
@@ -75,6 +147,24 @@ def maintenance(weights: FloatArray, rates: FloatArray, deductions: FloatArray) 
     """
     size = np.abs(weights)[..., None, :]
     return np.asarray((rates * size - deductions).max(axis=-2))
+
+
+def plain_risk(weights: FloatArray, limits: LimitArrays) -> FloatArray:
+    """Return s = |F w| over the horizon of books (M, N), shape (M,)."""
+    return np.asarray(np.linalg.norm(weights @ limits.root.T + limits.root_offset, axis=1))
+
+
+def robust_risk(weights: FloatArray, limits: LimitArrays) -> FloatArray:
+    """Return s_wc = sqrt(|F w|² + rho_S (sigma'|w|)²) over the horizon of books (M, N), (M,)."""
+    alone = np.abs(weights) @ limits.sigma
+    return np.asarray(
+        np.hypot(plain_risk(weights, limits), np.sqrt(limits.covariance_uncertainty) * alone)
+    )
+
+
+def book_shortfall(weights: FloatArray, limits: LimitArrays) -> FloatArray:
+    """Return the CVaR over the horizon of books (M, N), a positive loss, (M,); S at least 1."""
+    return shortfall(weights @ limits.scenarios.T + limits.scenario_offset, limits.tail)
 
 
 def limit_excess(
@@ -93,40 +183,71 @@ def limit_excess(
     -------
     dict of (M, k) arrays
         k is 1 for a book limit, A, C, G or N for one of accounts, coins, clusters or contracts.
+        Without scenarios there is no "cvar", without a cap on it no "market_correlation".
     """
+    excess = cheap_excess(weights, before, limits)
+    if limits.has_tail:
+        excess["cvar"] = book_shortfall(weights, limits)[:, None] - limits.cvar_max
+    return excess
+
+
+def cheap_excess(
+    weights: FloatArray, before: FloatArray, limits: LimitArrays
+) -> dict[str, FloatArray]:
+    """Return what `limit_excess` does, but for "cvar", which costs more than all others."""
     size, trade = np.abs(weights), np.abs(weights - before)
     net = weights.sum(axis=1, keepdims=True)
-    of_coin = weights @ limits.coin.T
+    bound = size @ limits.initial_rate
     return {
         "gross": size.sum(axis=1, keepdims=True) - limits.gross_max,
         "net_min": limits.net_min - net,
         "net_max": net - limits.net_max,
-        "coin_net": np.abs(of_coin) - limits.coin_net_max,
+        "coin_net": np.abs(weights @ limits.coin.T) - limits.coin_net_max,
         "coin_gross": size @ limits.coin.T - limits.coin_gross_max,
         "turnover": 0.5 * trade.sum(axis=1, keepdims=True) - limits.turnover_max,
-        "volatility": np.linalg.norm(weights @ limits.root.T, axis=1, keepdims=True)
-        - limits.volatility_max,
+        "volatility": robust_risk(weights, limits)[:, None] - limits.volatility_max,
         "participation": trade - limits.trade_max,
         "cluster": size @ limits.cluster.T - limits.cluster_max,
+        "standalone_risk": size - limits.size_max,
+        "stablecoin": bound[:, None] - (1.0 - limits.stablecoin_min),
+        **_row_excess(weights, limits),
         **_account_excess(weights, size, limits),
+        **_correlation_excess(weights, limits),
     }
+
+
+def _row_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArray]:
+    over = weights @ limits.rows.T - limits.row_max
+    names = np.array(limits.row_names)
+    return {name: over[:, names == name] for name in dict.fromkeys(limits.row_names)}
 
 
 def _account_excess(
     weights: FloatArray, size: FloatArray, limits: LimitArrays
 ) -> dict[str, FloatArray]:
-    equity = limits.equity_share
-    needed = maintenance(weights, limits.tier_rates, limits.tier_deductions) @ limits.account.T
+    equity, account = limits.equity_share, limits.account.T
+    needed = maintenance(weights, limits.tier_rates, limits.tier_deductions) @ account
     excess = {
-        "venue_gross": size @ limits.account.T - limits.venue_gross_max * equity,
+        "venue_gross": size @ account - limits.venue_gross_max * equity,
         "margin_ratio": needed - limits.margin_ratio_max * equity,
+        "free_collateral": (size * limits.initial_rate) @ account
+        - (1.0 - limits.free_collateral_min) * equity,
     }
-    net = weights @ limits.account.T
-    for name, move in (("stress_up", limits.stress_move), ("stress_down", -limits.stress_move)):
-        rates = limits.shocked_rates(move)
-        stressed = maintenance(weights, rates, limits.tier_deductions) @ limits.account.T
-        excess[name] = (1.0 + limits.cushion) * stressed - (equity + move * net)
+    for name, moves in zip(limits.stress_names, limits.stress, strict=True):
+        rates = limits.shocked_rates(moves)
+        stressed = maintenance(weights, rates, limits.tier_deductions) @ account
+        left = (1.0 - limits.depeg) * equity + (weights * moves) @ account
+        excess[f"stress_{name}"] = (1.0 + limits.cushion) * stressed - left
     return excess
+
+
+def _correlation_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArray]:
+    """Return |cov(book, market)|/sigma_b - rho·s(w); a book without risk is like nothing."""
+    if not limits.caps_correlation:
+        return {}
+    risk = plain_risk(weights, limits)
+    alike = np.abs(weights @ limits.market) - limits.market_correlation_max * risk
+    return {"market_correlation": np.where(risk > 0.0, alike, -1.0)[:, None]}
 
 
 def worst_excess(weights: FloatArray, before: FloatArray, limits: LimitArrays) -> FloatArray:
