@@ -24,7 +24,7 @@ from perptui.optimization.checks import (
     risk_of,
     with_binding,
 )
-from perptui.optimization.infeasible import explain
+from perptui.optimization.explain.clash import explain
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.orders import orders_of, positions_after
 from perptui.optimization.reasons import reasons_of

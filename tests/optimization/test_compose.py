@@ -10,7 +10,7 @@ from perptui.model.order import Effect, Side
 from perptui.model.proposal import Proposal, TargetRow
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.compose import compose
-from perptui.optimization.infeasible import reduce_only_share
+from perptui.optimization.explain.clash import reduce_only_share
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
 from tests.optimization.market import (

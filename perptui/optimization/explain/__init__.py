@@ -1,0 +1,1 @@
+"""Why the optimiser proposes what it does: ledgers, prices, break-evens, drift, clashes."""
