@@ -80,6 +80,9 @@ class ProgramInputs:
         Ids whose target is not the program's choice.
     edited : mapping of str to float
         Targets that the trader fixed.
+    pull : (N,) array, optional
+        What a unit long gains in the objective beside its expected return: the risk that it takes
+        off puts held, or the way to a book that is tracked.
     """
 
     contracts: tuple[Contract, ...]
@@ -105,6 +108,12 @@ class ProgramInputs:
     edited: Mapping[str, float]
     reduce_only: bool
     notes: tuple[str, ...]
+    pull: FloatArray | None = None
+
+    @property
+    def gain(self) -> FloatArray:
+        """The objective's linear term in w, (N,): expected return and `pull`."""
+        return self.expected_return if self.pull is None else self.expected_return + self.pull
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -116,7 +125,7 @@ class ProgramInputs:
         costs = trade_costs(weights - self.before, self.linear_cost, self.impact)
         risk = np.einsum("...i,ij,...j->...", weights, self.covariance, weights)
         return np.asarray(
-            weights @ self.expected_return
+            weights @ self.gain
             - np.abs(weights) @ self.uncertainty
             - self.cost_aversion * costs.sum(axis=-1)
             - 0.5 * self.risk_aversion * risk

@@ -110,7 +110,7 @@ class Program:
         return Solution.without_answer("failed", inputs, f"{SOLVER} ended with {status}")
 
     def _fill_objective(self, inputs: ProgramInputs, scale: float) -> None:
-        self._mu.value = scale * inputs.expected_return
+        self._mu.value = scale * inputs.gain
         self._rho.value = scale * inputs.uncertainty
         self._cost.value = scale * inputs.cost_aversion * inputs.linear_cost
         self._impact.value = scale * inputs.cost_aversion * inputs.impact
