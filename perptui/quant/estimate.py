@@ -17,10 +17,12 @@ from perptui.model.errors import EstimationError
 from perptui.model.forecast import Estimates, RegimeForecast
 from perptui.model.instrument import Instrument
 from perptui.model.jobs import EstimateJob
+from perptui.optimization.scenarios import HorizonScenarios
 from perptui.quant.compose import compose_estimates
 from perptui.quant.day import DayView, day_view
 from perptui.quant.funding import FundingFits
 from perptui.quant.hour import HourView, hour_view, since_all
+from perptui.quant.scenarios import horizon_scenarios_of
 
 KEPT_VIEWS = 4
 View = TypeVar("View")
@@ -48,6 +50,7 @@ class Estimator:
         self._days: dict[object, DayView] = {}
         self._hours: dict[object, HourView] = {}
         self._regimes: dict[object, RegimeForecast] = {}
+        self._scenarios: dict[object, HorizonScenarios] = {}
         self._fits = FundingFits()
 
     def estimate(self, job: EstimateJob) -> Estimates:
@@ -58,13 +61,36 @@ class Estimator:
         EstimationError
             As `estimate` does.
         """
-        hour_ms = job.snapshot.as_of_ms // HOUR_MS * HOUR_MS
-        key = hour_ms, job.snapshot.instruments, job.strategy, self._history.version
-        view = _kept(self._hours, key, lambda: self._hour(job, hour_ms))
+        key, view = self._view(job)
         regime = _kept(self._regimes, (key, job.exposure_before), lambda: _regime(job, view))
         now_ms = job.snapshot.as_of_ms
         fits = [self._fits.by(one, self._history, now_ms) for one in view.day.gathered]
         return compose_estimates(job, view, fits, regime)
+
+    def scenarios(self, job: EstimateJob, estimates: Estimates) -> HorizonScenarios:
+        """Return the scenarios of the job's horizon; never part of `Estimates`, nor sent anywhere.
+
+        Kept beside the hour's view until funding is forecast otherwise, so that a what-if does not
+        make them anew.
+
+        Parameters
+        ----------
+        estimates : Estimates
+            What `estimate` returned for the same job.
+
+        Raises
+        ------
+        EstimationError
+            As `estimate` does.
+        """
+        key, view = self._view(job)
+        now = tuple(row.funding.horizon_sd for row in estimates.instruments)
+        return _kept(self._scenarios, (key, now), lambda: horizon_scenarios_of(view, estimates))
+
+    def _view(self, job: EstimateJob) -> tuple[object, HourView]:
+        hour_ms = job.snapshot.as_of_ms // HOUR_MS * HOUR_MS
+        key = hour_ms, job.snapshot.instruments, job.strategy, self._history.version
+        return key, _kept(self._hours, key, lambda: self._hour(job, hour_ms))
 
     def _hour(self, job: EstimateJob, hour_ms: int) -> HourView:
         """Return the hour's view, without contracts whose price came to another scale."""
