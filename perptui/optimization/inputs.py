@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import numpy as np
@@ -13,7 +13,7 @@ from perptui.model.forecast import InstrumentForecast
 from perptui.model.instrument import Instrument
 from perptui.optimization.costs import trade_costs
 from perptui.optimization.strategies import InForce
-from perptui.risk.arrays import LimitArrays
+from perptui.risk.arrays import LimitArrays, limit_excess
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -83,6 +83,17 @@ class ProgramInputs:
     pull : (N,) array, optional
         What a unit long gains in the objective beside its expected return: the risk that it takes
         off puts held, or the way to a book that is tracked.
+    holding_cost : (N,) array, optional
+        Venue and borrow cost of a unit held over the horizon, either side.
+    ellipsoid, omega_root : float, (R, N) array, optional
+        k and W, with W'W = Omega, of the worst case k·|W w| of the mean. A box has `uncertainty`.
+    stablecoin_yield : float
+        What equity that no initial margin binds earns over the horizon, fraction.
+    soft_prices : mapping of str to float
+        What a weight unit beyond each soft limit costs, by its name in `limit_excess`.
+    factors, specific : (R, N), (N,) arrays, optional
+        Sigma = factors'factors + diag(specific), where that is how it was estimated; its root in
+        `limits` is then the factors above diag(sqrt(specific)).
     """
 
     contracts: tuple[Contract, ...]
@@ -109,6 +120,13 @@ class ProgramInputs:
     reduce_only: bool
     notes: tuple[str, ...]
     pull: FloatArray | None = None
+    holding_cost: FloatArray | None = None
+    ellipsoid: float = 0.0
+    omega_root: FloatArray | None = None
+    stablecoin_yield: float = 0.0
+    soft_prices: Mapping[str, float] = field(default_factory=dict)
+    factors: FloatArray | None = None
+    specific: FloatArray | None = None
 
     @property
     def gain(self) -> FloatArray:
@@ -116,17 +134,54 @@ class ProgramInputs:
         return self.expected_return if self.pull is None else self.expected_return + self.pull
 
     @property
+    def size_cost(self) -> FloatArray:
+        """What a unit of |w| costs, (N,): the box of the mean, holding, yield forgone on margin."""
+        holding = 0.0 if self.holding_cost is None else self.holding_cost
+        forgone = self.stablecoin_yield * self.limits.initial_rate
+        return np.asarray(self.uncertainty + holding + forgone)
+
+    @property
+    def trade_cost(self) -> FloatArray:
+        """What a unit of |z| costs, (N,), impact left out, at the cost aversion."""
+        return np.asarray(self.cost_aversion * self.linear_cost)
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """Instrument ids, in the order of every array."""
         return tuple(contract.id for contract in self.contracts)
 
     def objective(self, weights: FloatArray) -> FloatArray:
-        """Return the program's objective of books (..., N): fraction of equity over the horizon."""
+        """Return the program's objective of books (..., N): fraction of equity over the horizon.
+
+        gain'w - k|W w| - c'|w| + y - lam_c·cost(z) - ½ gamma [w'Sigma w + rho_S (sigma'|w|)²]
+        - sum_p W_p·pos(excess_p), with y the yield of all equity in stablecoins.
+        """
         costs = trade_costs(weights - self.before, self.linear_cost, self.impact)
+        size = np.abs(weights)
         risk = np.einsum("...i,ij,...j->...", weights, self.covariance, weights)
+        risk = risk + self.limits.covariance_uncertainty * (size @ self.limits.sigma) ** 2
         return np.asarray(
             weights @ self.gain
-            - np.abs(weights) @ self.uncertainty
+            - size @ self.size_cost
+            - self._doubt(weights)
+            + self.stablecoin_yield
             - self.cost_aversion * costs.sum(axis=-1)
             - 0.5 * self.risk_aversion * risk
+            - self._penalty(weights)
         )
+
+    def _doubt(self, weights: FloatArray) -> FloatArray | float:
+        if self.omega_root is None or self.ellipsoid == 0.0:
+            return 0.0
+        return np.asarray(self.ellipsoid * np.linalg.norm(weights @ self.omega_root.T, axis=-1))
+
+    def _penalty(self, weights: FloatArray) -> FloatArray | float:
+        if not self.soft_prices:
+            return 0.0
+        excess = limit_excess(np.atleast_2d(weights), self.before, self.limits)
+        charges = [
+            price * np.maximum(excess[name], 0.0).sum(axis=1)
+            for name, price in self.soft_prices.items()
+            if name in excess
+        ]
+        return np.asarray(np.sum(charges, axis=0)).reshape(weights.shape[:-1])
