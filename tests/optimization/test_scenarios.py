@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from perptui.model.errors import OptimizationError
+from perptui.optimization.scenarios import HorizonScenarios, stress_moves
+
+RNG = np.random.default_rng(4)
+CENTRED = RNG.normal(0.0, [0.02, 0.08, 0.05], (400, 3))
+MADE = HorizonScenarios(
+    ids=("v:A", "v:B", "w:A"),
+    centred=CENTRED,
+    coins=("A", "B"),
+    coin_moves=CENTRED[:, :2],
+)
+
+
+def test_columns_follow_the_contracts_asked_for_and_carry_their_means() -> None:
+    found = MADE.returns(("w:A", "v:A"), np.array([0.01, -0.02]), np.zeros(2))
+    np.testing.assert_allclose(found, CENTRED[:, [2, 0]] + [0.01, -0.02], rtol=1e-15)
+    # The kept ones stay as they are, so that the next what-if starts from the same.
+    again = MADE.returns(("w:A", "v:A"), np.array([0.01, -0.02]), np.zeros(2))
+    assert again.tobytes() == found.tobytes()
+    assert MADE.notes(("w:A", "v:A")) == ()
+
+
+def test_a_view_shifts_every_path_by_the_same() -> None:
+    ids, position = MADE.ids, np.zeros(3)
+    plain = MADE.returns(ids, np.zeros(3), position)
+    bent = MADE.returns(ids, np.array([0.0, 0.03, 0.0]), position)
+    np.testing.assert_allclose(bent - plain, np.tile([0.0, 0.03, 0.0], (400, 1)), atol=1e-15)
+
+
+@pytest.mark.parametrize("held", [0.2, -0.2])
+def test_a_contract_without_scenarios_loses_as_much_as_the_wildest_moves(held: float) -> None:
+    ids = ("v:A", "v:NEW")
+    found = MADE.returns(ids, np.array([0.0, 0.5]), np.array([0.1, held]))
+    lost = -held * found[:, 1]
+    # B varies most; the stranger never gains, on either side, and its mean is not believed.
+    np.testing.assert_allclose(lost, abs(held) * np.abs(CENTRED[:, 1]), rtol=1e-12)
+    (note,) = MADE.notes(ids)
+    assert note.startswith("v:NEW has no scenarios: ")
+
+
+def test_without_scenarios_there_are_no_rows_and_the_reason_is_told() -> None:
+    silent = HorizonScenarios.none("expected 60 residuals, was 12")
+    assert silent.returns(("v:A",), np.zeros(1), np.zeros(1)).shape == (0, 1)
+    assert silent.notes(("v:A",)) == ("CVaR is not judged: expected 60 residuals, was 12",)
+    assert HorizonScenarios.none().notes(("v:A",)) == ()
+
+
+@pytest.mark.parametrize(
+    ("expected", "position"),
+    [
+        (np.zeros(2), np.zeros(3)),
+        (np.zeros(3), np.zeros(2)),
+        (np.array([0.0, np.nan, 0.0]), np.zeros(3)),
+        (np.zeros(3), np.array([0.0, np.inf, 0.0])),
+    ],
+)
+def test_what_does_not_fit_is_refused(expected: np.ndarray, position: np.ndarray) -> None:
+    with pytest.raises(OptimizationError, match="3 finite means and weights"):
+        MADE.returns(MADE.ids, expected, position)
+
+
+def test_moves_of_a_coin_are_its_own() -> None:
+    np.testing.assert_array_equal(MADE.moves_of("B"), CENTRED[:, 1])
+    with pytest.raises(OptimizationError, match="was C \\(there are A, B\\)"):
+        MADE.moves_of("C")
+
+
+def test_stresses_are_up_down_and_what_is_named() -> None:
+    crash = {"crash": {"BTC": -0.3, "*": -0.5}, "squeeze": {"ETH": 0.4}}
+    moves, names = stress_moves(["BTC", "ETH", "BTC", "SOL"], 0.2, crash)
+    assert names == ("up", "down", "crash", "squeeze")
+    np.testing.assert_array_equal(
+        moves,
+        [[0.2] * 4, [-0.2] * 4, [-0.3, -0.5, -0.3, -0.5], [0.0, 0.4, 0.0, 0.0]],
+    )
+    plain, few = stress_moves([], 0.2)
+    assert plain.shape == (2, 0)
+    assert few == ("up", "down")
+
+
+@pytest.mark.parametrize(
+    ("named", "match"),
+    [({"up": {"*": 0.1}}, "new name"), ({"gone": {"BTC": -1.0}}, "above -1")],
+)
+def test_impossible_stresses_are_refused(named: dict[str, dict[str, float]], match: str) -> None:
+    with pytest.raises(OptimizationError, match=match):
+        stress_moves(["BTC"], 0.2, named)
