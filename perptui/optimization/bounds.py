@@ -90,7 +90,7 @@ def limit_arrays(
         root=root,
         root_offset=np.zeros(len(root)),
         sigma=sigma,
-        trade_max=_trade_max(contracts, limits, forecasts.volume, equity),
+        trade_max=trade_caps(contracts, limits, forecasts.volume, equity),
         trade_min=np.full(count, float(limits.trade_min_usd) / equity),
         size_max=_size_max(sigma, limits.standalone_risk_max * volatility_max),
         initial_rate=np.array(
@@ -113,9 +113,7 @@ def limit_arrays(
         margin_ratio_max=limits.margin_ratio_max,
         cushion=rules.cushion,
         depeg=rules.depeg,
-        turnover_max=min(
-            limits.turnover_max, float(limits.ticket_notional_max_usd) / (2.0 * equity)
-        ),
+        turnover_max=turnover_cap(limits, equity),
         volatility_max=volatility_max,
         covariance_uncertainty=strategy.covariance_uncertainty,
         cluster_max=strategy.cluster_gross_max,
@@ -125,6 +123,11 @@ def limit_arrays(
         cvar_max=limits.cvar_max,
         market_correlation_max=limits.market_correlation_max,
     )
+
+
+def turnover_cap(limits: Limits, equity: float) -> float:
+    """Return the largest one-way turnover: the limit on it, and what one ticket may hold."""
+    return min(limits.turnover_max, float(limits.ticket_notional_max_usd) / (2.0 * equity))
 
 
 def market_of(contracts: Sequence[Contract], forecasts: ForecastArrays) -> FloatArray:
@@ -229,7 +232,7 @@ def _tiers(
     return rates.T.copy(), deductions.T.copy()
 
 
-def _trade_max(
+def trade_caps(
     contracts: Sequence[Contract], limits: Limits, volume: FloatArray, equity: float
 ) -> FloatArray:
     """Return the largest |z| of each contract: participation, the order limit, the venue's own."""

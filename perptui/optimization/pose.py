@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from itertools import pairwise
 
 import numpy as np
 
-from perptui.model.account import Account
 from perptui.model.errors import OptimizationError
 from perptui.model.forecast import Estimates
-from perptui.model.instrument import Instrument
 from perptui.model.limit import Limits
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
+from perptui.optimization.book import book_before, standing_of
 from perptui.optimization.bounds import clusters_of, limit_arrays
 from perptui.optimization.costs import impact_coefficients
-from perptui.optimization.forecasts import ForecastArrays
 from perptui.optimization.funding_caps import funding_bounds
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
-from perptui.optimization.strategies import in_force
-
-ZERO = Decimal(0)
+from perptui.optimization.scenarios import HorizonScenarios
+from perptui.optimization.strategies import InForce, in_force
 
 
 def program_inputs(
@@ -31,6 +26,10 @@ def program_inputs(
     strategy: StrategyParameters,
     limits: Limits,
     overrides: Mapping[str, float],
+    scenarios: HorizonScenarios | None = None,
+    *,
+    rules: InForce | None = None,
+    reduce_only: bool = False,
 ) -> ProgramInputs:
     """Return the program's data.
 
@@ -38,6 +37,12 @@ def program_inputs(
     ----------
     overrides : mapping of str to float
         Target weights fixed by the trader, by instrument id.
+    scenarios : HorizonScenarios, optional
+        Of the same estimates; without them CVaR is not judged.
+    rules : InForce, optional
+        Limits in force in place of the strategy's own: a hybrid's are the tighter of two.
+    reduce_only : bool
+        Whether the trader asks for reductions only.
 
     Raises
     ------
@@ -45,24 +50,23 @@ def program_inputs(
         When there is nothing to optimise, equity is not positive, the estimates are of another
         time or horizon, or an override names no contract of the snapshot.
     """
-    _refuse_mismatch(snapshot, estimates, strategy)
-    equity = snapshot.equity_usd
-    contracts = _contracts(snapshot, estimates)
+    book = book_before(snapshot, estimates, strategy, scenarios)
+    contracts, before, forecasts = book.contracts, book.before, book.forecasts
     _refuse_unknown_targets(contracts, overrides)
-    forecasts = ForecastArrays.of(contracts, estimates, strategy)
-    before = np.array([float(contract.notional / equity) for contract in contracts])
-    rules = in_force(strategy, limits, estimates.regime, float(np.abs(before).sum()))
-    reduce_only = _drawdown(snapshot, equity) >= limits.drawdown_max
+    rules = rules or in_force(strategy, limits, estimates, standing_of(book, strategy, limits))
+    reached = book.drawdown >= limits.drawdown_max
     frozen = _frozen(contracts, limits.restricted, overrides)
-    bounds = _bounds(contracts, before, rules.limits, frozen, overrides, reduce_only)
+    only = reached or reduce_only
+    bounds = _bounds(contracts, before, rules.limits, frozen, overrides, only)
     clusters = clusters_of(contracts, estimates, strategy)
-    accounts = {account.key: account.equity_usd for account in snapshot.accounts}
-    arrays = limit_arrays(contracts, accounts, rules, forecasts, clusters, strategy)
+    arrays = limit_arrays(
+        contracts, book.account_equity, rules, forecasts, clusters, strategy, book.returns
+    )
     lower, upper, paying = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
     return ProgramInputs(
         contracts=contracts,
-        equity=equity,
-        account_equity=accounts,
+        equity=snapshot.equity_usd,
+        account_equity=book.account_equity,
         peak_equity=snapshot.peak_equity_usd,
         horizon_days=estimates.horizon_days,
         expected_return=forecasts.expected_return,
@@ -70,7 +74,9 @@ def program_inputs(
         covariance=forecasts.covariance,
         before=before,
         linear_cost=forecasts.half_spread + _taker_fees(contracts),
-        impact=impact_coefficients(forecasts.sigma_day, forecasts.volume, float(equity)),
+        impact=impact_coefficients(
+            forecasts.sigma_day, forecasts.volume, float(snapshot.equity_usd)
+        ),
         lower=lower,
         upper=upper,
         risk_aversion=strategy.risk_aversion,
@@ -81,28 +87,37 @@ def program_inputs(
         clusters=clusters,
         fixed=frozenset(frozen) | frozenset(overrides),
         edited=dict(overrides),
-        reduce_only=reduce_only,
-        notes=(*rules.notes, *paying, *frozen.values(), *_drawdown_note(reduce_only)),
+        reduce_only=only,
+        notes=(
+            *rules.notes,
+            *paying,
+            *frozen.values(),
+            *_reducing_note(reached, asked=reduce_only),
+            *(() if scenarios is None else scenarios.notes([one.id for one in contracts])),
+        ),
     )
+
+
+def rules_of(
+    snapshot: MarketSnapshot,
+    estimates: Estimates,
+    strategy: StrategyParameters,
+    limits: Limits,
+    scenarios: HorizonScenarios | None = None,
+) -> InForce:
+    """Return the limits in force that `program_inputs` would take of a strategy.
+
+    Raises
+    ------
+    OptimizationError
+        As `program_inputs` does.
+    """
+    book = book_before(snapshot, estimates, strategy, scenarios)
+    return in_force(strategy, limits, estimates, standing_of(book, strategy, limits))
 
 
 def _taker_fees(contracts: Sequence[Contract]) -> FloatArray:
     return np.array([float(contract.instrument.taker_fee) for contract in contracts])
-
-
-def _refuse_mismatch(
-    snapshot: MarketSnapshot, estimates: Estimates, strategy: StrategyParameters
-) -> None:
-    equity = snapshot.equity_usd
-    if equity <= 0:
-        raise OptimizationError(f"expected a positive equity, was {equity}; fund an account first")
-    if estimates.as_of_ms > snapshot.as_of_ms:
-        raise OptimizationError("expected estimates no younger than the snapshot; estimate again")
-    if estimates.horizon_days != strategy.horizon_days:
-        raise OptimizationError(
-            f"expected estimates over {strategy.horizon_days:g} d, was "
-            f"{estimates.horizon_days:g} d; estimate again for this strategy"
-        )
 
 
 def _refuse_unknown_targets(contracts: Sequence[Contract], overrides: Mapping[str, float]) -> None:
@@ -111,57 +126,6 @@ def _refuse_unknown_targets(contracts: Sequence[Contract], overrides: Mapping[st
         raise OptimizationError(
             f"expected a contract of the desk, was {unknown[0]}; mend the fixed target"
         )
-
-
-def _contracts(snapshot: MarketSnapshot, estimates: Estimates) -> tuple[Contract, ...]:
-    marks = {quote.id: quote.mark for quote in snapshot.quotes}
-    forecasts = {forecast.id: forecast for forecast in estimates.instruments}
-    positions = {
-        position.id: (account, position)
-        for account in snapshot.accounts
-        for position in account.positions
-        if position.contracts
-    }
-    known = {instrument.id for instrument in snapshot.instruments if instrument.id in marks}
-    homeless = sorted(set(positions) - known)
-    if homeless:
-        raise OptimizationError(
-            f"expected a mark of every position, was none of {homeless[0]}; wait for its quote"
-        )
-    contracts = []
-    for instrument in sorted(snapshot.instruments, key=lambda one: one.id):
-        held = positions.get(instrument.id)
-        account = held[0] if held else _account_of(instrument, snapshot.accounts)
-        usable = instrument.id in forecasts and instrument.tiers
-        if account is None or instrument.id not in marks or not (held or usable):
-            continue
-        _refuse_missing_tiers(instrument)
-        position = held[1].contracts if held else ZERO
-        forecast = forecasts.get(instrument.id)
-        leverage = held[1].leverage if held else None
-        contracts.append(
-            Contract(instrument, account.key, marks[instrument.id], position, forecast, leverage)
-        )
-    if not any(contract.forecast for contract in contracts):
-        raise OptimizationError(
-            "expected at least one contract with estimates and an account, was none; "
-            "wait for market history"
-        )
-    return tuple(contracts)
-
-
-def _refuse_missing_tiers(instrument: Instrument) -> None:
-    rates = [tier.rate for tier in instrument.tiers]
-    if not rates or any(after <= before for before, after in pairwise(rates)):
-        raise OptimizationError(
-            f"expected rising maintenance tiers of {instrument.id}, was {len(rates)} usable; "
-            "wait until the venue's tiers are read"
-        )
-
-
-def _account_of(instrument: Instrument, accounts: Sequence[Account]) -> Account | None:
-    at_venue = (account for account in accounts if account.venue == instrument.venue)
-    return next(at_venue, None)
 
 
 def _frozen(
@@ -205,10 +169,7 @@ def _bounds(
     return lower, upper
 
 
-def _drawdown(snapshot: MarketSnapshot, equity: Decimal) -> float:
-    peak = snapshot.peak_equity_usd
-    return 0.0 if peak is None or peak <= equity else float(1 - equity / peak)
-
-
-def _drawdown_note(reduce_only: bool) -> tuple[str, ...]:
-    return ("the drawdown limit is reached: only reducing is proposed",) if reduce_only else ()
+def _reducing_note(reached: bool, *, asked: bool) -> tuple[str, ...]:
+    if reached:
+        return ("the drawdown limit is reached: only reducing is proposed",)
+    return ("only reducing is asked for",) if asked else ()
