@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from perptui.cli.arguments import number, shown
 from perptui.model.errors import InputError
+from perptui.model.given import number, shown
 from perptui.model.instrument import split_id
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
-from perptui.cli.arguments import equity_usd, given_path, number, universe_size
+from perptui.cli.arguments import equity_usd, given_path, universe_size
 from perptui.cli.config import add_sources
 from perptui.cli.positions import read_positions
 from perptui.cli.printed import flags_of, json_of
 from perptui.model.clock import iso, parse_iso
 from perptui.model.errors import InputError
+from perptui.model.given import number
 from perptui.model.instrument import split_id
 from perptui.model.money import plain
 from perptui.model.proposal import Proposal

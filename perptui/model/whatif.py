@@ -1,6 +1,7 @@
 """What a trader bends before the optimiser is asked: a what-if is a record, never an edit in place.
 
-The same grammar stands behind ``perptui propose --set`` and the Rebalance view's command line.
+Its grammar, one for ``perptui propose --set`` and the Rebalance view's command line, is in
+`perptui.model.assignment`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from perptui.model.record import Record
+
+EVERY = "*"
+"""Stands for every contract or coin in a what-if's costs and shocks."""
 
 
 class PutQuote(Record, frozen=True):
@@ -51,19 +55,22 @@ class WhatIf(Record, frozen=True):
     parameters : dict of str to float, bool or str
         Parameters of the strategy by their name in config.toml.
     views : dict of str to float
-        The trader's own drift by instrument id, fraction a year per unit long; funding stays.
+        The trader's own drift by instrument id or coin, fraction a year per unit long; funding
+        and the uncertainty of the forecast stay. An id goes before its coin, here and in costs.
     costs : dict of str to float
-        Factor on trading costs by instrument id; "*" for every contract.
+        Factor on trading costs by instrument id or coin; "*" for every other contract.
     regime : str
         calm, normal, stress or crisis in place of the regime told; "" keeps it.
     equity_usd : Decimal or None
         Total equity; accounts keep their shares of it.
     shocks : dict of str to float
-        Move of prices that comes first, by coin, fraction; "*" for every coin.
+        Move of prices that comes first, by coin, fraction; "*" for every other coin.
     puts : tuple of PutQuote
         Beside those of the configuration.
     reduce_only : bool
         Only reductions.
+    strategy : str
+        Name of the strategy in place of the one in force; "" keeps it.
     """
 
     targets: dict[str, float] = {}
@@ -76,6 +83,7 @@ class WhatIf(Record, frozen=True):
     shocks: dict[str, float] = {}
     puts: tuple[PutQuote, ...] = ()
     reduce_only: bool = False
+    strategy: str = ""
 
     @property
     def empty(self) -> bool:

@@ -1,0 +1,68 @@
+"""What a what-if leaves of the desk's limits and strategy, and whether its proposal may be sent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from perptui.model.limit import Limits
+from perptui.model.strategy import StrategyParameters
+from perptui.model.whatif import WhatIf
+
+_KINDS = {field.name: field.type for field in msgspec.structs.fields(Limits)}
+_GUARDS = {
+    "cluster_correlation": 1,
+    "cluster_gross_max": 1,
+    "covariance_uncertainty": -1,
+    "depeg": -1,
+    "drawdown_control": -1,
+    "drawdown_share": 1,
+    "leverage_cut": 1,
+    "put_premium_max": 1,
+    "volatility_threshold": 1,
+}
+"""Parameters that limit the book: the direction in which each is looser."""
+
+
+def bent_limits(what_if: WhatIf, limits: Limits) -> Limits:
+    """Return `limits` with those that the what-if sets, in the types of their fields."""
+    if not what_if.limits:
+        return limits
+    bent = {name: _typed(name, value) for name, value in what_if.limits.items()}
+    return msgspec.structs.replace(limits, **bent)
+
+
+def _typed(name: str, value: float) -> float | int | Decimal:
+    kind = _KINDS[name]
+    if kind is Decimal:
+        return Decimal(repr(value))
+    return round(value) if kind is int else value
+
+
+def bent_strategy(what_if: WhatIf, strategy: StrategyParameters) -> StrategyParameters:
+    """Return `strategy` with the parameters that the what-if sets, and its puts beside its own."""
+    if not what_if.parameters and not what_if.puts:
+        return strategy
+    puts = (*strategy.puts, *what_if.puts)
+    return msgspec.structs.replace(strategy, **{"puts": puts, **what_if.parameters})
+
+
+def shown_only(what_if: WhatIf, limits: Limits, strategy: StrategyParameters) -> tuple[str, ...]:
+    """Return why a proposal on `what_if` may be looked at but never sent, in words; none: it may.
+
+    Parameters
+    ----------
+    limits, strategy : Limits, StrategyParameters
+        The desk's own, before anything was bent.
+    """
+    reasons = [f"{name}: supposed, not so in the market" for name in what_if.hypothetical]
+    for name in sorted(what_if.limits):
+        own, bent = float(getattr(limits, name)), what_if.limits[name]
+        if bent < own if name.endswith("_min") or name == "trade_min_usd" else bent > own:
+            reasons.append(f"{name} {bent:g} is looser than the desk's {own:g}")
+    for name in sorted(set(what_if.parameters) & set(_GUARDS)):
+        own, bent = float(getattr(strategy, name)), float(what_if.parameters[name])
+        if _GUARDS[name] * (bent - own) > 0:
+            reasons.append(f"{name} {bent:g} is looser than the desk's {own:g}")
+    return tuple(reasons)

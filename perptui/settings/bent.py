@@ -1,0 +1,43 @@
+"""What-ifs held against the ranges that config.toml itself must keep to."""
+
+from __future__ import annotations
+
+import msgspec
+
+from perptui.model.bent import bent_limits
+from perptui.model.errors import InputError
+from perptui.model.whatif import WhatIf
+from perptui.settings.ranges import contradictions, range_of
+from perptui.settings.schema import Settings
+
+
+def refuse_out_of_range(what_if: WhatIf, settings: Settings) -> None:
+    """Refuse a what-if that could not be written in config.toml.
+
+    Raises
+    ------
+    InputError
+        For a value out of its range, limits that contradict each other, or an unknown strategy.
+    """
+    if what_if.strategy and what_if.strategy not in settings.strategy:
+        known = ", ".join(sorted(settings.strategy))
+        raise InputError(
+            f"expected a strategy among {known}, was {what_if.strategy!r}; name one of these"
+        )
+    for name, value in what_if.limits.items():
+        _refuse(name, f"limits.{name}", value)
+    for name, given in what_if.parameters.items():
+        if isinstance(given, float):
+            _refuse(name, f"strategy.*.{name}", given)
+    limits = bent_limits(what_if, settings.limits)
+    for path, text in contradictions(msgspec.structs.replace(settings, limits=limits)):
+        raise InputError(f"{path}: {text}")
+
+
+def _refuse(name: str, path: str, value: float) -> None:
+    bounds = range_of(path)
+    if bounds is not None and not bounds[0] <= value <= bounds[1]:
+        raise InputError(
+            f"expected {name} from {bounds[0]:g} to {bounds[1]:g}, was {value:g}; "
+            "choose a value in that range"
+        )
