@@ -28,7 +28,8 @@ class LimitArrays:
     Attributes
     ----------
     coin, account, cluster : (C, N), (A, N), (G, N) arrays of 0 and 1
-        Membership.
+        Membership. A column without an account is a hedge that no venue carries (a put): it has
+        no part in gross, net and turnover.
     equity_share : (A,) array
         Equity of each account over total equity.
     tier_rates, tier_deductions : (K, N) arrays
@@ -122,6 +123,11 @@ class LimitArrays:
         return np.asarray(self.tier_rates * (1.0 + move * self.linear))
 
     @property
+    def counted(self) -> FloatArray:
+        """1 for each contract that some account carries, (N,)."""
+        return np.asarray(self.account.sum(axis=0))
+
+    @property
     def stress_move(self) -> float:
         """The common move of the first two scenarios."""
         return float(self.stress[0, 0])
@@ -196,15 +202,16 @@ def cheap_excess(
 ) -> dict[str, FloatArray]:
     """Return what `limit_excess` does, but for "cvar", which costs more than all others."""
     size, trade = np.abs(weights), np.abs(weights - before)
-    net = weights.sum(axis=1, keepdims=True)
+    counted = limits.counted[:, None]
+    net = weights @ counted
     bound = size @ limits.initial_rate
     return {
-        "gross": size.sum(axis=1, keepdims=True) - limits.gross_max,
+        "gross": size @ counted - limits.gross_max,
         "net_min": limits.net_min - net,
         "net_max": net - limits.net_max,
         "coin_net": np.abs(weights @ limits.coin.T) - limits.coin_net_max,
         "coin_gross": size @ limits.coin.T - limits.coin_gross_max,
-        "turnover": 0.5 * trade.sum(axis=1, keepdims=True) - limits.turnover_max,
+        "turnover": 0.5 * (trade @ counted) - limits.turnover_max,
         "volatility": robust_risk(weights, limits)[:, None] - limits.volatility_max,
         "participation": trade - limits.trade_max,
         "cluster": size @ limits.cluster.T - limits.cluster_max,
