@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from perptui.model.money import ZERO, decimal_of
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.forecasts import DAYS_A_YEAR, ForecastArrays
 from perptui.optimization.inputs import Contract, FloatArray
+from perptui.optimization.scenarios import stress_moves
 from perptui.optimization.strategies import InForce
 from perptui.risk.arrays import LimitArrays
 from perptui.risk.margin import leverage_allowed
@@ -68,42 +70,18 @@ def limit_arrays(
     """
     limits, count = rules.limits, len(contracts)
     equity = float(sum(account_equity.values(), ZERO))
-    rates, deductions = _tiers(contracts, limits, equity)
-    coins = sorted({contract.instrument.coin for contract in contracts})
     horizon_years = strategy.horizon_days / DAYS_A_YEAR
     volatility_max = limits.volatility_max * float(np.sqrt(horizon_years))
-    sigma = np.sqrt(np.diag(forecasts.covariance))
-    market = market_of(contracts, forecasts)
-    rows, row_max = _linear_rows(market, forecasts.covariance, limits, volatility_max)
-    root = covariance_root(forecasts.covariance)
     returns = np.zeros((0, count)) if scenarios is None else scenarios
     return LimitArrays(
-        coin=_membership([[one.instrument.coin == coin for one in contracts] for coin in coins]),
-        account=_membership([[one.account == key for one in contracts] for key in account_equity]),
-        cluster=_membership([[one.id in group for one in contracts] for group in clusters]).reshape(
-            len(clusters), count
-        ),
+        **_members(contracts, account_equity, clusters),
+        **_margins(contracts, limits, equity),
+        **_risks(contracts, forecasts, limits, volatility_max),
         equity_share=np.array([float(value) / equity for value in account_equity.values()]),
-        tier_rates=rates,
-        tier_deductions=deductions,
-        linear=np.array([float(contract.instrument.linear) for contract in contracts]),
-        root=root,
-        root_offset=np.zeros(len(root)),
-        sigma=sigma,
         trade_max=trade_caps(contracts, limits, forecasts.volume, equity),
         trade_min=np.full(count, float(limits.trade_min_usd) / equity),
-        size_max=_size_max(sigma, limits.standalone_risk_max * volatility_max),
-        initial_rate=np.array(
-            [1.0 / float(leverage_of(contract, limits, equity)) for contract in contracts]
-        ),
-        stress=np.outer([1.0, -1.0], np.full(count, limits.liquidation_distance_min)),
-        stress_names=("up", "down"),
-        rows=rows,
-        row_max=row_max,
-        row_names=ROW_NAMES,
         scenarios=returns,
         scenario_offset=np.zeros(len(returns)),
-        market=forecasts.covariance @ market / _deviation(market, forecasts.covariance),
         gross_max=limits.gross_max,
         net_min=limits.net_min,
         net_max=limits.net_max,
@@ -123,6 +101,64 @@ def limit_arrays(
         cvar_max=limits.cvar_max,
         market_correlation_max=limits.market_correlation_max,
     )
+
+
+def _members(
+    contracts: Sequence[Contract],
+    account_equity: Mapping[str, Decimal],
+    clusters: Sequence[Sequence[str]],
+) -> dict[str, Any]:
+    """Return which contract belongs to which coin, account and cluster."""
+    coins = sorted({contract.instrument.coin for contract in contracts})
+    of_cluster = _membership([[one.id in group for one in contracts] for group in clusters])
+    return {
+        "coin": _membership([[one.instrument.coin == coin for one in contracts] for coin in coins]),
+        "account": _membership(
+            [[one.account == key for one in contracts] for key in account_equity]
+        ),
+        "cluster": of_cluster.reshape(len(clusters), len(contracts)),
+    }
+
+
+def _margins(contracts: Sequence[Contract], limits: Limits, equity: float) -> dict[str, Any]:
+    """Return maintenance tiers, initial margin, and the moves that margin is stressed by."""
+    rates, deductions = _tiers(contracts, limits, equity)
+    leverage = [float(leverage_of(contract, limits, equity)) for contract in contracts]
+    coins = [contract.instrument.coin for contract in contracts]
+    stress, names = stress_moves(coins, limits.liquidation_distance_min)
+    return {
+        "tier_rates": rates,
+        "tier_deductions": deductions,
+        "linear": np.array([float(contract.instrument.linear) for contract in contracts]),
+        "initial_rate": 1.0 / np.array(leverage),
+        "stress": stress,
+        "stress_names": names,
+    }
+
+
+def _risks(
+    contracts: Sequence[Contract],
+    forecasts: ForecastArrays,
+    limits: Limits,
+    volatility_max: float,
+) -> dict[str, Any]:
+    """Return the covariance's root and what is bounded by shares of the risk budget."""
+    covariance = forecasts.covariance
+    sigma = np.sqrt(np.diag(covariance))
+    market = market_of(contracts, forecasts)
+    beta, leading = betas(market, covariance), first_component(covariance)
+    most = limits.first_component_max * volatility_max
+    root = covariance_root(covariance)
+    return {
+        "root": root,
+        "root_offset": np.zeros(len(root)),
+        "sigma": sigma,
+        "size_max": _size_max(sigma, limits.standalone_risk_max * volatility_max),
+        "rows": np.array([beta, -beta, leading, -leading]),
+        "row_max": np.array([limits.beta_max, limits.beta_max, most, most]),
+        "row_names": ROW_NAMES,
+        "market": covariance @ market / _deviation(market, covariance),
+    }
 
 
 def turnover_cap(limits: Limits, equity: float) -> float:
@@ -159,18 +195,6 @@ def first_component(covariance: FloatArray) -> FloatArray:
     values, vectors = np.linalg.eigh(covariance)
     leading = np.sqrt(max(float(values[-1]), 0.0)) * vectors[:, -1]
     return np.asarray(-leading if leading.sum() < 0.0 else leading)
-
-
-def _linear_rows(
-    market: FloatArray, covariance: FloatArray, limits: Limits, volatility_max: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the rows named `ROW_NAMES`, (4, N), and their bounds, (4,)."""
-    beta, leading = betas(market, covariance), first_component(covariance)
-    most = limits.first_component_max * volatility_max
-    return (
-        np.array([beta, -beta, leading, -leading]),
-        np.array([limits.beta_max, limits.beta_max, most, most]),
-    )
 
 
 def _size_max(sigma: FloatArray, budget: float) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from perptui.model.forecast import Estimates
 from perptui.model.limit import Limits
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
-from perptui.optimization.book import book_before, standing_of
-from perptui.optimization.bounds import clusters_of, limit_arrays
+from perptui.optimization.book import BookBefore, book_before, standing_of
+from perptui.optimization.bounds import clusters_of, covariance_root, limit_arrays
 from perptui.optimization.costs import impact_coefficients
+from perptui.optimization.forecasts import DAYS_A_YEAR
 from perptui.optimization.funding_caps import funding_bounds
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
 from perptui.optimization.scenarios import HorizonScenarios
@@ -63,24 +65,18 @@ def program_inputs(
         contracts, book.account_equity, rules, forecasts, clusters, strategy, book.returns
     )
     lower, upper, paying = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
+    notes = () if scenarios is None else scenarios.notes([one.id for one in contracts])
     return ProgramInputs(
         contracts=contracts,
         equity=snapshot.equity_usd,
         account_equity=book.account_equity,
         peak_equity=snapshot.peak_equity_usd,
         horizon_days=estimates.horizon_days,
-        expected_return=forecasts.expected_return,
-        uncertainty=strategy.uncertainty * forecasts.deviation,
+        **_objective(book, strategy, float(snapshot.equity_usd)),
         covariance=forecasts.covariance,
         before=before,
-        linear_cost=forecasts.half_spread + _taker_fees(contracts),
-        impact=impact_coefficients(
-            forecasts.sigma_day, forecasts.volume, float(snapshot.equity_usd)
-        ),
         lower=lower,
         upper=upper,
-        risk_aversion=strategy.risk_aversion,
-        cost_aversion=strategy.cost_aversion,
         limits=arrays,
         in_force=rules,
         cluster_max=strategy.cluster_gross_max,
@@ -93,9 +89,30 @@ def program_inputs(
             *paying,
             *frozen.values(),
             *_reducing_note(reached, asked=reduce_only),
-            *(() if scenarios is None else scenarios.notes([one.id for one in contracts])),
+            *notes,
         ),
     )
+
+
+def _objective(book: BookBefore, strategy: StrategyParameters, equity: float) -> dict[str, Any]:
+    """Return the objective's terms: returns and their uncertainty, costs, aversions."""
+    contracts, forecasts = book.contracts, book.forecasts
+    years = strategy.horizon_days / DAYS_A_YEAR
+    apr = {cost.venue: cost.apr for cost in strategy.holding_costs}
+    box = strategy.uncertainty if strategy.robust == "box" else 0.0
+    ellipsoid = strategy.uncertainty if strategy.robust == "ellipsoid" else 0.0
+    return {
+        "expected_return": forecasts.expected_return,
+        "uncertainty": box * forecasts.deviation,
+        "ellipsoid": ellipsoid,
+        "omega_root": covariance_root(forecasts.omega) if ellipsoid else None,
+        "linear_cost": forecasts.half_spread + _taker_fees(contracts),
+        "impact": impact_coefficients(forecasts.sigma_day, forecasts.volume, equity),
+        "holding_cost": np.array([apr.get(one.instrument.venue, 0.0) for one in contracts]) * years,
+        "stablecoin_yield": strategy.stablecoin_apr * years,
+        "risk_aversion": strategy.risk_aversion,
+        "cost_aversion": strategy.cost_aversion,
+    }
 
 
 def rules_of(

@@ -8,6 +8,7 @@ from perptui.model.errors import OptimizationError
 from perptui.model.forecast import Estimates
 from perptui.model.instrument import MarginTier
 from perptui.model.snapshot import MarketSnapshot
+from perptui.model.strategy import HoldingCost
 from perptui.optimization.bounds import covariance_root
 from perptui.optimization.pose import program_inputs
 from tests.optimization.market import (
@@ -50,6 +51,81 @@ def test_arrays_follow_the_contracts() -> None:
     # Gross of 3 stressed by 20 % reaches 360 000 USD: the tier from 1 000 000 is not needed.
     assert len(inputs.limits.tier_rates) == 3
     assert inputs.limits.tier_deductions[2] == pytest.approx(0.013)
+
+
+def test_the_shape_of_uncertainty_and_the_costs_of_holding_are_the_strategys() -> None:
+    omega = np.array([[4e-4, 3e-4, 0.0], [3e-4, 9e-4, 0.0], [0.0, 0.0, 16e-4]])
+    found = msgspec.structs.replace(FOUND, omega=tuple(map(tuple, omega.tolist())))
+    strategy = msgspec.structs.replace(
+        BALANCED,
+        robust="ellipsoid",
+        holding_costs=(HoldingCost("binanceusdm", 0.073),),
+        stablecoin_apr=0.0365,
+    )
+    inputs = program_inputs(SNAP, found, strategy, LIMITS, {})
+    assert (inputs.ellipsoid, inputs.uncertainty.tolist()) == (0.5, [0.0] * 3)
+    assert inputs.omega_root is not None
+    assert inputs.omega_root.T @ inputs.omega_root == pytest.approx(omega)
+    # Ten days of 7.3 % and 3.65 % a year.
+    assert inputs.holding_cost == pytest.approx([0.002] * 3)
+    assert inputs.stablecoin_yield == pytest.approx(0.001)
+    off = program_inputs(SNAP, found, msgspec.structs.replace(BALANCED, robust="off"), LIMITS, {})
+    assert (off.ellipsoid, off.uncertainty.tolist(), off.omega_root) == (0.0, [0.0] * 3, None)
+    # Not estimated off the diagonal: Omega is then what the deviations say.
+    plain = msgspec.structs.replace(strategy, uncertainty=1.0)
+    root = program_inputs(SNAP, FOUND, plain, LIMITS, {}).omega_root
+    assert root is not None
+    assert root.T @ root == pytest.approx(np.diag([4e-4, 9e-4, 16e-4]))
+
+
+def test_the_market_is_the_most_liquid_bitcoin_and_betas_are_to_it() -> None:
+    away = instrument("BTC", "bybit")
+    legs, marks = [*LEGS, away], {**MARKS, away.id: "60010"}
+    snap = snapshot(legs, marks, {"binanceusdm": "60000", "bybit": "40000"})
+    sigma = np.array(covariance([0.5, 0.65, 0.9, 0.52], 0.7))
+    found = estimates(legs, marks, [0.0] * 4, sigma.tolist())
+    rows = (
+        *found.instruments[:3],
+        msgspec.structs.replace(found.instruments[3], volume_usd_day=1e10),
+    )
+    liquid = program_inputs(
+        snap, msgspec.structs.replace(found, instruments=rows), BALANCED, LIMITS, {}
+    ).limits
+    assert liquid.rows[0] == pytest.approx(sigma[:, 3] / sigma[3, 3])
+    assert liquid.market == pytest.approx(sigma[:, 3] / sigma[3, 3] ** 0.5)
+    assert program_inputs(snap, found, BALANCED, LIMITS, {}).limits.rows[0][0] == pytest.approx(1.0)
+    # The first component alone never has more volatility than the book.
+    leading = liquid.rows[2]
+    for weights in np.random.default_rng(3).normal(0, 1, (50, 4)):
+        assert abs(leading @ weights) <= (weights @ sigma @ weights) ** 0.5 + 1e-12
+    only_eth = estimates(LEGS[1:], MARKS, [0.0] * 2, sigma[1:3, 1:3].tolist())
+    small = snapshot(LEGS[1:], MARKS, {"binanceusdm": "100000"})
+    without_btc = program_inputs(small, only_eth, BALANCED, LIMITS, {}).limits
+    assert without_btc.rows[0][0] == pytest.approx(1.0)
+
+
+def test_initial_margin_is_at_the_leverage_of_the_venue_or_of_the_largest_tier() -> None:
+    # Coin gross of 1.2 on 100 000 USD reaches the tier of 100x.
+    assert program_inputs(SNAP, FOUND, BALANCED, LIMITS, {}).limits.initial_rate == pytest.approx(
+        [0.01] * 3
+    )
+    account = SNAP.accounts[0]
+    held = msgspec.structs.replace(account.positions[0], leverage=Decimal(20))
+    told = broken(accounts=(msgspec.structs.replace(account, positions=(held,)),))
+    inputs = program_inputs(told, FOUND, BALANCED, LIMITS, {})
+    assert inputs.limits.initial_rate == pytest.approx([0.01, 0.01, 0.05])
+    more = msgspec.structs.replace(held, leverage=Decimal(125))
+    told = broken(accounts=(msgspec.structs.replace(account, positions=(more,)),))
+    assert program_inputs(told, FOUND, BALANCED, LIMITS, {}).limits.initial_rate[2] == 0.01
+
+
+def test_no_cap_on_size_is_infinite() -> None:
+    sigma = np.array(SIGMA)
+    sigma[2, :] = sigma[:, 2] = 0.0
+    found = msgspec.structs.replace(FOUND, covariance=tuple(map(tuple, sigma.tolist())))
+    limits = program_inputs(SNAP, found, BALANCED, LIMITS, {}).limits
+    # A standalone share of 2 of a volatility of 60 %, over 50 % and 65 %.
+    assert limits.size_max == pytest.approx([2.4, 1.2 / 0.65, 1000.0])
 
 
 def test_smaller_caps_on_a_trade_win() -> None:
