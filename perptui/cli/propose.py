@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     members, said = chosen(history, venues, at_ms, size)
     snapshot = snapshot_at(history, at_ms, venues, equity, positions, members=members)
     job = ProposeJob(snapshot, strategy, settings.limits, WhatIf(targets=targets))
-    proposal, estimates = propose(job, history, None)
+    proposal, estimates = propose(job, history)
     absent = absent_of(history, venues, at_ms)
     left_out = (f"left out: {text}" for text in (*absent, *estimates.left_out))
     rules = (*said, *assumed_of(snapshot), *foreign_of(history, venues))

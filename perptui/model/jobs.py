@@ -112,8 +112,8 @@ class JobFailed(Record, frozen=True, tag=True):
     text: str
 
 
-Job = AppendHistory | AskHistory | EstimateJob | ProposeJob
-JobResult = HistoryReach | EstimateDone | ProposeDone | JobFailed
+Job = AppendHistory | AskHistory | EstimateJob | ProposeJob | FrontierJob
+JobResult = HistoryReach | EstimateDone | ProposeDone | FrontierDone | JobFailed
 
 
 class JobRequest(Record, frozen=True):

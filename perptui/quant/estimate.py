@@ -17,6 +17,7 @@ from perptui.model.errors import EstimationError
 from perptui.model.forecast import Estimates, RegimeForecast
 from perptui.model.instrument import Instrument
 from perptui.model.jobs import EstimateJob
+from perptui.model.strategy import StrategyParameters
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.quant.compose import compose_estimates
 from perptui.quant.day import DayView, day_view
@@ -25,7 +26,34 @@ from perptui.quant.hour import HourView, hour_view, since_all
 from perptui.quant.scenarios import horizon_scenarios_of
 
 KEPT_VIEWS = 4
+READ_BY_ESTIMATION = (
+    "horizon_days",
+    "volatility_halflife_days",
+    "correlation_halflife_days",
+    "combined_volatility",
+    "combined_correlation",
+)
+"""Parameters of a strategy that days and hours are estimated with: others leave them as they are,
+so that a what-if of theirs only solves again."""
+READ_BY_REGIME = (
+    "name",
+    "volatility_target",
+    "exposure_by_regime",
+    "exposure_min",
+    "follow_regime",
+)
+"""Those that the exposure, or the words about it, rest on beside."""
 View = TypeVar("View")
+
+
+def read_by_estimation(strategy: StrategyParameters) -> tuple[object, ...]:
+    """Return what estimation reads of a strategy but for its exposure: two with the same agree."""
+    return tuple(getattr(strategy, name) for name in READ_BY_ESTIMATION)
+
+
+def read_by_regime(strategy: StrategyParameters) -> tuple[object, ...]:
+    """Return what the exposure and the words about it rest on beside."""
+    return tuple(getattr(strategy, name) for name in READ_BY_REGIME)
 
 
 def estimate(job: EstimateJob, history: History) -> Estimates:
@@ -51,6 +79,7 @@ class Estimator:
         self._hours: dict[object, HourView] = {}
         self._regimes: dict[object, RegimeForecast] = {}
         self._scenarios: dict[object, HorizonScenarios] = {}
+        self._estimates: dict[object, Estimates] = {}
         self._fits = FundingFits()
 
     def estimate(self, job: EstimateJob) -> Estimates:
@@ -61,8 +90,14 @@ class Estimator:
         EstimationError
             As `estimate` does.
         """
+        read = read_by_estimation(job.strategy), read_by_regime(job.strategy)
+        key = job.snapshot, read, job.exposure_before, self._history.version
+        return _kept(self._estimates, key, lambda: self._composed(job))
+
+    def _composed(self, job: EstimateJob) -> Estimates:
         key, view = self._view(job)
-        regime = _kept(self._regimes, (key, job.exposure_before), lambda: _regime(job, view))
+        told = key, read_by_regime(job.strategy), job.exposure_before
+        regime = _kept(self._regimes, told, lambda: _regime(job, view))
         now_ms = job.snapshot.as_of_ms
         fits = [self._fits.by(one, self._history, now_ms) for one in view.day.gathered]
         return compose_estimates(job, view, fits, regime)
@@ -89,7 +124,8 @@ class Estimator:
 
     def _view(self, job: EstimateJob) -> tuple[object, HourView]:
         hour_ms = job.snapshot.as_of_ms // HOUR_MS * HOUR_MS
-        key = hour_ms, job.snapshot.instruments, job.strategy, self._history.version
+        read = read_by_estimation(job.strategy)
+        key = hour_ms, job.snapshot.instruments, read, self._history.version
         return key, _kept(self._hours, key, lambda: self._hour(job, hour_ms))
 
     def _hour(self, job: EstimateJob, hour_ms: int) -> HourView:
@@ -115,7 +151,8 @@ class Estimator:
 
     def _day(self, job: EstimateJob, instruments: tuple[Instrument, ...]) -> DayView:
         midnight_ms = job.snapshot.as_of_ms // DAY_MS * DAY_MS
-        key = midnight_ms, instruments, job.strategy, self._history.version_by(midnight_ms)
+        read = read_by_estimation(job.strategy)
+        key = midnight_ms, instruments, read, self._history.version_by(midnight_ms)
         return _kept(
             self._days,
             key,

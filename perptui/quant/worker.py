@@ -13,6 +13,8 @@ from perptui.model.jobs import (
     AskHistory,
     EstimateDone,
     EstimateJob,
+    FrontierDone,
+    FrontierJob,
     HistoryReach,
     Job,
     JobFailed,
@@ -87,6 +89,8 @@ class Worker:
                 return EstimateDone(self._estimator.estimate(job))
             case ProposeJob():
                 return self._propose(job)
+            case FrontierJob():
+                return self._frontier(job)
 
     def _append(self, job: AppendHistory) -> HistoryReach:
         notes = [line for series in job.series for line in self._history.append(series)]
@@ -96,9 +100,14 @@ class Worker:
         # Imported here: a process that only estimates never waits for cvxpy.
         from perptui.quant.propose import propose
 
-        asked = EstimateJob(job.snapshot, job.strategy, job.exposure_before)
-        proposal, estimates = propose(job, self._history, self._estimator.estimate(asked))
+        proposal, estimates = propose(job, self._history, self._estimator)
         return ProposeDone(proposal, estimates)
+
+    def _frontier(self, job: FrontierJob) -> FrontierDone:
+        from perptui.quant.propose import estimates_asked, frontier_of
+
+        estimates = self._estimator.estimate(estimates_asked(job.asked))
+        return FrontierDone(frontier_of(job, estimates))
 
 
 def _one_line(error: Exception) -> str:

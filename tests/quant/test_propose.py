@@ -16,6 +16,7 @@ from perptui.model.clock import HOUR_MS, parse_iso
 from perptui.model.jobs import ProposeJob
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import WhatIf
+from perptui.quant.estimate import Estimator
 from perptui.quant.offline import Held, snapshot_at
 from perptui.quant.propose import propose
 from perptui.settings.load import load
@@ -92,9 +93,10 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> History:
 @pytest.mark.parametrize("strategy", ["balanced", "tactical"])
 def test_a_proposal_repeats_to_the_digest(made_up: History, strategy: str) -> None:
     job = job_at(made_up, "2023-05-20T00:00Z", strategy)
-    first, estimates = propose(job, made_up, None)
-    second, _ = propose(job, made_up, None)
-    third, kept = propose(job, made_up, estimates)
+    estimator = Estimator(made_up)
+    first, estimates = propose(job, made_up, estimator)
+    second, _ = propose(job, made_up)
+    third, kept = propose(job, made_up, estimator)
     assert first.digest == second.digest == third.digest == digest_again(first)
     assert kept is estimates
     assert first.solver.seconds > 0
@@ -102,15 +104,15 @@ def test_a_proposal_repeats_to_the_digest(made_up: History, strategy: str) -> No
     other = ProposeJob(
         job.snapshot, job.strategy, job.limits, WhatIf(targets={first.rows[0].id: 0.1})
     )
-    assert propose(other, made_up, estimates)[0].digest != first.digest
+    assert propose(other, made_up, estimator)[0].digest != first.digest
 
 
 def test_what_lies_after_the_instant_changes_nothing(made_up: History, tmp_path: Path) -> None:
     at = "2023-05-10T13:00Z"
     hours = (parse_iso(at) - START_MS) // HOUR_MS
     cut = written(tmp_path, VENUES, hours)
-    whole, _ = propose(job_at(made_up, at, "tactical"), made_up, None)
-    short, _ = propose(job_at(cut, at, "tactical"), cut, None)
+    whole, _ = propose(job_at(made_up, at, "tactical"), made_up)
+    short, _ = propose(job_at(cut, at, "tactical"), cut)
     assert short.digest == whole.digest
 
 
@@ -121,11 +123,12 @@ def test_on_real_history_every_limit_holds_exactly_and_the_digest_repeats(
     history_dir: Path, at: str
 ) -> None:
     history = History(history_dir)
+    estimator = Estimator(history)
     for strategy in ("balanced", "tactical"):
         job = job_at(history, at, strategy)
-        proposal, estimates = propose(job, history, None)
+        proposal, _ = propose(job, history, estimator)
         assert_exact(proposal, job)
-        assert propose(job, history, estimates)[0].digest == proposal.digest
+        assert propose(job, history, estimator)[0].digest == proposal.digest
 
 
 def command(data: Path, at: str, threads: str) -> dict[str, object]:
