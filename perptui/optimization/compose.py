@@ -24,7 +24,7 @@ from perptui.optimization.checks import (
     risk_of,
     with_binding,
 )
-from perptui.optimization.explain.clash import explain
+from perptui.optimization.explain.clash import clashes, explain
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.orders import orders_of, positions_after
 from perptui.optimization.reasons import reasons_of
@@ -102,7 +102,7 @@ def _why_not(
     answer: Rebalance, inputs: ProgramInputs, blocked: Sequence[LimitCheck], status: str
 ) -> tuple[str, ...]:
     if status == "infeasible":
-        return explain(inputs)
+        return explain(inputs, clashes(inputs))
     if status == "failed":
         return (f"the solver gave no answer to trust: {answer.solution.detail}; nothing is sent",)
     texts = [

@@ -1,90 +1,110 @@
-"""When no book keeps every limit: which limits clash, by how much, and what can still be done."""
+"""When no book keeps every limit: which limits clash, how far each must give, what can be done.
+
+One minimal conflicting set by deletion (Chinneck and Dravnieks 1991): a limit without which the
+rest still clash takes no part. It starts from the limits that carry a price in phase 1, which clash
+by themselves (Farkas), so that a handful of small programs find it.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence, Set
 
-from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.solve import phase_one
-from perptui.risk.arrays import limit_excess
+from perptui.model.explanation import Clash
+from perptui.optimization.explain.feasibility import PRICED, TOLERANCE, Feasibility, Found
+from perptui.optimization.explain.least import needed
+from perptui.optimization.explain.limit_rows import TARGET, Key
+from perptui.optimization.explain.reduction import reduction_offer
+from perptui.optimization.explain.relaxation import Relaxation, relaxation_of
+from perptui.optimization.explain.wording import figure, listed
+from perptui.optimization.inputs import ProgramInputs
 
-SLACK_MIN = 1e-6
-"""Relaxation below this, weight units, is the solver's rounding."""
-PATH = 1001
-"""Books between flat and today's that are tried for the reduce-only offer."""
-TRADE_LIMITS = frozenset({"turnover", "participation"})
+PLAINEST = frozenset({"gross", "volatility", "turnover", TARGET})
+HOLD = "hold: nothing is traded, the book stays as it is"
 
 
-def explain(inputs: ProgramInputs) -> tuple[str, ...]:
-    """Return, in words, the least set of relaxations that would make a book possible.
+def clashes(inputs: ProgramInputs) -> tuple[Clash, ...]:
+    """Return one minimal set of limits that cannot all hold; empty where a book keeps them all.
 
-    Phase 1 of method §6: least sum of slacks, all in units of equity. Two offers follow that
-    need no optimiser: to hold, and to reduce.
+    Each member's `needed` is the least value of its setting with which, alone and with every other
+    limit as it is, a book exists; None where other limits clash as well.
+
+    Raises
+    ------
+    OptimizationError
+        When the solver gives no answer to trust.
     """
-    slacks = phase_one(inputs)
-    clashes = [
-        text
-        for name, slack in slacks.items()
-        for row, amount in enumerate(slack)
-        if amount > SLACK_MIN
-        for text in [_needs(name, row, float(amount), inputs)]
+    limits = Feasibility(inputs)
+    members = minimal_conflict(limits)
+    ways = [relaxation_of(key, inputs) for key in members]
+    values = [needed(key, inputs, limits) for key in members]
+    found: dict[tuple[str, str], Clash] = {}
+    for way, value in zip(ways, values, strict=True):
+        others = [other for other in ways if other.name != way.name]
+        text = _text(way, value, others)
+        clash = Clash(way.name, way.limit, value, way.setting, text)
+        found.setdefault((way.name, way.setting), clash)
+    return tuple(found.values())
+
+
+def minimal_conflict(limits: Feasibility) -> tuple[Key, ...]:
+    """Return the keys of one conflict of which no proper part is one; empty where none clash."""
+    whole = limits.conflict(frozenset(limits.keys))
+    if whole.amount <= TOLERANCE:
+        return ()
+    kept = _priced(whole, frozenset(limits.keys))
+    if not limits.clash(kept):
+        kept = frozenset(limits.keys)
+    for key in sorted(kept, key=lambda one: (_plainness(one), limits.keys.index(one))):
+        if key not in kept:
+            continue
+        without = limits.conflict(kept - {key})
+        if without.amount > TOLERANCE:
+            kept = kept - {key}
+            fewer = _priced(without, kept)
+            if fewer < kept and limits.clash(fewer):
+                kept = fewer
+    return tuple(key for key in limits.keys if key in kept)
+
+
+def _plainness(key: Key) -> int:
+    """Return when a limit is tried for deletion: last what a trader sets himself."""
+    return 0 if key[0] in {"lower", "upper"} else 1 + (key[0] in PLAINEST)
+
+
+def _priced(found: Found, kept: Set[Key]) -> frozenset[Key]:
+    least = PRICED * max(found.prices.values(), default=0.0)
+    return frozenset(key for key in kept if found.prices.get(key, 0.0) > least)
+
+
+def _text(way: Relaxation, value: float | None, others: Sequence[Relaxation]) -> str:
+    stands = f"{way.name} {figure(way.setting, way.limit)}"
+    beside = listed([f"{other.name} {figure(other.setting, other.limit)}" for other in others])
+    cannot = f"{stands} cannot hold with {beside}" if others else f"{stands} cannot hold"
+    if value is None:
+        return f"{cannot}: no value of it alone would do"
+    return f"{cannot}: needs {figure(way.setting, value, outward_from=way.limit)}"
+
+
+def explain(inputs: ProgramInputs, found: Sequence[Clash]) -> tuple[str, ...]:
+    """Return in words what clashes, what would mend it, and the two offers that need no solver.
+
+    Parameters
+    ----------
+    found : sequence of Clash
+        As `clashes` gives them.
+    """
+    return (_summary(found), HOLD, reduction_offer(inputs))
+
+
+def _summary(found: Sequence[Clash]) -> str:
+    if not found:
+        return "no book keeps every limit within the solver's accuracy"
+    names = listed([f"{one.name} {figure(one.setting, one.limit)}" for one in found])
+    ways = [
+        f"{one.name} {figure(one.setting, one.needed, outward_from=one.limit)}"
+        for one in found
+        if one.needed is not None
     ]
-    if not clashes:
-        clashes = ["no relaxation of the limits was found: a fixed target may be out of bounds"]
-    return (
-        "no book keeps every limit; " + "; ".join(clashes),
-        "hold: nothing is traded, the book stays as it is",
-        _reduce_offer(inputs),
-    )
-
-
-def _needs(name: str, row: int, amount: float, inputs: ProgramInputs) -> str:
-    label, limit, scale = _described(name, row, inputs)
-    sign = -1.0 if name == "net_min" else 1.0
-    return f"{label} would have to be {limit + sign * amount / scale:.4g} (limit {limit:.4g})"
-
-
-def _described(name: str, row: int, inputs: ProgramInputs) -> tuple[str, float, float]:
-    """Return a limit's label, its value in its own units, and weight per unit of it."""
-    limits = inputs.limits
-    coins = sorted({contract.instrument.coin for contract in inputs.contracts})
-    accounts = list(inputs.account_equity)
-    if name in {"coin_net", "coin_gross"}:
-        return f"{name}:{coins[row]}", float(getattr(limits, f"{name}_max")), 1.0
-    if name in {"venue_gross", "margin_ratio"}:
-        share = float(limits.equity_share[row])
-        return f"{name}:{accounts[row]}", float(getattr(limits, f"{name}_max")), share
-    if name in {"stress_up", "stress_down"}:
-        return f"margin_stress:{accounts[row]}", 1.0, float(limits.equity_share[row])
-    if name == "participation":
-        return f"trade of {inputs.ids[row]}", float(limits.trade_max[row]), 1.0
-    if name == "cluster":
-        return f"cluster of {', '.join(inputs.clusters[row])}", limits.cluster_max, 1.0
-    if name == "volatility":
-        year = float(np.sqrt(365.0 / inputs.horizon_days))
-        return name, limits.volatility_max * year, 1.0 / year
-    attribute = name if name.startswith("net_") else f"{name}_max"
-    return name, float(getattr(limits, attribute)), 1.0
-
-
-def reduce_only_share(inputs: ProgramInputs) -> float:
-    """Return the largest share of every position that keeps all limits but those on trading."""
-    shares = np.linspace(0.0, 1.0, PATH)
-    books: FloatArray = shares[:, None] * inputs.before[None, :]
-    excess = limit_excess(books, inputs.before, inputs.limits)
-    kept = np.ones(PATH, dtype=bool)
-    for name, part in excess.items():
-        if name not in TRADE_LIMITS and part.shape[1]:
-            kept &= part.max(axis=1) <= 0
-    return float(shares[kept].max(initial=0.0))
-
-
-def _reduce_offer(inputs: ProgramInputs) -> str:
-    share = reduce_only_share(inputs)
-    if share == 1.0:
-        return "reduce-only: not needed, the book as it is keeps every limit on positions"
-    turnover = 0.5 * (1.0 - share) * float(np.abs(inputs.before).sum())
-    return (
-        f"reduce-only: every position cut to {share:.1%} of its size keeps every limit on "
-        f"positions, with turnover {turnover:.4g}"
-    )
+    together = "cannot hold" if len(found) == 1 else "cannot hold together"
+    mended = f"needs {listed(ways, 'or')}" if ways else "and other limits clash as well"
+    return f"no book keeps every limit: {names} {together}: {mended}"

@@ -1,0 +1,261 @@
+"""Each limit of a program as the trader knows it: its name, its setting, and what one unit gives.
+
+A setting may stand behind several limits (one coin_net_max, a limit for each coin; volatility_max
+also sets the standalone share): widening it widens all of them, as a what-if would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from perptui.optimization.explain.limit_rows import CORRELATION, CVAR, TARGET, VOLATILITY, Key
+from perptui.optimization.forecasts import DAYS_A_YEAR
+from perptui.optimization.inputs import ProgramInputs
+
+STRESS = "liquidation_distance_min"
+CORRELATION_SETTING = "market_correlation_max"
+COMMON_MOVES = ("stress_up", "stress_down")
+ROUNDING = 1e-9
+"""Relative difference at which two ways to the same limit are the same."""
+
+Give = dict[Key, float]
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """How one limit may be relaxed.
+
+    Attributes
+    ----------
+    name : str
+        As `LimitCheck.name`; ``target:<id>``, ``held:<id>`` or ``bound:<id>`` for a contract's own.
+    setting : str
+        The key of config.toml, or ``target:<id>``; "" where no one key relaxes it.
+    limit : float
+        In the units of `setting`.
+    give : mapping of Key to float
+        Weight units that one unit of the setting gives to each limit behind it.
+    floor : bool
+        The limit is a least value: relaxing lowers it.
+    most : float or None
+        Largest change that does anything, where another rule stands behind the limit.
+    """
+
+    name: str
+    setting: str
+    limit: float
+    give: Mapping[Key, float]
+    floor: bool = False
+    most: float | None = None
+
+    def value_after(self, amount: float) -> float:
+        """Return the setting relaxed by `amount`."""
+        return self.limit - amount if self.floor else self.limit + amount
+
+
+def relaxation_of(key: Key, inputs: ProgramInputs) -> Relaxation:
+    """Return how the limit behind `key` may be relaxed."""
+    name, row = key
+    if name in {TARGET, "lower", "upper"}:
+        return _of_contract(key, inputs)
+    if name.startswith("stress_"):
+        return _of_stress(key, inputs)
+    label = _label(name, row, inputs)
+    return _FAMILIES.get(name, _of_book)(label, key, inputs)
+
+
+def _label(name: str, row: int, inputs: ProgramInputs) -> str:
+    """Return the limit's name as `LimitCheck` has it."""
+    if name in {"coin_net", "coin_gross"}:
+        coins = sorted({contract.instrument.coin for contract in inputs.contracts})
+        return f"{name}:{coins[row]}"
+    if name in {"venue_gross", "margin_ratio", "free_collateral"}:
+        return f"{name}:{list(inputs.account_equity)[row]}"
+    if name in {"participation", "standalone_risk"}:
+        return f"{name}:{inputs.ids[row]}"
+    if name == "cluster":
+        members = set(inputs.clusters[row])
+        coins = sorted({one.instrument.coin for one in inputs.contracts if one.id in members})
+        return f"cluster:{'+'.join(coins)}"
+    return name.removesuffix("_up").removesuffix("_down")
+
+
+def _of_contract(key: Key, inputs: ProgramInputs) -> Relaxation:
+    name, row = key
+    identifier = inputs.ids[row]
+    bound = float(inputs.lower[row] if name == "lower" else inputs.upper[row])
+    if name != TARGET:
+        return Relaxation(f"bound:{identifier}", "", bound, {key: 1.0}, floor=name == "lower")
+    if identifier in inputs.edited:
+        label = f"target:{identifier}"
+        return Relaxation(label, label, bound, {key: 1.0})
+    return Relaxation(f"held:{identifier}", "", bound, {key: 1.0})
+
+
+def _of_stress(key: Key, inputs: ProgramInputs) -> Relaxation:
+    name, row = key
+    account = list(inputs.account_equity)[row]
+    limits = inputs.limits
+    if name in COMMON_MOVES:
+        give = {(each, at): 1.0 for each in COMMON_MOVES for at in range(len(limits.equity_share))}
+        label = f"margin_stress:{account}"
+        return Relaxation(label, STRESS, limits.stress_move, give, floor=True)
+    share = float(limits.equity_share[row])
+    return Relaxation(f"margin_{name}:{account}", "", 1.0, {key: share})
+
+
+def _same(name: str, inputs: ProgramInputs, scale: float = 1.0) -> Give:
+    """Return `scale` for each row of the limit `name`."""
+    limits = inputs.limits
+    rows = {
+        "coin_net": len(limits.coin),
+        "coin_gross": len(limits.coin),
+        "cluster": len(limits.cluster),
+    }
+    return {(name, row): scale for row in range(rows.get(name, 1))}
+
+
+def _of_book(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    """Return a limit that stands in config.toml under its own name, in weight units."""
+    name = key[0]
+    floor = name.endswith("_min")
+    setting = name if floor or name == "net_max" else f"{name}_max"
+    limit = float(getattr(inputs.limits, setting))
+    return Relaxation(label, setting, limit, _same(name, inputs), floor=floor)
+
+
+def _of_cluster(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    give = _same("cluster", inputs)
+    return Relaxation(label, "cluster_gross_max", inputs.limits.cluster_max, give)
+
+
+def _of_account(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    name, limits = key[0], inputs.limits
+    floor = name == "free_collateral"
+    setting = f"{name}_min" if floor else f"{name}_max"
+    give = {(name, row): float(share) for row, share in enumerate(limits.equity_share)}
+    return Relaxation(label, setting, float(getattr(limits, setting)), give, floor=floor)
+
+
+def _of_turnover(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    """Return turnover, which the largest ticket limits too."""
+    ticket = float(inputs.in_force.limits.ticket_notional_max_usd)
+    equity = float(inputs.equity)
+    limit, whole = inputs.limits.turnover_max, ticket / (2.0 * equity)
+    if limit >= whole * (1.0 - ROUNDING):
+        most = max(inputs.in_force.limits.turnover_max - limit, 0.0) * 2.0 * equity
+        give = {key: 1.0 / (2.0 * equity)}
+        return Relaxation(label, "ticket_notional_max_usd", ticket, give, most=most)
+    return Relaxation(label, "turnover_max", limit, {key: 1.0}, most=whole - limit)
+
+
+def _of_participation(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    """Return the largest trade of a contract: a share of its volume, or the largest order."""
+    row, limits = key[1], inputs.in_force.limits
+    caps = inputs.limits.trade_max
+    order = float(limits.order_notional_max_usd)
+    equity = float(inputs.equity)
+    if caps[row] * equity >= order * (1.0 - ROUNDING):
+        at_order = [at for at, cap in enumerate(caps) if cap * equity >= order * (1.0 - ROUNDING)]
+        give = {("participation", at): 1.0 / equity for at in at_order}
+        most = _until_volume(key, inputs)
+        return Relaxation(label, "order_notional_max_usd", order, give, most=most)
+    share = limits.participation_max
+    forecast = inputs.contracts[row].forecast
+    volume = max(forecast.volume_usd_day, 1.0) if forecast else 0.0
+    if volume * share > caps[row] * equity * (1.0 + ROUNDING) or volume == 0.0:
+        return Relaxation(label, "", float(caps[row]), {key: 1.0})
+    most = max(min(order, _venue_max(row, inputs)) / volume - share, 0.0)
+    return Relaxation(label, "participation_max", share, {key: volume / equity}, most=most)
+
+
+def _venue_max(row: int, inputs: ProgramInputs) -> float:
+    """Return the largest order the venue takes, USD."""
+    contract = inputs.contracts[row]
+    largest = contract.instrument.max_contracts
+    return float("inf") if largest is None else float(largest * contract.usd_per_contract)
+
+
+def _until_volume(key: Key, inputs: ProgramInputs) -> float | None:
+    """Return by how much the order limit may grow before volume or venue stop the trade, USD."""
+    row = key[1]
+    forecast = inputs.contracts[row].forecast
+    most = _venue_max(row, inputs)
+    if forecast is not None:
+        share = inputs.in_force.limits.participation_max
+        most = min(most, share * max(forecast.volume_usd_day, 1.0))
+    room = most - float(inputs.in_force.limits.order_notional_max_usd)
+    return max(room, 0.0) if np.isfinite(room) else None
+
+
+def _of_volatility(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    limits = inputs.limits
+    horizon = float(np.sqrt(inputs.horizon_days / DAYS_A_YEAR))
+    give: Give = {VOLATILITY: horizon}
+    most = limits.volatility_max
+    for row, size in enumerate(limits.size_max):
+        give["standalone_risk", row] = float(size) * horizon / most
+    for name, bound in zip(limits.row_names, limits.row_max, strict=True):
+        if name.startswith("first_component"):
+            give[name, 0] = float(bound) * horizon / most
+    return Relaxation(label, "volatility_max", most / horizon, give)
+
+
+def _of_standalone(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    share = inputs.in_force.limits.standalone_risk_max
+    give = {
+        ("standalone_risk", row): float(size) / share
+        for row, size in enumerate(inputs.limits.size_max)
+    }
+    return Relaxation(label, "standalone_risk_max", share, give)
+
+
+def _of_beta(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    give: Give = {("beta_up", 0): 1.0, ("beta_down", 0): 1.0}
+    return Relaxation(label, "beta_max", inputs.in_force.limits.beta_max, give)
+
+
+def _of_component(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    share = inputs.in_force.limits.first_component_max
+    give = {
+        (name, 0): float(bound) / share
+        for name, bound in zip(inputs.limits.row_names, inputs.limits.row_max, strict=True)
+        if name.startswith("first_component")
+    }
+    return Relaxation(label, "first_component_max", share, give)
+
+
+def _of_cvar(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    return Relaxation(label, "cvar_max", inputs.limits.cvar_max, {CVAR: 1.0})
+
+
+def _of_stablecoin(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    # By regime in the configuration: no one number sets it.
+    return Relaxation(label, "", inputs.limits.stablecoin_min, {key: 1.0}, floor=True)
+
+
+def _of_correlation(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
+    limit = inputs.limits.market_correlation_max
+    return Relaxation(label, CORRELATION_SETTING, limit, {CORRELATION: 1.0})
+
+
+_FAMILIES: Mapping[str, Callable[[str, Key, ProgramInputs], Relaxation]] = {
+    "cluster": _of_cluster,
+    "venue_gross": _of_account,
+    "margin_ratio": _of_account,
+    "free_collateral": _of_account,
+    "turnover": _of_turnover,
+    "participation": _of_participation,
+    "volatility": _of_volatility,
+    "standalone_risk": _of_standalone,
+    "beta_up": _of_beta,
+    "beta_down": _of_beta,
+    "first_component_up": _of_component,
+    "first_component_down": _of_component,
+    "cvar": _of_cvar,
+    "stablecoin": _of_stablecoin,
+    "market_correlation": _of_correlation,
+}

@@ -1,0 +1,107 @@
+"""Conflicts of limits: by hand, and minimal by definition on random books."""
+
+from collections.abc import Mapping
+
+import msgspec
+import pytest
+
+from perptui.model.limit import Limits
+from perptui.model.strategy import StrategyParameters
+from perptui.optimization.explain.clash import clashes, explain
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.pose import program_inputs
+from tests.optimization.market import (
+    BALANCED,
+    LIMITS,
+    covariance,
+    estimates,
+    instrument,
+    snapshot,
+)
+
+LEGS = [instrument("BTC"), instrument("ETH"), instrument("SOL", step="1")]
+BTC, ETH, SOL = (one.id for one in LEGS)
+MARKS = {BTC: "60000", ETH: "3000", SOL: "150"}
+SIGMA = covariance([0.5, 0.65, 0.9], 0.7)
+WIDER = {"coin_net_max": 3.0, "coin_gross_max": 3.0, "net_max": 3.0, "volatility_max": 3.0}
+
+
+def posed(
+    positions: Mapping[str, str] | None = None,
+    targets: Mapping[str, float] | None = None,
+    limits: Mapping[str, float] | None = None,
+    strategy: StrategyParameters = BALANCED,
+) -> ProgramInputs:
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, positions)
+    found = estimates(LEGS, MARKS, [0.0] * 3, SIGMA)
+    rules: Limits = msgspec.structs.replace(LIMITS, **(limits or {}))
+    return program_inputs(snap, found, strategy, rules, targets or {})
+
+
+def needs(inputs: ProgramInputs) -> dict[str, float | None]:
+    return {one.name: one.needed for one in clashes(inputs)}
+
+
+def test_turnover_and_a_coin_limit_by_hand() -> None:
+    # 1.5 to .8 takes a turnover of .35; with .3 of it the coin keeps .9.
+    inputs = posed({BTC: "2.5"}, limits={"turnover_max": 0.3})
+    found = clashes(inputs)
+    assert [(one.name, one.setting, one.limit) for one in found] == [
+        ("turnover", "turnover_max", 0.3),
+        ("coin_net:BTC", "coin_net_max", 0.8),
+    ]
+    assert needs(inputs) == pytest.approx({"turnover": 0.35, "coin_net:BTC": 0.9}, rel=5e-5)
+    words = explain(inputs, found)
+    assert words[0] == (
+        "no book keeps every limit: turnover 30% and coin_net:BTC 0.8x cannot hold together: "
+        "needs turnover 35.1% or coin_net:BTC 0.901x"
+    )
+    assert words[1].startswith("hold")
+    # .8/1.5 = 53.3 % of the size, on a grid of .1 %.
+    assert "53.3% of its size" in words[2]
+    assert "repeat" in words[2]
+    assert found[0].text == "turnover 30% cannot hold with coin_net:BTC 0.8x: needs 35.1%"
+
+
+def test_a_fixed_target_is_a_member_with_its_nearest_possible_weight() -> None:
+    name = f"target:{BTC}"
+    inputs = posed(targets={BTC: 0.95})
+    assert needs(inputs) == pytest.approx({"coin_net:BTC": 0.95, name: 0.8}, rel=5e-5)
+    assert clashes(inputs)[-1].setting == name
+    assert "not needed" in explain(inputs, clashes(inputs))[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "limits", "value"),
+    [
+        # Two fixed longs of .6 and .55: gross, net and turnover are arithmetic.
+        ("gross", {"gross_max": 0.3}, 1.15),
+        ("net_min", {"net_min": 1.3}, 1.15),
+        ("net_max", {"net_max": 1.1}, 1.15),
+        ("turnover", {"turnover_max": 0.3}, 0.575),
+        ("coin_gross:BTC", {"coin_gross_max": 0.56}, 0.6),
+        ("venue_gross:binanceusdm", {"venue_gross_max": 0.2}, 1.15),
+        # MM: .005·60 000 - 50 and .005·55 000 - 50, of 100 000.
+        ("margin_ratio:binanceusdm", {"margin_ratio_max": 0.001}, 0.00475),
+        # 25x is the tiers' leverage at what the limits allow: 20 above a million, 50 below.
+        (f"participation:{BTC}", {"participation_max": 5.7e-5}, 6e-5),
+        ("beta", {"beta_max": 0.9}, 0.6 + 0.55 * 0.7 * 0.65 / 0.5),
+        (
+            "volatility",
+            {"volatility_max": 0.3, "standalone_risk_max": 5.0, "first_component_max": 5.0},
+            (0.3**2 + 0.3575**2 + 2 * 0.7 * 0.3 * 0.3575) ** 0.5,
+        ),
+        (f"standalone_risk:{BTC}", {"standalone_risk_max": 0.119}, 0.12167),
+    ],
+)
+def test_each_limit_against_fixed_targets(
+    name: str, limits: dict[str, float], value: float
+) -> None:
+    targets = {BTC: 0.6, ETH: 0.55, SOL: 0.0}
+    if name.startswith("standalone"):
+        targets = {BTC: 0.73, ETH: 0.0, SOL: 0.0}  # .73·.5/3 of the budget
+    inputs = posed(targets=targets, limits={**WIDER, **limits})
+    found = {one.name: one for one in clashes(inputs)}
+    assert found[name].needed == pytest.approx(value, rel=5e-5)
+    assert found[name].limit == pytest.approx(next(iter(limits.values())))
+    assert found[name].setting in limits
