@@ -37,13 +37,18 @@ class Solution:
         d objective / d limit of each limit, named and shaped as `limit_excess`: the objective's
         gain, fraction of equity over the horizon, per weight unit of relaxation; at least 0.
     exact : (N,) array
-        The solver's weights, not rounded.
+        The solver's weights, not rounded; polished where that succeeded (`polish`).
     size_slope, trade_slope : (N,) arrays
         The subgradients of |w| and |z| that the optimum stands on, in [-1, 1].
     bound_price : (N,) array
         Signed dual of the bounds: d objective / d upper bound, less that of the lower one.
     tier_slope : (Q+1, N) array
         d MM_i / d|w_i| as it stands in the margin limit and in each of the Q stressed ones.
+    doubt, tail_gradient : (N,) arrays
+        Gradients of the worst-case mean k|W w| and of CVaR that the optimum stands on, where it
+        was polished; empty else.
+    polished : bool
+        Whether the optimum is exact: proved by its optimality conditions, to rounding.
     slacks : mapping of str to (k,) array
         By how much each soft limit is exceeded, weight units.
     solver : str
@@ -64,6 +69,9 @@ class Solution:
     trade_slope: FloatArray = field(default_factory=_none)
     bound_price: FloatArray = field(default_factory=_none)
     tier_slope: FloatArray = field(default_factory=_none)
+    doubt: FloatArray = field(default_factory=_none)
+    tail_gradient: FloatArray = field(default_factory=_none)
+    polished: bool = False
     slacks: Mapping[str, FloatArray] = field(default_factory=dict)
     solver: str = ""
     iterations: int = 0

@@ -1,0 +1,357 @@
+"""From an interior-point answer to the exact optimum: its active set, then Newton's method.
+
+An interior-point method stops near the optimum; which contracts stand at a kink (no position, no
+trade, a tier's floor), at a bound, and which limits bind is plain from there. With that fixed the
+optimality conditions are smooth equations, and a few Newton steps solve them to the last digits.
+What the steps contradict (a negative price, a subgradient outside its interval, a limit exceeded)
+changes the active set; only an answer without contradiction, which is the optimum since the
+program is convex, is taken. Nocedal and Wright 2006, chapters 16 and 18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.active import (
+    CROWD,
+    SHORTFALL,
+    Active,
+    Key,
+    Tail,
+)
+from perptui.optimization.program.conditions import Conditions
+from perptui.optimization.program.kinks import (
+    MARGIN,
+    SIZE,
+    TRADE,
+    BoolArray,
+)
+from perptui.optimization.program.newton import EXCESS_MAX, Equations
+from perptui.optimization.program.solution import DECIMALS, Solution, largest_excess
+
+NEAR = 1e-6
+"""A weight this close to a kink or a bound is first taken to stand there."""
+BINDS = 1e-4
+"""A limit with more room than this does not bind."""
+PRICE_SCALE = 1e-2
+"""Prices are about this large: a limit binds when its price outweighs its room on this scale."""
+TIED, TIED_FOUND = 1e-7, 1e-12
+"""Losses this close to the VaR are tied: of an interior-point answer, and of a finished one."""
+CHANGES_MAX = 24
+SLACK = 1e-12
+"""By how much a subgradient may miss its interval, or a price its sign."""
+PUSH = 1e-7
+"""How far a weight that leaves a kink starts from it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Polished:
+    """The exact optimum and the duals that prove it.
+
+    Attributes
+    ----------
+    weights, prices, size_slope, trade_slope, tier_slope, bound_price
+        As `Solution` has them.
+    doubt, tail_gradient : (N,) arrays
+        Gradients of the worst-case mean k|W w| (at no book, the subgradient that the optimum
+        stands on), and of CVaR at the shares of its tied scenarios; 0 where they play no part.
+    slacks : mapping of str to (k,) array
+        By how much each soft limit is exceeded.
+    changes : int
+        How often the active set was changed.
+    """
+
+    weights: FloatArray
+    prices: dict[str, FloatArray]
+    size_slope: FloatArray
+    trade_slope: FloatArray
+    tier_slope: FloatArray
+    bound_price: FloatArray
+    doubt: FloatArray
+    tail_gradient: FloatArray
+    slacks: dict[str, FloatArray]
+    changes: int = 0
+
+
+def polished(inputs: ProgramInputs, solution: Solution) -> Solution:
+    """Return an optimal solution made exact; the solution as it is where that was not proved.
+
+    Every limit holds to rounding on the exact weights, and the objective is no worse.
+    """
+    if solution.status != "optimal" or not len(solution.exact):
+        return solution
+    found = polish(inputs, solution.exact, solution.prices)
+    if found is None:
+        return solution
+    weights = np.round(found.weights, DECIMALS) + 0.0
+    return replace(
+        solution,
+        weights=weights,
+        residual=largest_excess(weights, inputs),
+        prices={**solution.prices, **found.prices},
+        exact=found.weights,
+        size_slope=found.size_slope,
+        trade_slope=found.trade_slope,
+        bound_price=found.bound_price,
+        tier_slope=found.tier_slope,
+        doubt=found.doubt,
+        tail_gradient=found.tail_gradient,
+        slacks=found.slacks,
+        polished=True,
+    )
+
+
+def polish(
+    inputs: ProgramInputs, weights: FloatArray, prices: Mapping[str, FloatArray]
+) -> Polished | None:
+    """Return the exact optimum near an interior-point answer, None where it was not proved.
+
+    Parameters
+    ----------
+    weights : (N,) array
+        Of the answer, not rounded.
+    prices : mapping of str to (k,) array
+        Of the limits, as `Solution.prices`.
+    """
+    problem = _Problem(inputs)
+    active = problem.guess(weights, prices)
+    for changes in range(CHANGES_MAX):
+        found, solved = problem.newton(active)
+        following = problem.following(active, found, solved=solved)
+        if isinstance(following, Polished):
+            return replace(following, changes=changes)
+        if following is None:
+            return None
+        active = following
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What there is to see of an answer: excess of each limit, one-sided slopes and costs."""
+
+    excess: dict[Key, float]
+    sides: tuple[FloatArray, FloatArray]
+    costs: FloatArray
+
+
+class _Problem:
+    """One program: guesses of its active set, and what their answers say about them."""
+
+    def __init__(self, inputs: ProgramInputs) -> None:
+        self.at = Conditions(inputs)
+
+    def guess(self, weights: FloatArray, prices: Mapping[str, FloatArray]) -> Active:
+        """Return what binds at an interior-point answer."""
+        point, apart = self.at.features.nearest(weights)
+        pinned = apart <= NEAR
+        start = np.where(pinned, point, weights)
+        for bound in (self.at.lower, self.at.upper):
+            near = np.abs(weights - bound) <= NEAR
+            start, pinned = np.where(near, bound, start), pinned | near
+        shut = self.at.lower >= self.at.upper
+        start = np.where(shut, self.at.inputs.lower, start)
+        binding: dict[Key, float] = {}
+        for (name, place), value in self.at.excess(weights).items():
+            paid = prices.get(name)
+            price = 0.0 if paid is None else float(paid[place])
+            if value >= -BINDS and price > PRICE_SCALE * max(-value, 0.0):
+                binding[name, place] = price
+        exceeded = {key for key in binding if binding[key] >= self._most(key) * (1.0 - 1e-6)}
+        binding |= {key: self._most(key) for key in exceeded}
+        tail = Tail.of(self.at.limits, start, TIED) if SHORTFALL in binding else None
+        return Active(
+            start,
+            pinned | shut,
+            self.at.features.slopes(start)[0],
+            binding,
+            frozenset(exceeded),
+            tail,
+        )
+
+    def _most(self, key: Key) -> float:
+        """Return the largest price of a limit: a soft one gives way at its own."""
+        return float(self.at.inputs.soft_prices.get(key[0], np.inf))
+
+    def newton(self, active: Active) -> tuple[Active, bool]:
+        """Return where Newton's method ends on a guess, and whether it solved its equations."""
+        if active.tail is not None and len(active.tail.tied) > CROWD:
+            return active, False
+        rows = self.at.rows(active)
+        excess = self.at.excess(active.weights)
+        return Equations(self.at.smooth, active, rows, excess).solve()
+
+    def following(self, active: Active, found: Active, *, solved: bool) -> Active | Polished | None:
+        """Return the guess that an answer leads to, or the optimum; None: there is no way on."""
+        seen = _Seen(
+            excess=self.at.excess(found.weights),
+            sides=self.at.features.slopes(found.weights),
+            costs=self.at.costs(found),
+        )
+        crossed, broken = self._crossed(active, found, seen), self._broken(found, seen)
+        if any(part.any() for part in crossed) or broken:
+            return self._tightened(active, found, crossed, broken)
+        if not solved:
+            return self._without_negative(found, seen)
+        tail = self._turned(found)
+        if tail is not found.tail:
+            return replace(found, tail=tail)
+        return self._freed(found, seen)
+
+    def _freed(self, found: Active, seen: _Seen) -> Active | Polished:
+        """Return a guess without the pins and limits that hold nothing back, else the optimum."""
+        left, right = seen.sides
+        least, most = (seen.costs * left).sum(axis=0), (seen.costs * right).sum(axis=0)
+        force = self.at.force(found)
+        doubt = self.at.doubt(found, force, least, most)
+        force = force - doubt
+        rising = found.pinned & (force > most + SLACK) & (found.weights < self.at.upper)
+        falling = found.pinned & (force < least - SLACK) & (found.weights > self.at.lower)
+        kept = self._without_negative(found, seen)
+        if kept is None and not rising.any() and not falling.any():
+            return self._proved(found, seen, force, doubt)
+        slopes = np.where(rising, right, np.where(falling, left, found.slopes))
+        moved = found.weights + PUSH * (rising.astype(float) - falling)
+        return replace(
+            found if kept is None else kept,
+            weights=moved,
+            pinned=found.pinned & ~rising & ~falling,
+            slopes=slopes,
+        )
+
+    def _crossed(
+        self, active: Active, found: Active, seen: _Seen
+    ) -> tuple[BoolArray, BoolArray, BoolArray]:
+        """Return which free weights ran across a kink that matters, and across either bound."""
+        free = ~found.pinned
+        left, right = seen.sides
+        differs = (seen.costs != 0.0) & ((left != active.slopes) | (right != active.slopes))
+        return (
+            free & differs.any(axis=0),
+            free & (found.weights < self.at.lower),
+            free & (found.weights > self.at.upper),
+        )
+
+    def _broken(self, found: Active, seen: _Seen) -> list[Key]:
+        over = (key for key, value in seen.excess.items() if value > EXCESS_MAX)
+        return [key for key in over if key not in found.prices]
+
+    def _tightened(
+        self,
+        active: Active,
+        found: Active,
+        crossed: tuple[BoolArray, BoolArray, BoolArray],
+        broken: list[Key],
+    ) -> Active:
+        """Return a guess with what was crossed pinned and what was broken binding."""
+        across, below, above = crossed
+        points = self.at.features.points
+        start, end = active.weights, found.weights
+        between = (points - start) * (points - end) <= 0.0
+        apart = np.where(between, np.abs(points - start), np.inf)
+        place = apart.argmin(axis=0)
+        across = across & np.isfinite(apart.min(axis=0))
+        weights = np.where(across, points[place, np.arange(len(start))], end)
+        weights = np.where(below & ~across, self.at.lower, weights)
+        weights = np.where(above & ~across, self.at.upper, weights)
+        prices = {**found.prices, **dict.fromkeys(broken, 0.0)}
+        tail = Tail.of(self.at.limits, weights, TIED) if SHORTFALL in broken else found.tail
+        return replace(
+            found,
+            weights=weights,
+            pinned=found.pinned | across | below | above,
+            prices=prices,
+            tail=tail,
+        )
+
+    def _without_negative(self, found: Active, seen: _Seen) -> Active | None:
+        """Return a guess without the limit whose price has the wrong sign most; None: all right.
+
+        A soft limit gives way where its price is beyond its own, and no longer where it holds.
+        """
+        beyond = {
+            key for key, price in found.prices.items() if price > self._most(key) * (1.0 + SLACK)
+        } - found.exceeded
+        held = {key for key in found.exceeded if seen.excess[key] < -EXCESS_MAX}
+        if beyond or held:
+            prices = found.prices | {key: self._most(key) for key in beyond}
+            return replace(found, prices=prices, exceeded=(found.exceeded | beyond) - held)
+        worst = min(found.prices, key=lambda key: found.prices[key], default=None)
+        if worst is None or found.prices[worst] >= -SLACK:
+            return None
+        prices = {key: price for key, price in found.prices.items() if key != worst}
+        return replace(found, prices=prices, tail=None if worst == SHORTFALL else found.tail)
+
+    def _turned(self, found: Active) -> Tail | None:
+        """Return the tail of the answer where it is another than the guess's, else the guess's."""
+        tail = found.tail
+        if tail is None:
+            return None
+        price = found.prices[SHORTFALL]
+        full, shares = tail.shares(self.at.limits, price)
+        losses = -(self.at.limits.scenarios @ found.weights + self.at.limits.scenario_offset)
+        edge = losses[tail.tied[0]]
+        others = np.ones(len(losses), dtype=bool)
+        others[tail.worst] = others[tail.tied] = False
+        inside = tail.worst[losses[tail.worst] >= edge - TIED_FOUND]
+        joined = np.flatnonzero(others & (losses > edge + TIED_FOUND))
+        slack = SLACK if price <= 0.0 else SLACK / price
+        staying = (shares >= -slack) & (shares <= full + slack)
+        if len(inside) == len(tail.worst) and not len(joined) and (staying.all() or price <= 0.0):
+            return tail
+        worst = np.concatenate([inside, tail.tied[shares > full + slack]])
+        left = np.setdiff1d(tail.worst, inside)
+        tied = np.concatenate([tail.tied[staying], joined, left])
+        if not len(tied):
+            return Tail.of(self.at.limits, found.weights, TIED)
+        return Tail(np.sort(worst), np.sort(tied), np.zeros(len(tied) - 1))
+
+    def _proved(self, found: Active, seen: _Seen, force: FloatArray, doubt: FloatArray) -> Polished:
+        """Return the optimum with its duals; where several subgradients balance, all move alike."""
+        weights, (left, right) = found.weights, seen.sides
+        least, most = (seen.costs * left).sum(axis=0), (seen.costs * right).sum(axis=0)
+        width = most - least
+        share = np.clip((force - least) / np.where(width > 0.0, width, 1.0), 0.0, 1.0)
+        slopes = left + share * (right - left)
+        standing = (weights >= self.at.upper) | (weights <= self.at.lower)
+        bound = np.where(standing, force - np.clip(force, least, most), 0.0)
+        prices = self._prices(found, seen)
+        held = self.at.inputs.lower < self.at.inputs.upper
+        own = (
+            ("participation", np.abs(weights - self.at.inputs.before) >= self.at.limits.trade_max),
+            ("standalone_risk", np.abs(weights) >= self.at.limits.size_max),
+        )
+        for name, reached in own:
+            prices[name] = np.where(reached & held, np.abs(bound), 0.0)
+            bound = np.where(reached & held, 0.0, bound)
+        sign = np.where(weights < 0.0, -1.0, 1.0)
+        by_size = np.where(weights == 0.0, right[MARGIN:], slopes[MARGIN:] * sign)
+        return Polished(
+            weights,
+            prices,
+            size_slope=slopes[SIZE],
+            trade_slope=slopes[TRADE],
+            tier_slope=by_size,
+            bound_price=bound,
+            doubt=doubt,
+            tail_gradient=self.at.tail_gradient(found),
+            slacks=self._slacks(seen),
+        )
+
+    def _slacks(self, seen: _Seen) -> dict[str, FloatArray]:
+        found: dict[str, list[float]] = {}
+        for (name, _), value in seen.excess.items():
+            if name in self.at.inputs.soft_prices:
+                found.setdefault(name, []).append(max(value, 0.0))
+        return {name: np.array(values) for name, values in found.items()}
+
+    def _prices(self, found: Active, seen: _Seen) -> dict[str, FloatArray]:
+        places = {name: place + 1 for name, place in seen.excess}
+        prices = {name: np.zeros(count) for name, count in places.items()}
+        for (name, place), price in found.prices.items():
+            prices[name][place] = max(price, 0.0)
+        return prices
