@@ -127,6 +127,20 @@ class LimitArrays:
         """1 for each contract that some account carries, (N,)."""
         return np.asarray(self.account.sum(axis=0))
 
+    def row(self, name: str) -> FloatArray:
+        """Return the coefficients (N,) of the first linear row of that name.
+
+        Raises
+        ------
+        ValueError
+            When there is none.
+        """
+        return np.asarray(self.rows[self.row_names.index(name)])
+
+    def row_bound(self, name: str) -> float:
+        """Return the bound of the first linear row of that name; raises as `row` does."""
+        return float(self.row_max[self.row_names.index(name)])
+
     @property
     def stress_move(self) -> float:
         """The common move of the first two scenarios."""

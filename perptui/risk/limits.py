@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from perptui.model.limit import LimitCheck, Limits
@@ -38,6 +38,8 @@ class Holding(Generic[Number]):
         Maintenance schedule; may be empty only while `notional` is 0.
     volume_usd_day : number or None
         Average daily volume; None: participation cannot be judged and is not.
+    leverage : number or None
+        At which its initial margin is worked out; None: the highest that its tiers allow.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Holding(Generic[Number]):
     tiers: Sequence[Tier[Number]]
     volume_usd_day: Number | None = None
     linear: bool = True
+    leverage: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -92,22 +95,22 @@ def check_limits(book: Book[Number], limits: Limits) -> tuple[LimitCheck, ...]:
     ValueError
         When total equity is not positive, or a holding's account has no equity entry.
     """
-    total = _total_equity(book)
+    total = total_equity(book)
     zero: Number = total - total
     weights: list[Number] = [holding.notional / total for holding in book.holdings]
     net: Number = sum(weights, zero)
     checks = [
-        _ceiling("gross", sum((abs(weight) for weight in weights), zero), limits.gross_max),
-        _floor("net_min", net, limits.net_min),
-        _ceiling("net_max", net, limits.net_max),
+        ceiling("gross", sum((abs(weight) for weight in weights), zero), limits.gross_max),
+        floor("net_min", net, limits.net_min),
+        ceiling("net_max", net, limits.net_max),
         *_coin_checks(book, weights, zero, limits),
         *_account_checks(book, limits),
-        _ceiling("turnover", turnover(book), limits.turnover_max),
+        ceiling("turnover", turnover(book), limits.turnover_max),
     ]
     if book.volatility is not None:
-        checks.append(_ceiling("volatility", book.volatility, limits.volatility_max))
+        checks.append(ceiling("volatility", book.volatility, limits.volatility_max))
     checks.extend(
-        _ceiling(
+        ceiling(
             f"participation:{holding.id}",
             abs(holding.notional - holding.before) / holding.volume_usd_day,
             limits.participation_max,
@@ -115,26 +118,45 @@ def check_limits(book: Book[Number], limits: Limits) -> tuple[LimitCheck, ...]:
         for holding in book.holdings
         if holding.volume_usd_day and holding.notional != holding.before
     )
-    checks.append(_ceiling("drawdown", drawdown(book), limits.drawdown_max))
+    checks.append(ceiling("drawdown", drawdown(book), limits.drawdown_max))
     return tuple(checks)
 
 
-def check_stress(book: Book[Number], move: float, cushion: float) -> tuple[LimitCheck, ...]:
+def check_stress(
+    book: Book[Number],
+    move: float,
+    cushion: float,
+    depeg: float = 0.0,
+    named: Mapping[str, Mapping[str, Number]] | None = None,
+) -> tuple[LimitCheck, ...]:
     """Hold each account's stressed margin (method §6) against its equity, as share of it.
 
-    The worse of the common moves ±`move`: loss plus (1 + `cushion`) times the maintenance margin
-    of the moved book, over equity; the limit is 1. Named ``margin_stress:<account>``.
+    The worst of the common moves ±`move` and of the `named` ones: the loss, the collateral's own
+    `depeg` and (1 + `cushion`) times the maintenance margin of the moved book, over equity; the
+    limit is 1. Named ``margin_stress:<account>``.
+
+    Parameters
+    ----------
+    named : mapping of str to mapping of str to number
+        Further stresses: the move of each contract's price by instrument id; none stays.
     """
     checks = []
     for account, equity in book.equity.items():
         legs = exposures_of(book, account)
-        shock = _like(equity, move)
-        extra = _like(equity, cushion)
+        one = like(equity, 1.0)
+        shock, extra, lost = (like(equity, value) for value in (move, cushion, depeg))
+        cases = [(legs, shock), (legs, -shock)]
+        cases += [
+            (tuple(replace(leg, beta=moves.get(leg.name, 0)) for leg in legs), one)
+            for moves in (named or {}).values()
+        ]
         worst = max(
-            equity - account_excess(equity, legs, x) + extra * account_maintenance(legs, x)
-            for x in (shock, -shock)
+            lost * equity
+            + (equity - account_excess(equity, moved, x))
+            + extra * account_maintenance(moved, x)
+            for moved, x in cases
         )
-        checks.append(_ceiling(f"margin_stress:{account}", _share(worst, equity), 1.0))
+        checks.append(ceiling(f"margin_stress:{account}", share_of(worst, equity), 1.0))
     return tuple(checks)
 
 
@@ -145,27 +167,27 @@ def check_clusters(
 
     Named ``cluster:`` and the coins in it, joined by "+".
     """
-    total = _total_equity(book)
+    total = total_equity(book)
     zero = total - total
     checks = []
     for members in clusters:
         inside = [holding for holding in book.holdings if holding.id in members]
         gross = sum((abs(holding.notional) for holding in inside), zero) / total
         coins = "+".join(sorted({holding.coin for holding in inside}))
-        checks.append(_ceiling(f"cluster:{coins}", gross, gross_max))
+        checks.append(ceiling(f"cluster:{coins}", gross, gross_max))
     return tuple(checks)
 
 
 def turnover(book: Book[Number]) -> Number:
     """Return one-way turnover ½ sum|z| of the book against what was before, over equity."""
-    total = _total_equity(book)
+    total = total_equity(book)
     traded = sum((abs(h.notional - h.before) for h in book.holdings), total - total)
     return traded / (total + total)
 
 
 def drawdown(book: Book[Number]) -> Number:
     """Return 1 - equity/peak, 0 at a new peak or without one."""
-    total = _total_equity(book)
+    total = total_equity(book)
     zero = total - total
     if book.peak_equity is None or book.peak_equity <= total:
         return zero
@@ -221,8 +243,8 @@ def _coin_checks(
         ]
         size: Number = sum((abs(weight) for weight in of_coin), zero)
         signed: Number = sum(of_coin, zero)
-        net.append(_ceiling(f"coin_net:{coin}", max(signed, -signed), limits.coin_net_max))
-        gross.append(_ceiling(f"coin_gross:{coin}", size, limits.coin_gross_max))
+        net.append(ceiling(f"coin_net:{coin}", max(signed, -signed), limits.coin_net_max))
+        gross.append(ceiling(f"coin_gross:{coin}", size, limits.coin_gross_max))
     return [*net, *gross]
 
 
@@ -236,14 +258,14 @@ def _account_checks(book: Book[Number], limits: Limits) -> list[LimitCheck]:
         gross = sum((abs(leg.notional) for leg in legs), zero)
         needed = account_maintenance(legs, zero)
         venue_gross.append(
-            _ceiling(f"venue_gross:{account}", _share(gross, equity), limits.venue_gross_max)
+            ceiling(f"venue_gross:{account}", share_of(gross, equity), limits.venue_gross_max)
         )
         margin.append(
-            _ceiling(f"margin_ratio:{account}", _share(needed, equity), limits.margin_ratio_max)
+            ceiling(f"margin_ratio:{account}", share_of(needed, equity), limits.margin_ratio_max)
         )
         distance = liquidation_distance(equity, legs)
         liquidation.append(
-            _floor(f"liquidation:{account}", distance, limits.liquidation_distance_min)
+            floor(f"liquidation:{account}", distance, limits.liquidation_distance_min)
         )
     return [*venue_gross, *margin, *liquidation]
 
@@ -256,13 +278,21 @@ def liquidation_distance(equity: Number, legs: Sequence[Exposure[Number]]) -> Nu
     return FARTHEST if nearest is None or nearest > 1 else nearest
 
 
-def _share(amount: Number, equity: Number) -> Number | float:
+def share_of(amount: Number, equity: Number) -> Number | float:
+    """Return amount/equity; of an account without equity `LIQUIDATED`, or 0 where nothing is."""
     if equity > 0:
         return amount / equity
     return 0.0 if amount == 0 else LIQUIDATED
 
 
-def _total_equity(book: Book[Number]) -> Number:
+def total_equity(book: Book[Number]) -> Number:
+    """Return the equity of all accounts, USD.
+
+    Raises
+    ------
+    ValueError
+        When it is not positive, or a holding's account has no equity entry.
+    """
     accounts = list(book.equity.values())
     homeless = sorted({h.account for h in book.holdings} - set(book.equity))
     if homeless:
@@ -275,7 +305,8 @@ def _total_equity(book: Book[Number]) -> Number:
     return total
 
 
-def _like(number: Number, value: float) -> Number:
+def like(number: Number, value: float) -> Number:
+    """Return `value` as the kind of number that `number` is, by its shortest decimal form."""
     return type(number)(repr(value))
 
 
@@ -299,11 +330,13 @@ def _held(
     )
 
 
-def _ceiling(name: str, value: Number | float, limit: float) -> LimitCheck:
+def ceiling(name: str, value: Number | float, limit: float) -> LimitCheck:
+    """Return the check that `value` is at most `limit`, exactly."""
     return _held(name, value, limit, lambda v, bound: v <= bound, at_least=False)
 
 
-def _floor(name: str, value: Number | float, limit: float) -> LimitCheck:
+def floor(name: str, value: Number | float, limit: float) -> LimitCheck:
+    """Return the check that `value` is at least `limit`, exactly."""
     return _held(name, value, limit, lambda v, bound: v >= bound, at_least=True)
 
 
