@@ -75,7 +75,7 @@ class Feasibility:
     Parameters
     ----------
     inputs : ProgramInputs
-        Limits named by its strategy as soft are none of them.
+        Its soft limits take no part: they give at a price.
     """
 
     def __init__(self, inputs: ProgramInputs) -> None:
@@ -91,7 +91,7 @@ class Feasibility:
             keys.append(CVAR)
         if limits.caps_correlation:
             keys.append(CORRELATION)
-        self.keys = tuple(keys)
+        self.keys = tuple(key for key in keys if key[0] not in inputs.soft_prices)
         self._scale = _scales(inputs, self._rows)
 
     def conflict(self, kept: Set[Key]) -> Found:
