@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,11 +16,7 @@ from perptui.model.jobs import EstimateJob, FrontierJob, ProposeJob
 from perptui.model.proposal import Proposal
 from perptui.optimization.compose import compose
 from perptui.optimization.frontier import frontier_point
-from perptui.optimization.inputs import ProgramInputs
-from perptui.optimization.pose import program_inputs
-from perptui.optimization.rebalance import rebalance
-from perptui.optimization.scenarios import HorizonScenarios
-from perptui.optimization.what_if import Applied, applied, with_impact
+from perptui.quant.answer import Told, answered, posed
 from perptui.quant.estimate import Estimator
 
 
@@ -41,28 +38,57 @@ def propose(
         When the program cannot be posed. Limits that contradict each other are no error: the
         proposal's status says so.
     """
-    asked, estimator = estimates_asked(job), estimator or Estimator(history)
-    estimates = estimator.estimate(asked)
-    return proposal_of(job, estimates), estimates
+    estimator = estimator or Estimator(history)
+    told = told_of(job, estimator)
+    return proposal_of(job, told, parents_of(job, estimator)), told.estimates
 
 
-def estimates_asked(job: ProposeJob) -> EstimateJob:
-    """Return what has to be estimated for a job: its strategy with the what-if's parameters."""
+def told_of(job: ProposeJob, estimator: Estimator) -> Told:
+    """Return what is estimated for a job: its strategy with the what-if's parameters.
+
+    Raises
+    ------
+    EstimationError, HistoryError
+        When the history does not carry estimates.
+    """
     strategy = bent_strategy(job.what_if, job.strategy)
-    return EstimateJob(job.snapshot, strategy, job.exposure_before)
+    return Told(estimator.estimate(EstimateJob(job.snapshot, strategy, job.exposure_before)))
 
 
-def proposal_of(
-    job: ProposeJob, estimates: Estimates, scenarios: HorizonScenarios | None = None
-) -> Proposal:
+def parents_of(job: ProposeJob, estimator: Estimator) -> tuple[Told, ...]:
+    """Return the same of each strategy that a hybrid blends, each over its own horizon.
+
+    Raises
+    ------
+    EstimationError, HistoryError
+        As `told_of` does.
+    """
+    return tuple(
+        told_of(msgspec.structs.replace(job, strategy=parent, blended=()), estimator)
+        for parent in job.blended
+    )
+
+
+def proposal_of(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Proposal:
     """Return the proposal that given estimates and scenarios lead to."""
-    bent = applied(job, estimates)
-    inputs = _posed(job, bent, scenarios)
+    programs = posed(job, told, parents)
     started = time.perf_counter()
-    answer = rebalance(inputs)
+    found = answered(programs)
     seconds = time.perf_counter() - started
+    bent = programs.bent
     proposal = compose(
-        inputs, answer, bent.snapshot, bent.estimates, bent.strategy, digest_of(job.snapshot)
+        found.inputs,
+        found.answer,
+        bent.snapshot,
+        bent.estimates,
+        bent.strategy,
+        digest_of(job.snapshot),
+    )
+    proposal = msgspec.structs.replace(
+        proposal,
+        hedges=programs.hedges,
+        blend=found.blend,
+        reasons=(*proposal.reasons, *found.notes),
     )
     proposal = _with_what_if(proposal, job)
     digest = digest_of(proposal)
@@ -71,31 +97,20 @@ def proposal_of(
 
 
 def frontier_of(
-    job: FrontierJob, estimates: Estimates, scenarios: HorizonScenarios | None = None
+    job: FrontierJob, told: Told, parents: Sequence[Told] = ()
 ) -> tuple[FrontierPoint, ...]:
     """Return a point for each risk aversion that has an optimum, in the order asked for.
+
+    Of a hybrid they are its own program's, under the tighter limits.
 
     Raises
     ------
     OptimizationError
         When the program cannot be posed, or a risk aversion is not positive.
     """
-    inputs = _posed(job.asked, applied(job.asked, estimates), scenarios)
+    inputs = posed(job.asked, told, parents).own
     points = (frontier_point(inputs, aversion) for aversion in job.risk_aversions)
     return tuple(point for point in points if point is not None)
-
-
-def _posed(job: ProposeJob, bent: Applied, scenarios: HorizonScenarios | None) -> ProgramInputs:
-    inputs = program_inputs(
-        bent.snapshot,
-        bent.estimates,
-        bent.strategy,
-        bent.limits,
-        job.what_if.targets,
-        scenarios=scenarios,
-        reduce_only=job.what_if.reduce_only,
-    )
-    return with_impact(inputs, job.what_if.costs)
 
 
 def _with_what_if(proposal: Proposal, job: ProposeJob) -> Proposal:

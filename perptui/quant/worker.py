@@ -104,10 +104,10 @@ class Worker:
         return ProposeDone(proposal, estimates)
 
     def _frontier(self, job: FrontierJob) -> FrontierDone:
-        from perptui.quant.propose import estimates_asked, frontier_of
+        from perptui.quant.propose import frontier_of, parents_of, told_of
 
-        estimates = self._estimator.estimate(estimates_asked(job.asked))
-        return FrontierDone(frontier_of(job, estimates))
+        told = told_of(job.asked, self._estimator)
+        return FrontierDone(frontier_of(job, told, parents_of(job.asked, self._estimator)))
 
 
 def _one_line(error: Exception) -> str:

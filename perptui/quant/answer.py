@@ -1,0 +1,167 @@
+"""From a job and what is told of it to a book: posed, hedged, and for a hybrid blended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from perptui.model.forecast import Estimates
+from perptui.model.jobs import ProposeJob
+from perptui.model.proposal import HedgeRow
+from perptui.model.strategy import StrategyParameters
+from perptui.model.whatif import PutQuote
+from perptui.optimization.hedges import (
+    bought,
+    spread_over,
+    withheld,
+    withheld_rows,
+)
+from perptui.optimization.hybrid import hybrid_rebalance, tactical_share
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.pose import program_inputs, rules_of
+from perptui.optimization.puts import put_offer
+from perptui.optimization.rebalance import Rebalance, rebalance
+from perptui.optimization.scenarios import HorizonScenarios
+from perptui.optimization.strategies import InForce, tighter
+from perptui.optimization.what_if import Applied, applied, with_impact
+
+SILENT = "none were asked for"
+
+
+class Told(NamedTuple):
+    """Estimates of one strategy, and the scenarios of their horizon."""
+
+    estimates: Estimates
+    scenarios: HorizonScenarios | None = None
+
+
+class Posed(NamedTuple):
+    """Programs of a job; `parts` are a hybrid's core and tactical, under the limits of `own`.
+
+    `hedges` are the puts bought, which `own` and `parts` hold, and those that are not, with why.
+    """
+
+    bent: Applied
+    own: ProgramInputs
+    parts: tuple[ProgramInputs, ...]
+    hedges: tuple[HedgeRow, ...]
+
+
+class Answered(NamedTuple):
+    """A book in lots, the inputs it was made with, and what else a proposal says of it."""
+
+    inputs: ProgramInputs
+    answer: Rebalance
+    blend: float | None
+    notes: tuple[str, ...]
+
+
+def posed(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Posed:
+    """Return the programs of a job with its what-if in them, and the puts that are bought.
+
+    Parameters
+    ----------
+    parents : sequence of Told
+        Of the strategies of `job.blended`, in their order; a hybrid has two.
+
+    Raises
+    ------
+    OptimizationError
+        When the program cannot be posed.
+    """
+    bent = applied(job, told.estimates)
+    views = _parents(job, bent, parents)
+    rules = _common(views, parents)
+    own = _program(job, bent, told, rules)
+    parts = tuple(
+        _program(job, view, parent, rules) for view, parent in zip(views, parents, strict=True)
+    )
+    return _hedged(job, Posed(bent, own, parts, ()), told, parents)
+
+
+def answered(programs: Posed) -> Answered:
+    """Return the book in lots that the programs lead to."""
+    if not programs.parts:
+        return Answered(programs.own, rebalance(programs.own), None, ())
+    share = tactical_share(programs.bent.estimates.regime)
+    penalty = programs.bent.strategy.tracking_penalty
+    found = hybrid_rebalance(programs.own, programs.parts, share, penalty)
+    inputs = programs.own if found.mixed else found.inputs
+    return Answered(inputs, found.answer, share, found.notes)
+
+
+def _parents(job: ProposeJob, bent: Applied, parents: Sequence[Told]) -> list[Applied]:
+    """Return each parent's view of the job, with the stricter of their clusters."""
+    if not parents:
+        return []
+    strict = {
+        "cluster_correlation": min(one.cluster_correlation for one in bent.blended),
+        "cluster_gross_max": min(one.cluster_gross_max for one in bent.blended),
+    }
+    views = []
+    for strategy, parent in zip(job.blended, parents, strict=True):
+        asked = msgspec.structs.replace(job, strategy=strategy, blended=())
+        view = applied(asked, parent.estimates)
+        views.append(view._replace(strategy=msgspec.structs.replace(view.strategy, **strict)))
+    return views
+
+
+def _common(views: Sequence[Applied], parents: Sequence[Told]) -> InForce | None:
+    """Return the tighter of both parents' limits; None without parents."""
+    rules: InForce | None = None
+    for view, parent in zip(views, parents, strict=True):
+        one = rules_of(view.snapshot, view.estimates, view.strategy, view.limits, parent.scenarios)
+        rules = one if rules is None else tighter(rules, one)
+    return rules
+
+
+def _program(job: ProposeJob, bent: Applied, told: Told, rules: InForce | None) -> ProgramInputs:
+    inputs = program_inputs(
+        bent.snapshot,
+        bent.estimates,
+        bent.strategy,
+        bent.limits,
+        job.what_if.targets,
+        scenarios=told.scenarios,
+        rules=rules,
+        reduce_only=job.what_if.reduce_only,
+    )
+    return with_impact(inputs, job.what_if.costs)
+
+
+def _hedged(job: ProposeJob, programs: Posed, told: Told, parents: Sequence[Told]) -> Posed:
+    """Return the programs with the puts that the hybrid's or strategy's own program buys."""
+    strategy, regime = programs.bent.strategy, programs.bent.estimates.regime.label
+    quotes, rows = _offered(job, strategy, regime)
+    scenarios = told.scenarios or HorizonScenarios.none(SILENT)
+    as_of_ms, equity = job.snapshot.as_of_ms, float(programs.own.equity)
+    offer, refused = put_offer(programs.own, quotes, strategy, scenarios, as_of_ms)
+    if offer is None:
+        return programs._replace(hedges=(*rows, *refused))
+    own, chosen = bought(programs.own, offer, equity)
+    hedges = (*rows, *refused, *chosen)
+    if own is programs.own:
+        return programs._replace(hedges=hedges)
+    parts = []
+    for part, parent, blended in zip(programs.parts, parents, programs.bent.blended, strict=True):
+        moved = parent.scenarios or HorizonScenarios.none(SILENT)
+        like, _ = put_offer(part, offer.quotes, blended, moved, as_of_ms)
+        parts.append(spread_over(part, like, chosen, equity))
+    return Posed(programs.bent, own, tuple(parts), hedges)
+
+
+def _offered(
+    job: ProposeJob, strategy: StrategyParameters, regime: str
+) -> tuple[tuple[PutQuote, ...], tuple[HedgeRow, ...]]:
+    """Return the puts to choose from, and rows of those that wait for another regime.
+
+    What the trader asks about is always looked at.
+    """
+    why = withheld(strategy.puts, strategy, regime)
+    if not why:
+        return strategy.puts, ()
+    asked = tuple(quote for quote in strategy.puts if quote in job.what_if.puts)
+    others = tuple(quote for quote in strategy.puts if quote not in job.what_if.puts)
+    return asked, withheld_rows(others, why)
