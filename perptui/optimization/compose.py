@@ -25,9 +25,9 @@ from perptui.optimization.checks import (
     with_binding,
 )
 from perptui.optimization.explain.clash import clashes, explain
+from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.orders import orders_of, positions_after
-from perptui.optimization.reasons import reasons_of
 from perptui.optimization.rebalance import Rebalance
 from perptui.risk.limits import only_reduces, turnover
 

@@ -7,10 +7,10 @@ import pytest
 
 from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
+from perptui.optimization.explain.reasons import DRIVERS, WORDS, gains_of, reasons_of, word_of
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.solve import solve
-from perptui.optimization.reasons import DRIVERS, ledger, reasons_of
 from perptui.optimization.rebalance import rebalance
 from perptui.risk.arrays import limit_excess
 from tests.optimization.market import (
@@ -166,7 +166,8 @@ def test_a_fixed_target_says_edited_and_rounding_says_lots() -> None:
 def test_a_trade_that_no_term_gains_from_says_limits() -> None:
     inputs = without_funding(posed([0.02, 0.0, 0.0, 0.0]))
     answer = rebalance(inputs)
-    bare = replace(answer, target=inputs.before + 1e-8 * np.sign(answer.steps))
+    target = inputs.before + 1e-8 * np.sign(answer.steps)
+    bare = replace(answer, target=target, solution=replace(answer.solution, exact=target))
     assert reasons_of(inputs, bare)[inputs.ids.index(BTC)] == "limits"
 
 
@@ -183,10 +184,8 @@ def test_the_ledger_adds_up_to_the_gain_and_the_relief_of_each_limit() -> None:
     )  # fmt: skip
     found = solve(inputs)
     assert found.status == "optimal"
-    total = sum(
-        float(gains.sum()) for gains in ledger(inputs, found.weights, found.prices).values()
-    )
-    books = np.array([inputs.before, found.weights])
+    total = sum(float(gains.sum()) for gains in gains_of(inputs, found).values())
+    books = np.array([inputs.before, found.exact])
     gain = float(np.diff(inputs.objective(books))[0])
     excess = limit_excess(books, np.array(inputs.before), inputs.limits)
     relief = {
@@ -212,6 +211,10 @@ def test_a_price_is_the_gain_per_unit_of_relaxation() -> None:
     assert best(40.0)[1] == pytest.approx(0.0, abs=1e-8)
 
 
-def test_every_driver_is_a_term_of_the_ledger() -> None:
+def test_every_limit_has_a_word_that_is_known() -> None:
     inputs = posed([0.01] * 4)
-    assert set(DRIVERS) <= set(ledger(inputs, inputs.before, {}))
+    gains = gains_of(inputs, solve(inputs))
+    names = limit_excess(inputs.before[None, :], inputs.before, inputs.limits)
+    assert {word_of(name) for name in names} <= set(gains)
+    assert set(WORDS.values()) <= set(gains)
+    assert set(DRIVERS) <= set(gains)

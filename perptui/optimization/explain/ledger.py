@@ -1,0 +1,163 @@
+"""The ledger: what pulls at each contract and what holds it (method §12).
+
+At the optimum L(w) = objective(w) - sum_j lambda_j g_j(w) has slope zero in every weight: alpha and
+carry, less the charges for risk, uncertainty, cost and limits, add up to nothing. A contract that
+is not traded is held by the cost of trading it, of which it uses up as much as it would gain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from perptui.model.explanation import LedgerRow
+from perptui.optimization.explain.relaxation import relaxation_of
+from perptui.optimization.explain.slopes import Slopes, at_optimum
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.active import CORRELATION, OWN, Active, Key
+from perptui.optimization.program.conditions import Conditions
+from perptui.optimization.program.solution import Solution
+
+BASIS_POINTS = 1e4
+DAYS_A_YEAR = 365.0
+PRICE_MIN = 1e-12
+"""Price, objective per weight unit, below which a limit does not bind."""
+TRADED_MIN = 1e-9
+APART = OWN | {CORRELATION}
+"""Limits that say nothing about kinks: bounds, and one without any."""
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """What a unit of weight brings through each term, (N,) each, fraction of equity over H.
+
+    Attributes
+    ----------
+    limits : dict of (str, int) to (N,) array
+        Of each limit with a price, by its name and place in `limit_excess`.
+    bounds : (N,) array
+        Of bounds and fixed targets.
+    """
+
+    alpha: FloatArray
+    carry: FloatArray
+    risk: FloatArray
+    uncertainty: FloatArray
+    cost: FloatArray
+    limits: dict[Key, FloatArray]
+    bounds: FloatArray
+
+    @property
+    def residual(self) -> FloatArray:
+        """Their sum, (N,): zero at an optimum."""
+        every = (self.alpha, self.carry, self.risk, self.uncertainty, self.cost)
+        return np.asarray(sum(every) + sum(self.limits.values(), self.bounds))
+
+
+def terms_of(inputs: ProgramInputs, solution: Solution, slopes: Slopes) -> Terms:
+    """Return every term's slope in each weight, signed as a gain.
+
+    Parameters
+    ----------
+    slopes : Slopes
+        Of the optimum (the marginal ledger), or along the trade to it.
+    """
+    funding = expected_funding(inputs)
+    holding = inputs.size_cost - inputs.uncertainty
+    pull = inputs.gain - inputs.expected_return
+    return Terms(
+        alpha=inputs.expected_return + funding,
+        carry=-funding,
+        risk=pull - inputs.risk_aversion * slopes.risk,
+        uncertainty=-inputs.uncertainty * slopes.size - slopes.doubt,
+        cost=-inputs.trade_cost * slopes.trade
+        - inputs.cost_aversion * inputs.impact * slopes.impact
+        - holding * slopes.size,
+        limits={
+            key: -price * slopes.of_limit(inputs.limits, key, solution.exact)
+            for key, price in priced(solution.prices).items()
+        },
+        bounds=-_bound_price(solution),
+    )
+
+
+def priced(prices: Mapping[str, FloatArray]) -> dict[Key, float]:
+    """Return the limits that have a price, by name and place."""
+    return {
+        (name, int(place)): float(values[place])
+        for name, values in prices.items()
+        for place in np.flatnonzero(values > PRICE_MIN)
+    }
+
+
+def expected_funding(inputs: ProgramInputs) -> FloatArray:
+    """Return E[F] over the horizon of each contract, (N,): what a unit long pays."""
+    rows = [contract.forecast for contract in inputs.contracts]
+    return np.array([row.funding.horizon_mean if row is not None else 0.0 for row in rows])
+
+
+def ledger_of(inputs: ProgramInputs, solution: Solution) -> tuple[LedgerRow, ...]:
+    """Return the ledger of every contract at an optimum, bp of equity a year per unit of weight."""
+    slopes = at_optimum(inputs, solution)
+    terms = terms_of(inputs, solution, slopes)
+    year = BASIS_POINTS * DAYS_A_YEAR / inputs.horizon_days
+    labels = {key: relaxation_of(key, inputs).name for key in terms.limits}
+    distance = _distances(inputs, solution, slopes)
+    traded = np.abs(solution.exact - inputs.before) > TRADED_MIN
+    rows = []
+    for at, name in enumerate(inputs.ids):
+        parts: dict[str, float] = {}
+        for key, values in terms.limits.items():
+            if values[at] != 0.0:
+                parts[labels[key]] = parts.get(labels[key], 0.0) + year * float(values[at])
+        if terms.bounds[at] != 0.0:
+            parts[bound_name(inputs, at)] = year * float(terms.bounds[at])
+        row = LedgerRow(
+            id=name,
+            alpha=year * float(terms.alpha[at]),
+            carry=year * float(terms.carry[at]),
+            risk=year * float(terms.risk[at]),
+            uncertainty=year * float(terms.uncertainty[at]),
+            cost=year * float(terms.cost[at]),
+            limits=sum(parts.values()),
+            residual=0.0,
+            traded=bool(traded[at]),
+            distance=0.0 if traded[at] else year * float(distance[at]),
+            by_limit=parts,
+        )
+        left = row.alpha + row.carry + row.risk + row.uncertainty + row.cost + row.limits
+        rows.append(msgspec.structs.replace(row, residual=left))
+    return tuple(rows)
+
+
+def bound_name(inputs: ProgramInputs, at: int) -> str:
+    """Return the name of what fixes or bounds one contract, as clashes name it."""
+    name = inputs.ids[at]
+    if inputs.lower[at] != inputs.upper[at]:
+        return f"bound:{name}"
+    return f"target:{name}" if name in inputs.edited else f"held:{name}"
+
+
+def _bound_price(solution: Solution) -> FloatArray:
+    return solution.bound_price if len(solution.bound_price) else np.zeros_like(solution.exact)
+
+
+def _distances(inputs: ProgramInputs, solution: Solution, slopes: Slopes) -> FloatArray:
+    """Return by how much each gain would have to grow to leave its kink, (N,), at least 0.
+
+    Of the two directions the nearer one that bounds leave open; 0 where they leave none.
+    """
+    conditions, weights = Conditions(inputs), solution.exact
+    summed = {key: price for key, price in priced(solution.prices).items() if key[0] not in APART}
+    active = Active(weights, np.zeros(len(weights), dtype=bool), slopes.features, summed)
+    conditions.rows(active)
+    costs = conditions.costs(active)
+    left, right = conditions.features.slopes(weights)
+    used = (costs * slopes.features).sum(axis=0)
+    up = np.where(weights >= conditions.upper, np.inf, (costs * right).sum(axis=0) - used)
+    down = np.where(weights <= conditions.lower, np.inf, used - (costs * left).sum(axis=0))
+    nearer = np.minimum(up, down)
+    return np.where(np.isfinite(nearer), np.maximum(nearer, 0.0), 0.0)

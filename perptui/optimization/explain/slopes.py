@@ -1,0 +1,190 @@
+"""Slopes of everything in the program, at its optimum or along a trade: what ledgers multiply by.
+
+At the optimum they are the derivatives (where there are many, the ones that the duals stand on);
+along a trade they are secants, so that slope times trade is the whole change of each term.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perptui.optimization.costs import trade_costs
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.active import (
+    CORRELATION,
+    RISK,
+    SHORTFALL,
+    Key,
+    Tail,
+    limit_row,
+)
+from perptui.optimization.program.kinks import SIZE, TRADE, Features
+from perptui.optimization.program.solution import Solution
+from perptui.risk.arrays import LimitArrays
+
+TIED = 1e-9
+"""Losses this close to the VaR share the tail evenly, where no polished answer says how."""
+MOVED = 1e-9
+"""Least change of a weight with a secant of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Slopes in each weight; N contracts, F features (`program.kinks`), C coins.
+
+    Attributes
+    ----------
+    features : (F, N) array
+        Of |w|, |z| and each margin.
+    impact : (N,) array
+        Of |z|^{3/2}.
+    risk : (N,) array
+        Of ½ (w'Sigma w + rho_S (sigma'|w|)²).
+    deviation : (N,) array
+        Of s_wc, the robust risk.
+    doubt : (N,) array
+        Of the worst-case mean k|W w|.
+    tail : (N,) array
+        Of CVaR.
+    correlation : (N,) array
+        Of |market'w| - rho_max·s(w).
+    coin_net : (C,) array
+        Of |net| of each coin, in its net.
+    """
+
+    features: FloatArray
+    impact: FloatArray
+    risk: FloatArray
+    deviation: FloatArray
+    doubt: FloatArray
+    tail: FloatArray
+    correlation: FloatArray
+    coin_net: FloatArray
+
+    @property
+    def size(self) -> FloatArray:
+        """Of |w|."""
+        return np.asarray(self.features[SIZE])
+
+    @property
+    def trade(self) -> FloatArray:
+        """Of |z|."""
+        return np.asarray(self.features[TRADE])
+
+    def of_limit(self, limits: LimitArrays, key: Key, weights: FloatArray) -> FloatArray:
+        """Return the slope of one limit's value in each weight, (N,); `key` as in `active`."""
+        if key == RISK:
+            return self.deviation
+        if key == SHORTFALL:
+            return self.tail
+        name, place = key
+        if name == CORRELATION:
+            return self.correlation
+        if name == "coin_net":
+            return np.asarray(self.coin_net[place] * limits.coin[place])
+        if name in {"participation", "standalone_risk"}:
+            own = np.zeros(self.features.shape[1])
+            own[place] = self.features[TRADE if name == "participation" else SIZE][place]
+            return own
+        return limit_row(limits, key, weights).gradient(self.features)
+
+
+def at_optimum(inputs: ProgramInputs, solution: Solution) -> Slopes:
+    """Return the slopes at a solution's exact weights, with its subgradients."""
+    weights, limits = solution.exact, inputs.limits
+    features = _features(inputs, solution)
+    spread, alone = inputs.covariance @ weights, float(limits.sigma @ np.abs(weights))
+    robust = limits.covariance_uncertainty * alone * limits.sigma * features[SIZE]
+    offset = limits.root.T @ limits.root_offset
+    plain = _length(limits.root @ weights + limits.root_offset)
+    risk = float(np.hypot(plain, np.sqrt(limits.covariance_uncertainty) * alone))
+    trade = weights - inputs.before
+    net = limits.coin @ weights
+    return Slopes(
+        features=features,
+        impact=1.5 * np.sqrt(np.abs(trade)) * np.sign(trade),
+        risk=spread + robust,
+        deviation=(spread + offset + robust) / max(risk, np.finfo(float).tiny),
+        doubt=_doubt(inputs, solution),
+        tail=_tail(limits, solution),
+        correlation=_side(float(limits.market @ weights)) * limits.market
+        - limits.market_correlation_max * (spread + offset) / max(plain, np.finfo(float).tiny),
+        coin_net=np.where(net < 0.0, -1.0, 1.0),
+    )
+
+
+def along_trade(inputs: ProgramInputs, solution: Solution) -> Slopes:
+    """Return the secants of the trade from the book before to a solution's weights.
+
+    CVaR, the worst-case mean and the correlation with the market keep their slopes at the optimum.
+    """
+    end, before, limits = solution.exact, inputs.before, inputs.limits
+    tangent = at_optimum(inputs, solution)
+    trade = end - before
+    moved = np.abs(trade) > MOVED
+    run = np.where(moved, trade, 1.0)
+    values = Features.of(inputs)
+    rise = values.values(end) - values.values(before)
+    features = np.where(moved, rise / run, tangent.features)
+    no_cost = np.zeros_like(trade)
+    impact = trade_costs(trade, no_cost, np.ones_like(trade)) / run
+    spread = inputs.covariance @ (0.5 * (before + end))
+    alone = 0.5 * float(limits.sigma @ (np.abs(before) + np.abs(end)))
+    robust = limits.covariance_uncertainty * alone * limits.sigma * features[SIZE]
+    offset = limits.root.T @ limits.root_offset
+    both = sum(_robust(limits, book) for book in (before, end))
+    deviation = 2.0 * (spread + offset + robust) / both if both > 0.0 else tangent.deviation
+    then, now = limits.coin @ before, limits.coin @ end
+    net_moved = np.abs(now - then) > MOVED
+    net = (np.abs(now) - np.abs(then)) / np.where(net_moved, now - then, 1.0)
+    return Slopes(
+        features=features,
+        impact=np.where(moved, impact, tangent.impact),
+        risk=spread + robust,
+        deviation=np.asarray(deviation),
+        doubt=tangent.doubt,
+        tail=tangent.tail,
+        correlation=tangent.correlation,
+        coin_net=np.where(net_moved, net, tangent.coin_net),
+    )
+
+
+def _features(inputs: ProgramInputs, solution: Solution) -> FloatArray:
+    """Return the features' slopes; the solution's subgradients where it has them."""
+    left, right = Features.of(inputs).slopes(solution.exact)
+    if not len(solution.size_slope):
+        return np.asarray(0.5 * (left + right))
+    margins = solution.tier_slope * solution.size_slope
+    return np.concatenate([[solution.size_slope, solution.trade_slope], margins])
+
+
+def _doubt(inputs: ProgramInputs, solution: Solution) -> FloatArray:
+    if len(solution.doubt) or inputs.omega_root is None or inputs.ellipsoid == 0.0:
+        return solution.doubt if len(solution.doubt) else np.zeros_like(solution.exact)
+    turned = inputs.omega_root @ solution.exact
+    length = max(_length(turned), np.finfo(float).tiny)
+    return np.asarray(inputs.ellipsoid * (inputs.omega_root.T @ turned) / length)
+
+
+def _tail(limits: LimitArrays, solution: Solution) -> FloatArray:
+    if not limits.has_tail:
+        return np.zeros_like(solution.exact)
+    if len(solution.tail_gradient) and solution.tail_gradient.any():
+        return solution.tail_gradient
+    return Tail.of(limits, solution.exact, TIED).gradient(limits)
+
+
+def _robust(limits: LimitArrays, weights: FloatArray) -> float:
+    alone = float(limits.sigma @ np.abs(weights))
+    plain = _length(limits.root @ weights + limits.root_offset)
+    return float(np.hypot(plain, np.sqrt(limits.covariance_uncertainty) * alone))
+
+
+def _length(vector: FloatArray) -> float:
+    return float(np.linalg.norm(vector))
+
+
+def _side(value: float) -> float:
+    return -1.0 if value < 0.0 else 1.0
