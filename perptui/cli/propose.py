@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--at", required=True, metavar="ISO", help="instant, UTC unless it says")
     parser.add_argument("--equity", required=True, metavar="USD", help="of all accounts together")
-    parser.add_argument("--strategy", required=True, metavar="NAME", help="balanced or tactical")
+    parser.add_argument("--strategy", required=True, metavar="NAME", help="as balanced or hybrid")
     parser.add_argument("--venues", default=VENUES, metavar="LIST", help="as binance,bybit")
     parser.add_argument(
         "--positions",
@@ -88,8 +88,12 @@ def run(args: argparse.Namespace) -> int:
     history = History(args.data)
     venues = venue_names(args.venues)
     members, said = chosen(history, venues, at_ms, size)
+    if members is not None:
+        members = tuple(dict.fromkeys((*members, *strategy.hedge_shorts)))
     snapshot = snapshot_at(history, at_ms, venues, equity, positions, members=members)
-    job = ProposeJob(snapshot, strategy, settings.limits, WhatIf(targets=targets))
+    parents = tuple(settings.strategy[name] for name in strategy.blend)
+    bent = WhatIf(targets=targets)
+    job = ProposeJob(snapshot, strategy, settings.limits, bent, blended=parents)
     proposal, estimates = propose(job, history)
     absent = absent_of(history, venues, at_ms)
     left_out = (f"left out: {text}" for text in (*absent, *estimates.left_out))

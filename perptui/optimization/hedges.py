@@ -1,4 +1,4 @@
-"""Which puts are bought and why, and shorts that are sold as hedges only (method §6, §7)."""
+"""Which puts are bought, and why (method §6, §7)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from perptui.model.proposal import HedgeRow
-from perptui.model.strategy import REGIMES, StrategyParameters
+from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
-from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
+from perptui.optimization.hedge_shorts import hedging
+from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
 from perptui.optimization.puts import PREMIUM_ROW, Puts, hedge_row, holding, with_puts
@@ -117,36 +118,3 @@ def withheld(quotes: Sequence[PutQuote], strategy: StrategyParameters, regime: s
 def withheld_rows(quotes: Sequence[PutQuote], why: str) -> tuple[HedgeRow, ...]:
     """Return a row for each put that is not even offered to the program."""
     return tuple(hedge_row(quote, 0.0, 0.0, why) for quote in quotes)
-
-
-def hedging(strategy: StrategyParameters, regime: str) -> bool:
-    """Return whether `strategy` may open hedges in `regime`."""
-    if strategy.hedge_from == "never":
-        return False
-    return REGIMES.index(regime) >= REGIMES.index(strategy.hedge_from)
-
-
-def short_bounds(
-    contracts: Sequence[Contract],
-    before: FloatArray,
-    bounds: tuple[FloatArray, FloatArray],
-    strategy: StrategyParameters,
-    regime: str,
-) -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
-    """Return the bounds (N,), (N,) with those of shorts that are hedges only, and notes.
-
-    Such a contract is never bought beyond what is held, and sold short only while the strategy
-    hedges; before and after, a short may be bought back. Bounds that are equal stay.
-    """
-    lower, upper = bounds[0].copy(), bounds[1].copy()
-    opens = hedging(strategy, regime)
-    notes = []
-    for index, contract in enumerate(contracts):
-        if contract.id not in strategy.hedge_shorts or lower[index] == upper[index]:
-            continue
-        upper[index] = min(upper[index], max(before[index], 0.0))
-        if not opens:
-            lower[index] = max(lower[index], min(before[index], 0.0))
-        allowed = "may be sold short" if opens else "is not opened"
-        notes.append(f"{contract.id} is a hedge only: in {regime} it {allowed}")
-    return lower, upper, tuple(notes)

@@ -17,6 +17,7 @@ from perptui.optimization.bounds import clusters_of, covariance_root, limit_arra
 from perptui.optimization.costs import impact_coefficients
 from perptui.optimization.forecasts import DAYS_A_YEAR
 from perptui.optimization.funding_caps import funding_bounds
+from perptui.optimization.hedge_shorts import short_bounds
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.optimization.strategies import InForce, in_force
@@ -65,6 +66,8 @@ def program_inputs(
         contracts, book.account_equity, rules, forecasts, clusters, strategy, book.returns
     )
     lower, upper, paying = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
+    regime = estimates.regime.label
+    lower, upper, hedging = short_bounds(contracts, before, (lower, upper), strategy, regime)
     notes = () if scenarios is None else scenarios.notes([one.id for one in contracts])
     return ProgramInputs(
         contracts=contracts,
@@ -87,6 +90,7 @@ def program_inputs(
         notes=(
             *rules.notes,
             *paying,
+            *hedging,
             *frozen.values(),
             *_reducing_note(reached, asked=reduce_only),
             *notes,
