@@ -82,18 +82,17 @@ def limit_row(limits: LimitArrays, key: Key, weights: FloatArray) -> LimitRow:
         side = 1.0 if limits.coin[place] @ weights >= 0.0 else -1.0
         return LimitRow(side * limits.coin[place], SIZE, nothing)
     if name in {"net_min", "net_max"}:
-        return LimitRow(nothing + (1.0 if name == "net_max" else -1.0), SIZE, nothing)
+        return LimitRow((1.0 if name == "net_max" else -1.0) * limits.counted, SIZE, nothing)
     return LimitRow(nothing, *_by_feature(limits, name, place))
 
 
 def _by_feature(limits: LimitArrays, name: str, place: int) -> tuple[int, FloatArray]:
-    ones = np.ones(limits.coin.shape[1])
     if name == "turnover":
-        return TRADE, 0.5 * ones
+        return TRADE, 0.5 * limits.counted
     if name == "margin_ratio":
         return MARGIN, limits.account[place]
     by_size = {
-        "gross": lambda: ones,
+        "gross": lambda: limits.counted,
         "coin_gross": lambda: limits.coin[place],
         "venue_gross": lambda: limits.account[place],
         "cluster": lambda: limits.cluster[place],

@@ -11,18 +11,22 @@ from perptui.optimization.program.compiled import (
     compiled,
     compiled_relaxation,
 )
+from perptui.optimization.program.polish import polished
 from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
 from perptui.optimization.program.structure import Structure
 
 
 def solve(inputs: ProgramInputs, attempts: Sequence[Attempt] = ATTEMPTS) -> Solution:
-    """Solve the program of `inputs`; what fails numerically is infeasible when phase 1 says so."""
+    """Solve the program of `inputs`; what fails numerically is infeasible when phase 1 says so.
+
+    The optimum is exact where its conditions could be proved (`Solution.polished`).
+    """
     solution = compiled(Structure.of(inputs)).solve(inputs, attempts)
     if solution.status == "failed":
         slacks = phase_one(inputs).values()
         if max((float(slack.max(initial=0.0)) for slack in slacks), default=0.0) > RESIDUAL_MAX:
             return Solution.without_answer("infeasible", inputs, "phase 1 needs slack")
-    return solution
+    return polished(inputs, solution)
 
 
 def phase_one(inputs: ProgramInputs) -> dict[str, FloatArray]:
