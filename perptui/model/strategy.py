@@ -8,6 +8,19 @@ from perptui.model.record import Record
 from perptui.model.whatif import PutQuote
 
 REGIMES = ("calm", "normal", "stress", "crisis")
+SOFT_LIMITS = {
+    "cvar": 3,
+    "volatility": 3,
+    "standalone_risk": 3,
+    "market_correlation": 5,
+    "first_component": 5,
+    "beta": 5,
+    "cluster": 5,
+    "net": 5,
+    "turnover": 6,
+}
+"""Limits that may be soft, and their level (method §6), 1 the most important. Those of levels 1 and
+2 (margins, gross, venue and coin limits) never are; drawdown acts through cvar and volatility."""
 
 
 class HoldingCost(Record, frozen=True):
@@ -85,7 +98,7 @@ class StrategyParameters(Record, frozen=True):
     put_premium_max : float
         Premium of all puts together, fraction of equity.
     soft_limits : tuple[str, ...]
-        Limits that may be exceeded at a price, from the least important on.
+        Limits that may be exceeded at a price, from the least important on: `SOFT_LIMITS`.
     soft_penalty : float
         That price for the most important of them, objective per unit of the limit; each less
         important level costs a quarter of it.

@@ -13,6 +13,7 @@ from perptui.model.forecast import InstrumentForecast
 from perptui.model.instrument import Instrument
 from perptui.optimization.costs import trade_costs
 from perptui.optimization.strategies import InForce
+from perptui.optimization.tail_rows import TailRows
 from perptui.risk.arrays import LimitArrays, limit_excess
 
 FloatArray = npt.NDArray[np.float64]
@@ -91,6 +92,11 @@ class ProgramInputs:
         What equity that no initial margin binds earns over the horizon, fraction.
     soft_prices : mapping of str to float
         What a weight unit beyond each soft limit costs, by its name in `limit_excess`.
+    soft_levels : tuple of tuples of str
+        Names of soft limits level by level, the most important first: the least violation of each
+        in turn. Empty: at their prices.
+    tail_rows : TailRows, optional
+        One split of the scenarios, for a program in the search for the CVaR cap's optimum.
     factors, specific : (R, N), (N,) arrays, optional
         Sigma = factors'factors + diag(specific), where that is how it was estimated; its root in
         `limits` is then the factors above diag(sqrt(specific)).
@@ -125,6 +131,8 @@ class ProgramInputs:
     omega_root: FloatArray | None = None
     stablecoin_yield: float = 0.0
     soft_prices: Mapping[str, float] = field(default_factory=dict)
+    soft_levels: tuple[tuple[str, ...], ...] = ()
+    tail_rows: TailRows | None = None
     factors: FloatArray | None = None
     specific: FloatArray | None = None
 
@@ -179,9 +187,8 @@ class ProgramInputs:
         if not self.soft_prices:
             return 0.0
         excess = limit_excess(np.atleast_2d(weights), self.before, self.limits)
-        charges = [
-            price * np.maximum(excess[name], 0.0).sum(axis=1)
-            for name, price in self.soft_prices.items()
-            if name in excess
-        ]
-        return np.asarray(np.sum(charges, axis=0)).reshape(weights.shape[:-1])
+        charge = np.zeros(len(np.atleast_2d(weights)))
+        for name, price in self.soft_prices.items():
+            if name in excess:
+                charge += price * np.maximum(excess[name], 0.0).sum(axis=1)
+        return charge.reshape(weights.shape[:-1])
