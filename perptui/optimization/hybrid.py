@@ -16,10 +16,11 @@ import numpy as np
 from perptui.model.forecast import RegimeForecast
 from perptui.model.strategy import REGIMES
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.lots import round_to_lots, too_small
+from perptui.optimization.lots import too_small
 from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
 from perptui.optimization.program.solve import solve
 from perptui.optimization.rebalance import Rebalance, rebalance
+from perptui.optimization.rounding import round_to_lots
 from perptui.risk.arrays import limit_excess
 
 STRESS = REGIMES.index("stress")

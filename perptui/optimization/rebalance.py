@@ -7,16 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.lots import (
-    IntArray,
-    Lots,
-    Rounded,
-    hold_lots,
-    round_to_lots,
-    too_small,
-)
+from perptui.optimization.lots import IntArray, Lots, too_small
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
+from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
+
+PASSES = 3
+"""Times that the rest is solved again without trades that are too small."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +68,24 @@ def _too_poor(inputs: ProgramInputs) -> Solution | None:
 
 
 def _without_small_trades(solution: Solution, inputs: ProgramInputs) -> Solution:
-    small = too_small(solution.weights, inputs)
-    small &= np.array([identifier not in inputs.edited for identifier in inputs.ids])
-    if not small.any():
-        return solution
-    lower = np.where(small, inputs.before, inputs.lower)
-    upper = np.where(small, inputs.before, inputs.upper)
-    again = solve(replace(inputs, lower=lower, upper=upper))
-    return again if again.status == "optimal" else solution
+    """Return the optimum with each trade that is too small to be made left out.
+
+    Where the limits do not hold without one of them, all stay: rounding has the last word.
+    """
+    free = np.array([identifier not in inputs.edited for identifier in inputs.ids])
+    left_out = np.zeros(len(free), dtype=bool)
+    for _ in range(PASSES):
+        small = too_small(solution.weights, inputs) & free & ~left_out
+        if not small.any():
+            break
+        left_out |= small
+        lower = np.where(left_out, inputs.before, inputs.lower)
+        upper = np.where(left_out, inputs.before, inputs.upper)
+        again = solve(replace(inputs, lower=lower, upper=upper))
+        if again.status != "optimal":
+            break
+        solution = again
+    return solution
 
 
 def _held(rounded: Rounded, inputs: ProgramInputs) -> Rounded:

@@ -55,3 +55,26 @@ def worst_of(returns: FloatArray, tail: float, times: float) -> npt.NDArray[np.i
     if count == len(returns):
         return np.arange(len(returns))
     return np.asarray(np.sort(np.argpartition(returns, count)[:count]))
+
+
+def shortfall_slope(
+    scenarios: FloatArray, returns: FloatArray, tail: float
+) -> tuple[float, FloatArray]:
+    """Return one book's CVaR and a subgradient of it in the weights, (N,).
+
+    CVaR is convex: that of another book is at least this one's plus slope'(difference).
+
+    Parameters
+    ----------
+    scenarios : (S, N) array
+        Returns of each contract; S at least 1.
+    returns : (S,) array
+        Of the book, with what is held beside it.
+    """
+    whole, part = tail_count(len(returns), tail)
+    last = min(whole, len(returns) - 1)
+    order = np.argpartition(returns, last)
+    worst, next_one = order[:whole], order[last]
+    total = returns[worst].sum() + part * returns[next_one]
+    slope = scenarios[worst].sum(axis=0) + part * scenarios[next_one]
+    return float(-total / (whole + part)), np.asarray(-slope / (whole + part))

@@ -11,10 +11,11 @@ from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.checks import checks_of, exact_book
 from perptui.optimization.inputs import ProgramInputs
-from perptui.optimization.lots import Lots, hold_lots, round_to_lots, too_small
+from perptui.optimization.lots import Lots, too_small
 from perptui.optimization.orders import orders_of, positions_after
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
+from perptui.optimization.rounding import hold_lots, round_to_lots
 from tests.optimization.market import (
     BALANCED,
     LIMITS,

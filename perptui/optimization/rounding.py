@@ -1,0 +1,191 @@
+"""From weights to whole lots that keep every limit (method §6, Lots).
+
+A position is truncated toward zero, which keeps every limit that is monotone in |w|. What is not
+monotone (net, coin net, beta, first component, correlation with the market, hedged volatility,
+stressed margin, CVaR, turnover across zero) is mended by single steps, each the best of its round;
+the last word has the exact check in Decimal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.judge import Judge
+from perptui.optimization.lots import BoolArray, IntArray, Lots, allowed, truncated
+
+GAIN_MIN = 1e-9
+"""Least gain of the objective, fraction of equity, that is worth a step."""
+MOVE_SIZES, MOVE_REACH = 9, 64
+"""Moves that mend are 1, 4, ... up to 4^8 steps; at least up to this many."""
+PAIRED_NUMBERS_MAX = 1_000_000
+"""Weights in all pairs of moves together; the smallest moves come first."""
+MOVES_A_CONTRACT = 4
+"""Moves of one rounding, a contract."""
+BESIDE = 1.0 + 1e-6
+"""Steps from its target within which a lot is beside it."""
+LOOKED_AT = 16
+"""Moves that mend whose CVaR is worked out, the most promising first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rounded:
+    """A book in lots.
+
+    Attributes
+    ----------
+    steps : (N,) integer array
+        Trade of each contract in steps, signed.
+    weights : (N,) array
+        The book after it.
+    excess : float
+        Largest excess of a hard limit, weight units; positive: the book breaks a limit.
+    """
+
+    steps: IntArray
+    weights: FloatArray
+    excess: float
+
+
+def round_to_lots(target: FloatArray, inputs: ProgramInputs) -> Rounded:
+    """Return a book in lots beside `target`, as good as single steps make it.
+
+    No contract goes beyond the lots on either side of its target but to mend a limit, or to leave
+    out its trade. At most 4N moves. Deterministic: ties go to the first.
+    """
+    lots = Lots.of(inputs)
+    search = _Search(truncated(target, inputs, lots), target, inputs, lots)
+    for _ in range(MOVES_A_CONTRACT * len(target)):
+        if not search.step():
+            break
+    return search.found()
+
+
+def hold_lots(inputs: ProgramInputs) -> Rounded:
+    """Return the book as it is."""
+    none = np.zeros(len(inputs.contracts), dtype=np.int64)
+    return _Search(none, inputs.before, inputs, Lots.of(inputs)).found()
+
+
+class _Search:
+    """Greedy best improvement in single steps.
+
+    While a limit is broken the best move is the one that breaks limits least; after that, the one
+    that gains most among those that keep them all.
+    """
+
+    def __init__(
+        self, steps: IntArray, target: FloatArray, inputs: ProgramInputs, lots: Lots
+    ) -> None:
+        self._steps, self._target, self._inputs, self._lots = steps, target, inputs, lots
+        self._judge = Judge(inputs, self._book)
+        self._kept = np.array([one in inputs.fixed for one in inputs.ids])
+
+    @property
+    def _book(self) -> FloatArray:
+        return np.asarray(self._inputs.before + self._steps * self._lots.unit)
+
+    def found(self) -> Rounded:
+        """Return where the search stands, held against every limit and every path."""
+        return Rounded(self._steps, self._book, self._judge.excess(self._book))
+
+    def step(self) -> bool:
+        """Make the best move; False where none is for the better."""
+        broken = float(self._judge.total(self._book[None, :])[0])
+        moved = self._mending(broken) if broken > 0 else self._gaining()
+        if moved is None and broken <= 0 and self._judge.excess(self._book) > 0:
+            # On all paths the tail is worse than on those looked at: look at others.
+            self._judge.look_around(self._book)
+            broken = float(self._judge.total(self._book[None, :])[0])
+            moved = self._mending(broken) if broken > 0 else None
+        if moved is None:
+            return False
+        self._steps = moved
+        self._judge.stand_at(self._book)
+        return True
+
+    def _gaining(self) -> IntArray | None:
+        """Return the trades after the moves that gain most, None where none gains.
+
+        The best single move, and behind it, in the order of their gains, as many of the others as
+        still gain and keep every limit when those before them are made.
+        """
+        moves = self._neighbours(self._kept, 1)
+        books = self._inputs.before + moves * self._lots.unit
+        apart = np.abs(books - self._target) < self._lots.unit * BESIDE
+        beside = (apart | (moves == self._steps) | (moves == 0)).all(axis=1)
+        moves, books = moves[beside], books[beside]
+        gain = self._judge.objective(books) - self._judge.objective(self._book[None, :])
+        gaining = np.flatnonzero(gain > GAIN_MIN)
+        gaining = gaining[self._judge.total(books[gaining]) <= 0]
+        order = gaining[np.argsort(-gain[gaining], kind="stable")]
+        changed = (moves[order] != self._steps).argmax(axis=1)
+        _, first = np.unique(changed, return_index=True)
+        best_each = order[np.sort(first)]
+        for place in range(len(best_each)):
+            kept = self._longest(moves[best_each[place:]])
+            if kept is not None:
+                return kept
+        return None
+
+    def _longest(self, moves: IntArray) -> IntArray | None:
+        """Return the trades after as many of the moves, made in turn, as all gain and keep all."""
+        together = self._steps + np.cumsum(moves - self._steps, axis=0)
+        books = self._inputs.before + together * self._lots.unit
+        objective = self._judge.objective(np.vstack([self._book, books]))
+        good = (np.diff(objective) > GAIN_MIN) & (self._judge.total_near(books) <= 0)
+        count = len(good) if good.all() else int(good.argmin())
+        return np.asarray(together[count - 1]) if count else None
+
+    def _mending(self, broken: float) -> IntArray | None:
+        """Return the move that breaks limits least, or None when none breaks them less.
+
+        Moves of 1, 4, 16, ... steps, as far as the coarsest lot reaches: fine lots make up for
+        coarse ones. Where no single move mends anything, two at once: limits may pull apart, as
+        net and turnover do. A target that the trader fixed may go to the lot on its other side.
+        """
+        lots = self._lots
+        reach = float(lots.unit.max() / lots.unit.min())
+        most = max(4.0 * reach, MOVE_REACH)
+        kept = self._kept & ~lots.edited
+        moves = np.concatenate(
+            [self._neighbours(kept, 4**power) for power in range(MOVE_SIZES) if 4**power <= most]
+        )
+        found = self._least_broken(moves, broken)
+        return found if found is not None else self._least_broken(self._pairs(moves), broken)
+
+    def _least_broken(self, moves: IntArray, broken: float) -> IntArray | None:
+        if not len(moves):
+            return None
+        books = self._inputs.before + moves * self._lots.unit
+        # The bound on CVaR sorts out most of them; the few left are looked at closely.
+        bound = self._judge.total(books)
+        better = np.flatnonzero(bound < broken)
+        order = np.lexsort((-self._judge.objective(books[better]), bound[better]))
+        looked_at = better[order[:LOOKED_AT]]
+        if not len(looked_at):
+            return None
+        total = self._judge.total_near(books[looked_at])
+        best = int(total.argmin())
+        return np.asarray(moves[looked_at[best]]) if total[best] < broken else None
+
+    def _pairs(self, moves: IntArray) -> IntArray:
+        """Return all trades that make two moves at once, on two contracts, (M, N)."""
+        fitting = int((2.0 * PAIRED_NUMBERS_MAX / max(self._steps.size, 1)) ** 0.5)
+        deltas = moves[:fitting] - self._steps
+        one, two = np.triu_indices(len(deltas), 1)
+        changed = (deltas != 0).argmax(axis=1)
+        apart = changed[one] != changed[two]
+        return np.asarray(self._steps + deltas[one[apart]] + deltas[two[apart]])
+
+    def _neighbours(self, kept: BoolArray, size: int) -> IntArray:
+        """Return the trades `size` steps away, (M, N), and those that drop one contract's trade."""
+        count, steps = len(self._steps), self._steps
+        one = np.eye(count, dtype=np.int64)
+        moves = np.concatenate([steps + size * one, steps - size * one, steps * (1 - one)])
+        changed = np.tile(np.arange(count), 3)
+        let_through = allowed(moves, self._inputs, self._lots)[np.arange(len(moves)), changed]
+        fresh = moves[np.arange(len(moves)), changed] != steps[changed]
+        return np.asarray(moves[let_through & fresh & ~kept[changed]])
