@@ -17,6 +17,7 @@ from perptui.model.limit import LimitCheck, Limits
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.snapshot import MarketSnapshot
 from perptui.risk.collar import collar_bps, collar_width
+from perptui.risk.holding_limits import check_collateral
 from perptui.risk.limits import Book, Holding, blocking, check_limits, only_reduces
 
 RECEIVE_WINDOW_MS = 5_000
@@ -191,8 +192,13 @@ def _book(given: GateInput) -> Reasons:
 
 def _blocked(given: GateInput, picture: MarketSnapshot) -> tuple[LimitCheck, ...]:
     after = _held(given, picture, after=True)
-    now = check_limits(_held(given, picture, after=False), given.limits)
-    return blocking(check_limits(after, given.limits), now, reducing=only_reduces(after))
+    now = _checks(_held(given, picture, after=False), given.limits)
+    return blocking(_checks(after, given.limits), now, reducing=only_reduces(after))
+
+
+def _checks(book: Book[Decimal], limits: Limits) -> tuple[LimitCheck, ...]:
+    """Hold every limit that the picture alone can judge; others need estimates."""
+    return (*check_limits(book, limits), *check_collateral(book, limits.free_collateral_min))
 
 
 def _held(given: GateInput, snapshot: MarketSnapshot, *, after: bool) -> Book[Decimal]:
@@ -217,7 +223,8 @@ def _held(given: GateInput, snapshot: MarketSnapshot, *, after: bool) -> Book[De
         before = given.positions.get(identifier, Decimal(0))
         target = before + (changes.get(identifier, Decimal(0)) if after else Decimal(0))
         worth = found.contract_size * (mark if found.linear else 1)
-        holdings.append(_holding(found, accounts[found.venue], target * worth, before * worth))
+        account = accounts[found.venue]
+        holdings.append(_holding(found, account, target * worth, before * worth))
     return Book(
         tuple(holdings),
         {account.key: account.equity_usd for account in snapshot.accounts},
@@ -236,6 +243,7 @@ def _holding(
         before=before,
         tiers=found.tiers,
         linear=found.linear,
+        leverage=next((held.leverage for held in account.positions if held.id == found.id), None),
     )
 
 

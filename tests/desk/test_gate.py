@@ -191,6 +191,7 @@ def test_the_minimum_notional_binds_all_but_reduce_only_orders() -> None:
         ({"margin_ratio_max": 0.001}, f"limit:margin_ratio:{VENUE}"),
         ({"liquidation_distance_min": 1.01}, f"limit:liquidation:{VENUE}"),
         ({"turnover_max": 0.01}, "limit:turnover"),
+        ({"free_collateral_min": 0.985}, f"limit:free_collateral:{VENUE}"),
     ],
 )
 def test_the_book_after_the_ticket_keeps_every_limit(change: dict[str, float], name: str) -> None:
