@@ -46,10 +46,11 @@ def soft_levels(strategy: StrategyParameters) -> tuple[tuple[str, ...], ...]:
     return tuple(EXCESS_NAMES[name] for name in reversed(strategy.soft_limits))
 
 
-def is_soft(check: str, strategy_limits: tuple[str, ...]) -> bool:
+def is_soft(check: str, inputs: ProgramInputs) -> bool:
     """Return whether a `LimitCheck` by that name is of a soft limit."""
+    soft = {*inputs.soft_prices, *(name for level in inputs.soft_levels for name in level)}
     name = check.partition(":")[0]
-    return any(name == soft or name in EXCESS_NAMES[soft] for soft in strategy_limits)
+    return name in soft or f"{name}_up" in soft
 
 
 def with_room(

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from perptui.model.clock import parse_iso
 from perptui.model.errors import ConfigError
 from perptui.model.instrument import split_id
+from perptui.model.strategy import SOFT_LIMITS
 from perptui.settings.schema import SUPPORTED_VENUES, Settings
 
 DAY_S = 86_400.0
@@ -133,6 +134,22 @@ def _hedges(settings: Settings) -> Iterator[tuple[str, str]]:
                 split_id(identifier)
             except ValueError as error:
                 yield f"strategy.{name}.hedge_shorts", str(error)
+
+
+def _soft_limits(settings: Settings) -> Iterator[tuple[str, str]]:
+    for strategy in settings.strategy.values():
+        path, names = f"strategy.{strategy.name}.soft_limits", strategy.soft_limits
+        unknown = [name for name in names if name not in SOFT_LIMITS]
+        if unknown:
+            known = ", ".join(SOFT_LIMITS)
+            yield path, f"expected names among {known}, was {unknown[0]!r}; name none else"
+            continue
+        if len(set(names)) < len(names):
+            yield path, f"expected each limit once, was {list(names)}; take out the repetition"
+        levels = [SOFT_LIMITS[name] for name in names]
+        if levels != sorted(levels, reverse=True):
+            right = ", ".join(sorted(names, key=lambda name: -SOFT_LIMITS[name]))
+            yield path, f"expected the least important first, was {list(names)}; write {right}"
 
 
 def _venues(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -47,6 +47,9 @@ class Solution:
     doubt, tail_gradient : (N,) arrays
         Gradients of the worst-case mean k|W w| and of CVaR that the optimum stands on, where it
         was polished; empty else.
+    market_gradient : (N,) array
+        Gradient of |m'w| - rho·s(w), the cap on the correlation with the market; empty where there
+        is none.
     polished : bool
         Whether the optimum is exact: proved by its optimality conditions, to rounding.
     slacks : mapping of str to (k,) array
@@ -71,6 +74,7 @@ class Solution:
     tier_slope: FloatArray = field(default_factory=_none)
     doubt: FloatArray = field(default_factory=_none)
     tail_gradient: FloatArray = field(default_factory=_none)
+    market_gradient: FloatArray = field(default_factory=_none)
     polished: bool = False
     slacks: Mapping[str, FloatArray] = field(default_factory=dict)
     solver: str = ""

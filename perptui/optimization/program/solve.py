@@ -21,12 +21,17 @@ def solve(inputs: ProgramInputs, attempts: Sequence[Attempt] = ATTEMPTS) -> Solu
 
     The optimum is exact where its conditions could be proved (`Solution.polished`).
     """
+    return polished(inputs, solve_roughly(inputs, attempts))
+
+
+def solve_roughly(inputs: ProgramInputs, attempts: Sequence[Attempt] = ATTEMPTS) -> Solution:
+    """Return what `solve` does, as exact as the solver left it."""
     solution = compiled(Structure.of(inputs)).solve(inputs, attempts)
     if solution.status == "failed":
         slacks = phase_one(inputs).values()
         if max((float(slack.max(initial=0.0)) for slack in slacks), default=0.0) > RESIDUAL_MAX:
             return Solution.without_answer("infeasible", inputs, "phase 1 needs slack")
-    return polished(inputs, solution)
+    return solution
 
 
 def phase_one(inputs: ProgramInputs) -> dict[str, FloatArray]:

@@ -1,0 +1,129 @@
+"""The cap on the book's correlation with the market, by safe linear rows (method §6, form ii).
+
+|m'w| <= rho·s(w), with m = Sigma b/s_b and s(w) = |F w|, is not convex. s is, so its tangent at any
+book lies below it, and |m'w| <= rho·(s_k + g_k'(w - w_k)) asks for no less than the cap: whatever
+keeps that row keeps the cap. The program is solved with the rows of the last book until it stays
+where it is; each answer keeps the cap and is worth no less than the one before it, since the last
+book keeps its own rows (the convex-concave procedure, Yuille and Rangarajan 2003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.solution import Solution, largest_excess
+from perptui.risk.arrays import CORRELATION_OFF, LimitArrays
+
+Solve = Callable[[ProgramInputs], Solution]
+
+NAME = "market_correlation"
+SIDES = (f"{NAME}_up", f"{NAME}_down")
+ROUNDS_MAX = 12
+MOVED = 1e-7
+"""Change of any weight from which a book counts as another."""
+EXCESS_MAX = 1e-12
+"""Weight units beyond the cap that are rounding."""
+
+
+def without_correlation(inputs: ProgramInputs) -> ProgramInputs:
+    """Return the inputs with no cap on the correlation."""
+    limits = replace(inputs.limits, market_correlation_max=CORRELATION_OFF)
+    return replace(inputs, limits=limits)
+
+
+def excess_of(limits: LimitArrays, weights: FloatArray) -> float:
+    """Return |m'w| - rho·s(w), weight units."""
+    risk = float(np.linalg.norm(limits.root @ weights + limits.root_offset))
+    return abs(float(limits.market @ weights)) - limits.market_correlation_max * risk
+
+
+def solve_with_correlation(inputs: ProgramInputs, solve_program: Solve) -> Solution:
+    """Return the best book found that keeps the cap, or why there is none.
+
+    `prices["market_correlation"]` is d objective / d (rho·s), per weight unit, and
+    `market_gradient` the gradient of |m'w| - rho·s at the answer.
+
+    Parameters
+    ----------
+    solve_program : callable
+        Solves inputs without the cap; linear limits stand in their rows.
+    """
+    free = without_correlation(inputs)
+    plain = solve_program(free)
+    limits = inputs.limits
+    if not limits.caps_correlation or plain.status != "optimal":
+        return plain
+    if excess_of(limits, plain.exact) <= EXCESS_MAX:
+        return _accepted(plain, inputs, np.zeros((2, len(inputs.before))))
+    for start in _starts(inputs, plain):
+        found = _settled(inputs, free, solve_program, start)
+        if found.status == "optimal":
+            return found
+    return found
+
+
+def _starts(inputs: ProgramInputs, plain: Solution) -> Iterator[FloatArray]:
+    """Yield the books to linearise at, in turn, while the rows leave no book at all.
+
+    At a book that keeps the cap they always leave that one; at none at all they ask for a book
+    that does not move with the market.
+    """
+    yield plain.exact
+    yield inputs.before
+    yield np.zeros(len(inputs.before))
+
+
+def _settled(
+    inputs: ProgramInputs, free: ProgramInputs, solve_program: Solve, weights: FloatArray
+) -> Solution:
+    """Return where the program with the rows of its own answer stays."""
+    best: Solution | None = None
+    for _ in range(ROUNDS_MAX):
+        rows, room = _rows(inputs.limits, weights)
+        found = solve_program(_with_rows(free, rows, room))
+        if found.status != "optimal":
+            return best or found
+        best = _accepted(found, inputs, rows)
+        if float(np.abs(found.exact - weights).max()) <= MOVED:
+            break
+        weights = found.exact
+    return best or found
+
+
+def _rows(limits: LimitArrays, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the two rows a'w <= b, (2, N) and (2,), with s linear at a book."""
+    spread = limits.root @ weights + limits.root_offset
+    risk = float(np.linalg.norm(spread))
+    slope = limits.root.T @ spread / risk if risk > 0.0 else np.zeros(len(weights))
+    cap = limits.market_correlation_max
+    rows = np.array([limits.market, -limits.market]) - cap * slope
+    return rows, np.full(2, cap * (risk - float(slope @ weights)))
+
+
+def _with_rows(inputs: ProgramInputs, rows: FloatArray, room: FloatArray) -> ProgramInputs:
+    limits = inputs.limits
+    return replace(
+        inputs,
+        limits=replace(
+            limits,
+            rows=np.vstack([limits.rows, rows]),
+            row_max=np.concatenate([limits.row_max, room]),
+            row_names=(*limits.row_names, *SIDES),
+        ),
+    )
+
+
+def _accepted(found: Solution, inputs: ProgramInputs, rows: FloatArray) -> Solution:
+    paid = np.array([float(found.prices.get(side, np.zeros(1)).sum()) for side in SIDES])
+    prices = {name: value for name, value in found.prices.items() if name not in SIDES}
+    prices[NAME] = np.array([float(paid.sum())])
+    return replace(
+        found,
+        prices=prices,
+        residual=largest_excess(found.weights, inputs),
+        market_gradient=paid @ rows / max(float(paid.sum()), 1e-300),
+    )

@@ -1,0 +1,279 @@
+"""The CVaR cap: the program solved with ever truer splits of the scenarios, until the cap holds.
+
+The Rockafellar-Uryasev rows of all S scenarios make a program of thousands of rows; of these the
+optimum needs only the scenarios about its own value at risk, since the worse ones count whole and
+the better ones not at all (`tail_rows`). The search therefore
+
+1. solves without the cap, and is done where it holds;
+2. comes near the optimum with a few programs of one linear row, the cap's tangent at the last
+   book, and with the curvature that CVaR has in an elliptical market added to the risk aversion;
+3. counts the scenarios about the book's value at risk one by one, keeps the tangents so far, and
+   makes the answer exact by its active set (`polish`); or does so again about that answer, until
+   none exceeds the cap.
+
+Every program of step 3 is a relaxation, so that an optimum which keeps the cap is the optimum.
+There are finitely many tangents, each found at most once (Kelley 1960), so it ends. Nothing is
+kept between two calls: the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.polish import polished
+from perptui.optimization.program.solution import Solution, largest_excess
+from perptui.optimization.program.solve import solve_roughly
+from perptui.optimization.tail_rows import TailRows
+from perptui.risk.arrays import LimitArrays
+from perptui.risk.tail import tail_count
+
+IntArray = npt.NDArray[np.intp]
+Solve = Callable[[ProgramInputs], Solution]
+
+CUT = "cvar_cut"
+"""Name of the tangents among the linear rows."""
+EXCESS_MAX = 1e-9
+"""CVaR beyond its cap, fraction of equity, that is rounding."""
+APPROACHES = 3
+LEAST_RISK, GROWTH_MAX = 1e-9, 10.0
+"""Nothing is divided by less risk, and no curvature is taken to grow by more."""
+WHOLE_MAX = 500
+"""Up to so many scenarios all are counted one by one at once: rounds would cost more."""
+BAND = 128
+"""Scenarios about the value at risk that are counted one by one at first."""
+FAR = 4
+"""Earlier ones within so many bands of the value at risk stay."""
+WIDEN_AFTER = 3
+"""Rounds, from which on the band doubles each time."""
+ROUNDS_MAX = 60
+SOLVER_ERROR = 1e-7
+"""CVaR beyond its cap up to which the split may be true, and the solver not exact enough."""
+
+
+@dataclass(frozen=True, eq=False)
+class TailPoint:
+    """CVaR at one book, and its tangent: CVaR(v) >= gradient'v + constant for every v.
+
+    Attributes
+    ----------
+    value : float
+        A positive loss, fraction of equity.
+    gradient : (N,) array
+        -R'q with q the worst distribution, its fractional atom at the value at risk.
+    constant : float
+        What other holdings lose under q.
+    """
+
+    value: float
+    gradient: FloatArray
+    constant: float
+
+    @classmethod
+    def at(cls, limits: LimitArrays, weights: FloatArray) -> TailPoint:
+        """Return the point of a book; S is at least 1."""
+        losses = -(limits.scenarios @ weights + limits.scenario_offset)
+        whole, part = tail_count(len(losses), limits.tail)
+        order = _worst_first(losses, whole, 1)
+        last = order[min(whole, len(order) - 1)]
+        worst = order[:whole]
+        count = whole + part
+        gradient = -(limits.scenarios[worst].sum(axis=0) + part * limits.scenarios[last]) / count
+        offset = limits.scenario_offset
+        constant = -float(offset[worst].sum() + part * offset[last]) / count
+        value = float(losses[worst].sum() + part * losses[last]) / count
+        return cls(value, gradient, constant)
+
+
+def _worst_first(losses: FloatArray, whole: int, band: int) -> IntArray:
+    """Return the scenarios, worst first; sorted only `band` about the place `whole`."""
+    first = max(whole - band, 0)
+    last = min(whole + band, len(losses) - 1)
+    order = np.argpartition(-losses, (first, last))
+    middle = order[first : last + 1]
+    order[first : last + 1] = middle[np.argsort(-losses[middle], kind="stable")]
+    return np.asarray(order)
+
+
+def without_tail(inputs: ProgramInputs) -> ProgramInputs:
+    """Return the inputs with no scenarios, for a program that does not know the cap."""
+    limits = inputs.limits
+    bare = replace(
+        limits,
+        scenarios=np.zeros((0, len(inputs.before))),
+        scenario_offset=np.zeros(0),
+    )
+    return replace(inputs, limits=bare)
+
+
+def solve_with_tail(inputs: ProgramInputs, solve_program: Solve = solve_roughly) -> Solution:
+    """Return the optimum that keeps the CVaR cap, or why there is none.
+
+    `prices["cvar"]` is d objective / d cap, and `tail_gradient` d CVaR / d w at the optimum's
+    worst distribution; together they are the cap's part of the optimality conditions.
+
+    Parameters
+    ----------
+    solve_program : callable
+        Solves inputs without scenarios, as exactly as its solver does; further linear limits stand
+        in their rows.
+    """
+    bare = without_tail(inputs)
+    plain = solve_program(bare)
+    if not inputs.limits.has_tail or plain.status != "optimal":
+        return polished(inputs, plain)
+    return _Search(inputs, bare, solve_program).run(plain)
+
+
+class _Search:
+    """The rounds for one set of inputs."""
+
+    def __init__(self, inputs: ProgramInputs, bare: ProgramInputs, solve_program: Solve) -> None:
+        self._inputs, self._bare, self._solve = inputs, bare, solve_program
+        self._limits = inputs.limits
+        self._cap = inputs.limits.cvar_max
+        self._count = inputs.limits.tail * len(inputs.limits.scenarios)
+
+    def run(self, plain: Solution) -> Solution:
+        """Return the optimum, given that without the cap."""
+        point = self._point(plain.exact)
+        if point.value <= self._cap:
+            return polished(self._inputs, self._accepted(plain, np.zeros(1), point))
+        if len(self._limits.scenarios) <= WHOLE_MAX:
+            return self._rounds(plain.exact, [point])
+        return self._rounds(*self._approach(plain.exact, point))
+
+    def _point(self, weights: FloatArray) -> TailPoint:
+        return TailPoint.at(self._limits, weights)
+
+    def _approach(
+        self, weights: FloatArray, point: TailPoint
+    ) -> tuple[FloatArray, list[TailPoint]]:
+        """Return a book near the optimum, at worst the given one, and tangents on the way."""
+        points = [point]
+        found = self._solve(self._with_tangent(point))
+        for _ in range(APPROACHES):
+            price = float(found.prices[CUT].sum()) if found.status == "optimal" else 0.0
+            if price <= 0.0:
+                break
+            found = self._solve(self._curved(self._with_tangent(point), weights, point, price))
+            if found.status != "optimal":
+                break
+            weights = found.exact
+            point = self._point(weights)
+            points.append(point)
+        return weights, points
+
+    def _with_tangent(self, point: TailPoint) -> ProgramInputs:
+        """Return the bare inputs with one tangent as a linear row, soft where the cap is."""
+        limits, prices = self._bare.limits, self._bare.soft_prices
+        if "cvar" in prices:
+            prices = {**prices, CUT: prices["cvar"]}
+        return replace(
+            self._bare,
+            soft_prices=prices,
+            limits=replace(
+                limits,
+                rows=np.vstack([limits.rows, point.gradient]),
+                row_max=np.append(limits.row_max, self._cap - point.constant),
+                row_names=(*limits.row_names, CUT),
+            ),
+        )
+
+    def _curved(
+        self, inputs: ProgramInputs, weights: FloatArray, point: TailPoint, price: float
+    ) -> ProgramInputs:
+        """Return the inputs with price·½(w - w_k)'H(w - w_k) taken off the objective.
+
+        In an elliptical market CVaR = k·s(w) - mu'w, whose curvature is H = k/s·(Sigma - gg') with
+        g = Sigma w/s. It falls as a book grows, so that at the cap it is larger by CVaR/cap.
+        """
+        sigma = inputs.covariance
+        slope = sigma @ weights
+        risk = max(float(weights @ slope), LEAST_RISK**2) ** 0.5
+        level = (point.value + float(inputs.expected_return @ weights)) / risk
+        growth = min(point.value / max(self._cap, LEAST_RISK), GROWTH_MAX)
+        scale = price * max(level, 0.0) / risk * growth
+        curvature = scale * (sigma - np.outer(slope, slope) / risk**2)
+        return replace(
+            inputs,
+            covariance=sigma + curvature / inputs.risk_aversion,
+            expected_return=inputs.expected_return + curvature @ weights,
+            factors=None,
+            specific=None,
+        )
+
+    def _rounds(self, weights: FloatArray, points: list[TailPoint]) -> Solution:
+        """Return the optimum by relaxations, each truer about the last one's book."""
+        cap, near = self._cap, np.zeros(0, dtype=np.intp)
+        for turn in range(ROUNDS_MAX):
+            near, surely = self._split(weights, near, turn)
+            found = self._solve(
+                replace(self._bare, tail_rows=self._rows(surely, near, points, cap))
+            )
+            if found.status != "optimal":
+                return found
+            price = found.prices["cvar"]
+            exact = polished(self._inputs, replace(found, prices={**found.prices, "cvar": price}))
+            if exact.polished:
+                return exact
+            weights = found.exact
+            point = self._point(weights)
+            beyond = point.value - self._cap - float(found.slacks.get("cvar", np.zeros(1)).sum())
+            if beyond <= EXCESS_MAX:
+                return self._accepted(found, price, point)
+            if beyond <= SOLVER_ERROR:
+                # The split is true of this book: what is left is the solver's own error.
+                cap -= 2.0 * beyond
+            points.append(point)
+        return Solution.without_answer(
+            "failed", self._inputs, f"CVaR stays above its cap after {ROUNDS_MAX} rounds"
+        )
+
+    def _split(self, weights: FloatArray, near: IntArray, turn: int) -> tuple[IntArray, IntArray]:
+        """Return the scenarios counted one by one next, and those that are surely worse.
+
+        Those about the value at risk of the last book, and of the earlier ones those that are not
+        far from it.
+        """
+        limits = self._limits
+        scenarios = len(limits.scenarios)
+        if scenarios <= WHOLE_MAX:
+            return np.arange(scenarios), np.arange(0)
+        whole, _ = tail_count(scenarios, limits.tail)
+        half = (BAND << max(turn - WIDEN_AFTER, 0)) // 2
+        losses = -(limits.scenarios @ weights + limits.scenario_offset)
+        order = _worst_first(losses, whole, FAR * half)
+        about = order[max(whole - half, 0) : whole + half + 1]
+        wide = order[max(whole - FAR * half, 0) : whole + FAR * half + 1]
+        near = np.union1d(about, np.intersect1d(near, wide, assume_unique=True))
+        return near, np.setdiff1d(order[:whole], near, assume_unique=True)
+
+    def _rows(
+        self, surely: IntArray, near: IntArray, points: list[TailPoint], cap: float
+    ) -> TailRows:
+        limits, count = self._limits, self._count
+        return TailRows(
+            near=limits.scenarios[near],
+            near_offset=limits.scenario_offset[near],
+            whole=limits.scenarios[surely].sum(axis=0) / count,
+            whole_offset=float(limits.scenario_offset[surely].sum()) / count,
+            whole_share=len(surely) / count,
+            tangents=np.array([point.gradient for point in points]),
+            constants=np.array([point.constant for point in points]),
+            count=count,
+            cap=cap,
+        )
+
+    def _accepted(self, found: Solution, price: FloatArray, point: TailPoint) -> Solution:
+        """Return a solution that keeps the cap, its gradient that of its own worst scenarios."""
+        return replace(
+            found,
+            prices={**found.prices, "cvar": price},
+            residual=largest_excess(found.weights, self._inputs),
+            tail_gradient=point.gradient,
+        )
