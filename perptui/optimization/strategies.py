@@ -69,6 +69,8 @@ class InForce:
         Loss of the collateral's own value in the margin stress, fraction.
     stablecoin_min : float
         Least share of total equity that no initial margin binds.
+    desk, standing : Limits, Standing or None
+        What they were worked out from; None for a hybrid's, which are the tighter of two.
     """
 
     limits: Limits
@@ -77,6 +79,8 @@ class InForce:
     notes: tuple[str, ...]
     depeg: float = 0.0
     stablecoin_min: float = 0.0
+    desk: Limits | None = None
+    standing: Standing | None = None
 
 
 def in_force(
@@ -96,6 +100,8 @@ def in_force(
         (),
         depeg=strategy.depeg,
         stablecoin_min=strategy.stablecoin_min[regime],
+        desk=limits,
+        standing=standing,
     )
     if rules.stablecoin_min > 0.0:
         rules = _noted(

@@ -1,0 +1,193 @@
+"""Prices of limits: what one more unit of each, as it stands in config.toml, is worth a day.
+
+The dual of a limit is the objective's gain per weight unit of room (method §12, Duals). A setting
+gives room to the limits behind it at a rate of its own: annual volatility by the root of the
+horizon, a margin ratio by the account's share of equity, a liquidation distance by the stressed
+margin it moves. Floors are relaxed downward; a limit that does not bind costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+import numpy as np
+
+from perptui.model.explanation import LimitPrice
+from perptui.model.forecast import Estimates
+from perptui.model.limit import LimitCheck, Limits
+from perptui.model.strategy import StrategyParameters
+from perptui.optimization.explain.ledger import bound_name, priced
+from perptui.optimization.explain.relaxation import COMMON_MOVES, STRESS, relaxation_of
+from perptui.optimization.explain.slopes import at_optimum
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.program.active import CORRELATION, Key
+from perptui.optimization.program.kinks import MARGIN
+from perptui.optimization.program.solution import Solution
+from perptui.optimization.strategies import InForce, in_force
+from perptui.risk.arrays import plain_risk
+
+BUMP = 1e-6
+"""Relative change of a setting by which the rate of the limit in force is found."""
+FLOORS = {"net_min": "net_min", "liquidation": STRESS, "free_collateral": "free_collateral_min"}
+SETTINGS = {"margin_stress": STRESS, "cluster": "cluster_gross_max", "net_max": "net_max"}
+UNSET = frozenset({"stablecoin"})
+"""Limits that the strategy sets by regime: no one key."""
+CONTROLLED = ("volatility_max", "cvar_max")
+"""Limits that shrink with drawdown."""
+
+
+@dataclass(frozen=True)
+class _Priced:
+    """One limit's price in objective per unit of its setting."""
+
+    price: float
+    setting: str
+    limit: float
+
+
+def limit_prices(
+    inputs: ProgramInputs,
+    solution: Solution,
+    optimum: Sequence[LimitCheck],
+    strategy: StrategyParameters,
+    estimates: Estimates,
+) -> tuple[LimitPrice, ...]:
+    """Return the price of every limit, those checked first, then bounds and fixed targets.
+
+    Parameters
+    ----------
+    optimum : sequence of LimitCheck
+        Of the book before rounding.
+    """
+    found = _by_name(inputs, solution, strategy, estimates)
+    day = float(inputs.equity) / inputs.horizon_days
+    rows = []
+    for check in optimum:
+        one = found.pop(check.name, _Priced(0.0, setting_of(check.name), check.limit))
+        rows.append(LimitPrice(check.name, one.price * day, one.setting, check.limit, check.value))
+    for name, one in found.items():
+        rows.append(LimitPrice(name, one.price * day, one.setting, one.limit, one.limit))
+    return tuple(rows)
+
+
+def setting_of(name: str) -> str:
+    """Return the key of config.toml that sets the limit of that `LimitCheck` name."""
+    family = name.partition(":")[0]
+    if family in UNSET:
+        return ""
+    return {**FLOORS, **SETTINGS}.get(family, f"{family}_max")
+
+
+def _by_name(
+    inputs: ProgramInputs,
+    solution: Solution,
+    strategy: StrategyParameters,
+    estimates: Estimates,
+) -> dict[str, _Priced]:
+    prices = priced(solution.prices)
+    found: dict[str, _Priced] = {}
+    per_setting: dict[str, float] = {}
+    for key, price in prices.items():
+        way = relaxation_of(key, inputs)
+        rate = _rate(key, way.give, inputs, solution)
+        gain = price * rate
+        if key == ("volatility", 0):
+            others = {other: paid for other, paid in prices.items() if other != key}
+            gain += sum(paid * way.give.get(other, 0.0) for other, paid in others.items())
+        before = found.get(way.name)
+        gain += before.price if before else 0.0
+        found[way.name] = _Priced(gain, way.setting, way.limit)
+        per_setting[way.setting] = per_setting.get(way.setting, 0.0) + price * rate
+    found = {
+        name: replace(
+            one, price=one.price * _passed(one.setting, inputs.in_force, strategy, estimates)
+        )
+        for name, one in found.items()
+    }
+    control = _drawdown(per_setting, inputs.in_force, strategy, estimates)
+    if control > 0.0:
+        found["drawdown"] = _Priced(control, "drawdown_max", inputs.in_force.limits.drawdown_max)
+    return found | _bounds(inputs, solution)
+
+
+def _rate(key: Key, give: Mapping[Key, float], inputs: ProgramInputs, solution: Solution) -> float:
+    """Return the weight units of room that one unit of its setting gives to a limit."""
+    if key[0] in COMMON_MOVES:
+        return _stress_rate(key, inputs, solution)
+    if key[0] == CORRELATION:
+        return float(plain_risk(solution.exact[None, :], inputs.limits)[0])
+    return give.get(key, 0.0)
+
+
+def _stress_rate(key: Key, inputs: ProgramInputs, solution: Solution) -> float:
+    """Return by how much a stressed margin limit's excess grows with the size of its move.
+
+    (1 + cushion)·r_k·|w| of each linear leg, at the tier that the dual stands on, and what the
+    book loses.
+    """
+    limits, (name, account) = inputs.limits, key
+    scenario = limits.stress_names.index(name.removeprefix("stress_"))
+    way = 1.0 if name == COMMON_MOVES[0] else -1.0
+    scale = 1.0 + limits.stress[scenario] * limits.linear
+    stressed = at_optimum(inputs, solution).features[MARGIN + 1 + scenario] * solution.exact
+    margin = (1.0 + limits.cushion) * limits.linear * stressed / np.where(scale > 0.0, scale, 1.0)
+    return float(way * (limits.account[account] @ (margin - solution.exact)))
+
+
+def _passed(
+    setting: str, rules: InForce, strategy: StrategyParameters, estimates: Estimates
+) -> float:
+    """Return d limit in force / d limit of config.toml, 1 where the two are the same."""
+    changed = _in_force_slopes(setting, (setting,), rules, strategy, estimates)
+    return changed.get(setting, 1.0)
+
+
+def _drawdown(
+    per_setting: Mapping[str, float],
+    rules: InForce,
+    strategy: StrategyParameters,
+    estimates: Estimates,
+) -> float:
+    """Return what `drawdown_max` is worth through the limits that shrink with drawdown."""
+    names = tuple(name for name in CONTROLLED if per_setting.get(name, 0.0) > 0.0)
+    if not names:
+        return 0.0
+    slopes = _in_force_slopes("drawdown_max", names, rules, strategy, estimates)
+    return sum(slopes.get(name, 0.0) * per_setting[name] for name in names)
+
+
+def _in_force_slopes(
+    setting: str,
+    names: Sequence[str],
+    rules: InForce,
+    strategy: StrategyParameters,
+    estimates: Estimates,
+) -> dict[str, float]:
+    """Return d limit in force / d setting of each name, by central differences; {}: not known."""
+    desk, standing = rules.desk, rules.standing
+    if desk is None or standing is None or setting not in Limits.__struct_fields__:
+        return {}
+    at = float(getattr(desk, setting))
+    step = BUMP * max(abs(at), BUMP)
+    ends = []
+    for value in (at - step, at + step):
+        bent = msgspec.structs.replace(desk, **{setting: value})
+        ends.append(in_force(strategy, bent, estimates, standing).limits)
+    low, high = ends
+    return {
+        name: (float(getattr(high, name)) - float(getattr(low, name))) / (2.0 * step)
+        for name in names
+    }
+
+
+def _bounds(inputs: ProgramInputs, solution: Solution) -> dict[str, _Priced]:
+    """Return the prices of bounds, and of fixed targets signed: what raising the target gains."""
+    found = {}
+    for at in np.flatnonzero(solution.bound_price) if len(solution.bound_price) else ():
+        price, name = float(solution.bound_price[at]), bound_name(inputs, int(at))
+        fixed = inputs.lower[at] == inputs.upper[at]
+        setting = name if name.startswith("target:") else ""
+        found[name] = _Priced(price if fixed else abs(price), setting, float(solution.exact[at]))
+    return found
