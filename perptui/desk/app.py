@@ -100,17 +100,7 @@ class DeskApp:
             self._wanted(), settings.polling, self._clock, self._changed, self._kept
         )
         self._worker = QuantWorker(paths.history, paths.quant_log, base, changed=self._hurry)
-        self._proposer = Proposer(
-            self._worker,
-            settings.strategy,
-            settings.limits,
-            settings.desk.strategy,
-            base,
-            self._snapshot,
-            settings.confirmation.proposal_s,
-            proposes=settings.desk.mode != "view",
-            changed=self._hurry,
-        )
+        self._proposer = Proposer(self._worker, settings, base, self._snapshot, changed=self._hurry)
         self._sight = Sight(self._state, self._proposer, base, settings.digest)
         self._regime = ""
         self._intents = Intents(self._proposer, self._sight, self._leave)

@@ -11,6 +11,7 @@ import msgspec
 
 from perptui.desk.ticket_text import TicketInputs, render
 from perptui.journal.events import client_id
+from perptui.model.assignment import assignments
 from perptui.model.canonical import canonical_json, digest_of
 from perptui.model.errors import ConfirmationRefused
 from perptui.model.instrument import Instrument
@@ -57,6 +58,7 @@ def shown(inputs: TicketInputs) -> dict[str, Any]:
                 "proposal_digest": proposal.digest,
                 "snapshot_digest": proposal.snapshot_digest,
                 "model_version": proposal.model_version,
+                "what_if": assignments(proposal.what_if),
                 "regime": proposal.regime,
                 "solver": {"status": proposal.solver.status, "name": proposal.solver.name},
                 "cost_usd": proposal.cost_usd,

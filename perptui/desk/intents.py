@@ -49,15 +49,23 @@ class Intents:
         match intent:
             case asked.Quit():
                 return self._leave() if intent.leave_desk else ""
+            case asked.Keep() | asked.Forget() | asked.Compare() | asked.AskFrontier():
+                return await self._beside(intent)
+            case asked.Solve() | asked.Reestimate() | asked.Undo() | asked.Redo():
+                await self._propose(intent)
+                await self._supersede()
+                return ""
             case (
-                asked.Solve()
-                | asked.Reestimate()
+                asked.Bend()
+                | asked.Unbend()
+                | asked.Withdraw()
+                | asked.Relax()
+                | asked.Reduce()
+                | asked.Recall()
                 | asked.EditTarget()
                 | asked.ResetTargets()
-                | asked.Undo()
-                | asked.Redo()
             ):
-                await self._propose(intent)
+                await self._bend(intent)
                 await self._supersede()
                 return ""
             case _:
@@ -75,16 +83,46 @@ class Intents:
         match intent:
             case asked.Solve():
                 await self._proposer.solve(intent.strategy)
-            case asked.EditTarget():
-                await self._proposer.edit(intent.id, intent.weight)
-            case asked.ResetTargets():
-                await self._proposer.reset(intent.id)
             case asked.Undo():
                 await self._proposer.undo()
             case asked.Redo():
                 await self._proposer.redo()
             case _:
                 await self._proposer.reestimate()
+
+    async def _bend(self, intent: asked.Intent) -> None:
+        proposer = self._proposer
+        match intent:
+            case asked.Bend():
+                await proposer.bend(intent.text, preview=intent.preview)
+            case asked.Unbend():
+                await proposer.unbend(intent.key)
+            case asked.Withdraw():
+                await proposer.withdraw()
+            case asked.Relax():
+                await proposer.relax(intent.name)
+            case asked.Reduce():
+                await proposer.reduce(intent.share)
+            case asked.Recall():
+                await proposer.recall(intent.slot)
+            case asked.EditTarget():
+                await proposer.bend(f"target:{intent.id}={intent.weight!r}")
+            case asked.ResetTargets():
+                await proposer.unbend(f"target:{intent.id}" if intent.id else "")
+
+    async def _beside(self, intent: asked.Intent) -> str:
+        """Carry out what leaves the proposal that stands as it is."""
+        match intent:
+            case asked.Keep():
+                self._proposer.keep(intent.slot)
+                return f"kept as {intent.slot}"
+            case asked.Forget():
+                self._proposer.forget(intent.slot)
+            case asked.Compare():
+                await self._proposer.compare()
+            case asked.AskFrontier():
+                self._proposer.draw_frontier(on=intent.on)
+        return ""
 
     async def _trade(self, intent: asked.Intent, trader: Actor) -> str:
         trading = self.trading

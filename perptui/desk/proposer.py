@@ -1,26 +1,31 @@
 """The strategy in force, its proposal, and the stack of what-ifs around it.
 
-A what-if is a set of fixed targets; every step of it, back and forth too, is solved anew on the
-newest snapshot, so nothing that stands was made in place or from old prices.
+Every step of a what-if, back and forth too, is solved anew on the newest snapshot, so nothing that
+stands was made in place or from old prices.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import msgspec
 
+from perptui.desk.exposures import Exposures
+from perptui.desk.frontier import Frontier
+from perptui.desk.proposal_picture import Kept, ProposalPicture
+from perptui.desk.steps import Mark, Steps
+from perptui.desk.what_ifs import SLOTS, reduced, refuse_strangers, relaxed
 from perptui.desk.worker import QuantWorker, SupersededError
-from perptui.model.clock import HOUR_MS, Clock
+from perptui.model.assignment import assignments_in, bend_all, unbend
+from perptui.model.bent import shown_only
+from perptui.model.clock import Clock
 from perptui.model.errors import InputError, WorkerError
-from perptui.model.forecast import Estimates
 from perptui.model.jobs import EstimateDone, EstimateJob, ProposeDone, ProposeJob
-from perptui.model.limit import Limits
-from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
-from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import WhatIf
+from perptui.settings.bent import refuse_out_of_range
+from perptui.settings.schema import Settings
 
 SOLVE_TIMEOUT_S = 60.0
 """Long enough for the first job, which also pays the process's imports on a busy machine."""
@@ -28,75 +33,9 @@ SOLVE_TIMEOUT_S = 60.0
 HOLD_S = 0.25
 """How often an automatic solve looks whether the ticket that holds it up has ended."""
 
-Edits = dict[str, float]
-
 
 def _no_ticket() -> bool:
     return False
-
-
-class ProposalPicture(msgspec.Struct, frozen=True):
-    """What stands: the newest proposal and estimates, and where the what-if is.
-
-    Attributes
-    ----------
-    state : str
-        none, solving, ready or failed; while solving, the old proposal is still shown.
-    failure : str
-        Why the last solve failed, in words.
-    edits : dict
-        Fixed targets by instrument id.
-    solved_mono, expires_mono : float | None
-        When the proposal was made, and when it is too old to be confirmed.
-    exposure_before : float | None
-        Exposure scale of the previous bar.
-    snapshot : MarketSnapshot | None
-        What the proposal rests on.
-    """
-
-    strategy: str
-    state: str = "none"
-    failure: str = ""
-    proposal: Proposal | None = None
-    estimates: Estimates | None = None
-    edits: Edits = {}
-    can_undo: bool = False
-    can_redo: bool = False
-    solved_mono: float | None = None
-    expires_mono: float | None = None
-    exposure_before: float | None = None
-    snapshot: MarketSnapshot | None = None
-
-    def fresh(self, now_mono: float) -> bool:
-        """Return True while the proposal may still be turned into a ticket."""
-        return (
-            self.state == "ready"
-            and self.expires_mono is not None
-            and now_mono <= self.expires_mono
-        )
-
-
-class Exposures:
-    """Exposure scale of the bar before the present one, by strategy (for its rate limit)."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, tuple[int, float]] = {}
-        self._before: dict[str, float] = {}
-
-    def before(self, strategy: str, as_of_ms: int) -> float | None:
-        """Return the scale of the bar before the one of `as_of_ms`."""
-        last = self._last.get(strategy)
-        if last is not None and last[0] < as_of_ms // HOUR_MS:
-            return last[1]
-        return self._before.get(strategy)
-
-    def keep(self, strategy: str, as_of_ms: int, exposure: float) -> None:
-        """Take the scale estimated at `as_of_ms`."""
-        bar = as_of_ms // HOUR_MS
-        last = self._last.get(strategy)
-        if last is not None and last[0] < bar:
-            self._before[strategy] = last[1]
-        self._last[strategy] = (bar, exposure)
 
 
 class Proposer:
@@ -104,12 +43,10 @@ class Proposer:
 
     Parameters
     ----------
+    clock : Clock
+        Monotonic time, for the proposal's age.
     snapshot : callable
         Returns the snapshot, or why there is none.
-    max_age_s : float
-        Monotonic seconds after which a proposal cannot be confirmed.
-    proposes : bool
-        False in view mode: estimates only.
 
     Attributes
     ----------
@@ -120,29 +57,25 @@ class Proposer:
     def __init__(
         self,
         worker: QuantWorker,
-        strategies: Mapping[str, StrategyParameters],
-        limits: Limits,
-        strategy: str,
+        settings: Settings,
         clock: Clock,
         snapshot: Callable[[], MarketSnapshot | str],
-        max_age_s: float,
-        proposes: bool = True,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._worker = worker
-        self._strategies = strategies
-        self._limits = limits
+        self._settings = settings
         self._clock = clock
         self._snapshot = snapshot
-        self._max_age_s = max_age_s
-        self._proposes = proposes
         self._changed = changed
         self.held: Callable[[], bool] = _no_ticket
-        self._steps: list[Edits] = [{}]
-        self._at = 0
+        self._steps = Steps()
         self._asked = 0
         self._exposures = Exposures()
-        self._picture = ProposalPicture(strategy=strategy)
+        self._kept: dict[str, Kept] = {}
+        self._job: ProposeJob | None = None
+        self._draws_frontier = False
+        self._frontier = Frontier(worker, self._show)
+        self._picture = ProposalPicture(strategy=settings.desk.strategy)
 
     @property
     def picture(self) -> ProposalPicture:
@@ -150,7 +83,7 @@ class Proposer:
         return self._picture
 
     async def solve(self, strategy: str = "") -> None:
-        """Make a new proposal with `strategy` ("": the present one), without edits.
+        """Make a new proposal with `strategy` ("": the present one), nothing bent.
 
         Raises
         ------
@@ -159,45 +92,150 @@ class Proposer:
         WorkerError
             When it cannot be made, with why.
         """
-        if strategy and strategy not in self._strategies:
-            known = ", ".join(self._strategies)
-            raise InputError(f"expected a strategy ({known}), was {strategy!r}; name one of these")
-        self._steps, self._at = [{}], 0
+        known = self._settings.strategy
+        if strategy and strategy not in known:
+            names = ", ".join(known)
+            raise InputError(f"expected a strategy ({names}), was {strategy!r}; name one of these")
+        self._steps.clear()
         self._show(strategy=strategy or self._picture.strategy)
         await self._solve()
 
     async def renew(self) -> None:
-        """Make the proposal again on new bars, keeping the edits, once no ticket waits."""
+        """Make the proposal again on new bars, keeping the what-if, once no ticket waits."""
         while self.held():  # noqa: ASYNC110  a ticket also ends by the clock
             await asyncio.sleep(HOLD_S)
         await self.reestimate()
 
     async def reestimate(self) -> None:
-        """Make the proposal again from the newest bars and snapshot now, keeping the edits."""
+        """Make the proposal again from the newest bars and snapshot now, keeping the what-if."""
         await self._solve()
 
-    async def edit(self, identifier: str, weight: float) -> None:
-        """Fix the target of one instrument; a step of the what-if.
+    async def bend(self, text: str, *, preview: bool = False) -> None:
+        """Ask what would be with the assignments of `text` besides; a step of the what-if.
+
+        Parameters
+        ----------
+        preview : bool
+            Still being typed: in the place of the preview before, one step with what settles it.
 
         Raises
         ------
         InputError
-            When the proposal has no such instrument.
+            When they are none, out of their ranges, or of a contract that is not proposed on.
+        WorkerError
+            When it cannot be solved: what stood before stands again.
         """
-        proposal = self._picture.proposal
-        if proposal is None or identifier not in {row.id for row in proposal.rows}:
-            raise InputError(
-                f"expected an instrument of the proposal, was {identifier!r}; solve first"
-            )
-        await self._step({**self._steps[self._at], identifier: weight})
+        bent = bend_all(self._steps.base, assignments_in(text))
+        if bent == self._steps.base and not assignments_in(text):
+            raise InputError("expected an assignment, was none; write it like gross_max=2")
+        await self._step(bent, preview=preview)
 
-    async def reset(self, identifier: str = "") -> None:
-        """Drop the edit of one instrument, or all when it is ""; a step of the what-if."""
-        now = self._steps[self._at]
-        kept = {key: value for key, value in now.items() if identifier and key != identifier}
-        if kept == now:
-            raise InputError("expected an edited target, was none; nothing to reset")
-        await self._step(kept)
+    async def unbend(self, key: str = "") -> None:
+        """Drop the assignment of one key, or all when it is ""; a step of the what-if.
+
+        Raises
+        ------
+        InputError
+            When nothing of it is bent.
+        """
+        await self._step(unbend(self._steps.base, key))
+
+    async def withdraw(self) -> None:
+        """Take the preview back.
+
+        Raises
+        ------
+        InputError
+            When none stands.
+        """
+        self._steps.withdraw()
+        await self._solve()
+
+    async def relax(self, name: str) -> None:
+        """Take the relaxation that the clash names for one member; a step of the what-if.
+
+        Raises
+        ------
+        InputError
+            When the proposal's clash has no such member, or no relaxation of it is enough.
+        """
+        await self._step(relaxed(self._steps.base, self._picture.proposal, name))
+
+    async def reduce(self, share: float) -> None:
+        """Fix every position's target at 1 - `share` of what it is; a step of the what-if.
+
+        Raises
+        ------
+        InputError
+            When `share` is not in (0, 1], or nothing is held.
+        """
+        await self._step(reduced(self._steps.base, self._picture.proposal, share))
+
+    def keep(self, slot: str) -> None:
+        """Keep what stands under `slot`.
+
+        Raises
+        ------
+        InputError
+            For another slot, or while nothing settled stands.
+        """
+        _refuse_slot(slot)
+        proposal, job = self._picture.proposal, self._job
+        if proposal is None or job is None or self._picture.state != "ready":
+            raise InputError("expected a solved proposal to keep, was none; wait or solve first")
+        self._kept[slot] = Kept(slot, job, proposal)
+        self._show()
+
+    def forget(self, slot: str) -> None:
+        """Drop what is kept under `slot`.
+
+        Raises
+        ------
+        InputError
+            When nothing is.
+        """
+        del self._kept[self._kept_in(slot).slot]
+        self._show()
+
+    async def recall(self, slot: str) -> None:
+        """Make the what-if kept under `slot` the next step.
+
+        Raises
+        ------
+        InputError
+            When nothing is kept there.
+        """
+        await self._step(self._kept_in(slot).proposal.what_if)
+
+    async def compare(self) -> None:
+        """Solve what is kept again on the market of what stands.
+
+        Raises
+        ------
+        InputError
+            When nothing is kept, or nothing stands to compare with.
+        WorkerError
+            When one cannot be solved.
+        """
+        job = self._job
+        if not self._kept or job is None:
+            raise InputError("expected a kept what-if and a proposal, was none; keep one first")
+        for slot, kept in sorted(self._kept.items()):
+            again = msgspec.structs.replace(kept.job, snapshot=job.snapshot)
+            if again == kept.job:
+                continue
+            done = await self._worker.ask(
+                again, "comparing", SOLVE_TIMEOUT_S, replaces=f"compare {slot}"
+            )
+            if isinstance(done, ProposeDone) and self._kept.get(slot) is kept:
+                self._kept[slot] = Kept(slot, again, done.proposal)
+        self._show()
+
+    def draw_frontier(self, *, on: bool) -> None:
+        """Trace the frontier around what stands, now and after each solve; or stop."""
+        self._draws_frontier = on
+        self._trace()
+        self._show()
 
     async def undo(self) -> None:
         """Step back.
@@ -207,9 +245,7 @@ class Proposer:
         InputError
             When there is nothing before.
         """
-        if self._at == 0:
-            raise InputError("expected an earlier what-if, was the first; nothing to undo")
-        self._at -= 1
+        self._steps.undo()
         await self._solve()
 
     async def redo(self) -> None:
@@ -220,20 +256,39 @@ class Proposer:
         InputError
             When there is nothing after.
         """
-        if self._at + 1 >= len(self._steps):
-            raise InputError("expected a later what-if, was the last; nothing to redo")
-        self._at += 1
+        self._steps.redo()
         await self._solve()
 
-    async def _step(self, edits: Edits) -> None:
-        del self._steps[self._at + 1 :]
-        self._steps.append(edits)
-        self._at += 1
-        await self._solve()
+    def _kept_in(self, slot: str) -> Kept:
+        _refuse_slot(slot)
+        if slot not in self._kept:
+            raise InputError(f"expected something kept under {slot}, was nothing; keep it first")
+        return self._kept[slot]
 
-    async def _solve(self) -> None:
+    async def _step(self, bent: WhatIf, *, preview: bool = False) -> None:
+        self._refuse(bent)
+        mark, asked = self._steps.mark(), self._steps.now
+        if preview:
+            self._steps.preview(bent)
+        else:
+            self._steps.push(bent)
+        if bent == asked and self._picture.state in {"ready", "solving"}:
+            # A preview that is settled stands already, or is on its way.
+            self._show()
+            return
+        await self._solve(mark)
+
+    def _refuse(self, bent: WhatIf) -> None:
+        if self._settings.desk.mode == "view":
+            raise InputError("expected a desk that proposes, was in view mode; set desk.mode")
+        refuse_strangers(bent, self._picture.proposal)
+        refuse_out_of_range(bent, self._settings)
+
+    async def _solve(self, before: Mark | None = None) -> None:
+        """Solve for what is asked; a failed step goes back to the mark `before` it."""
         self._asked += 1
-        mine = self._asked
+        mine, stood = self._asked, self._picture
+        self._frontier.drop()
         self._show(state="solving", failure="")
         try:
             await self._ask(self._newest_snapshot())
@@ -241,8 +296,16 @@ class Proposer:
             return
         except WorkerError as error:
             if mine == self._asked:
-                self._show(state="failed", failure=str(error))
+                self._fall_back(stood, before, str(error))
             raise
+
+    def _fall_back(self, stood: ProposalPicture, before: Mark | None, failure: str) -> None:
+        if before is not None:
+            self._steps.restore(before)
+        if before is not None and stood.state == "ready":
+            self._show(state="ready")
+        else:
+            self._show(state="failed", failure=failure)
 
     def _newest_snapshot(self) -> MarketSnapshot:
         snapshot = self._snapshot()
@@ -250,45 +313,72 @@ class Proposer:
             raise WorkerError(f"nothing to propose from: {snapshot}")
         return snapshot
 
+    def _job_on(self, snapshot: MarketSnapshot) -> ProposeJob:
+        what_if, known = self._steps.now, self._settings.strategy
+        parameters = known[what_if.strategy or self._picture.strategy]
+        return ProposeJob(
+            snapshot,
+            parameters,
+            self._settings.limits,
+            what_if,
+            self._exposures.before(parameters.name, snapshot.as_of_ms),
+            tuple(known[name] for name in parameters.blend),
+        )
+
     async def _ask(self, snapshot: MarketSnapshot) -> None:
-        name, mine = self._picture.strategy, self._asked
-        parameters = self._strategies[name]
-        before = self._exposures.before(name, snapshot.as_of_ms)
-        job: ProposeJob | EstimateJob
-        if self._proposes:
-            bent = WhatIf(targets=dict(self._steps[self._at]))
-            job = ProposeJob(snapshot, parameters, self._limits, bent, before)
-        else:
-            job = EstimateJob(snapshot, parameters, before)
+        mine, asked = self._asked, self._job_on(snapshot)
+        job: ProposeJob | EstimateJob = asked
+        if self._settings.desk.mode == "view":
+            job = EstimateJob(snapshot, asked.strategy, asked.exposure_before)
         result = await self._worker.ask(job, "solving", SOLVE_TIMEOUT_S, replaces="solve")
         if not isinstance(result, ProposeDone | EstimateDone):
             raise WorkerError(f"expected a proposal, was {type(result).__name__}; solve again")
         if mine != self._asked:
             raise SupersededError("expected the latest what-if, was an earlier one; ignore it")
-        regime = result.estimates.regime
-        self._exposures.keep(name, snapshot.as_of_ms, regime.exposure)
-        self._keep(result, snapshot, before)
+        if not asked.what_if.parameters:
+            regime = result.estimates.regime
+            self._exposures.keep(asked.strategy.name, snapshot.as_of_ms, regime.exposure)
+        self._stand(result, asked)
 
-    def _keep(
-        self, result: ProposeDone | EstimateDone, snapshot: MarketSnapshot, before: float | None
-    ) -> None:
+    def _stand(self, result: ProposeDone | EstimateDone, job: ProposeJob) -> None:
         now = self._clock.monotonic()
+        proposed = isinstance(result, ProposeDone)
+        self._job = job if proposed else None
         self._show(
-            state="ready" if isinstance(result, ProposeDone) else "none",
+            state="ready" if proposed else "none",
             proposal=result.proposal if isinstance(result, ProposeDone) else None,
             estimates=result.estimates,
             solved_mono=now,
-            expires_mono=now + self._max_age_s,
-            exposure_before=before,
-            snapshot=snapshot,
+            expires_mono=now + self._settings.confirmation.proposal_s,
+            exposure_before=job.exposure_before,
+            snapshot=job.snapshot,
+            shown_only=shown_only(job.what_if, job.limits, job.strategy),
         )
+        self._trace()
+
+    def _trace(self) -> None:
+        job = self._job
+        if not self._draws_frontier or job is None or self._picture.state != "ready":
+            self._frontier.drop()
+            return
+        bent = job.what_if.parameters.get("risk_aversion", job.strategy.risk_aversion)
+        self._frontier.trace(job, float(bent))
 
     def _show(self, **new: object) -> None:
         self._picture = msgspec.structs.replace(
             self._picture,
-            edits=self._steps[self._at],
-            can_undo=self._at > 0,
-            can_redo=self._at + 1 < len(self._steps),
+            what_if=self._steps.now,
+            preview=self._steps.previewing,
+            can_undo=self._steps.can_undo,
+            can_redo=self._steps.can_redo,
+            kept=tuple(self._kept[slot] for slot in sorted(self._kept)),
+            frontier=self._frontier.points,
+            frontier_wanted=self._frontier.wanted,
             **new,
         )
         self._changed()
+
+
+def _refuse_slot(slot: str) -> None:
+    if slot not in SLOTS:
+        raise InputError(f"expected {' or '.join(SLOTS)}, was {slot!r}; name one of them")

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from decimal import Decimal
 
+from perptui.model.assignment import assignments
 from perptui.model.clock import iso
 from perptui.model.instrument import Instrument
 from perptui.model.limit import LimitCheck
@@ -120,6 +121,9 @@ def _heading(inputs: TicketInputs) -> Iterator[str]:
         f"strategy {proposal.strategy} | model {proposal.model_version} | "
         f"regime {proposal.regime} | exposure x{proposal.exposure:.2f}"
     )
+    bent = assignments(proposal.what_if)
+    if bent:
+        yield f"what-if {'; '.join(bent)}"
     age_s = max(inputs.created_ms - inputs.snapshot.as_of_ms, 0) / 1000
     yield f"solver {proposal.solver.status} ({proposal.solver.name}) | data {age_s:.0f} s old"
     if inputs.purpose == "export":

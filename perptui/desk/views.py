@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from perptui.desk.book import book_of
-from perptui.desk.proposer import ProposalPicture
+from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.state import Picture, VenuePicture
 from perptui.desk.views_book import oldest, positions_view
 from perptui.desk.views_funding import funding_view

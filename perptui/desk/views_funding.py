@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from perptui.desk.book import Book
-from perptui.desk.proposer import ProposalPicture
+from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.state import Picture
 from perptui.desk.views_book import Stale, oldest
 from perptui.model.carry import best_venues, carry_usd_day

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from perptui.desk.proposer import ProposalPicture
+from perptui.desk.proposal_picture import Kept, ProposalPicture
 from perptui.desk.state import Picture
 from perptui.desk.views_funding import CarryChange, proposed_carry
+from perptui.desk.what_ifs import offers
+from perptui.model.assignment import assignments
 from perptui.model.instrument import split_id
 from perptui.model.order import OrderIntent
 from perptui.model.proposal import BookRisk, Proposal, TargetRow
-from perptui.protocol.views_rebalance import Comparison, RebalanceRow, RebalanceView
+from perptui.protocol.views_rebalance import (
+    Comparison,
+    FrontierPlace,
+    FrontierView,
+    KeptProposal,
+    RebalanceRow,
+    RebalanceView,
+)
 
 
 def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> RebalanceView:
     """Return the proposal that stands; `waits` says what the first one waits for."""
-    proposal = proposed.proposal
+    proposal, asked = proposed.proposal, assignments(proposed.what_if)
     if proposal is None:
         text = proposed.failure or waits or "r solves"
-        return RebalanceView(state=proposed.state, strategy=proposed.strategy, waiting=text)
+        return RebalanceView(
+            state=proposed.state,
+            strategy=proposed.strategy,
+            waiting=text,
+            assignments=asked,
+            edits=len(asked),
+            what_if=bool(asked),
+        )
     carry = proposed_carry(picture, proposal)
     reasons = (proposed.failure, *proposal.reasons) if proposed.failure else proposal.reasons
+    explanation = proposal.explanation
     return RebalanceView(
         state=proposed.state,
         strategy=proposal.strategy,
@@ -33,16 +50,62 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         comparisons=comparisons(proposal, carry),
         turnover=proposal.turnover,
         cost_usd=proposal.cost_usd,
-        exportable=proposal.exportable and proposed.state == "ready",
+        exportable=proposal.exportable and proposed.state == "ready" and not proposed.preview,
         reasons=reasons,
-        what_if=bool(proposed.edits),
-        edits=len(proposed.edits),
+        what_if=bool(asked),
+        edits=len(asked),
         can_undo=proposed.can_undo,
         can_redo=proposed.can_redo,
         observed_mono=proposed.solved_mono,
         expires_mono=proposed.expires_mono,
         waiting=None,
+        assignments=asked,
+        preview=proposed.preview,
+        shown_only=proposed.shown_only,
+        ledger=explanation.ledger,
+        prices=explanation.limits,
+        clash=explanation.clash,
+        break_even=explanation.break_even,
+        drift=explanation.drift,
+        objective_usd_day=explanation.objective_usd_per_day,
+        offers=offers(proposal),
+        kept=tuple(_kept(one, proposal, picture) for one in proposed.kept),
+        frontier=_frontier(proposed, proposal),
+        hedges=proposal.hedges,
+        accounts_now=proposal.risk_now.accounts,
+        accounts=proposal.risk.accounts,
+        blend=proposal.blend,
+        equity_usd=proposal.equity_usd,
     )
+
+
+def _kept(kept: Kept, stands: Proposal, picture: Picture) -> KeptProposal:
+    proposal = kept.proposal
+    return KeptProposal(
+        slot=kept.slot,
+        strategy=proposal.strategy,
+        status=proposal.status,
+        digest=proposal.digest,
+        assignments=assignments(proposal.what_if),
+        figures=comparisons(proposal, proposed_carry(picture, proposal)),
+        weights={row.id: row.weight_rounded for row in proposal.rows},
+        turnover=proposal.turnover,
+        cost_usd=proposal.cost_usd,
+        objective_usd_day=proposal.explanation.objective_usd_per_day,
+        same_market=proposal.snapshot_digest == stands.snapshot_digest,
+    )
+
+
+def _frontier(proposed: ProposalPicture, proposal: Proposal) -> FrontierView:
+    """Return the points so far, with the present book, the target and what is kept among them."""
+    books = [("now", proposal.risk_now), ("target", proposal.risk)]
+    books += [(one.slot, one.proposal.risk) for one in proposed.kept]
+    places = (
+        FrontierPlace(name, risk.volatility_annual, risk.expected_return_annual)
+        for name, risk in books
+        if risk.expected_return_annual is not None
+    )
+    return FrontierView(proposed.frontier, tuple(places), proposed.frontier_wanted)
 
 
 def rebalance_rows(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[RebalanceRow, ...]:
@@ -83,22 +146,46 @@ def comparisons(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[Comp
     """
     now, after = proposal.risk_now, proposal.risk
     margin = f"margin {_worst(after, now)}"
+    rates = [sum((row.now for row in carry.values()), Decimal(0))]
+    rates.append(sum((row.after for row in carry.values()), Decimal(0)))
     expected = (float(now.carry_usd_day), float(after.carry_usd_day))
-    return (
-        Comparison(
-            "carry",
-            "usd_day",
-            float(sum((row.now for row in carry.values()), Decimal(0))),
-            float(sum((row.after for row in carry.values()), Decimal(0))),
-        ),
+    figures = [
+        Comparison("carry", "usd_day", float(rates[0]), float(rates[1])),
         Comparison("expected carry", "usd_day", *expected),
         Comparison("volatility", "annual", now.volatility_annual, after.volatility_annual),
         Comparison("gross", "x", now.gross, after.gross),
         Comparison("net", "x", now.net, after.net),
         Comparison(margin, "fraction", now.margin_ratio, after.margin_ratio),
-        Comparison("liquidation down", "fraction", now.liquidation_down, after.liquidation_down),
-        Comparison("liquidation up", "fraction", now.liquidation_up, after.liquidation_up),
+        Comparison(
+            "liquidation down",
+            "fraction",
+            now.liquidation_down,
+            after.liquidation_down,
+            now.liquidation_down_leg,
+            after.liquidation_down_leg,
+        ),
+        Comparison(
+            "liquidation up",
+            "fraction",
+            now.liquidation_up,
+            after.liquidation_up,
+            now.liquidation_up_leg,
+            after.liquidation_up_leg,
+        ),
+    ]
+    return tuple(figures[:3] + _forecast_figures(now, after) + figures[3:])
+
+
+def _forecast_figures(now: BookRisk, after: BookRisk) -> list[Comparison]:
+    """Return the figures that rest on scenarios or estimates and are not always there."""
+    named = (
+        ("expected return", "annual", now.expected_return_annual, after.expected_return_annual),
+        ("CVaR 95 %", "fraction", now.cvar, after.cvar),
+        ("beta", "x", now.beta, after.beta),
+        ("correlation", "fraction", now.correlation, after.correlation),
     )
+    known = (row for row in named if row[2] is not None or row[3] is not None)
+    return [Comparison(*row) for row in known]
 
 
 def _worst(after: BookRisk, now: BookRisk) -> str:

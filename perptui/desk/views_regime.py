@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from perptui.desk.proposer import ProposalPicture
+from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.state import Picture
 from perptui.desk.views_notes import ModelWords, condensed, merged_verdicts, model_words
 from perptui.model.clock import DAY_MS

@@ -9,7 +9,7 @@ import msgspec
 
 from perptui.desk.book import Book
 from perptui.desk.daybook import combined
-from perptui.desk.proposer import ProposalPicture
+from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.state import VITAL_CALLS, Picture, VenuePicture
 from perptui.desk.views_funding import total_carry_after
 from perptui.desk.views_limits import breaches, drawdown_now, mends

@@ -43,7 +43,7 @@ class SupersededError(WorkerError):
     """A newer job of the same kind took this one's place before it began."""
 
 
-class Pending(msgspec.Struct):
+class Pending(msgspec.Struct, eq=False):
     """A job that waits or runs, and the future its asker awaits."""
 
     job: Job
@@ -51,6 +51,7 @@ class Pending(msgspec.Struct):
     timeout_s: float
     done: asyncio.Future[JobResult]
     replaces: str = ""
+    background: bool = False
 
 
 class QuantWorker:
@@ -107,7 +108,15 @@ class QuantWorker:
         """Spawn the process now and keep it alive until `close`."""
         self._task = asyncio.create_task(self._live(), name=f"{self._name} worker")
 
-    async def ask(self, job: Job, name: str, timeout_s: float, replaces: str = "") -> JobResult:
+    async def ask(
+        self,
+        job: Job,
+        name: str,
+        timeout_s: float,
+        replaces: str = "",
+        *,
+        background: bool = False,
+    ) -> JobResult:
         """Return the answer to `job`, after those before it.
 
         Parameters
@@ -118,6 +127,8 @@ class QuantWorker:
             Monotonic seconds of running after which the process is killed.
         replaces : str
             A waiting job with the same word here is dropped: the latest what-if wins.
+        background : bool
+            After every job that is not.
 
         Raises
         ------
@@ -126,9 +137,8 @@ class QuantWorker:
         SupersededError
             When a newer job took this one's place.
         """
-        pending = Pending(
-            job, name, timeout_s, asyncio.get_running_loop().create_future(), replaces
-        )
+        done: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
+        pending = Pending(job, name, timeout_s, done, replaces, background)
         if replaces:
             self._drop_waiting(replaces)
         self._queue.append(pending)
@@ -206,7 +216,7 @@ class QuantWorker:
         try:
             while True:
                 await self._next_job(ended)
-                self._running = pending = self._queue.popleft()
+                self._running = pending = self._take()
                 self._say(pending.name)
                 self._number += 1
                 writer.write(frame(encode(JobRequest(number=self._number, job=pending.job))))
@@ -219,9 +229,21 @@ class QuantWorker:
             with suppress(asyncio.CancelledError, OSError, EOFError):
                 await ended
 
+    def _waiting(self) -> bool:
+        """Return whether a job waits whose asker has not gone away meanwhile."""
+        for pending in [entry for entry in self._queue if entry.done.done()]:
+            self._queue.remove(pending)
+        return bool(self._queue)
+
+    def _take(self) -> Pending:
+        """Take the first job out of the queue that is not in the background, else the first."""
+        pending = next((entry for entry in self._queue if not entry.background), self._queue[0])
+        self._queue.remove(pending)
+        return pending
+
     async def _next_job(self, ended: asyncio.Task[bytes]) -> None:
         """Wait for a job; an answer or an end that nobody asked for is the end of this life."""
-        while not self._queue:
+        while not self._waiting():
             self._say("idle")
             self._wake.clear()
             wake = asyncio.create_task(self._wake.wait())

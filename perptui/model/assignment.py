@@ -21,6 +21,7 @@ Values that config.toml limits to a range are held against it by `perptui.settin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Literal, get_args, get_origin
@@ -47,6 +48,7 @@ _BOUNDS = {
     "shock": (-0.95, 10.0),
 }
 _FIELDS = {"target": "targets", "view": "views", "cost": "costs", "shock": "shocks"}
+_BETWEEN = re.compile(r"\s+(?=[^\s=,]+\s*=)")
 _SWITCH = {"true": True, "false": False}
 _WORDS = ("strategy", "regime", "equity", "reduce_only", "cost", "shock")
 _KEYED = ("target:ID", "view:ID", "cost:ID", "shock:COIN", "put:COIN")
@@ -78,6 +80,11 @@ def bend_all(what_if: WhatIf, texts: Iterable[str]) -> WhatIf:
     for text in texts:
         what_if = bend(what_if, text)
     return what_if
+
+
+def assignments_in(text: str) -> tuple[str, ...]:
+    """Return the assignments of one line, with blanks between them."""
+    return tuple(part for part in _BETWEEN.split(text.strip()) if part)
 
 
 def bend(what_if: WhatIf, text: str) -> WhatIf:

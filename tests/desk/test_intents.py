@@ -13,13 +13,15 @@ from perptui.desk.intents import Intents
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Peer
 from perptui.desk.ticketing import trader_of
+from perptui.model.errors import InputError
 from perptui.model.jobs import ProposeDone
 from perptui.model.proposal import Proposal
+from perptui.protocol import intents as asked
 from perptui.protocol.intents import OpenTicket, Solve
 from tests.desk.dealing import REDUCE_BTC, REDUCE_ETH, Deal, proposal
 from tests.desk.estimated import estimates
 from tests.desk.test_pace import Paced
-from tests.desk.test_proposer import made as made_by
+from tests.desk.test_proposer import waiting
 
 pytestmark = pytest.mark.asyncio
 
@@ -31,7 +33,7 @@ async def test_a_replay_stays_slow_from_before_a_ticket_is_priced_until_it_ends(
     await deal.trading.reconcile()
     made = deal.picture.take(proposal(REDUCE_BTC))
     # The proposer and the private desk's leaving have no part in it.
-    intents = Intents(made_by(tmp_path), cast(Any, deal.picture), lambda: "")
+    intents = Intents(waiting(tmp_path), cast(Any, deal.picture), lambda: "")
     intents.trading, intents.pace = deal.trading, paced.pace
     peer = Peer(pid=os.getpid(), uid=os.getuid(), gid=os.getgid())
     opening = asyncio.create_task(intents.answer(OpenTicket(made.digest, "send", 120, 40), peer))
@@ -61,15 +63,7 @@ class Answering:
 def proposer_of(deal: Deal, answering: Answering) -> Proposer:
     snapshot = deal.picture.snapshot()
     assert snapshot is not None
-    return Proposer(
-        cast(Any, answering),
-        deal.settings.strategy,
-        deal.settings.limits,
-        "balanced",
-        deal.clock,
-        lambda: snapshot,
-        60.0,
-    )
+    return Proposer(cast(Any, answering), deal.settings, deal.clock, lambda: snapshot)
 
 
 async def test_what_a_trader_solves_voids_the_ticket_and_what_bars_bring_waits(
@@ -91,4 +85,36 @@ async def test_what_a_trader_solves_voids_the_ticket_and_what_bars_bring_waits(
     assert deal.trading.ticket_view.reason == f"a newer proposal stands: #{newer.digest[:4]}"
     await asyncio.wait_for(automatic, 5)
     assert answering.proposals == []
+    deal.journal.close()
+
+
+async def test_a_what_if_voids_the_ticket_and_what_stands_beside_does_not(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    await deal.trading.reconcile()
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    proposer = proposer_of(deal, Answering(first, bent, first, bent))
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    intents.trading = deal.trading
+    peer = Peer(pid=os.getpid(), uid=os.getuid(), gid=os.getgid())
+    await proposer.solve()
+    await deal.open(REDUCE_BTC)
+    assert await intents.answer(asked.Keep("A"), peer) == "kept as A"
+    await intents.answer(asked.AskFrontier(), peer)
+    await intents.answer(asked.AskFrontier(on=False), peer)
+    assert deal.trading.ticket_view.phase == "confirm"
+    await intents.answer(asked.Bend("gross_max=2", preview=True), peer)
+    assert deal.trading.ticket_view.reason == f"a newer proposal stands: #{bent.digest[:4]}"
+    await intents.answer(asked.Withdraw(), peer)
+    await intents.answer(asked.Bend("gross_max=2"), peer)
+    with pytest.raises(InputError, match="was nothing"):
+        await intents.answer(asked.Unbend("net_max"), peer)
+    await intents.answer(asked.Forget("A"), peer)
+    with pytest.raises(InputError, match="kept under A, was nothing"):
+        await intents.answer(asked.Recall("A"), peer)
+    with pytest.raises(InputError, match="keep one first"):
+        await intents.answer(asked.Compare(), peer)
+    with pytest.raises(InputError, match="expected a limit that clashes"):
+        await intents.answer(asked.Relax("gross"), peer)
+    with pytest.raises(InputError, match="a share above 0"):
+        await intents.answer(asked.Reduce(0.0), peer)
     deal.journal.close()

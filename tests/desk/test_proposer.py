@@ -1,37 +1,51 @@
-"""The proposer without an answer: what it refuses and what it says meanwhile."""
+"""The proposer: what it refuses, what it says meanwhile, and its what-ifs on real solves."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
+import pytest_asyncio
 
-from perptui.desk.proposer import Exposures, Proposer
+from perptui.desk.frontier import FACTORS
+from perptui.desk.proposer import Proposer
+from perptui.desk.state import DeskState
+from perptui.desk.views_proposal import rebalance_view
 from perptui.desk.worker import QuantWorker
-from perptui.model.clock import HOUR_MS, ManualClock, SystemClock
+from perptui.history.dataset import History
+from perptui.model.assignment import assignments
+from perptui.model.clock import HOUR_MS, ManualClock, SystemClock, parse_iso
 from perptui.model.errors import InputError, WorkerError
+from perptui.model.jobs import FrontierJob, ProposeJob
+from perptui.model.money import decimal_of
+from perptui.model.proposal import Proposal
+from perptui.model.snapshot import MarketSnapshot
+from perptui.protocol.views_rebalance import RebalanceView
+from perptui.quant.offline import Held, snapshot_at
+from perptui.quant.worker import Worker
 from perptui.settings.load import load
-from tests.desk.market import BTC, NOW_MS
+from tests.desk.inline import InlineWorker
+from tests.desk.market import NOW_MS, VENUE
+from tests.quant.market import written
 
 SETTINGS = load().settings
+AT_MS = parse_iso("2023-05-20T00:30Z")
+BTC = "binanceusdm:BTC/USDT:USDT"
+ETH = "binanceusdm:ETH/USDT:USDT"
+pytestmark = pytest.mark.asyncio
 
 
-def made(folder: Path) -> Proposer:
+def waiting(folder: Path) -> Proposer:
     worker = QuantWorker(folder, folder / "quant.log", SystemClock())
-    return Proposer(
-        worker,
-        SETTINGS.strategy,
-        SETTINGS.limits,
-        "balanced",
-        ManualClock(NOW_MS),
-        lambda: "waiting for binanceusdm account",
-        60.0,
-    )
+    clock = ManualClock(NOW_MS)
+    return Proposer(worker, SETTINGS, clock, lambda: "waiting for binanceusdm account")
 
 
-@pytest.mark.asyncio
 async def test_without_a_snapshot_it_says_what_is_missing(tmp_path: Path) -> None:
-    proposer = made(tmp_path)
+    proposer = waiting(tmp_path)
     with pytest.raises(WorkerError, match="waiting for binanceusdm account"):
         await proposer.solve()
     assert proposer.picture.state == "failed"
@@ -39,30 +53,291 @@ async def test_without_a_snapshot_it_says_what_is_missing(tmp_path: Path) -> Non
     assert not proposer.picture.fresh(0.0)
 
 
-@pytest.mark.asyncio
 async def test_steps_that_are_not_there_are_refused(tmp_path: Path) -> None:
-    proposer = made(tmp_path)
+    proposer = waiting(tmp_path)
     with pytest.raises(InputError, match="nothing to undo"):
         await proposer.undo()
     with pytest.raises(InputError, match="nothing to redo"):
         await proposer.redo()
     with pytest.raises(InputError, match="nothing to reset"):
-        await proposer.reset()
+        await proposer.unbend()
+    with pytest.raises(InputError, match="nothing to withdraw"):
+        await proposer.withdraw()
     with pytest.raises(InputError, match="solve first"):
-        await proposer.edit(BTC, 0.5)
+        await proposer.bend(f"target:{BTC}=0.5")
+    with pytest.raises(InputError, match="expected an assignment, was none"):
+        await proposer.bend("  ")
     with pytest.raises(InputError, match="balanced, tactical"):
         await proposer.solve("lucky")
+    with pytest.raises(InputError, match="wait or solve first"):
+        proposer.keep("A")
+    with pytest.raises(InputError, match="expected A or B, was 'C'"):
+        proposer.keep("C")
+    with pytest.raises(InputError, match="kept under A, was nothing"):
+        proposer.forget("A")
+    with pytest.raises(InputError, match="kept under B, was nothing"):
+        await proposer.recall("B")
+    with pytest.raises(InputError, match="keep one first"):
+        await proposer.compare()
+    with pytest.raises(InputError, match="expected a limit that clashes"):
+        await proposer.relax("gross")
+    with pytest.raises(InputError, match="a share above 0 and up to 1, was 2"):
+        await proposer.reduce(2.0)
+    with pytest.raises(InputError, match="expected a position to reduce"):
+        await proposer.reduce(0.5)
 
 
-def test_the_exposure_before_is_that_of_the_previous_bar() -> None:
-    exposures = Exposures()
-    bar = NOW_MS // HOUR_MS * HOUR_MS
-    assert exposures.before("balanced", bar) is None
-    exposures.keep("balanced", bar + 5, 0.9)
-    exposures.keep("balanced", bar + 9, 0.8)
-    assert exposures.before("balanced", bar + 20) is None
-    assert exposures.before("balanced", bar + HOUR_MS) == 0.8
-    exposures.keep("balanced", bar + HOUR_MS + 1, 0.5)
-    assert exposures.before("balanced", bar + HOUR_MS + 2) == 0.8
-    assert exposures.before("balanced", bar + 2 * HOUR_MS) == 0.5
-    assert exposures.before("tactical", bar + 2 * HOUR_MS) is None
+async def test_a_desk_that_only_views_bends_nothing(tmp_path: Path) -> None:
+    viewing = msgspec.structs.replace(
+        SETTINGS, desk=msgspec.structs.replace(SETTINGS.desk, mode="view")
+    )
+    worker = QuantWorker(tmp_path, tmp_path / "quant.log", SystemClock())
+    proposer = Proposer(worker, viewing, ManualClock(NOW_MS), lambda: "nothing")
+    with pytest.raises(InputError, match="view mode"):
+        await proposer.bend("gross_max=2")
+
+
+class Desk:
+    """A proposer on history, whose market the test moves."""
+
+    def __init__(self, folder: Path, history: History, inside: Worker) -> None:
+        marks = {one.id: one.mark for one in _flat(history).quotes}
+        self.held = tuple(
+            Held(name, decimal_of(contracts, "contracts"), marks[name])
+            for name, contracts in ((BTC, "3"), (ETH, "-40"))
+        )
+        self.history = history
+        self.at_ms = AT_MS
+        self.worker = InlineWorker(folder, inside)
+        self.clock = ManualClock(AT_MS)
+        self.moved = asyncio.Event()
+        self.proposer = Proposer(self.worker, SETTINGS, self.clock, self.snapshot, self._changed)
+
+    def snapshot(self) -> MarketSnapshot:
+        equity = decimal_of("250000", "equity")
+        return snapshot_at(self.history, self.at_ms, ("binanceusdm",), equity, self.held)
+
+    def _changed(self) -> None:
+        self.moved.set()
+
+    @property
+    def proposal(self) -> Proposal:
+        found = self.proposer.picture.proposal
+        assert found is not None
+        return found
+
+    @property
+    def jobs(self) -> list[ProposeJob]:
+        return [job for job in self.worker.asked if isinstance(job, ProposeJob)]
+
+    def view(self) -> RebalanceView:
+        state = DeskState({VENUE: (BTC, ETH)}, SETTINGS.polling, self.clock)
+        return rebalance_view(state.picture, self.proposer.picture, "")
+
+
+def _flat(history: History) -> MarketSnapshot:
+    return snapshot_at(history, AT_MS, ("binanceusdm",), decimal_of("1", "equity"))
+
+
+@pytest.fixture(scope="module")
+def quant(tmp_path_factory: pytest.TempPathFactory) -> tuple[History, Worker]:
+    history = written(tmp_path_factory.mktemp("history"))
+    return history, Worker(history)
+
+
+@pytest_asyncio.fixture
+async def desk(tmp_path: Path, quant: tuple[History, Worker]) -> Desk:
+    made = Desk(tmp_path, *quant)
+    await made.proposer.solve()
+    return made
+
+
+def weight(proposal: Proposal, identifier: str) -> float:
+    return next(row.weight_target for row in proposal.rows if row.id == identifier)
+
+
+async def test_every_kind_of_bend_is_a_step_that_can_be_undone(desk: Desk) -> None:
+    first = desk.proposal.digest
+    texts = (f"target:{BTC}=0.3", "gross_max=0.9", "view:SOL=0.5", "strategy=tactical")
+    digests = [first]
+    for count, text in enumerate(texts, start=1):
+        await desk.proposer.bend(text)
+        assert len(assignments(desk.proposal.what_if)) == count
+        digests.append(desk.proposal.digest)
+    assert len(set(digests)) == len(digests)
+    assert desk.proposal.strategy == "tactical"
+    assert desk.proposer.picture.strategy == "balanced"
+    assert weight(desk.proposal, BTC) == 0.3
+    for digest in reversed(digests[:-1]):
+        await desk.proposer.undo()
+        assert desk.proposal.digest == digest
+    assert not desk.proposer.picture.can_undo
+    for digest in digests[1:]:
+        await desk.proposer.redo()
+        assert desk.proposal.digest == digest
+    await desk.proposer.unbend("gross_max")
+    assert "gross_max=0.9" not in desk.view().assignments
+    await desk.proposer.unbend()
+    assert desk.proposal.digest == first
+    assert desk.proposer.picture.can_undo
+
+
+async def test_several_assignments_are_one_step(desk: Desk) -> None:
+    await desk.proposer.bend("gross_max=0.8  risk_aversion = 9")
+    assert desk.view().assignments == ("gross_max=0.8", "risk_aversion=9")
+    await desk.proposer.undo()
+    assert desk.view().assignments == ()
+
+
+async def test_previews_become_one_step_and_open_no_ticket(desk: Desk) -> None:
+    for text in ("gross_max=0.8", "gross_max=0.85"):
+        await desk.proposer.bend(text, preview=True)
+        view = desk.view()
+        assert (view.preview, view.exportable, view.assignments) == (True, False, (text,))
+        assert not desk.proposer.picture.fresh(desk.clock.monotonic())
+    solves = len(desk.jobs)
+    await desk.proposer.bend("gross_max=0.85")
+    assert len(desk.jobs) == solves
+    assert not desk.view().preview
+    assert desk.view().exportable
+    await desk.proposer.undo()
+    assert desk.view().assignments == ()
+    assert not desk.proposer.picture.can_undo
+
+
+async def test_a_preview_is_withdrawn_or_undone(desk: Desk) -> None:
+    await desk.proposer.bend("gross_max=0.8")
+    settled = desk.proposal.digest
+    for back in (desk.proposer.withdraw, desk.proposer.undo):
+        await desk.proposer.bend("gross_max=0.5 cost=2", preview=True)
+        assert desk.proposal.digest != settled
+        await back()
+        assert desk.proposal.digest == settled
+        assert desk.view().assignments == ("gross_max=0.8",)
+    assert desk.proposer.picture.can_undo
+
+
+async def test_what_cannot_be_read_leaves_what_stands(desk: Desk) -> None:
+    await desk.proposer.bend("gross_max=0.8", preview=True)
+    stands = desk.proposer.picture
+    for text in ("gross_max=", "gross_max=11", "gross_mx=1", "shock:DOGE=0.1", "net_min=2"):
+        with pytest.raises(InputError):
+            await desk.proposer.bend(text, preview=True)
+        assert desk.proposer.picture == stands
+
+
+async def test_a_step_that_cannot_be_solved_is_taken_back(desk: Desk) -> None:
+    stands = desk.proposer.picture
+    with pytest.raises(WorkerError, match="positive equity"):
+        await desk.proposer.bend("shock:BTC=-0.9 shock:ETH=10")
+    assert msgspec.structs.replace(desk.proposer.picture, failure="") == stands
+    assert not desk.proposer.picture.can_undo
+
+
+async def test_the_latest_what_if_wins(desk: Desk) -> None:
+    desk.worker.gate.clear()
+    asked = [
+        asyncio.create_task(desk.proposer.bend(f"gross_max={value}", preview=True))
+        for value in ("0.8", "0.7", "0.6")
+    ]
+    await asyncio.sleep(0.01)
+    assert desk.proposer.picture.state == "solving"
+    before = len(desk.jobs)
+    desk.worker.gate.set()
+    await asyncio.gather(*asked)
+    assert len(desk.jobs) == before + 1
+    assert desk.view().assignments == ("gross_max=0.6",)
+    assert desk.proposal.what_if.limits == {"gross_max": 0.6}
+
+
+@pytest.mark.parametrize(
+    "text", ["regime=crisis", "equity=1e6", "shock=-0.05", "cost=2", "gross_max=4"]
+)
+async def test_what_is_supposed_is_shown_and_never_sent(desk: Desk, text: str) -> None:
+    await desk.proposer.bend(text)
+    assert desk.proposal.status in {"ok", "no_trade"}
+    assert not desk.proposal.exportable
+    view = desk.view()
+    assert len(view.shown_only) == 1
+    assert not view.exportable
+    assert view.reasons[0] == f"shown, not sent: {view.shown_only[0]}"
+    await desk.proposer.unbend()
+    assert desk.view().exportable
+    assert desk.view().shown_only == ()
+
+
+async def test_parameters_that_estimation_does_not_read_estimate_nothing(desk: Desk) -> None:
+    before = desk.proposer.picture.estimates
+    for text in ("risk_aversion=8", "uncertainty=0", "robust=off", "shock=-0.02", "view:BTC=1"):
+        await desk.proposer.bend(text)
+        assert desk.proposer.picture.estimates is before
+    await desk.proposer.bend("horizon_days=3")
+    after = desk.proposer.picture.estimates
+    assert after is not None
+    assert after.horizon_days == 3.0
+
+
+async def test_two_what_ifs_are_kept_and_compared(desk: Desk) -> None:
+    await desk.proposer.bend("gross_max=0.6")
+    desk.proposer.keep("A")
+    await desk.proposer.bend("risk_aversion=20")
+    desk.proposer.keep("B")
+    await desk.proposer.unbend()
+    view = desk.view()
+    assert [one.slot for one in view.kept] == ["A", "B"]
+    assert view.kept[0].assignments == ("gross_max=0.6",)
+    assert view.kept[1].assignments == ("gross_max=0.6", "risk_aversion=20")
+    names = [row.name for row in view.comparisons]
+    assert all([row.name for row in one.figures] == names for one in view.kept)
+    assert all(one.same_market for one in view.kept)
+    # The market moves on: what is kept stays as it was until it is compared anew.
+    desk.at_ms += HOUR_MS
+    await desk.proposer.reestimate()
+    stale = desk.view().kept
+    assert not any(one.same_market for one in stale)
+    await desk.proposer.compare()
+    again = desk.view().kept
+    assert all(one.same_market for one in again)
+    assert [one.digest for one in again] != [one.digest for one in stale]
+    await desk.proposer.recall("B")
+    assert desk.proposal.digest == again[1].digest
+    desk.proposer.forget("A")
+    assert [one.slot for one in desk.view().kept] == ["B"]
+
+
+async def test_every_position_can_be_reduced_by_a_share(desk: Desk) -> None:
+    before = {row.id: row.weight_now for row in desk.proposal.rows}
+    await desk.proposer.reduce(0.5)
+    for row in desk.proposal.rows:
+        assert abs(row.weight_target - 0.5 * before[row.id]) <= 1e-6
+        assert abs(row.weight_rounded) <= abs(before[row.id])
+    assert all(order.reduce_only for order in desk.proposal.orders)
+    await desk.proposer.reduce(1.0)
+    assert all(row.contracts_after == 0 for row in desk.proposal.rows)
+
+
+async def until(desk: Desk, fulfilled: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not fulfilled():
+            desk.moved.clear()
+            await desk.moved.wait()
+
+
+async def test_the_frontier_is_traced_a_point_at_a_time_and_dropped(desk: Desk) -> None:
+    desk.proposer.draw_frontier(on=True)
+    wanted = desk.proposer.picture.frontier_wanted
+    assert wanted == len(FACTORS)
+    await until(desk, lambda: len(desk.proposer.picture.frontier) == wanted)
+    jobs = [job for job in desk.worker.asked if isinstance(job, FrontierJob)]
+    assert [len(job.risk_aversions) for job in jobs] == [1] * wanted
+    view = desk.view()
+    risks = [one.volatility_annual for one in view.frontier.points]
+    assert risks == sorted(risks)
+    await desk.proposer.bend("risk_aversion=30")
+    assert desk.proposer.picture.frontier == ()
+    await until(desk, lambda: len(desk.proposer.picture.frontier) > 0)
+    done = [job for job in desk.worker.asked if isinstance(job, FrontierJob)]
+    assert done[-1].asked.what_if.parameters == {"risk_aversion": 30.0}
+    desk.proposer.draw_frontier(on=False)
+    assert desk.view().frontier.wanted == 0
+    assert desk.view().frontier.points == ()

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from perptui.desk.book import Book, book_of, own_distance
-from perptui.desk.proposer import ProposalPicture
+from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.state import DeskState, Picture
 from perptui.desk.views import Scene, first_view, panels
 from perptui.desk.views_limits import mends, state_of, unit_of

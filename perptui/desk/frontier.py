@@ -1,0 +1,84 @@
+"""The efficient frontier around what stands, traced in the background a point at a time.
+
+One job is one point, below every other job, so that a what-if waits for one point at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from perptui.desk.worker import QuantWorker
+from perptui.model.errors import WorkerError
+from perptui.model.explanation import FrontierPoint
+from perptui.model.jobs import FrontierDone, FrontierJob, ProposeJob
+
+POINT_TIMEOUT_S = 20.0
+QUIET_S = 0.3
+"""How long a proposal stands before its frontier is begun: nobody reads one while typing."""
+FACTORS = tuple(2.0**power for power in (-5, 6, 0, -2, 3, -4, 5, -1, 2, -3, 4, 1))
+"""Of the risk aversion that stands, both ends first so that the plot has its range at once."""
+AVERSION_MIN, AVERSION_MAX = 1e-3, 1e3
+_log = logging.getLogger(__name__)
+
+
+class Frontier:
+    """Traces one frontier at a time; a new one drops what is left of the old.
+
+    Parameters
+    ----------
+    changed : callable
+        Called at each point.
+    """
+
+    def __init__(self, worker: QuantWorker, changed: Callable[[], None]) -> None:
+        self._worker = worker
+        self._changed = changed
+        self._task: asyncio.Task[None] | None = None
+        self.points: tuple[FrontierPoint, ...] = ()
+        self.wanted = 0
+
+    def drop(self) -> None:
+        """Stop, and forget the points."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self.points, self.wanted = (), 0
+
+    def trace(self, job: ProposeJob, risk_aversion: float) -> None:
+        """Begin the frontier of the program that `job` poses.
+
+        Parameters
+        ----------
+        risk_aversion : float
+            That stands; the points are at multiples of it.
+        """
+        self.drop()
+        aversions = aversions_around(risk_aversion)
+        self.wanted = len(aversions)
+        self._task = asyncio.create_task(self._trace(job, aversions), name="frontier")
+
+    async def _trace(self, job: ProposeJob, aversions: tuple[float, ...]) -> None:
+        await asyncio.sleep(QUIET_S)
+        for aversion in aversions:
+            try:
+                done = await self._worker.ask(
+                    FrontierJob(job, (aversion,)), "frontier", POINT_TIMEOUT_S, background=True
+                )
+            except WorkerError as error:
+                _log.warning("frontier at %g: %s", aversion, error)
+                break
+            if isinstance(done, FrontierDone):
+                found = (*self.points, *done.points)
+                self.points = tuple(sorted(found, key=lambda one: one.volatility_annual))
+                self._changed()
+        # What has no optimum, or was not answered, is waited for no longer.
+        self.wanted = len(self.points)
+        self._changed()
+
+
+def aversions_around(risk_aversion: float) -> tuple[float, ...]:
+    """Return the risk aversions to solve for, in the order of interest, each once."""
+    wanted = (min(max(factor * risk_aversion, AVERSION_MIN), AVERSION_MAX) for factor in FACTORS)
+    return tuple(dict.fromkeys(wanted))

@@ -1,0 +1,115 @@
+"""The steps of a what-if, back and forth, and the one that is still being typed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from perptui.model.errors import InputError
+from perptui.model.whatif import WhatIf
+
+
+class Mark(NamedTuple):
+    """Where `Steps` stood, to come back to."""
+
+    steps: tuple[WhatIf, ...]
+    at: int
+    preview: WhatIf | None
+
+
+class Steps:
+    """What-ifs in the order they were made; every one is a whole, none is edited in place.
+
+    A preview stands for what is being typed. The next one takes its place, a step settles it, and
+    stepping back takes it away.
+    """
+
+    def __init__(self) -> None:
+        self._steps: tuple[WhatIf, ...] = (WhatIf(),)
+        self._at = 0
+        self._preview: WhatIf | None = None
+
+    @property
+    def base(self) -> WhatIf:
+        """The step that stands, without the preview."""
+        return self._steps[self._at]
+
+    @property
+    def now(self) -> WhatIf:
+        """What is asked for: the preview where there is one."""
+        return self.base if self._preview is None else self._preview
+
+    @property
+    def previewing(self) -> bool:
+        """Whether a preview stands."""
+        return self._preview is not None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is anything to step back from."""
+        return self._at > 0 or self.previewing
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a later step."""
+        return self._at + 1 < len(self._steps) and not self.previewing
+
+    def mark(self) -> Mark:
+        """Return where this stands."""
+        return Mark(self._steps, self._at, self._preview)
+
+    def restore(self, mark: Mark) -> None:
+        """Go back to where `mark` was taken."""
+        self._steps, self._at, self._preview = mark
+
+    def clear(self) -> None:
+        """Forget every step: the desk as it is."""
+        self.restore(Mark((WhatIf(),), 0, None))
+
+    def preview(self, what_if: WhatIf) -> None:
+        """Let `what_if` stand until it is settled or withdrawn."""
+        self._preview = what_if
+
+    def push(self, what_if: WhatIf) -> None:
+        """Make `what_if` the next step, in the place of a preview and of what was undone."""
+        self._preview = None
+        if what_if != self.base:
+            self._steps = (*self._steps[: self._at + 1], what_if)
+            self._at += 1
+
+    def withdraw(self) -> None:
+        """Take the preview away.
+
+        Raises
+        ------
+        InputError
+            When none stands.
+        """
+        if self._preview is None:
+            raise InputError("expected a preview, was none; nothing to withdraw")
+        self._preview = None
+
+    def undo(self) -> None:
+        """Step back; from a preview, to what stood before it.
+
+        Raises
+        ------
+        InputError
+            When there is nothing before.
+        """
+        if not self.can_undo:
+            raise InputError("expected an earlier what-if, was the first; nothing to undo")
+        if self._preview is None:
+            self._at -= 1
+        self._preview = None
+
+    def redo(self) -> None:
+        """Step forward again.
+
+        Raises
+        ------
+        InputError
+            When there is nothing after.
+        """
+        if not self.can_redo:
+            raise InputError("expected a later what-if, was the last; nothing to redo")
+        self._at += 1

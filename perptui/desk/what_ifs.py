@@ -1,0 +1,108 @@
+"""What-ifs made from what stands: relaxations, reductions, ways out; and what they may name."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import msgspec
+
+from perptui.model.assignment import assignments, bend
+from perptui.model.errors import InputError
+from perptui.model.explanation import Clash
+from perptui.model.proposal import Proposal
+from perptui.model.whatif import EVERY, WhatIf
+from perptui.protocol.views_rebalance import Offer
+
+SLOTS = ("A", "B")
+"""Where a what-if can be kept."""
+DIGITS = 4
+"""Significant digits of a relaxation: the least one is made a little wider, never narrower."""
+WEIGHT_STEP = Decimal("0.000001")
+
+
+def refuse_strangers(what_if: WhatIf, proposal: Proposal | None) -> None:
+    """Refuse a what-if of a contract or coin that the proposal knows nothing of.
+
+    Raises
+    ------
+    InputError
+        Naming the first.
+    """
+    named = {*what_if.targets, *what_if.views, *what_if.costs, *what_if.shocks} - {EVERY}
+    ids = set() if proposal is None else {row.id for row in proposal.rows}
+    coins = {name.partition(":")[2].partition("/")[0] for name in ids}
+    strangers = sorted(named - ids - coins)
+    if strangers:
+        raise InputError(
+            f"expected an instrument of the proposal, was {strangers[0]!r}; solve first"
+        )
+
+
+def relaxed(what_if: WhatIf, proposal: Proposal | None, name: str) -> WhatIf:
+    """Return `what_if` with the relaxation that the clash names for its member `name`.
+
+    Raises
+    ------
+    InputError
+        When there is no such member, or relaxing it alone is not enough.
+    """
+    clash = () if proposal is None else proposal.explanation.clash
+    member = next((one for one in clash if one.name == name), None)
+    if member is None:
+        raise InputError(f"expected a limit that clashes, was {name!r}; choose one that is named")
+    if member.needed is None or not member.setting:
+        raise InputError(
+            f"expected a limit that can be relaxed alone, was {name!r}; relax another of them"
+        )
+    return bend(what_if, f"{member.setting}={_outward(member, member.needed)}")
+
+
+def _outward(member: Clash, needed: float) -> str:
+    """Return the relaxed value, rounded away from the limit: what is needed stays inside."""
+    if needed == 0.0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(abs(needed))) - DIGITS + 1)
+    rounded = math.ceil if needed > member.limit else math.floor
+    return f"{rounded(needed / unit) * unit:.12g}"
+
+
+def reduced(what_if: WhatIf, proposal: Proposal | None, share: float) -> WhatIf:
+    """Return `what_if` with every position's target fixed at 1 - `share` of it, others at none.
+
+    Raises
+    ------
+    InputError
+        When `share` is not in (0, 1] or nothing is held.
+    """
+    held = {} if proposal is None else {row.id: row.weight_now for row in proposal.rows}
+    held = {name: weight for name, weight in held.items() if weight}
+    if not 0.0 < share <= 1.0:
+        raise InputError(f"expected a share above 0 and up to 1, was {share:g}; give 0.25 or so")
+    if not held:
+        raise InputError("expected a position to reduce, was none; nothing to do")
+    # Towards none: a share that was asked for is never cut short by the last digit.
+    targets = {name: _toward_zero(weight * (1.0 - share)) for name, weight in held.items()}
+    return msgspec.structs.replace(what_if, targets=targets, reduce_only=True)
+
+
+def _toward_zero(weight: float) -> float:
+    kept = Decimal(repr(abs(weight))) // WEIGHT_STEP * WEIGHT_STEP
+    return math.copysign(float(kept), weight) if kept else 0.0
+
+
+def offers(proposal: Proposal) -> tuple[Offer, ...]:
+    """Return the ways out where limits clash or the present book breaks one; none elsewhere."""
+    breached = [check.name for check in proposal.limits_now if not check.ok]
+    if proposal.status != "infeasible" and not breached:
+        return ()
+    held = any(row.weight_now for row in proposal.rows)
+    still = f": {', '.join(breached[:3])} stay breached" if breached else ""
+    found = [Offer("hold", f"hold: nothing is sent{still}")]
+    if held:
+        found.append(Offer("reduce_only", "only reduce", "reduce_only=true"))
+    share = proposal.explanation.reduce_only_share
+    if held and share is not None and share < 1.0:
+        plan = assignments(reduced(WhatIf(), proposal, 1.0 - share))
+        found.append(Offer("reduce", f"reduce every position to {share:.0%}", " ".join(plan)))
+    return tuple(found)
