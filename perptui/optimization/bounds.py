@@ -76,6 +76,7 @@ def limit_arrays(
     return LimitArrays(
         **_members(contracts, account_equity, clusters),
         **_margins(contracts, limits, equity),
+        collateral_beta=_collateral_beta(contracts, account_equity),
         **_risks(contracts, forecasts, limits, volatility_max),
         equity_share=np.array([float(value) / equity for value in account_equity.values()]),
         trade_max=trade_caps(contracts, limits, forecasts.volume, equity),
@@ -134,6 +135,14 @@ def _margins(contracts: Sequence[Contract], limits: Limits, equity: float) -> di
         "stress": stress,
         "stress_names": names,
     }
+
+
+def _collateral_beta(
+    contracts: Sequence[Contract], account_equity: Mapping[str, Decimal]
+) -> FloatArray:
+    """Return 1 for each account that carries inverse contracts: its margin is the coin, (A,)."""
+    coin = {one.account for one in contracts if not one.instrument.linear}
+    return np.array([float(key in coin) for key in account_equity])
 
 
 def _risks(

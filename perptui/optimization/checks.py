@@ -12,7 +12,6 @@ import numpy as np
 from perptui.model.forecast import InstrumentForecast
 from perptui.model.limit import LimitCheck
 from perptui.model.money import ZERO, decimal_of, to_cents
-from perptui.model.proposal import BookRisk
 from perptui.optimization.bounds import leverage_of
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.risk.arrays import book_shortfall, plain_risk, robust_risk
@@ -26,9 +25,7 @@ from perptui.risk.limits import (
     check_clusters,
     check_limits,
     check_stress,
-    exposures_of,
 )
-from perptui.risk.liquidation import AccountShock, account_shock
 
 COMPONENT_ROWS = frozenset({"first_component_up", "first_component_down"})
 KEPT_DECIMALS = 12
@@ -101,7 +98,7 @@ def checks_of(inputs: ProgramInputs, book: Book[Decimal]) -> tuple[LimitCheck, .
         *check_collateral(book, limits.free_collateral_min, rules.stablecoin_min),
         *_float_checks(inputs, weights_of(inputs, book)),
         *check_stress(
-            book, limits.liquidation_distance_min, rules.cushion, rules.depeg, _stresses(inputs)
+            book, limits.liquidation_distance_min, rules.cushion, rules.depeg, stresses_of(inputs)
         ),
         *check_clusters(book, inputs.clusters, inputs.cluster_max),
     )
@@ -114,7 +111,7 @@ def _by_id(inputs: ProgramInputs, values: FloatArray) -> dict[str, Decimal]:
     }
 
 
-def _stresses(inputs: ProgramInputs) -> dict[str, dict[str, Decimal]]:
+def stresses_of(inputs: ProgramInputs) -> dict[str, dict[str, Decimal]]:
     """Return the stresses beyond the two common moves, by name."""
     named = zip(inputs.limits.stress_names[2:], inputs.limits.stress[2:], strict=True)
     return {name: _by_id(inputs, moves) for name, moves in named}
@@ -133,7 +130,8 @@ def _float_checks(inputs: ProgramInputs, weights: FloatArray) -> tuple[LimitChec
         checks.append(ceiling("cvar", _kept(shortfall), arrays.cvar_max))
     if arrays.caps_correlation:
         risk = float(plain_risk(books, arrays)[0])
-        alike = abs(float(weights @ arrays.market)) / risk if risk > 0.0 else 0.0
+        shared = abs(float(weights @ arrays.market) + arrays.market_offset)
+        alike = shared / risk if risk > 0.0 else 0.0
         checks.append(ceiling("market_correlation", _kept(alike), arrays.market_correlation_max))
     return tuple(checks)
 
@@ -153,47 +151,6 @@ def continuous_book(inputs: ProgramInputs, weights: FloatArray) -> Book[Decimal]
         for contract, weight in zip(inputs.contracts, weights, strict=True)
     ]
     return exact_book(inputs, positions)
-
-
-def risk_of(inputs: ProgramInputs, book: Book[Decimal], checks: Sequence[LimitCheck]) -> BookRisk:
-    """Return the risk figures of an exact book.
-
-    The worst account is the one a common move liquidates first; where none does, the one that
-    uses the largest share of its equity as margin.
-    """
-    weights = [float(holding.notional / inputs.equity) for holding in book.holdings]
-    account, shock = _nearest_liquidation(book)
-    fullest = max(
-        (check for check in checks if check.name.startswith("margin_ratio:")),
-        key=lambda check: check.value,
-        default=None,
-    )
-    carry = [
-        carry_usd_day(inputs, index, holding.notional)
-        for index, holding in enumerate(book.holdings)
-    ]
-    return BookRisk(
-        volatility_annual=annual_volatility(inputs, np.array(weights)),
-        gross=math.fsum(map(abs, weights)),
-        net=math.fsum(weights),
-        margin_ratio=fullest.value if fullest else 0.0,
-        carry_usd_day=sum(carry, ZERO),
-        worst_account=account or (fullest.name.partition(":")[2] if fullest else ""),
-        liquidation_down=None if shock.down is None else round(float(shock.down), KEPT_DECIMALS),
-        liquidation_up=None if shock.up is None else round(float(shock.up), KEPT_DECIMALS),
-    )
-
-
-def _nearest_liquidation(book: Book[Decimal]) -> tuple[str, AccountShock[Decimal]]:
-    """Return the account that a common move liquidates first, and both its moves."""
-    nearest = ("", AccountShock[Decimal](None, None, "", ""))
-    distance = Decimal("Infinity")
-    for account, equity in book.equity.items():
-        shock = account_shock(equity, exposures_of(book, account))
-        moves = [abs(move) for move in (shock.down, shock.up) if move is not None]
-        if moves and min(moves) < distance:
-            nearest, distance = (account, shock), min(moves)
-    return nearest
 
 
 def carry_usd_day(inputs: ProgramInputs, index: int, notional: Decimal) -> Decimal:

@@ -69,6 +69,10 @@ class LimitArrays:
         Share of worst scenarios, and the bound on their mean loss, over the horizon.
     market_correlation_max : float
         Bound on the absolute correlation with the market; 1 is off.
+    market_offset : float
+        What other holdings add to market'w.
+    collateral_beta : (A,) array of 0 and 1, optional
+        1 where an account's collateral is coin, which moves with the common stress; none does.
     """
 
     coin: FloatArray
@@ -111,6 +115,8 @@ class LimitArrays:
     tail: float
     cvar_max: float
     market_correlation_max: float
+    market_offset: float = 0.0
+    collateral_beta: FloatArray | None = None
 
     def shocked_rates(self, move: FloatArray | float) -> FloatArray:
         """Return r_k·(1 + move), (K, N): the rates on today's notional after moves of prices.
@@ -126,6 +132,17 @@ class LimitArrays:
     def counted(self) -> FloatArray:
         """1 for each contract that some account carries, (N,)."""
         return np.asarray(self.account.sum(axis=0))
+
+    def stressed_equity(self) -> FloatArray:
+        """Return each account's equity in each stress, (Q, A), P&L left out, over total equity.
+
+        The collateral has lost `depeg`; coin has moved with the two common stresses besides.
+        """
+        moved = np.full((len(self.stress), len(self.equity_share)), 1.0 - self.depeg)
+        if self.collateral_beta is not None:
+            common = np.array([self.stress_move, -self.stress_move])
+            moved[:2] += np.outer(common, self.collateral_beta)
+        return np.asarray(moved * self.equity_share)
 
     def row(self, name: str) -> FloatArray:
         """Return the coefficients (N,) of the first linear row of that name.
@@ -254,11 +271,12 @@ def _account_excess(
         "free_collateral": (size * limits.initial_rate) @ account
         - (1.0 - limits.free_collateral_min) * equity,
     }
-    for name, moves in zip(limits.stress_names, limits.stress, strict=True):
+    stresses = zip(limits.stress_names, limits.stress, limits.stressed_equity(), strict=True)
+    for name, moves, left in stresses:
         rates = limits.shocked_rates(moves)
         stressed = maintenance(weights, rates, limits.tier_deductions) @ account
-        left = (1.0 - limits.depeg) * equity + (weights * moves) @ account
-        excess[f"stress_{name}"] = (1.0 + limits.cushion) * stressed - left
+        earned = (weights * moves) @ account
+        excess[f"stress_{name}"] = (1.0 + limits.cushion) * stressed - left - earned
     return excess
 
 
@@ -267,7 +285,8 @@ def _correlation_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, F
     if not limits.caps_correlation:
         return {}
     risk = plain_risk(weights, limits)
-    alike = np.abs(weights @ limits.market) - limits.market_correlation_max * risk
+    shared = np.abs(weights @ limits.market + limits.market_offset)
+    alike = shared - limits.market_correlation_max * risk
     return {"market_correlation": np.where(risk > 0.0, alike, -1.0)[:, None]}
 
 
