@@ -37,6 +37,8 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         Why what stands may be looked at but never sent.
     preview : bool
         The what-if is still being typed: its proposal opens no ticket.
+    robust : str
+        Shape of the robust mean that the proposal was made with: box, ellipsoid or off.
     kept : tuple of Kept
         By slot.
     frontier, frontier_wanted
@@ -56,6 +58,7 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     estimates: Estimates | None = None
     what_if: WhatIf = WhatIf()
     preview: bool = False
+    robust: str = ""
     shown_only: tuple[str, ...] = ()
     can_undo: bool = False
     can_redo: bool = False

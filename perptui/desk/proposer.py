@@ -352,6 +352,7 @@ class Proposer:
             expires_mono=now + self._settings.confirmation.proposal_s,
             exposure_before=job.exposure_before,
             snapshot=job.snapshot,
+            robust=str(job.what_if.parameters.get("robust", job.strategy.robust)),
             shown_only=shown_only(job.what_if, job.limits, job.strategy),
         )
         self._trace()

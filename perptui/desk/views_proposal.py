@@ -75,6 +75,7 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         accounts_now=proposal.risk_now.accounts,
         accounts=proposal.risk.accounts,
         blend=proposal.blend,
+        robust=proposed.robust,
         equity_usd=proposal.equity_usd,
     )
 

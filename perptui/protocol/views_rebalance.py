@@ -177,5 +177,7 @@ class RebalanceView(Record, frozen=True):
     accounts_now: tuple[AccountRisk, ...] = ()
     accounts: tuple[AccountRisk, ...] = ()
     blend: float | None = None
+    robust: str = ""
+    """Shape of the robust mean in force: box, ellipsoid or off."""
     equity_usd: Decimal | None = None
     """What the proposal rests on, the what-if's where it bends it."""
