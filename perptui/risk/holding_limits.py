@@ -88,7 +88,11 @@ def check_collateral(
     zero = total - total
     bound = {
         account: sum(
-            (_bound(one) for one in book.holdings if one.account == account and one.notional != 0),
+            (
+                bound_margin(one)
+                for one in book.holdings
+                if one.account == account and one.notional != 0
+            ),
             zero,
         )
         for account in book.equity
@@ -107,8 +111,14 @@ def check_collateral(
     return tuple(checks)
 
 
-def _bound(one: Holding[Number]) -> Number:
-    """Return the initial margin of a position, at its leverage or the highest its size allows."""
+def bound_margin(one: Holding[Number]) -> Number:
+    """Return the initial margin of a position, at its leverage or the highest its size allows, USD.
+
+    Raises
+    ------
+    ValueError
+        When it has no margin tiers.
+    """
     if not one.tiers:
         raise ValueError(f"expected margin tiers of {one.id}, was none; read the venue's tiers")
     leverage = leverage_allowed(one.notional, one.tiers) if one.leverage is None else one.leverage

@@ -72,6 +72,13 @@ class Book(Generic[Number]):
     volatility: float | None = None
     peak_equity: Number | None = None
 
+    def collateral_beta(self, account: str) -> int:
+        """Return the move of an account's collateral per common move of prices.
+
+        1 where it carries inverse contracts, whose margin is the coin itself; 0 for dollars.
+        """
+        return int(any(not one.linear for one in self.holdings if one.account == account))
+
 
 def book_volatility(
     weights: Sequence[float], covariance: Sequence[Sequence[float]], horizon_days: float
@@ -145,16 +152,17 @@ def check_stress(
         legs = exposures_of(book, account)
         one = like(equity, 1.0)
         shock, extra, lost = (like(equity, value) for value in (move, cushion, depeg))
-        cases = [(legs, shock), (legs, -shock)]
+        coin = book.collateral_beta(account)
+        cases = [(legs, shock, coin), (legs, -shock, coin)]
         cases += [
-            (tuple(replace(leg, beta=moves.get(leg.name, 0)) for leg in legs), one)
+            (tuple(replace(leg, beta=moves.get(leg.name, 0)) for leg in legs), one, 0)
             for moves in (named or {}).values()
         ]
         worst = max(
             lost * equity
-            + (equity - account_excess(equity, moved, x))
+            + (equity - account_excess(equity, moved, x, held))
             + extra * account_maintenance(moved, x)
-            for moved, x in cases
+            for moved, x, held in cases
         )
         checks.append(ceiling(f"margin_stress:{account}", share_of(worst, equity), 1.0))
     return tuple(checks)
@@ -263,16 +271,18 @@ def _account_checks(book: Book[Number], limits: Limits) -> list[LimitCheck]:
         margin.append(
             ceiling(f"margin_ratio:{account}", share_of(needed, equity), limits.margin_ratio_max)
         )
-        distance = liquidation_distance(equity, legs)
+        distance = liquidation_distance(equity, legs, book.collateral_beta(account))
         liquidation.append(
             floor(f"liquidation:{account}", distance, limits.liquidation_distance_min)
         )
     return [*venue_gross, *margin, *liquidation]
 
 
-def liquidation_distance(equity: Number, legs: Sequence[Exposure[Number]]) -> Number | float:
+def liquidation_distance(
+    equity: Number, legs: Sequence[Exposure[Number]], collateral_beta: int = 0
+) -> Number | float:
     """Return the smaller of the two common moves that liquidate an account, at most 1."""
-    shock = account_shock(equity, legs)
+    shock = account_shock(equity, legs, collateral_beta)
     moves = [abs(move) for move in (shock.down, shock.up) if move is not None]
     nearest = min(moves, default=None)
     return FARTHEST if nearest is None or nearest > 1 else nearest

@@ -8,7 +8,7 @@ sum of its maintenance margins.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic
 
 from perptui.risk.margin import Number, Tier, maintenance
@@ -75,7 +75,8 @@ def account_excess(
 
     E·(1 + b_c·x) + sum s_i·N_i·b_i·x - sum MM_i(N_i(1 + b_i·x)), concave in x. `collateral_beta`
     b_c is 0 for a stablecoin and 1 where the collateral is the coin itself (inverse contracts:
-    the equity, kept in coin, moves with the price too).
+    the equity, kept in coin, moves with the price too); where linear legs have earned dollars in
+    the same account, the coin's share of the equity.
     """
     profit = equity * collateral_beta * move
     for leg in exposures:
@@ -153,6 +154,37 @@ def _root(
 
 def _largest_loss(exposures: Sequence[Exposure[Number]], move: Number) -> str:
     return min(exposures, key=lambda leg: leg.notional * leg.beta * move).name
+
+
+def leg_shock(
+    equity: Number,
+    exposures: Sequence[Exposure[Number]],
+    name: str,
+    collateral_beta: Number | int = 0,
+) -> AccountShock[Number]:
+    """Return the moves of one contract's own price that liquidate its account, the others frozen.
+
+    For any mixture of linear and inverse legs: in USD either earns notional times the move. One
+    price may liquidate both ways, where coin is the collateral or the tiers are steep.
+
+    Parameters
+    ----------
+    equity : number
+        Wallet plus unrealised P&L of the account at the marks of `exposures`, USD.
+    name : str
+        Instrument id of the leg that moves.
+    collateral_beta : number
+        Move of the collateral's own price per move of this one: 1 where it is the same coin.
+
+    Raises
+    ------
+    ValueError
+        When no leg has this name.
+    """
+    if name not in {leg.name for leg in exposures}:
+        raise ValueError(f"expected a leg named {name}, was none; name one of the account's")
+    alone = [replace(leg, beta=1 if leg.name == name else 0) for leg in exposures]
+    return account_shock(equity, alone, collateral_beta)
 
 
 def liquidation_price(

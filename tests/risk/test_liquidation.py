@@ -78,6 +78,16 @@ def test_price_uses_the_tier_at_the_price_and_its_deduction() -> None:
     assert excess_at(short, -12.0, 20_000.0, 40_000.0) == pytest.approx(0, abs=1e-6)
 
 
+def test_leaving_out_the_deduction_shows_the_wrong_distance_of_the_specification() -> None:
+    # Method §11: 13.27 % becomes 7.41 % on a 24M long when c_k = 1 266 300 is left out.
+    entry, quantity, rate = 20_000.0, 1_200.0, 0.1
+    wallet = quantity * entry * (1 - (1 - 0.1327) * (1 - rate)) - 1_266_300
+    price = liquidation_price(quantity, entry, wallet, TIERS)
+    assert price == pytest.approx(entry * (1 - 0.1327))
+    without = (wallet - quantity * entry) / (quantity * (rate - 1))
+    assert 1 - without / entry == pytest.approx(0.0741, abs=5e-5)
+
+
 def test_decimal_price_is_exact() -> None:
     tiers = tuple(
         Exact(Decimal(str(t.floor_usd)), Decimal(str(t.rate)), Decimal(str(t.deduction_usd)))

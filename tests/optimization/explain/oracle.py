@@ -1,15 +1,16 @@
 """The limits stated a second time, in cvxpy straight from method §6, to judge conflicts by."""
 
 from collections.abc import Collection
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
 
 from perptui.optimization.explain.limit_rows import Key
-from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.inputs import FloatArray, ProgramInputs
 
 
-def excesses(inputs: ProgramInputs, w: cp.Variable) -> dict[Key, list[cp.Expression]]:
+def excesses(inputs: ProgramInputs, w: cp.Variable) -> dict[Key, list[Any]]:
     """Return, by limit, expressions of the weights that are at most 0 where it holds."""
     limits = inputs.limits
     size, trade = cp.abs(w), cp.abs(w - inputs.before)
@@ -17,7 +18,7 @@ def excesses(inputs: ProgramInputs, w: cp.Variable) -> dict[Key, list[cp.Express
     if limits.covariance_uncertainty:
         alone = np.sqrt(limits.covariance_uncertainty) * cp.sum(cp.multiply(limits.sigma, size))
         risk.append(cp.reshape(alone, (1,), order="C"))
-    found: dict[Key, list[cp.Expression]] = {
+    found: dict[Key, list[Any]] = {
         ("gross", 0): [cp.sum(size) - limits.gross_max],
         ("net_min", 0): [limits.net_min - cp.sum(w)],
         ("net_max", 0): [cp.sum(w) - limits.net_max],
@@ -56,14 +57,12 @@ def excesses(inputs: ProgramInputs, w: cp.Variable) -> dict[Key, list[cp.Express
     return found
 
 
-def _robust(parts: list[cp.Expression]) -> cp.Expression:
+def _robust(parts: list[Any]) -> Any:
     # hstack of |w| terms in a norm is not DCP; the norm of an upper bound of each part is.
     return cp.norm(cp.hstack([cp.norm(parts[0], 2), *parts[1:]]), 2)
 
 
-def _maintenance(
-    inputs: ProgramInputs, size: cp.Expression, member: np.ndarray, moves: np.ndarray
-) -> cp.Expression:
+def _maintenance(inputs: ProgramInputs, size: Any, member: FloatArray, moves: FloatArray) -> Any:
     limits = inputs.limits
     rates = limits.tier_rates * (1.0 + moves * limits.linear)
     total = cp.Constant(0.0)
@@ -73,7 +72,7 @@ def _maintenance(
     return total
 
 
-def _shortfall(inputs: ProgramInputs, w: cp.Variable) -> cp.Expression:
+def _shortfall(inputs: ProgramInputs, w: cp.Variable) -> Any:
     """Return min over a of a + E[(loss - a)+]/tail as the mean of the worst losses."""
     losses = -(inputs.limits.scenarios @ w + inputs.limits.scenario_offset)
     worst = inputs.limits.tail * len(inputs.limits.scenarios)
@@ -85,10 +84,11 @@ def least_excess(inputs: ProgramInputs, keys: Collection[Key]) -> float:
     w, excess = cp.Variable(len(inputs.before)), cp.Variable()
     limits = excesses(inputs, w)
     rows = [part <= excess for key in keys for part in limits.get(key, [])]
-    problem = cp.Problem(cp.Minimize(excess), [*rows, excess >= -1.0])
+    problem: Any = cp.Problem(cp.Minimize(excess), [*rows, excess >= -1.0])
     problem.solve(solver=cp.CLARABEL)
     assert problem.status == "optimal"
-    return float(excess.value)
+    least: Any = excess.value
+    return float(least)
 
 
 def every_key(inputs: ProgramInputs) -> tuple[Key, ...]:
