@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from perptui.model.explanation import Clash
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck
 from perptui.model.money import ZERO, to_cents
@@ -21,10 +22,11 @@ from perptui.optimization.checks import (
     checks_of,
     continuous_book,
     exact_book,
-    risk_of,
     with_binding,
 )
 from perptui.optimization.explain.clash import clashes, explain
+from perptui.optimization.explain.explanation import conflict_of, explanation_of
+from perptui.optimization.explain.figures import book_risk
 from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.orders import orders_of, positions_after
@@ -55,6 +57,12 @@ def compose(
     crowded = _too_many(orders, inputs.in_force.limits.ticket_legs_max)
     rows = _rows(inputs, answer, after, orders)
     optimum = checks_of(inputs, continuous_book(inputs, answer.target))
+    clash = clashes(inputs) if status == "infeasible" else ()
+    explanation = (
+        conflict_of(inputs, clash)
+        if status == "infeasible"
+        else explanation_of(inputs, answer, optimum, strategy, estimates)
+    )
     return Proposal(
         status=status,
         strategy=strategy.name,
@@ -67,8 +75,8 @@ def compose(
         orders=orders,
         limits_now=limits_now,
         limits=with_binding(limits, optimum),
-        risk_now=risk_of(inputs, book_now, limits_now),
-        risk=risk_of(inputs, book, limits),
+        risk_now=book_risk(inputs, book_now),
+        risk=book_risk(inputs, book),
         turnover=float(turnover(book)),
         cost_usd=sum((row.cost_usd for row in rows), ZERO),
         regime=estimates.regime.label,
@@ -81,8 +89,9 @@ def compose(
             answer.solution.detail,
         ),
         exportable=status == "ok" and not blocked and not crowded,
-        reasons=(*_why_not(answer, inputs, blocked, status), *crowded, *inputs.notes),
+        reasons=(*_why_not(answer, inputs, blocked, status, clash), *crowded, *inputs.notes),
         what_if=WhatIf(targets=dict(inputs.edited)),
+        explanation=explanation,
     )
 
 
@@ -99,10 +108,14 @@ def _status(answer: Rebalance, orders: Sequence[OrderIntent]) -> str:
 
 
 def _why_not(
-    answer: Rebalance, inputs: ProgramInputs, blocked: Sequence[LimitCheck], status: str
+    answer: Rebalance,
+    inputs: ProgramInputs,
+    blocked: Sequence[LimitCheck],
+    status: str,
+    clash: Sequence[Clash],
 ) -> tuple[str, ...]:
     if status == "infeasible":
-        return explain(inputs, clashes(inputs))
+        return explain(inputs, clash)
     if status == "failed":
         return (f"the solver gave no answer to trust: {answer.solution.detail}; nothing is sent",)
     texts = [

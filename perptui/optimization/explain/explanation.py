@@ -1,0 +1,48 @@
+"""All that stands behind one proposal, in one record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perptui.model.explanation import Clash, Explanation
+from perptui.model.forecast import Estimates
+from perptui.model.limit import LimitCheck
+from perptui.model.strategy import StrategyParameters
+from perptui.optimization.explain.break_even import break_evens
+from perptui.optimization.explain.drift import drift_of, usd_a_day
+from perptui.optimization.explain.ledger import ledger_of
+from perptui.optimization.explain.prices import limit_prices
+from perptui.optimization.explain.reduction import reduce_only_share
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.rebalance import Rebalance
+
+
+def explanation_of(
+    inputs: ProgramInputs,
+    answer: Rebalance,
+    optimum: Sequence[LimitCheck],
+    strategy: StrategyParameters,
+    estimates: Estimates,
+) -> Explanation:
+    """Return ledger, prices, break-evens and drift of an optimum; empty where there is none.
+
+    Parameters
+    ----------
+    optimum : sequence of LimitCheck
+        Of its book before rounding.
+    """
+    solution = answer.solution
+    if solution.status != "optimal" or not solution.prices:
+        return Explanation()
+    return Explanation(
+        ledger=ledger_of(inputs, solution),
+        limits=limit_prices(inputs, solution, optimum, strategy, estimates),
+        break_even=break_evens(inputs, answer.rounded),
+        drift=drift_of(inputs, solution.exact),
+        objective_usd_per_day=usd_a_day(inputs, float(inputs.objective(solution.exact))),
+    )
+
+
+def conflict_of(inputs: ProgramInputs, clash: Sequence[Clash]) -> Explanation:
+    """Return what there is to say where no book keeps every limit: what clashes, what is left."""
+    return Explanation(clash=tuple(clash), reduce_only_share=reduce_only_share(inputs))

@@ -1,0 +1,92 @@
+"""What a whole book risks and earns, before or after: the figures beside the limits."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import numpy as np
+
+from perptui.model.explanation import AccountRisk
+from perptui.model.money import ZERO
+from perptui.model.proposal import BookRisk
+from perptui.optimization.checks import (
+    KEPT_DECIMALS,
+    annual_volatility,
+    carry_usd_day,
+    stresses_of,
+    weights_of,
+)
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.risk.accounts import MarginRules, account_risks
+from perptui.risk.arrays import book_shortfall, plain_risk
+from perptui.risk.limits import Book
+
+DAYS_A_YEAR = 365.0
+
+
+def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
+    """Return the risk figures of an exact book.
+
+    The worst account is the one a common move liquidates first; where none does, the one that
+    uses the largest share of its equity as margin.
+    """
+    weights, arrays = weights_of(inputs, book), inputs.limits
+    accounts = account_risks(book, _margin_rules(inputs))
+    worst = min(accounts, key=lambda one: (_distance(one), -one.margin_ratio))
+    carry = [carry_usd_day(inputs, at, one.notional) for at, one in enumerate(book.holdings)]
+    books = weights[None, :]
+    beta = arrays.row("beta_up") @ weights
+    others = inputs.in_force.limits.beta_max - arrays.row_bound("beta_up")
+    risk = float(plain_risk(books, arrays)[0])
+    return BookRisk(
+        volatility_annual=annual_volatility(inputs, weights),
+        gross=math.fsum(np.abs(weights).tolist()),
+        net=math.fsum(weights.tolist()),
+        margin_ratio=max(one.margin_ratio for one in accounts),
+        carry_usd_day=sum(carry, ZERO),
+        worst_account=worst.name,
+        liquidation_down=worst.liquidation_down,
+        liquidation_up=worst.liquidation_up,
+        liquidation_down_leg=worst.liquidation_down_leg,
+        liquidation_up_leg=worst.liquidation_up_leg,
+        cvar=_kept(float(book_shortfall(books, arrays)[0])) if arrays.has_tail else None,
+        correlation=_kept(float(weights @ arrays.market) / risk) if risk > 0.0 else None,
+        beta=_kept(float(beta) + others),
+        expected_return_annual=_kept(_robust_return(inputs, weights)),
+        accounts=accounts,
+    )
+
+
+def _distance(account: AccountRisk) -> float:
+    moves = (account.liquidation_down, account.liquidation_up)
+    return min((abs(move) for move in moves if move is not None), default=math.inf)
+
+
+def _margin_rules(inputs: ProgramInputs) -> MarginRules:
+    rules, limits = inputs.in_force, inputs.in_force.limits
+    named = {
+        name: {identifier: float(move) for identifier, move in moves.items()}
+        for name, moves in stresses_of(inputs).items()
+    }
+    return MarginRules(
+        margin_ratio_max=limits.margin_ratio_max,
+        free_collateral_min=limits.free_collateral_min,
+        venue_gross_max=limits.venue_gross_max,
+        stress_move=limits.liquidation_distance_min,
+        cushion=rules.cushion,
+        depeg=rules.depeg,
+        named=named,
+    )
+
+
+def _robust_return(inputs: ProgramInputs, weights: FloatArray) -> float:
+    """Return mu'w - rho'|w| - k|W w|, annualised."""
+    worst = float(weights @ inputs.expected_return - np.abs(weights) @ inputs.uncertainty)
+    if inputs.omega_root is not None:
+        worst -= inputs.ellipsoid * float(np.linalg.norm(inputs.omega_root @ weights))
+    return worst * DAYS_A_YEAR / inputs.horizon_days
+
+
+def _kept(value: float) -> float:
+    return round(value, KEPT_DECIMALS)
