@@ -14,11 +14,15 @@ from perptui.model.limit import LimitCheck, Limits
 from perptui.model.proposal import Proposal
 from perptui.protocol.views import LimitRow, LimitsView
 from perptui.risk import limits as risk_limits
+from perptui.risk.holding_limits import check_beta, check_collateral, check_standalone_risk
 
 NEAR = 0.10
 """Share of a limit that is left when its state turns to WARN."""
 
-_MULTIPLES = {"gross", "net_min", "net_max", "coin_net", "coin_gross", "venue_gross", "cluster"}
+_MULTIPLES = {
+    "gross", "net_min", "net_max", "coin_net", "coin_gross", "venue_gross", "cluster", "beta",
+}  # fmt: skip
+MARKET_COIN = "BTC"
 
 
 def unit_of(name: str) -> str:
@@ -39,7 +43,10 @@ def state_of(check: LimitCheck, *, binding: bool = False) -> str:
 def checks_now(
     picture: Picture, book: Book, limits: Limits, estimates: Estimates | None
 ) -> tuple[LimitCheck, ...]:
-    """Return every book limit held against the present book; none while the book is not whole."""
+    """Return every book limit held against the present book; none while the book is not whole.
+
+    Those on volatility, beta and a contract's own risk only once estimates cover it.
+    """
     if book.missing or book.equity_usd is None or book.equity_usd <= 0:
         return ()
     held = tuple(
@@ -51,6 +58,7 @@ def checks_now(
             before=row.notional_usd,
             tiers=row.instrument.tiers,
             linear=row.instrument.linear,
+            leverage=row.position.leverage,
         )
         for account in book.accounts
         for row in account.holdings
@@ -62,7 +70,48 @@ def checks_now(
         volatility=volatility_now(book, estimates),
         peak_equity=picture.peak_usd,
     )
-    return risk_limits.check_limits(whole, limits)
+    return (
+        *risk_limits.check_limits(whole, limits),
+        *check_collateral(whole, limits.free_collateral_min),
+        *_estimated(whole, limits, estimates),
+    )
+
+
+def _estimated(
+    book: risk_limits.Book[Decimal], limits: Limits, estimates: Estimates | None
+) -> tuple[LimitCheck, ...]:
+    """Return the limits on beta and own risk; none while estimates do not cover the book."""
+    if estimates is None:
+        return ()
+    rows = {row.id: index for index, row in enumerate(estimates.instruments)}
+    covariance, year = estimates.covariance, (365.0 / estimates.horizon_days) ** 0.5
+    market = market_of(estimates)
+    unknown = {one.id for one in book.holdings} - set(rows)
+    if unknown or limits.volatility_max <= 0.0 or covariance[market][market] <= 0.0:
+        return ()
+    own = {one.id: covariance[rows[one.id]][rows[one.id]] for one in book.holdings}
+    betas = {
+        one.id: covariance[rows[one.id]][market] / covariance[market][market]
+        for one in book.holdings
+    }
+    volatilities = {name: value**0.5 * year for name, value in own.items()}
+    return (
+        *check_beta(book, _exact(betas), limits.beta_max),
+        *check_standalone_risk(
+            book, _exact(volatilities), limits.standalone_risk_max, limits.volatility_max
+        ),
+    )
+
+
+def market_of(estimates: Estimates) -> int:
+    """Return the row of the market: the most liquid contract of `MARKET_COIN`, else of all."""
+    rows = list(enumerate(estimates.instruments))
+    of_coin = [(index, row) for index, row in rows if row.coin == MARKET_COIN]
+    return max(of_coin or rows, key=lambda one: (one[1].volume_usd_day, -one[0]))[0]
+
+
+def _exact(figures: dict[str, float]) -> dict[str, Decimal]:
+    return {name: Decimal(repr(value)) for name, value in figures.items()}
 
 
 def volatility_now(book: Book, estimates: Estimates | None) -> float | None:
@@ -85,14 +134,43 @@ def limits_view(
     observed: float | None,
     loss: LimitRow,
 ) -> LimitsView:
-    """Return each limit now and after, or what the panel waits for."""
+    """Return each limit now and after, or what the panel waits for.
+
+    What only the optimiser measures (CVaR, correlation with the market, the first component,
+    stressed margin, robust volatility) is shown as it was when the proposal was made, as long as
+    the book still is the one that it was made from.
+    """
     if not now:
         return LimitsView(waiting=book.missing or "waiting for equity above zero")
+    checks = {check.name: check for check in now}
+    if proposal is not None and stands_on(proposal, book):
+        measured = {check.name: check for check in proposal.limits_now}
+        if "volatility" in checks and "volatility" in measured:
+            robust = measured["volatility"].value
+            checks["volatility"] = _again(checks["volatility"], robust)
+        checks = {**{name: measured[name] for name in measured if name not in checks}, **checks}
     after = {check.name: check for check in proposal.limits} if proposal is not None else {}
-    rows = [_row(check.name, check, after.get(check.name)) for check in now]
-    known = {check.name for check in now}
-    rows += [_row(name, None, check) for name, check in after.items() if name not in known]
+    prices = _prices(proposal)
+    order = dict.fromkeys((*(check.name for check in now), *checks, *after))
+    rows = tuple(_row(name, checks.get(name), after.get(name), prices.get(name)) for name in order)
     return LimitsView(rows=(*rows, loss), observed_mono=observed, waiting=None)
+
+
+def stands_on(proposal: Proposal, book: Book) -> bool:
+    """Return whether a proposal was made from this very book, at prices and equity as they are."""
+    held = {row.instrument.id: row.position.contracts for row in book.holdings}
+    then = {row.id: row.contracts_now for row in proposal.rows if row.contracts_now}
+    return then == held and not proposal.what_if.hypothetical
+
+
+def _again(check: LimitCheck, value: float) -> LimitCheck:
+    return msgspec.structs.replace(check, value=value, ok=value <= check.limit)
+
+
+def _prices(proposal: Proposal | None) -> dict[str, float]:
+    if proposal is None:
+        return {}
+    return {one.name: one.price_usd_per_day for one in proposal.explanation.limits}
 
 
 def loss_row(picture: Picture, limits: Limits) -> LimitRow:
@@ -105,7 +183,9 @@ def loss_row(picture: Picture, limits: Limits) -> LimitRow:
     return msgspec.structs.replace(row, state=state_of(check))
 
 
-def _row(name: str, now: LimitCheck | None, after: LimitCheck | None) -> LimitRow:
+def _row(
+    name: str, now: LimitCheck | None, after: LimitCheck | None, price: float | None
+) -> LimitRow:
     either = now or after
     if either is None:
         raise ValueError(f"expected a check of {name}, was none; leave the row out")
@@ -118,6 +198,8 @@ def _row(name: str, now: LimitCheck | None, after: LimitCheck | None) -> LimitRo
         after=None if after is None else after.value,
         state_after="" if after is None else state_of(after, binding=True),
         at_least=either.at_least,
+        price_usd_day=price,
+        limit_after=None if after is None or after.limit == either.limit else after.limit,
     )
 
 

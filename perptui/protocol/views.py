@@ -251,7 +251,9 @@ class LimitRow(Record, frozen=True):
     state_after: str = ""
     at_least: bool = False
     price_usd_day: float | None = None
-    """$ a day that one more percentage point would be worth; 0 when not binding."""
+    """$ a day that 1.0 more of the limit would be worth; 0 when not binding, None when unknown."""
+    limit_after: float | None = None
+    """Where the proposal is held to another limit: by regime, volatility, drawdown or what-if."""
 
 
 class LimitsView(Record, frozen=True):

@@ -1,0 +1,107 @@
+"""The limits panel: live checks, what the proposal measured, and prices."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from perptui.desk.proposal_picture import ProposalPicture
+from perptui.desk.views_limits import market_of, unit_of
+from perptui.model.explanation import Explanation, LimitPrice
+from perptui.model.limit import LimitCheck
+from perptui.model.proposal import Proposal
+from perptui.model.whatif import WhatIf
+from perptui.protocol.views import LimitRow
+from tests.desk.estimated import estimates, proposal
+from tests.desk.market import BTC, ETH, VENUE
+from tests.desk.test_views import Desk
+
+replace = msgspec.structs.replace
+MEASURED = (
+    LimitCheck("volatility", 0.75, 0.6, ok=False),
+    LimitCheck("cvar", 0.31, 0.25, ok=False),
+    LimitCheck("first_component", 0.9, 1.0, ok=True),
+    LimitCheck("gross", 99.0, 3.0, ok=False),
+)
+
+
+def shown(made: Proposal | None) -> dict[str, LimitRow]:
+    picture = ProposalPicture("balanced", "ready", proposal=made, estimates=estimates())
+    return {row.name: row for row in Desk().fill().panels(picture).limits.rows}
+
+
+def test_beta_own_risk_and_free_collateral_are_live() -> None:
+    """BTC 1.3 long and ETH .64 short of equity, 60 % a year each, correlation one half."""
+    rows = shown(None)
+    assert rows["beta"].now == pytest.approx(1.3 - 0.5 * 0.64)
+    budget = 0.6
+    assert rows[f"standalone_risk:{BTC}"].now == pytest.approx(1.3 * 0.6 / budget)
+    assert rows[f"standalone_risk:{BTC}"].state == "BREACH"
+    assert rows[f"standalone_risk:{ETH}"].now == pytest.approx(0.64 * 0.6 / budget)
+    # 39 000 and 19 200 USD, both in the tier of 125x, of 30 000.
+    assert rows[f"free_collateral:{VENUE}"].now == pytest.approx(1 - 58200 / 125 / 30000)
+    assert rows[f"free_collateral:{VENUE}"].at_least
+
+
+def test_what_only_the_optimiser_measures_stands_while_the_book_does() -> None:
+    rows = shown(replace(proposal(), limits_now=MEASURED))
+    assert (rows["cvar"].now, rows["cvar"].state) == (0.31, "BREACH")
+    assert (rows["first_component"].now, rows["first_component"].state) == (0.9, "WARN")
+    assert (rows["volatility"].now, rows["volatility"].state) == (0.75, "BREACH")
+    # What is live stays so.
+    assert rows["gross"].now == pytest.approx(1.94)
+    assert rows["margin_stress:binanceusdm"].now is None
+
+
+@pytest.mark.parametrize("moved", ["position", "equity", "shock"])
+def test_it_does_not_once_the_book_is_another(moved: str) -> None:
+    made = replace(proposal(), limits_now=MEASURED)
+    if moved == "position":
+        first = replace(made.rows[0], contracts_now=Decimal("0.41"))
+        made = replace(made, rows=(first, made.rows[1]))
+    else:
+        bent = {"equity": WhatIf(equity_usd=Decimal(9)), "shock": WhatIf(shocks={"*": -0.1})}
+        made = replace(made, what_if=bent[moved])
+    rows = shown(made)
+    assert "cvar" not in rows
+    # The plain one, from the estimates: w'Sigma w of 1.3 and -.64 at one half.
+    variance = 0.36 * (1.3**2 + 0.64**2 - 1.3 * 0.64)
+    assert rows["volatility"].now == pytest.approx(variance**0.5)
+
+
+def test_prices_and_other_limits_of_the_proposal_stand_beside_their_rows() -> None:
+    tighter = (LimitCheck("gross", 0.7517, 1.5, ok=True), *proposal().limits[1:])
+    explained = Explanation(limits=(LimitPrice("gross", 123.4, "gross_max"),))
+    rows = shown(replace(proposal(), limits=tighter, explanation=explained))
+    gross, coin = rows["gross"], rows["coin_net:BTC"]
+    assert (gross.limit, gross.limit_after, gross.price_usd_day) == (3.0, 1.5, 123.4)
+    assert (coin.limit_after, coin.price_usd_day) == (None, None)
+
+
+def test_the_market_is_the_most_liquid_bitcoin_else_the_most_liquid_contract() -> None:
+    made = estimates()
+    assert market_of(made) == 0
+    other = replace(made.instruments[0], coin="SOL")
+    first, second = other, replace(made.instruments[1], volume_usd_day=9e9)
+    assert market_of(replace(made, instruments=(first, second))) == 1
+    assert market_of(replace(made, instruments=(first, replace(second, coin="BTC")))) == 1
+
+
+def test_without_cover_or_movement_nothing_is_estimated() -> None:
+    made = estimates()
+    flat = replace(made, covariance=((0.0, 0.0), (0.0, 0.0)))
+    only = replace(made, instruments=made.instruments[:1], covariance=((0.01,),))
+    for found in (flat, only):
+        picture = ProposalPicture("balanced", estimates=found)
+        rows = {row.name for row in Desk().fill().panels(picture).limits.rows}
+        assert "beta" not in rows
+        assert f"free_collateral:{VENUE}" in rows
+
+
+def test_units_of_the_new_limits() -> None:
+    assert unit_of("beta") == "x"
+    assert {unit_of(name) for name in ("cvar", "standalone_risk:a", "free_collateral:b")} == {
+        "fraction"
+    }
