@@ -1,186 +1,186 @@
-"""The convex program (method §6), compiled once per shape and solved again with new data.
+"""The program compiled once per structure: its data as affine maps of the parameters.
 
-maximise  mu'w - rho'|w| - lam_c·[(half-spread + fee)'|z| + impact'|z|^{3/2}] - ½ gamma w'Sigma w
-
-subject to the limits of `constraints`. |w| and |z| are epigraph variables; both only ever help
-when they are as small as they can be, so each limit holds for the true absolute values.
+cvxpy states and canonicalises the program (disciplined parametrised programming: Agrawal et al.
+2019); what a solve needs of it afterwards is one sparse product, maps times parameters, and the
+places of rows and columns.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
 
-from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.rows import hard_rows, limit_rows, relaxed
-from perptui.optimization.program.solution import (
-    DECIMALS,
-    RESIDUAL_MAX,
-    Solution,
-    largest_excess,
+from perptui.model.errors import OptimizationError
+from perptui.optimization.inputs import FloatArray
+from perptui.optimization.program.rows import (
+    CORE,
+    TRADE,
+    Stated,
+    definitions,
+    limit_rows,
+    margin_limits,
+    objective,
 )
 from perptui.optimization.program.structure import Structure
 from perptui.optimization.program.terms import Terms
 
-SOLVER = "CLARABEL"
+KEPT_SHAPES = 16
+
+IntArray = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One way to ask the solver: objective units per unit of equity, tolerance, equilibration."""
+@dataclass(frozen=True, eq=False)
+class Cones:
+    """Sizes of the cones, in the order of the rows: zero, positive, second-order, powers."""
 
-    scale: float
-    tolerance: float = 1e-9
-    equilibrate: bool = True
-
-
-ATTEMPTS = (
-    Attempt(1e4),
-    Attempt(1e4, equilibrate=False),
-    Attempt(1e3),
-    Attempt(1e2),
-    Attempt(1e4, tolerance=1e-8),
-)
-"""Tried in turn until one is optimal; basis points of equity first, 1e-8 of one is still 1e-12."""
-PHASE_1 = (Attempt(1.0), Attempt(1.0, equilibrate=False), Attempt(1.0, 1e-7), Attempt(1.0, 1e-6))
-"""Phase 1 is for words: four digits are enough."""
-KEPT_SHAPES = 8
+    zero: int
+    positive: int
+    second_order: tuple[int, ...]
+    powers: tuple[float, ...]
 
 
-class Program:
-    """One compiled shape: data go in as parameters, answers come out.
+class Compiled:
+    """One compiled structure.
 
-    Parameters
+    Attributes
     ----------
-    structure : Structure
-        What is fixed at compilation.
+    shape : tuple of int
+        Rows and columns of A.
+    rows : dict of str to integer array
+        Places of each stated constraint's rows.
+    columns : dict of str to integer array
+        Places of each variable's entries: "w", "size", "trade", "margin_0", ..., "slack_gross".
+    row_group, column_group : arrays of str
+        Group of each row and column (`rows.Stated`).
+    slacks : tuple of str
+        Names of the limits with slack; "rows" for the linear ones.
+    places : (2, E) integer array
+        Row and column of every entry of A that any parameters fill, column by column.
     """
 
     def __init__(self, structure: Structure) -> None:
-        self._terms = Terms(structure)
-        terms, data = self._terms, self._terms.data
-        count = structure.contracts
-        self._mu = cp.Parameter(count)
-        self._rho = cp.Parameter(count, nonneg=True)
-        self._cost = cp.Parameter(count, nonneg=True)
-        self._impact = cp.Parameter(count, nonneg=True)
-        self._risk = cp.Parameter(nonneg=True)
-        objective = (
-            self._mu @ terms.w
-            - self._rho @ terms.size
-            - self._cost @ terms.trade
-            # The power cone, not its second-order form: that one stalls at the cone's apex, z = 0.
-            - self._impact @ cp.power(terms.trade, 1.5, approx=False)
-            - self._risk * cp.sum_squares(terms.spread)
-        )
-        self._limits = {
-            name: left <= right for name, (left, right) in limit_rows(terms, data).items()
-        }
-        self._problem = cp.Problem(
-            cp.Maximize(objective), hard_rows(terms, data) + list(self._limits.values())
-        )
+        self.structure = structure
+        terms = Terms(structure)
+        stated = [*definitions(terms), *limit_rows(terms)]
+        problem = cp.Problem(cp.Minimize(objective(terms)), [one.constraint for one in stated])
+        for parameter in problem.parameters():
+            parameter.value = np.zeros(parameter.shape)
+        data, chain, inverse = problem.get_problem_data(cp.CLARABEL, solver_opts={})
+        program, dims = data["param_prob"], data["dims"]
+        self.cones = Cones(dims.zero, dims.nonneg, tuple(dims.soc), tuple(dims.p3d))
+        self._read_parameters(program, problem)
+        self._read_maps(program)
+        problem.unpack_results(_numbered(self.shape), chain, inverse)
+        self._read_places(terms, stated)
+        self.slacks = tuple(terms.slacks)
 
-    @property
-    def compiles_once(self) -> bool:
-        """Whether the parameters enter as cvxpy needs them, not to compile at each solve."""
-        return bool(self._problem.is_dpp())
+    def _read_parameters(self, program: Any, problem: cp.Problem) -> None:
+        first = program.param_id_to_col
+        self._slots = [
+            (one.name(), slice(first[one.id], first[one.id] + one.size), one.ndim == 2)
+            for one in problem.parameters()
+        ]
+        self._size = program.total_param_size + 1
 
-    def solve(self, inputs: ProgramInputs, attempts: Sequence[Attempt] = ATTEMPTS) -> Solution:
-        """Return the optimum; only the solver's `optimal` with limits that hold is one.
+    def _read_maps(self, program: Any) -> None:
+        cost = sp.csr_array(program.q)
+        count = cost.shape[0] - 1
+        self._cost = cost[:count]
+        tensor = sp.csr_array(program.A)
+        rows = tensor.shape[0] // (count + 1)
+        self.shape = (rows, count)
+        filled = np.flatnonzero(np.diff(tensor.indptr))
+        matrix = filled[filled < rows * count]
+        # cvxpy keeps A x + b in the cone: the solvers' A is its negative.
+        self._matrix = -tensor[matrix]
+        self._bounds = tensor[rows * count :]
+        self.places: IntArray = np.array([matrix % rows, matrix // rows], dtype=np.int64)
+
+    def _read_places(self, terms: Terms, stated: list[Stated]) -> None:
+        self.rows: dict[str, IntArray] = {}
+        self.row_group = np.full(self.shape[0], CORE, dtype=object)
+        for one in stated:
+            numbers = _dual_places(one.constraint)
+            self.rows[one.name] = numbers
+            self.row_group[numbers] = one.group
+        self.columns: dict[str, IntArray] = {}
+        self.column_group = np.full(self.shape[1], CORE, dtype=object)
+        for name, group, variable in _variables(terms):
+            numbers = _integers(np.asarray(variable.value))
+            self.columns[name] = numbers
+            self.column_group[numbers] = group
+
+    def affine(
+        self, values: Mapping[str, FloatArray | float]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return A's values at `places`, b and q at parameter values.
 
         Raises
         ------
         OptimizationError
-            When an input is not finite: an infinite bound would vanish without a word.
+            When a value is not finite: a solver may drop an infinite bound for good.
         """
-        self._terms.fill(inputs)
-        status = "failed"
-        for attempt in attempts:
-            self._fill_objective(inputs, attempt.scale)
-            status = run(self._problem, attempt)
-            if status == "optimal":
-                return self._accepted(inputs, attempt.scale)
-            if status == "infeasible":
-                return Solution.without_answer("infeasible", inputs)
-        return Solution.without_answer("failed", inputs, f"{SOLVER} ended with {status}")
-
-    def _fill_objective(self, inputs: ProgramInputs, scale: float) -> None:
-        self._mu.value = scale * inputs.gain
-        self._rho.value = scale * inputs.uncertainty
-        self._cost.value = scale * inputs.cost_aversion * inputs.linear_cost
-        self._impact.value = scale * inputs.cost_aversion * inputs.impact
-        self._risk.value = 0.5 * scale * inputs.risk_aversion
-
-    def _accepted(self, inputs: ProgramInputs, scale: float) -> Solution:
-        found = np.clip(np.array(self._terms.w.value), inputs.lower, inputs.upper)
-        weights = np.round(found, DECIMALS) + 0.0
-        residual = largest_excess(weights, inputs)
-        if residual > RESIDUAL_MAX:
-            detail = f"a limit is exceeded by {residual:.2g}"
-            return Solution.without_answer("failed", inputs, detail, residual)
-        prices = {
-            name: np.maximum(np.atleast_1d(np.array(row.dual_value, dtype=float)), 0.0) / scale
-            for name, row in self._limits.items()
-        }
-        return Solution("optimal", weights, residual, prices=prices, exact=found, solver=SOLVER)
+        vector = np.zeros(self._size)
+        vector[-1] = 1.0
+        for name, place, is_matrix in self._slots:
+            value = values[name]
+            vector[place] = np.asarray(value).ravel(order="F") if is_matrix else value
+        if not np.isfinite(vector).all():
+            raise OptimizationError("expected finite limits and data, was infinity or NaN")
+        return self._matrix @ vector, self._bounds @ vector, self._cost @ vector
 
 
-class Relaxation:
-    """Phase 1: the least sum of violations, each limit in units of its own scale."""
-
-    def __init__(self, structure: Structure) -> None:
-        self._terms = Terms(structure)
-        rows = limit_rows(self._terms, self._terms.data)
-        self._slacks, limits, penalty = relaxed(rows)
-        # A trace of trading cost decides between relaxations that are equally small.
-        objective = penalty + 1e-4 * cp.sum(self._terms.trade)
-        self._problem = cp.Problem(
-            cp.Minimize(objective), hard_rows(self._terms, self._terms.data) + limits
-        )
-
-    def solve(self, inputs: ProgramInputs) -> dict[str, FloatArray]:
-        """Return the slack each limit needs, by name as in `limit_excess`; empty: no answer."""
-        self._terms.fill(inputs)
-        if not any(run(self._problem, attempt) == "optimal" for attempt in PHASE_1):
-            return {}
-        return {name: np.atleast_1d(slack.value) for name, slack in self._slacks.items()}
+def _numbered(shape: tuple[int, int]) -> SimpleNamespace:
+    """Return an answer whose numbers are their own places: unpacked, they say what went where."""
+    return SimpleNamespace(
+        status="Solved",
+        x=np.arange(shape[1], dtype=float),
+        z=np.arange(shape[0], dtype=float),
+        obj_val=0.0,
+        solve_time=0.0,
+        iterations=0,
+    )
 
 
-def run(problem: cp.Problem, attempt: Attempt) -> str:
-    """Solve and return the status in one word.
+def _dual_places(constraint: cp.Constraint) -> IntArray:
+    dual = constraint.dual_value
+    parts = dual if isinstance(dual, list) else [dual]
+    # Duals of equalities come back with the other sign.
+    return np.concatenate([_integers(np.abs(np.asarray(part, dtype=float))) for part in parts])
 
-    Never from a warm workspace: the answer must not depend on what was solved before.
-    """
-    tolerances = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), attempt.tolerance)
-    try:
-        with warnings.catch_warnings():
-            # An inaccurate answer is refused by its status, and the objective that cvxpy works out
-            # at |z| = -1e-12 is not used: both warnings would only repeat that.
-            warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("ignore", RuntimeWarning)
-            problem.solve(
-                solver=SOLVER,
-                warm_start=False,
-                equilibrate_enable=attempt.equilibrate,
-                **tolerances,
-            )
-    except cp.error.SolverError:
-        return "failed"
-    return str(problem.status)
+
+def _integers(values: FloatArray) -> IntArray:
+    return np.rint(np.atleast_1d(values).ravel(order="F")).astype(np.int64)
+
+
+def _variables(terms: Terms) -> list[tuple[str, str, cp.Variable]]:
+    """Return every variable with its name and its group."""
+    named = [("w", CORE, terms.w), ("size", CORE, terms.size), ("trade", TRADE, terms.trade)]
+    for index, (limit, margin) in enumerate(zip(margin_limits(terms), terms.margins, strict=True)):
+        named.append((f"margin_{index}", limit, margin))
+    optional = (
+        ("spread", CORE, terms.spread),
+        ("impact", CORE, terms.impact),
+        ("doubt", CORE, terms.doubt),
+        ("robust", CORE, terms.robust),
+        ("shortfall", "cvar", terms.shortfall),
+        ("tail_edge", "cvar", terms.tail_edge),
+        ("tail_beyond", "cvar", terms.tail_beyond),
+    )
+    named.extend((name, group, one) for name, group, one in optional if one is not None)
+    named.extend((f"slack_{name}", name, slack) for name, slack in terms.slacks.items())
+    return named
 
 
 @lru_cache(maxsize=KEPT_SHAPES)
-def compiled(structure: Structure) -> Program:
-    """Return the program of a shape, compiled at its first use and kept."""
-    return Program(structure)
-
-
-@lru_cache(maxsize=KEPT_SHAPES)
-def compiled_relaxation(structure: Structure) -> Relaxation:
-    """Return the phase-1 program of a shape, compiled at its first use and kept."""
-    return Relaxation(structure)
+def compiled(structure: Structure) -> Compiled:
+    """Return a structure's compiled program, made at its first use and kept."""
+    return Compiled(structure)

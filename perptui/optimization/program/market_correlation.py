@@ -23,7 +23,7 @@ Solve = Callable[[ProgramInputs], Solution]
 NAME = "market_correlation"
 SIDES = (f"{NAME}_up", f"{NAME}_down")
 ROUNDS_MAX = 12
-MOVED = 1e-7
+MOVED = 1e-6
 """Change of any weight from which a book counts as another."""
 EXCESS_MAX = 1e-12
 """Weight units beyond the cap that are rounding."""

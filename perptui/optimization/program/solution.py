@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.risk.arrays import limit_excess
+from perptui.risk.arrays import cheap_excess, limit_excess
 
 DECIMALS = 9
 """Weights are kept to this many decimals, so that the last bits of a solve decide nothing."""
@@ -88,8 +88,29 @@ class Solution:
         """Return "infeasible" or "failed": the book stays as it was."""
         return cls(status, inputs.before, residual, detail, exact=inputs.before)
 
+    def timed(self, seconds: float) -> Self:
+        """Return the same with the time it took."""
+        return replace(self, seconds=seconds)
+
 
 def largest_excess(weights: FloatArray, inputs: ProgramInputs) -> float:
-    """Return by how much the worst limit is exceeded, weight units, at least 0."""
-    parts: Mapping[str, FloatArray] = limit_excess(weights[None, :], inputs.before, inputs.limits)
-    return max(0.0, *(float(part.max(initial=0.0)) for part in parts.values()))
+    """Return by how much the worst hard limit is exceeded, weight units, at least 0."""
+    return _largest(limit_excess(weights[None, :], inputs.before, inputs.limits), inputs)
+
+
+def stated_excess(weights: FloatArray, inputs: ProgramInputs, *, volatility: bool) -> float:
+    """Return the same of the limits that one convex program states, with or without that of risk.
+
+    CVaR and the correlation with the market are none of those.
+    """
+    parts = cheap_excess(weights[None, :], inputs.before, inputs.limits)
+    parts.pop("market_correlation", None)
+    if not volatility:
+        parts.pop("volatility")
+    return _largest(parts, inputs)
+
+
+def _largest(parts: Mapping[str, FloatArray], inputs: ProgramInputs) -> float:
+    soft = {name for name, price in inputs.soft_prices.items() if price > 0.0}
+    hard = (part for name, part in parts.items() if name not in soft)
+    return max(0.0, *(float(part.max(initial=0.0)) for part in hard))

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.polish import polished
 from perptui.optimization.program.solution import Solution, largest_excess
-from perptui.optimization.program.solve import solve_roughly
+from perptui.optimization.program.convex import solve_roughly
 from perptui.optimization.tail_rows import TailRows
 from perptui.risk.arrays import LimitArrays
 from perptui.risk.tail import tail_count

@@ -1,7 +1,4 @@
-"""Variables, parameters and affine pieces that the objective and the limits share.
-
-No infinity ever reaches a parameter: a solver may drop such a row for good.
-"""
+"""Variables and parameters of the program, and the values that its data give the parameters."""
 
 from __future__ import annotations
 
@@ -10,104 +7,171 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 
-from perptui.model.errors import OptimizationError
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.structure import Structure
+from perptui.optimization.tail_rows import TailRows
+from perptui.risk.arrays import LimitArrays
 
+UNUSED = 1.0
+"""Bound of a linear row that nothing stands in, and price of a slack that nothing uses."""
 
-class Data:
-    """The limits' parameters, filled from `LimitArrays` before each solve."""
-
-    def __init__(self, structure: Structure) -> None:
-        n, a, k = structure.contracts, structure.accounts, structure.tiers
-        self.before = cp.Parameter(n)
-        self.lower, self.upper = cp.Parameter(n), cp.Parameter(n)
-        self.free, self.fixed = cp.Parameter(n, nonneg=True), cp.Parameter(n)
-        self.root = cp.Parameter((n, n))
-        self.rates, self.rates_up = cp.Parameter((k, n)), cp.Parameter((k, n))
-        self.rates_down, self.deductions = cp.Parameter((k, n)), cp.Parameter((k, n))
-        self.cluster = cp.Parameter((structure.clusters, n)) if structure.clusters else None
-        self.trade_max = cp.Parameter(n)
-        self.venue_gross_max, self.margin_max = cp.Parameter(a), cp.Parameter(a)
-        self.equity_share = cp.Parameter(a)
-        self.move, self.reserve = cp.Parameter(), cp.Parameter()
-        self.scalars = {
-            name: cp.Parameter()
-            for name in (
-                "gross_max",
-                "net_min",
-                "net_max",
-                "coin_net_max",
-                "coin_gross_max",
-                "turnover_max",
-                "volatility_max",
-                "cluster_max",
-            )
-        }
+Values = dict[str, FloatArray | float]
 
 
 class Terms:
-    """Variables and affine pieces that the objective and the limits share.
+    """Variables that the objective and the limits share, and their parameters.
 
     Attributes
     ----------
     w, size, trade : (N,) variables
         Weights, |w| and |z| (epigraphs).
-    spread : (N,) variable
-        F w with F'F = Sigma, so that its norm is the book's risk over the horizon.
-    choice : (N,) variable
-        What the program may choose of w: w = free·choice + fixed, free 0 or 1. Equal bounds would
-        leave the feasible set without an interior, where interior-point steps lose accuracy.
+    margins : Q + 1 (N,) variables
+        Maintenance margin of each contract, plain and under each stress (epigraphs).
+    spread : (R,) variable or None
+        F w, F the factors.
+    impact : (N,) variable or None
+        |z|^{3/2} (epigraph).
+    robust : variable or None
+        sqrt(rho_S)·sigma'|w| (epigraph).
+    doubt : variable or None
+        |W w| of the ellipsoid of the mean (epigraph).
+    shortfall, tail_edge, tail_beyond : variable, variable, (K,) variable, or None
+        CVaR, a, and (loss_s - a)+ of the CVaR cap (epigraphs).
+    counted : (N,) array
+        1 for each contract that an account carries: only those are gross, net and turnover.
+    parameters : dict of str to Parameter
+        Filled by `limit_values` and `objective_values` under the same names.
+    slacks : dict of str to variable
+        Of the soft limits, by name; "rows" for the linear rows.
     """
 
     def __init__(self, structure: Structure) -> None:
         n = structure.contracts
         self.structure = structure
-        self.data = Data(structure)
+        self.parameters: dict[str, Any] = {}
+        self.slacks: dict[str, Any] = {}
         self.w, self.size, self.trade = cp.Variable(n), cp.Variable(n), cp.Variable(n)
-        self.choice = cp.Variable(n)
-        self.spread = cp.Variable(n)
-        self.margin, self.margin_up, self.margin_down = (cp.Variable(n) for _ in range(3))
-        self.coin = _membership(structure.coin_of, max(structure.coin_of) + 1)
-        self.account = _membership(structure.account_of, structure.accounts)
+        self.margins = [cp.Variable(n) for _ in range(1 + len(structure.stresses))]
+        self.spread = cp.Variable(structure.factors) if structure.factors else None
+        self.impact = cp.Variable(n) if structure.impact else None
+        self.robust = cp.Variable() if structure.robust else None
+        self.doubt = cp.Variable() if structure.ellipsoid else None
+        scenarios = structure.tail[0]
+        self.shortfall = cp.Variable() if scenarios else None
+        self.tail_edge = cp.Variable() if scenarios else None
+        self.tail_beyond = cp.Variable(scenarios) if scenarios else None
+        self.coin = membership(structure.coin_of, structure.coins)
+        self.account = membership(structure.account_of, structure.accounts)
+        self.counted = self.account.sum(axis=0)
 
-    def fill(self, inputs: ProgramInputs) -> None:
-        """Set every parameter.
+    def parameter(self, name: str, *shape: int) -> Any:
+        """Return the parameter of that name, made at its first use."""
+        if name not in self.parameters:
+            self.parameters[name] = cp.Parameter(shape, name=name)
+        return self.parameters[name]
 
-        Raises
-        ------
-        OptimizationError
-            When a value is not finite.
-        """
-        data, limits = self.data, inputs.limits
-        share = limits.equity_share
-        pinned = inputs.lower == inputs.upper
-        values: list[tuple[Any, Any]] = [
-            (data.before, inputs.before),
-            (data.lower, np.where(pinned, -1.0, inputs.lower)),
-            (data.upper, np.where(pinned, 1.0, inputs.upper)),
-            (data.free, np.where(pinned, 0.0, 1.0)),
-            (data.fixed, np.where(pinned, inputs.lower, 0.0)),
-            (data.root, limits.root),
-            (data.rates, limits.tier_rates),
-            (data.rates_up, limits.shocked_rates(limits.stress_move)),
-            (data.rates_down, limits.shocked_rates(-limits.stress_move)),
-            (data.deductions, limits.tier_deductions),
-            (data.trade_max, limits.trade_max),
-            (data.venue_gross_max, limits.venue_gross_max * share),
-            (data.margin_max, limits.margin_ratio_max * share),
-            (data.equity_share, share),
-            (data.move, limits.stress_move),
-            (data.reserve, 1.0 + limits.cushion),
-            *((parameter, getattr(limits, name)) for name, parameter in data.scalars.items()),
-        ]
-        if data.cluster is not None:
-            values.append((data.cluster, limits.cluster))
-        for parameter, value in values:
-            if not np.isfinite(value).all():
-                raise OptimizationError("expected finite limits and data, was infinity or NaN")
-            parameter.value = value
+    def slack(self, limit: str, count: int) -> Any:
+        """Return the slack of a soft limit, (count,)."""
+        self.slacks[limit] = cp.Variable(count)
+        return self.slacks[limit]
 
 
-def _membership(of: tuple[int, ...], groups: int) -> FloatArray:
-    return np.array([[float(row == group) for row in of] for group in range(groups)])
+def membership(of: tuple[int, ...], groups: int) -> FloatArray:
+    """Return the 0-1 matrix, (groups, N), of which group each contract is in; -1 is none."""
+    rows = [[float(row == group) for row in of] for group in range(groups)]
+    return np.array(rows).reshape(groups, len(of))
+
+
+def limit_values(inputs: ProgramInputs, structure: Structure) -> Values:
+    """Return the values of every parameter that the limits use."""
+    limits = inputs.limits
+    share = limits.equity_share
+    values: Values = {
+        "before": inputs.before,
+        "lower": inputs.lower,
+        "upper": inputs.upper,
+        "gross": limits.gross_max,
+        "net_min": limits.net_min,
+        "net_max": limits.net_max,
+        "coin_net": limits.coin_net_max,
+        "coin_gross": limits.coin_gross_max,
+        "turnover": limits.turnover_max,
+        "cluster": limits.cluster_max,
+        "clusters": limits.cluster,
+        "participation": limits.trade_max,
+        "standalone_risk": limits.size_max,
+        "venue_gross": limits.venue_gross_max * share,
+        "margin_ratio": limits.margin_ratio_max * share,
+        "free_collateral": (1.0 - limits.free_collateral_min) * share,
+        "stablecoin": 1.0 - limits.stablecoin_min,
+        "initial_rate": limits.initial_rate,
+        "reserve": 1.0 + limits.cushion,
+        "volatility": limits.volatility_max,
+        "root": limits.root,
+        "root_offset": limits.root_offset,
+        "robust": np.sqrt(limits.covariance_uncertainty) * limits.sigma,
+        "rates_0": limits.tier_rates,
+        "deductions": limits.tier_deductions,
+    }
+    stresses = zip(limits.stress, limits.stressed_equity(), strict=True)
+    for index, (moves, equity) in enumerate(stresses, start=1):
+        values[f"moves_{index}"] = moves
+        values[f"stressed_equity_{index}"] = equity
+        values[f"rates_{index}"] = limits.shocked_rates(moves)
+    if inputs.factors is not None:
+        values["factors"] = inputs.factors
+    if inputs.specific is not None:
+        values["specific"] = np.sqrt(inputs.specific)
+    if inputs.tail_rows is not None:
+        values.update(_tail_values(inputs.tail_rows))
+    return values | _row_values(limits, structure)
+
+
+def _tail_values(rows: TailRows) -> Values:
+    near, factor, offset = rows.scenario_rows()
+    tangents, constants = rows.tangent_rows()
+    return {
+        "tail_near": near,
+        "tail_factor": factor,
+        "tail_offset": offset,
+        "tail_whole": rows.whole,
+        "tail_whole_offset": rows.whole_offset,
+        "tail_rest": 1.0 - rows.whole_share,
+        "tail_each": 1.0 / rows.count,
+        "tail_tangents": tangents,
+        "tail_constants": constants,
+        "cvar": rows.cap,
+    }
+
+
+def _row_values(limits: LimitArrays, structure: Structure) -> Values:
+    count, room = len(limits.rows), structure.rows
+    a, b = np.zeros((room, structure.contracts)), np.full(room, UNUSED)
+    a[:count], b[:count] = limits.rows, limits.row_max
+    values: Values = {"row_a": a, "row_b": b}
+    if structure.soft_rows:
+        values["row_slack"] = _shared_slack(limits.row_names, structure)
+    return values
+
+
+def _shared_slack(names: tuple[str, ...], structure: Structure) -> FloatArray:
+    """Return which slack each linear row uses, (rows, rows) of 0 and 1: one for each soft name."""
+    uses = np.zeros((structure.rows, structure.rows))
+    for row, name in enumerate(names):
+        if structure.has_slack(name):
+            uses[row, names.index(name)] = 1.0
+    return uses
+
+
+def objective_values(inputs: ProgramInputs, scale: float) -> Values:
+    """Return the values of the objective's parameters, times `scale`."""
+    values: Values = {
+        "gain": scale * inputs.gain,
+        "size_cost": scale * inputs.size_cost,
+        "trade_cost": scale * inputs.trade_cost,
+        "impact_cost": scale * inputs.cost_aversion * inputs.impact,
+        "doubt_cost": scale * inputs.ellipsoid,
+    }
+    if inputs.omega_root is not None:
+        values["omega_root"] = inputs.omega_root
+    return values

@@ -1,0 +1,140 @@
+"""One convex program solved: attempts in turn, and only answers that numbers confirm.
+
+What is not convex, or takes several programs, is around it: `optimum`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.answer import Answer, Attempt
+from perptui.optimization.program.compiled import Compiled, compiled
+from perptui.optimization.program.data import Posed, optimum_numbers
+from perptui.optimization.program.duals import (
+    bound_price,
+    prices_of,
+    size_slope,
+    slacks_of,
+    tier_slope,
+    trade_slope,
+)
+from perptui.optimization.program.phase_one import clashes
+from perptui.optimization.program.redundancy import could_bind, risk_could_bind
+from perptui.optimization.program.solution import DECIMALS, RESIDUAL_MAX, Solution, stated_excess
+from perptui.optimization.program.structure import Structure
+from perptui.optimization.program.workspaces import CLARABEL, PIQP, workspace
+from perptui.risk.arrays import robust_risk
+
+CONIC = (
+    Attempt(CLARABEL, 1e4, 1e-9),
+    Attempt(CLARABEL, 1e4, 1e-9, equilibrate=False),
+    Attempt(CLARABEL, 1e3, 1e-9),
+    Attempt(CLARABEL, 1e2, 1e-9),
+    Attempt(CLARABEL, 1e4, 1e-8),
+)
+"""Tried in turn until one is optimal; basis points of equity first, 1e-8 of one is still 1e-12."""
+QUADRATIC = (
+    Attempt(PIQP, 1e4, 1e-11),
+    Attempt(PIQP, 1e3, 1e-11),
+    Attempt(PIQP, 1e4, 1e-9),
+    *CONIC,
+)
+"""Without cones: PIQP first, whose last digits need 1e-11."""
+LAZY_MAX = 1e-9
+"""Excess of the risk limit, weight units, up to which it is as good as kept."""
+
+
+def solve_roughly(inputs: ProgramInputs, attempts: Sequence[Attempt] | None = None) -> Solution:
+    """Return the optimum as exact as its solver left it; "infeasible" where phase 1 needs slack.
+
+    Only a solver's `optimal` is an answer, and only where every limit that is stated holds in
+    numbers: CVaR is what `inputs.tail_rows` makes of it, the correlation with the market what the
+    linear rows do.
+
+    Raises
+    ------
+    OptimizationError
+        When an input is not finite.
+    """
+    started = perf_counter()
+    solution = _lazily(inputs, attempts)
+    if solution.status != "optimal" and clashes(inputs):
+        solution = Solution.without_answer("infeasible", inputs, "phase 1 needs slack")
+    return solution.timed(perf_counter() - started)
+
+
+def _lazily(inputs: ProgramInputs, attempts: Sequence[Attempt] | None) -> Solution:
+    """Return the optimum; the cone of the risk limit is stated only where it may bind.
+
+    A book that is best without the risk limit and keeps it is best with it.
+    """
+    binds = risk_could_bind(inputs)
+    plain = Structure.of(inputs, volatility=False)
+    if not binds or not plain.conic:
+        solution = _attempted(inputs, plain, attempts)
+        if not binds or (solution.status == "optimal" and _keeps_risk(solution, inputs)):
+            return solution
+    return _attempted(inputs, Structure.of(inputs), attempts)
+
+
+def _keeps_risk(solution: Solution, inputs: ProgramInputs) -> bool:
+    risk = float(robust_risk(solution.exact[None, :], inputs.limits)[0])
+    return risk - inputs.limits.volatility_max <= LAZY_MAX
+
+
+def _attempted(
+    inputs: ProgramInputs, structure: Structure, attempts: Sequence[Attempt] | None
+) -> Solution:
+    program, kept = compiled(structure), could_bind(inputs, structure)
+    detail, residual = "", 0.0
+    for attempt in attempts or (CONIC if structure.conic else QUADRATIC):
+        posed = optimum_numbers(program, inputs, attempt.scale)
+        answer = workspace(structure, kept, attempt.solver).solve(posed.numbers, attempt)
+        if answer.status != "optimal":
+            detail = f"{answer.solver} ended with {answer.status}"
+            continue
+        exact = np.clip(answer.found[program.columns["w"]], inputs.lower, inputs.upper)
+        weights = np.round(exact, DECIMALS) + 0.0
+        residual = stated_excess(weights, inputs, volatility=structure.volatility)
+        if residual <= RESIDUAL_MAX:
+            reading = _Reading(program, answer, posed, inputs, attempt.scale)
+            return reading.solution(exact, weights, residual)
+        detail = f"a limit is exceeded by {residual:.2g}"
+    return Solution.without_answer("failed", inputs, detail, residual)
+
+
+class _Reading:
+    """A solver's answer, read in the desk's terms."""
+
+    def __init__(
+        self,
+        program: Compiled,
+        answer: Answer,
+        posed: Posed,
+        inputs: ProgramInputs,
+        scale: float,
+    ) -> None:
+        self._program, self._answer, self._posed = program, answer, posed
+        self._inputs, self._scale = inputs, scale
+
+    def solution(self, exact: FloatArray, weights: FloatArray, residual: float) -> Solution:
+        """Return it as the optimum."""
+        program, answer, inputs, scale = self._program, self._answer, self._inputs, self._scale
+        return Solution(
+            "optimal",
+            weights,
+            residual,
+            prices=prices_of(program, answer, inputs.limits, scale),
+            exact=exact,
+            size_slope=size_slope(program, answer, exact, scale),
+            trade_slope=trade_slope(program, answer, exact - inputs.before, scale),
+            bound_price=bound_price(program, answer, self._posed, inputs, scale),
+            tier_slope=tier_slope(program, answer, exact, inputs.limits, scale),
+            slacks=slacks_of(program, answer, inputs.limits.row_names),
+            solver=answer.solver,
+            iterations=answer.iterations,
+        )

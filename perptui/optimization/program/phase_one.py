@@ -1,0 +1,106 @@
+"""Phase 1 (method §6): the least relaxation of the limits with which a book exists."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.answer import Answer, Attempt
+from perptui.optimization.program.compiled import Compiled, compiled
+from perptui.optimization.program.data import relaxed_numbers
+from perptui.optimization.program.duals import prices_of, slacks_of
+from perptui.optimization.program.redundancy import could_bind, risk_could_bind
+from perptui.optimization.program.solution import RESIDUAL_MAX
+from perptui.optimization.program.structure import Structure
+from perptui.optimization.program.workspaces import CLARABEL, workspace
+
+ATTEMPTS = (
+    Attempt(CLARABEL, 1.0, 1e-9),
+    Attempt(CLARABEL, 1.0, 1e-9, equilibrate=False),
+    Attempt(CLARABEL, 1.0, 1e-7),
+)
+"""Phase 1 is for words: four digits are enough."""
+LEFT_OUT = 1e-5
+"""Price of slack of a limit that is left out: none but for the solver's sake."""
+
+Left = frozenset[tuple[str, int]]
+
+
+def phase_one(inputs: ProgramInputs) -> dict[str, FloatArray]:
+    """Return the slack each limit needs, the least sum, by name as in `limit_excess`.
+
+    Linear limits of one name share one slack. Bounds and fixed targets are kept. Empty where no
+    attempt gave an answer.
+    """
+    program, answer = _relaxed(inputs, frozenset())
+    if answer.status != "optimal":
+        return {}
+    prices = prices_of(program, answer, inputs.limits, 1.0)
+    return {
+        **{name: np.zeros(price.shape) for name, price in prices.items()},
+        **slacks_of(program, answer, inputs.limits.row_names),
+    }
+
+
+def feasible(inputs: ProgramInputs, without: Collection[tuple[str, int]] = ()) -> bool:
+    """Return whether a book keeps every limit but those left out, by name and row.
+
+    No answer of any attempt counts as no.
+    """
+    left = frozenset(without)
+    program, answer = _relaxed(inputs, left)
+    if answer.status != "optimal":
+        return False
+    return _needed(slacks_of(program, answer, inputs.limits.row_names), left) <= RESIDUAL_MAX
+
+
+def clashes(inputs: ProgramInputs) -> bool:
+    """Return whether no book keeps every limit; no answer of phase 1 proves nothing."""
+    program, answer = _relaxed(inputs, frozenset())
+    if answer.status != "optimal":
+        return False
+    return _needed(slacks_of(program, answer, inputs.limits.row_names), frozenset()) > RESIDUAL_MAX
+
+
+def _needed(slacks: Mapping[str, FloatArray], left: Left) -> float:
+    """Return the largest slack among the limits that are not left out."""
+    amounts = [
+        float(value)
+        for name, slack in slacks.items()
+        for row, value in enumerate(slack)
+        if (name, row) not in left
+    ]
+    return max(amounts, default=0.0)
+
+
+def _relaxed(inputs: ProgramInputs, left: Left) -> tuple[Compiled, Answer]:
+    """Return the answer of phase 1, optimal or that of the last attempt."""
+    soft = {name for name, price in inputs.soft_prices.items() if price > 0.0}
+    hard = replace(inputs, soft_prices={})
+    left = left | {(name, row) for name in soft for row in range(len(inputs.before))}
+    binds = risk_could_bind(hard, gross=False)
+    structure = Structure.relaxed(hard, volatility=binds)
+    program, kept = compiled(structure), could_bind(hard, structure)
+    posed = relaxed_numbers(program, hard, _slack_prices(program, inputs.limits.row_names, left))
+    for attempt in ATTEMPTS:
+        answer = workspace(structure, kept, attempt.solver).solve(posed.numbers, attempt)
+        if answer.status == "optimal":
+            break
+    return program, answer
+
+
+def _slack_prices(program: Compiled, names: tuple[str, ...], left: Left) -> dict[str, FloatArray]:
+    prices = {}
+    for name in program.slacks:
+        price = np.ones(len(program.columns[f"slack_{name}"]))
+        for row in range(len(price)):
+            of = (name, row)
+            if name == "rows":
+                of = (names[row], 0) if row < len(names) else ("", 0)
+            if of in left:
+                price[row] = LEFT_OUT
+        prices[name] = price
+    return prices
