@@ -15,6 +15,11 @@ from perptui.risk.margin import Number, Tier, maintenance
 
 HALVINGS = 96
 DOUBLINGS = 64
+NARROWINGS = 12
+FINE = 10**15
+"""A move is found to this part of itself; the account is liquidated at what is returned."""
+LAST_DIGITS = (24, 15, 13, 9)
+"""Places at which rounding may hide the root, of Decimals and of floats."""
 
 
 @dataclass(frozen=True)
@@ -130,26 +135,59 @@ def _first_zero_price(zero: Number, betas: Sequence[Number | int]) -> Number | N
 def _root(
     excess: Callable[[Number], Number], zero: Number, sign: int, limit: Number | None
 ) -> Number | None:
-    inside, outside = zero, zero + sign
-    if limit is not None:
-        outside = sign * limit
-        if excess(outside) > 0:
-            return None
-    for _ in range(DOUBLINGS):
-        if excess(outside) <= 0:
-            break
-        inside, outside = outside, outside * 2
-    else:
+    # The excess is concave and positive here: positive at the far end, it is so all the way.
+    farthest = sign * 2**DOUBLINGS if limit is None else sign * limit
+    if excess(zero + farthest) > 0:
         return None
+    inside, outside = zero, zero + (sign if limit is None else farthest)
+    while excess(outside) > 0:
+        inside, outside = outside, outside * 2
+    inside, outside = _narrowed(excess, inside, outside)
     for _ in range(HALVINGS):
         middle = (inside + outside) / 2
-        if middle in (inside, outside):
+        if middle in (inside, outside) or abs(outside - inside) * FINE <= abs(outside):
             break
         if excess(middle) > 0:
             inside = middle
         else:
             outside = middle
     return outside
+
+
+def _narrowed(
+    excess: Callable[[Number], Number], inside: Number, outside: Number
+) -> tuple[Number, Number]:
+    """Return a bracket of the same root that is a few last digits wide, in few evaluations.
+
+    The excess is concave and piecewise linear: chords meet zero before the root, and the line
+    through two moves before it meets zero after it. On the root's own piece both are exact.
+    """
+    before, after = excess(inside), excess(outside)
+    for _ in range(NARROWINGS):
+        chord = inside + (outside - inside) * before / (before - after)
+        if chord in (inside, outside):
+            break
+        value = excess(chord)
+        if value <= 0:
+            outside, after = chord, value
+            continue
+        slope = (before - value) / (chord - inside)
+        inside, before = chord, value
+        ahead = chord + value / slope if slope * (outside - inside) > 0 else outside
+        if abs(inside) < abs(ahead) < abs(outside):
+            value = excess(ahead)
+            if value <= 0:
+                outside, after = ahead, value
+            else:
+                inside, before = ahead, value
+    for digits in LAST_DIGITS:
+        near = inside + inside / 10**digits
+        if abs(inside) < abs(near) < abs(outside) and excess(near) <= 0:
+            return inside, near
+        near = outside - outside / 10**digits
+        if abs(inside) < abs(near) < abs(outside) and excess(near) > 0:
+            return near, outside
+    return inside, outside
 
 
 def _largest_loss(exposures: Sequence[Exposure[Number]], move: Number) -> str:
