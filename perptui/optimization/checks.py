@@ -14,6 +14,7 @@ from perptui.model.limit import LimitCheck
 from perptui.model.money import ZERO, decimal_of, to_cents
 from perptui.optimization.bounds import leverage_of
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.soft_limits import is_soft
 from perptui.risk.arrays import book_shortfall, plain_risk, robust_risk
 from perptui.risk.holding_limits import check_beta, check_collateral, check_standalone_risk
 from perptui.risk.limits import (
@@ -28,6 +29,8 @@ from perptui.risk.limits import (
 )
 
 COMPONENT_ROWS = frozenset({"first_component_up", "first_component_down"})
+GATED = frozenset({"net_min", "net_max", "turnover"})
+"""Limits that may be soft in the program and never are at the desk's gate."""
 KEPT_DECIMALS = 12
 """Decimals to which figures made of floats are kept in records."""
 
@@ -134,6 +137,32 @@ def _float_checks(inputs: ProgramInputs, weights: FloatArray) -> tuple[LimitChec
         alike = shared / risk if risk > 0.0 else 0.0
         checks.append(ceiling("market_correlation", _kept(alike), arrays.market_correlation_max))
     return tuple(checks)
+
+
+def forbidding(
+    inputs: ProgramInputs, checks: Sequence[LimitCheck], *, reducing: bool
+) -> tuple[LimitCheck, ...]:
+    """Return the failed checks that forbid a book's orders.
+
+    A trade that only reduces is not stopped by the drawdown it is meant for, and a soft limit
+    gives way; but what the desk's gate holds of every order does so for nobody.
+    """
+    return tuple(
+        check
+        for check in checks
+        if not check.ok
+        and not (reducing and check.name == "drawdown")
+        and (check.name in GATED or not is_soft(check.name, inputs))
+    )
+
+
+def given_way(inputs: ProgramInputs, checks: Sequence[LimitCheck]) -> tuple[str, ...]:
+    """Return in words which soft limits a book is beyond."""
+    return tuple(
+        f"{check.name} gives way: {check.value:.6g} beyond its soft limit {check.limit:.6g}"
+        for check in checks
+        if not check.ok and check.name not in GATED and is_soft(check.name, inputs)
+    )
 
 
 def with_binding(

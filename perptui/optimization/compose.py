@@ -22,6 +22,8 @@ from perptui.optimization.checks import (
     checks_of,
     continuous_book,
     exact_book,
+    forbidding,
+    given_way,
     with_binding,
 )
 from perptui.optimization.explain.clash import clashes, explain
@@ -50,9 +52,7 @@ def compose(
     limits = checks_of(inputs, book)
     orders = orders_of(inputs, answer.steps, inputs.in_force.limits)
     reducing = only_reduces(book)
-    blocked = [
-        check for check in limits if not check.ok and not (reducing and check.name == "drawdown")
-    ]
+    blocked = forbidding(inputs, limits, reducing=reducing)
     status = _status(answer, orders)
     crowded = _too_many(orders, inputs.in_force.limits.ticket_legs_max)
     rows = _rows(inputs, answer, after, orders)
@@ -89,7 +89,12 @@ def compose(
             answer.solution.detail,
         ),
         exportable=status == "ok" and not blocked and not crowded,
-        reasons=(*_why_not(answer, inputs, blocked, status, clash), *crowded, *inputs.notes),
+        reasons=(
+            *_why_not(answer, inputs, blocked, status, clash),
+            *crowded,
+            *given_way(inputs, limits),
+            *inputs.notes,
+        ),
         what_if=WhatIf(targets=dict(inputs.edited)),
         explanation=explanation,
     )

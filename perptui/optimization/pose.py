@@ -20,6 +20,7 @@ from perptui.optimization.funding_caps import funding_bounds
 from perptui.optimization.hedge_shorts import short_bounds
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
 from perptui.optimization.scenarios import HorizonScenarios
+from perptui.optimization.soft_limits import soft_levels, soft_prices
 from perptui.optimization.strategies import InForce, in_force
 
 
@@ -114,9 +115,16 @@ def _objective(book: BookBefore, strategy: StrategyParameters, equity: float) ->
         "impact": impact_coefficients(forecasts.sigma_day, forecasts.volume, equity),
         "holding_cost": np.array([apr.get(one.instrument.venue, 0.0) for one in contracts]) * years,
         "stablecoin_yield": strategy.stablecoin_apr * years,
+        **_soft(strategy),
         "risk_aversion": strategy.risk_aversion,
         "cost_aversion": strategy.cost_aversion,
     }
+
+
+def _soft(strategy: StrategyParameters) -> dict[str, Any]:
+    """Return how soft limits give way: level by level, or at a price."""
+    levels = soft_levels(strategy)
+    return {"soft_levels": levels, "soft_prices": {} if levels else soft_prices(strategy)}
 
 
 def rules_of(
@@ -178,7 +186,8 @@ def _bounds(
     overrides: Mapping[str, float],
     reduce_only: bool,
 ) -> tuple[FloatArray, FloatArray]:
-    widest = max(limits.gross_max, float(np.abs(before).max(initial=0.0)))
+    # A little beyond: a bound that binds together with the gross limit would share its price.
+    widest = 1.01 * max(limits.gross_max, float(np.abs(before).max(initial=0.0)))
     lower, upper = np.full(len(contracts), -widest), np.full(len(contracts), widest)
     if reduce_only:
         lower, upper = np.minimum(before, 0.0), np.maximum(before, 0.0)

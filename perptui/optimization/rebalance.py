@@ -8,9 +8,10 @@ import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import IntArray, Lots, too_small
+from perptui.optimization.program.optimum import optimum
 from perptui.optimization.program.solution import Solution
-from perptui.optimization.program.solve import solve
 from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
+from perptui.optimization.soft_limits import with_room
 
 PASSES = 3
 """Times that the rest is solved again without trades that are too small."""
@@ -44,14 +45,15 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
     Trades too small for the venue are fixed at none and the rest is solved again. Where lots are
     too coarse for the limits, a book that keeps them is held rather than broken.
     """
-    solution = _too_poor(inputs) or solve(inputs)
+    solution = _too_poor(inputs) or optimum(inputs)
     if solution.status != "optimal":
         nothing = np.zeros(len(inputs.contracts), dtype=np.int64)
         return Rebalance(solution, inputs.before, nothing, inputs.before)
     solution = _without_small_trades(solution, inputs)
-    rounded = round_to_lots(solution.weights, inputs)
+    within = _given_way(solution, inputs)
+    rounded = round_to_lots(solution.weights, within)
     if rounded.excess > 0:
-        rounded = _held(rounded, inputs)
+        rounded = _held(rounded, within)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights)
 
 
@@ -81,11 +83,18 @@ def _without_small_trades(solution: Solution, inputs: ProgramInputs) -> Solution
         left_out |= small
         lower = np.where(left_out, inputs.before, inputs.lower)
         upper = np.where(left_out, inputs.before, inputs.upper)
-        again = solve(replace(inputs, lower=lower, upper=upper))
+        again = optimum(replace(inputs, lower=lower, upper=upper))
         if again.status != "optimal":
             break
         solution = again
     return solution
+
+
+def _given_way(solution: Solution, inputs: ProgramInputs) -> ProgramInputs:
+    """Return the inputs with each level of soft limits where the optimum had to leave it."""
+    if not inputs.soft_levels:
+        return inputs
+    return with_room(replace(inputs, soft_levels=()), solution.slacks, solution.weights)
 
 
 def _held(rounded: Rounded, inputs: ProgramInputs) -> Rounded:

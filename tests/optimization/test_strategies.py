@@ -27,7 +27,7 @@ def found(label: str = "normal", exposure: float = 1.0, volatility: float = 0.5)
 
 def test_a_strategy_that_follows_nothing_has_the_limits_of_the_desk() -> None:
     rules = in_force(BALANCED, LIMITS, found("crisis", 0.2), FLAT)
-    assert rules == InForce(LIMITS, 0.5, 1.0, ())
+    assert rules == InForce(LIMITS, 0.5, 1.0, (), desk=LIMITS, standing=FLAT)
 
 
 def test_the_regime_scales_gross_and_chooses_cushion_and_sleeve() -> None:
