@@ -10,7 +10,7 @@ book keeps its own rows (the convex-concave procedure, Yuille and Rangarajan 200
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,8 @@ SIDES = (f"{NAME}_up", f"{NAME}_down")
 ROUNDS_MAX = 12
 MOVED = 1e-6
 """Change of any weight from which a book counts as another."""
+CONVEX = 0.9
+"""Share of the objective's own curvature that may be taken off."""
 EXCESS_MAX = 1e-12
 """Weight units beyond the cap that are rounding."""
 
@@ -80,41 +82,92 @@ def _starts(inputs: ProgramInputs, plain: Solution) -> Iterator[FloatArray]:
 def _settled(
     inputs: ProgramInputs, free: ProgramInputs, solve_program: Solve, weights: FloatArray
 ) -> Solution:
-    """Return where the program with the rows of its own answer stays."""
+    """Return where the program with the rows of its own answer stays.
+
+    On the way the curvature of s counts too, in the objective, at the cap's last price: nearly
+    Newton's method. The rows are safe whatever the objective is; the answer is of the true one.
+    """
     best: Solution | None = None
+    price = 0.0
     for _ in range(ROUNDS_MAX):
-        rows, room = _rows(inputs.limits, weights)
-        found = solve_program(_with_rows(free, rows, room))
+        tangent = Tangent.at(inputs.limits, weights)
+        asked = tangent.bounding(free)
+        price = price if tangent.risk > 0.0 else 0.0
+        found = solve_program(tangent.curving(asked, weights, price) if price else asked)
         if found.status != "optimal":
             return best or found
-        best = _accepted(found, inputs, rows)
-        if float(np.abs(found.exact - weights).max()) <= MOVED:
+        moved = float(np.abs(found.exact - weights).max())
+        if not price or moved <= MOVED:
+            answer = solve_program(asked) if price else found
+            best = _accepted(answer, inputs, tangent.rows) if answer.status == "optimal" else best
+        if price and moved <= MOVED:
             break
+        price = float(sum(found.prices[side].sum() for side in SIDES))
         weights = found.exact
     return best or found
 
 
-def _rows(limits: LimitArrays, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the two rows a'w <= b, (2, N) and (2,), with s linear at a book."""
-    spread = limits.root @ weights + limits.root_offset
-    risk = float(np.linalg.norm(spread))
-    slope = limits.root.T @ spread / risk if risk > 0.0 else np.zeros(len(weights))
-    cap = limits.market_correlation_max
-    rows = np.array([limits.market, -limits.market]) - cap * slope
-    return rows, np.full(2, cap * (risk - float(slope @ weights)))
+@dataclass(frozen=True, eq=False)
+class Tangent:
+    """s(w) = |F w| about one book.
 
+    Attributes
+    ----------
+    rows, room : (2, N), (2,) arrays
+        The two rows a'w <= b of the cap with s linear.
+    risk, slope : float, (N,) array
+        s and its gradient.
+    cap : float
+        rho.
+    """
 
-def _with_rows(inputs: ProgramInputs, rows: FloatArray, room: FloatArray) -> ProgramInputs:
-    limits = inputs.limits
-    return replace(
-        inputs,
-        limits=replace(
-            limits,
-            rows=np.vstack([limits.rows, rows]),
-            row_max=np.concatenate([limits.row_max, room]),
-            row_names=(*limits.row_names, *SIDES),
-        ),
-    )
+    rows: FloatArray
+    room: FloatArray
+    risk: float
+    slope: FloatArray
+    cap: float
+
+    @classmethod
+    def at(cls, limits: LimitArrays, weights: FloatArray) -> Tangent:
+        """Return the tangent at a book; that at no book is zero."""
+        spread = limits.root @ weights + limits.root_offset
+        risk = float(np.linalg.norm(spread))
+        slope = limits.root.T @ spread / risk if risk > 0.0 else np.zeros(len(weights))
+        cap = limits.market_correlation_max
+        rows = np.array([limits.market, -limits.market]) - cap * slope
+        room = np.full(2, cap * (risk - float(slope @ weights)))
+        return cls(rows, room, risk, slope, cap)
+
+    def curving(self, inputs: ProgramInputs, weights: FloatArray, price: float) -> ProgramInputs:
+        """Return the inputs with price·rho·½(w - w_k)'H(w - w_k) to gain, H = (Sigma - gg')/s.
+
+        No more of it than leaves the objective concave.
+        """
+        share = min(price * self.cap / self.risk, CONVEX * inputs.risk_aversion)
+        curvature = share * (inputs.covariance - np.outer(self.slope, self.slope))
+        return replace(
+            inputs,
+            covariance=inputs.covariance - curvature / inputs.risk_aversion,
+            expected_return=inputs.expected_return - curvature @ weights,
+            factors=None,
+            specific=None,
+        )
+
+    def bounding(self, inputs: ProgramInputs) -> ProgramInputs:
+        """Return the inputs with the two rows among their linear limits."""
+        limits, prices = inputs.limits, inputs.soft_prices
+        if NAME in prices:
+            prices = {**prices, **dict.fromkeys(SIDES, prices[NAME])}
+        return replace(
+            inputs,
+            soft_prices=prices,
+            limits=replace(
+                limits,
+                rows=np.vstack([limits.rows, self.rows]),
+                row_max=np.concatenate([limits.row_max, self.room]),
+                row_names=(*limits.row_names, *SIDES),
+            ),
+        )
 
 
 def _accepted(found: Solution, inputs: ProgramInputs, rows: FloatArray) -> Solution:

@@ -1,0 +1,160 @@
+"""The cap on the correlation with the market against a search over all books."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.program.convex import solve_roughly as solve
+from perptui.optimization.program.market_correlation import excess_of, solve_with_correlation
+from perptui.optimization.program.optimum import optimum
+from perptui.risk.arrays import limit_excess
+from tests.optimization.program.fat_tails import capped, fat_inputs
+
+RHO = 0.3
+
+
+def alike(contracts: int, seed: int, shift: float = 0.006, rho: float = RHO) -> ProgramInputs:
+    """Return inputs whose best books follow the first contract, which is the market."""
+    inputs = fat_inputs(contracts, 400, seed)
+    sigma = inputs.covariance
+    return replace(
+        inputs,
+        expected_return=inputs.expected_return + shift,
+        limits=replace(
+            inputs.limits,
+            scenarios=np.zeros((0, contracts)),
+            scenario_offset=np.zeros(0),
+            market=sigma[0] / np.sqrt(sigma[0, 0]),
+            market_correlation_max=rho,
+            net_min=-3.0,
+            net_max=3.0,
+        ),
+    )
+
+
+def correlation(inputs: ProgramInputs, weights: np.ndarray) -> float:
+    risk = np.sqrt(weights @ inputs.covariance @ weights)
+    return float(inputs.limits.market @ weights / risk)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_it_stands_exactly_at_the_cap(seed: int, side: float) -> None:
+    """Long books stand at rho, short ones at -rho."""
+    inputs = alike(8, seed, side * 0.02)
+    calls = []
+
+    def counted(asked: ProgramInputs) -> object:
+        calls.append(asked)
+        return solve(asked)
+
+    found = solve_with_correlation(inputs, counted)  # type: ignore[arg-type]
+    assert found.status == "optimal"
+    assert found.prices["market_correlation"][0] > 1e-3, "the cap must bind"
+    assert correlation(inputs, found.exact) == pytest.approx(side * RHO, abs=1e-6)
+    excess = limit_excess(found.weights[None, :], inputs.before, inputs.limits)
+    assert excess["market_correlation"][0, 0] <= 1e-9
+    assert len(calls) <= 8
+    assert set(found.prices) >= {"gross", "market_correlation"}
+    assert not any(name.startswith("market_correlation_") for name in found.prices)
+
+
+@pytest.mark.parametrize("seed", [4, 11, 13])
+def test_no_book_of_a_search_is_better(seed: int) -> None:
+    inputs = alike(3, seed, 0.012)
+    found = optimum(inputs)
+    assert found.prices["market_correlation"][0] > 1e-4, "the cap must bind"
+    best = float(inputs.objective(found.exact))
+    grid = np.linspace(-0.5, 0.5, 51)
+    books = np.stack(np.meshgrid(grid, grid, grid), axis=-1).reshape(-1, 3)
+    excess = limit_excess(books, inputs.before, inputs.limits)
+    keeps = np.all([part.max(axis=1) <= 0 for part in excess.values() if part.size], axis=0)
+    assert keeps.sum() > 1_000
+    worth = inputs.objective(books[keeps])
+    assert worth.max() <= best + 1e-12
+    # The best of the grid, mended from there by a general solver, comes to the same book.
+    start = books[keeps][worth.argmax()]
+    near = minimize(
+        lambda w: -1e4 * float(inputs.objective(w)),
+        start,
+        method="SLSQP",
+        bounds=[(-0.5, 0.5)] * 3,
+        constraints={"type": "ineq", "fun": lambda w: -1e3 * excess_of(inputs.limits, w)},
+        options={"ftol": 1e-12},
+    )
+    assert -near.fun / 1e4 == pytest.approx(best, rel=1e-5)
+
+
+def test_the_price_is_the_objective_s_change_with_the_cap() -> None:
+    """Per weight unit: d objective / d rho over the risk that rho is multiplied with."""
+    inputs = alike(8, 2, 0.02)
+    found = optimum(inputs)
+    risk = float(np.linalg.norm(inputs.limits.root @ found.exact))
+    worth = []
+    for rho in (RHO - 1e-3, RHO + 1e-3):
+        moved = replace(inputs, limits=replace(inputs.limits, market_correlation_max=rho))
+        worth.append(float(inputs.objective(optimum(moved).exact)))
+    slope = (worth[1] - worth[0]) / 2e-3
+    assert slope > 0
+    assert found.prices["market_correlation"][0] * risk == pytest.approx(slope, rel=0.01)
+
+
+def test_the_gradient_is_that_of_the_cap() -> None:
+    inputs = alike(6, 3)
+    found = optimum(inputs)
+    assert found.prices["market_correlation"][0] > 1e-4
+    steps = 1e-6 * np.eye(6)
+    numeric = [
+        (excess_of(inputs.limits, found.exact + one) - excess_of(inputs.limits, found.exact - one))
+        / 2e-6
+        for one in steps
+    ]
+    assert found.market_gradient == pytest.approx(np.array(numeric), abs=1e-5)
+
+
+def test_where_the_cap_holds_by_itself_nothing_is_added() -> None:
+    inputs = alike(6, 3, rho=0.999)
+    found, plain = optimum(inputs), solve(replace(inputs, limits=replace(
+        inputs.limits, market_correlation_max=1.0)))  # fmt: skip
+    assert found.prices["market_correlation"].tolist() == [0.0]
+    assert found.exact == pytest.approx(plain.exact, abs=1e-8)
+
+
+def test_both_caps_hold_together() -> None:
+    inputs = fat_inputs(8, 1_000, 2)
+    sigma = inputs.covariance
+    inputs = replace(
+        inputs,
+        expected_return=inputs.expected_return + 0.02,
+        limits=replace(inputs.limits, market=sigma[0] / np.sqrt(sigma[0, 0]), net_max=3.0),
+    )
+    inputs = capped(inputs, 0.5)
+    both = replace(inputs, limits=replace(inputs.limits, market_correlation_max=RHO))
+    found = optimum(both)
+    assert found.status == "optimal"
+    assert min(found.prices["cvar"][0], found.prices["market_correlation"][0]) > 1e-4
+    excess = limit_excess(found.exact[None, :], both.before, both.limits)
+    assert excess["cvar"][0, 0] == pytest.approx(0.0, abs=1e-9)
+    assert excess["market_correlation"][0, 0] == pytest.approx(0.0, abs=1e-7)
+
+
+def test_a_target_that_follows_the_market_leaves_no_book() -> None:
+    inputs = alike(2, 1)
+    fixed = np.array([0.4, 0.0])
+    found = optimum(replace(inputs, lower=fixed, upper=fixed))
+    assert found.status == "infeasible"
+
+
+def test_a_book_that_keeps_the_cap_is_a_place_to_start_from() -> None:
+    """The first program's tangent may leave no book; the book before keeps its own."""
+    inputs = alike(4, 2, 0.02)
+    held = optimum(inputs).weights
+    assert np.abs(held).max() > 0.05
+    # Only a little may be traded: not enough to leave the cap, nor to come back from afar.
+    near = replace(inputs, before=held, limits=replace(inputs.limits, turnover_max=1e-3))
+    found = optimum(near)
+    assert found.status == "optimal"
+    assert excess_of(near.limits, found.exact) <= 1e-9
