@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from perptui.model.cleaning import CleanedSeries
+from perptui.model.explained import ExplainReport
 from perptui.model.forecast import Court, FundingPart, ModelScore, ModelVolatility, TailRisk
 
 
@@ -90,7 +91,12 @@ class Assumptions(msgspec.Struct, frozen=True):
 
 
 class ProposeReport(msgspec.Struct, frozen=True):
-    """Output of ``perptui propose --json``; `status`: ok, no_trade, infeasible, failed."""
+    """Output of ``perptui propose --json``; `status`: ok, no_trade, infeasible, failed.
+
+    `exportable` is false where a limit would break, nothing is traded, or the what-if is only
+    supposed; `reasons` say why. `what_if` are the assignments of ``--set``, in canonical text.
+    `blend` is a hybrid's tactical share; `explain` comes with ``--explain``.
+    """
 
     as_of: str
     strategy: str
@@ -104,6 +110,12 @@ class ProposeReport(msgspec.Struct, frozen=True):
     assumptions: Assumptions
     digest: str
     reasons: tuple[str, ...] = ()
+    exportable: bool = False
+    what_if: tuple[str, ...] = ()
+    turnover: float = 0.0
+    cost_usd: str = "0"
+    blend: float | None = None
+    explain: ExplainReport | None = None
 
 
 class EstimatedVote(msgspec.Struct, frozen=True):

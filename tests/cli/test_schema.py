@@ -21,6 +21,19 @@ PROMISED = {
         "CheckedLimit": {"name", "value", "limit", "ok"},
         "ProposedRisk": {"volatility_annual", "gross", "net", "margin_ratio"},
         "SolverSummary": {"status", "seconds"},
+        "ExplainReport": {
+            "ledger", "limits", "clash", "before", "after", "break_even", "drift",
+            "objective_usd_per_day", "hedges",
+        },
+        "ExplainedBook": {
+            "carry_usd_day", "volatility_annual", "cvar", "gross", "net", "margin_ratio",
+            "liquidation_down", "liquidation_up", "worst_account", "accounts",
+        },
+        "LedgerRow": {
+            "id", "alpha", "carry", "risk", "uncertainty", "cost", "limits", "residual",
+        },
+        "LimitPrice": {"name", "price_usd_per_day"},
+        "Clash": {"name", "limit", "needed"},
     },
     "estimate": {
         "EstimateReport": {"as_of", "regime", "instruments", "correlation"},
