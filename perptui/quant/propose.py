@@ -52,7 +52,9 @@ def told_of(job: ProposeJob, estimator: Estimator) -> Told:
         When the history does not carry estimates.
     """
     strategy = bent_strategy(job.what_if, job.strategy)
-    return Told(estimator.estimate(EstimateJob(job.snapshot, strategy, job.exposure_before)))
+    asked = EstimateJob(job.snapshot, strategy, job.exposure_before)
+    estimates = estimator.estimate(asked)
+    return Told(estimates, estimator.scenarios(asked, estimates))
 
 
 def parents_of(job: ProposeJob, estimator: Estimator) -> tuple[Told, ...]:

@@ -1,0 +1,290 @@
+"""Puts: value, quotes that are refused, what they add to the program; shorts that only hedge."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from perptui.model.clock import DAY_MS
+from perptui.model.limit import Limits
+from perptui.model.strategy import StrategyParameters
+from perptui.model.whatif import PutQuote
+from perptui.optimization.hedge_shorts import hedging, short_bounds
+from perptui.optimization.hedges import bought, withheld
+from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.pose import program_inputs
+from perptui.optimization.program.solve import solve
+from perptui.optimization.puts import holding, put_offer, put_value, with_puts
+from perptui.optimization.scenarios import HorizonScenarios
+from perptui.risk.arrays import book_shortfall, limit_excess, plain_risk
+from tests.optimization.market import (
+    BALANCED,
+    LIMITS,
+    NOW_MS,
+    covariance,
+    estimates,
+    instrument,
+    snapshot,
+)
+
+COINS = ("BTC", "ETH")
+ONES = [instrument(coin) for coin in COINS]
+IDS = tuple(one.id for one in ONES)
+MARKS = dict(zip(IDS, ("50000", "2500"), strict=True))
+EQUITY = 1e6
+MONTH = NOW_MS + 30 * DAY_MS
+QUOTE = PutQuote("BTC", 48000.0, MONTH, 2300.0)
+HEDGED = msgspec.structs.replace(BALANCED, hedge_from="calm", put_premium_max=0.01)
+PATHS = 2000
+UNMOVED = (
+    "gross", "net_max", "net_min", "turnover", "coin_net", "coin_gross", "venue_gross",
+    "margin_ratio", "stress_up", "stress_down", "free_collateral", "stablecoin",
+)  # fmt: skip
+
+
+def drawn(horizon_days: float = 10.0) -> HorizonScenarios:
+    """Return centred paths with the covariance of `posed` and the tails of Student's t with 4."""
+    rng = np.random.default_rng(11)
+    root = np.linalg.cholesky(np.array(covariance([0.6, 0.8], 0.7, horizon_days)))
+    normal = rng.standard_normal((PATHS, 2)) @ root.T
+    moves = normal * np.sqrt(2.0 / rng.chisquare(4, (PATHS, 1)))
+    moves = np.clip(moves - moves.mean(axis=0), -0.9, 3.0)
+    return HorizonScenarios(IDS, moves, COINS, moves)
+
+
+def posed(
+    expected: tuple[float, float] = (0.03, 0.02),
+    limits: Limits = LIMITS,
+    scenarios: HorizonScenarios | None = None,
+    strategy: StrategyParameters = HEDGED,
+) -> ProgramInputs:
+    told = estimates(ONES, MARKS, expected, covariance([0.6, 0.8], 0.7))
+    market = snapshot(ONES, MARKS, {"binanceusdm": "1000000"})
+    return program_inputs(market, told, strategy, limits, {}, scenarios)
+
+
+@pytest.mark.parametrize("strike", [30000.0, 48000.0, 50000.0, 70000.0])
+@pytest.mark.parametrize(("volatility", "years"), [(0.6, 0.1), (1.5, 0.02), (0.2, 2.0)])
+def test_a_put_is_worth_its_expected_payoff_and_moves_by_its_delta(
+    strike: float, volatility: float, years: float
+) -> None:
+    """E max(K - S, 0) under a driftless lognormal price, by quadrature; delta by difference."""
+    deviation = volatility * np.sqrt(years)
+
+    def paid(z: float) -> float:
+        price = 50000.0 * np.exp(deviation * z - 0.5 * deviation**2)
+        return float(max(strike - price, 0.0) * norm.pdf(z))
+
+    edge = float((np.log(strike / 50000.0) + 0.5 * deviation**2) / deviation)
+    expected = quad(paid, min(edge, 0.0) - 12.0, edge, epsabs=1e-9, limit=200)[0]
+    value, delta = put_value(np.array([50000.0]), strike, volatility, years)
+    assert value[0] == pytest.approx(expected, rel=1e-7, abs=1e-6)
+    up, down = (
+        put_value(np.array([50000.0 + h]), strike, volatility, years)[0][0] for h in (5, -5)
+    )
+    assert delta[0] == pytest.approx((up - down) / 10.0, abs=1e-5)
+
+
+def test_at_expiry_a_put_is_its_payoff() -> None:
+    value, delta = put_value(np.array([90.0, 100.0, 110.0]), 100.0, 0.6, 0.0)
+    assert value.tolist() == [10.0, 0.0, 0.0]
+    assert delta.tolist() == [-1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("quote", "why"),
+    [
+        (msgspec.structs.replace(QUOTE, premium_usd=0.0), "expected a positive strike, premium"),
+        (msgspec.structs.replace(QUOTE, strike=-1.0), "mend the quote"),
+        (msgspec.structs.replace(QUOTE, step=0.0), "mend the quote"),
+        (msgspec.structs.replace(QUOTE, expiry_ms=NOW_MS), "expected an expiry ahead"),
+        (msgspec.structs.replace(QUOTE, expiry_ms=NOW_MS + 9 * DAY_MS), "quote a later one"),
+        (msgspec.structs.replace(QUOTE, coin="SOL"), "expected a contract of SOL"),
+        (
+            msgspec.structs.replace(QUOTE, strike=60000.0, premium_usd=9999.0),
+            "expected a premium of at least 10000 USD",
+        ),
+    ],
+)
+def test_a_quote_that_cannot_be_is_refused_with_the_cure(quote: PutQuote, why: str) -> None:
+    offer, rows = put_offer(posed(), (quote,), HEDGED, HorizonScenarios.none(""), NOW_MS)
+    assert offer is None
+    assert [row.quantity for row in rows] == [0.0]
+    assert rows[0].why.startswith("refused: expected")
+    assert why in rows[0].why
+
+
+def test_a_put_that_ends_with_the_horizon_is_taken_at_its_payoff() -> None:
+    scenarios = drawn()
+    inputs = posed(scenarios=scenarios)
+    quote = msgspec.structs.replace(QUOTE, expiry_ms=NOW_MS + 10 * DAY_MS, premium_usd=1500.0)
+    offer, rows = put_offer(inputs, (quote,), HEDGED, scenarios, NOW_MS)
+    assert offer is not None
+    assert rows == ()
+    ahead = 50000.0 * (1.0 + scenarios.moves_of("BTC"))
+    payoff = (np.maximum(48000.0 - ahead, 0.0) - 1500.0) / 50000.0
+    assert offer.gains[:, 0] == pytest.approx(payoff, abs=1e-12)
+
+
+def test_puts_add_their_delta_and_their_payoff_and_nothing_else() -> None:
+    scenarios = drawn()
+    inputs = posed(scenarios=scenarios)
+    offer, _ = put_offer(inputs, (QUOTE,), HEDGED, scenarios, NOW_MS)
+    assert offer is not None
+    joint = with_puts(inputs, offer)
+    rng = np.random.default_rng(5)
+    perps = rng.normal(0.0, 0.3, (20, 2))
+    puts = rng.uniform(0.0, 0.2, (20, 1))
+    books = np.hstack([perps, puts])
+    alone = limit_excess(perps, inputs.before, inputs.limits)
+    both = limit_excess(books, joint.before, joint.limits)
+    for name in UNMOVED:
+        assert both[name] == pytest.approx(alone[name], abs=1e-14), name
+    moved = perps + np.hstack([puts * offer.delta, np.zeros((20, 1))])
+    assert plain_risk(books, joint.limits) == pytest.approx(plain_risk(moved, inputs.limits))
+    paths = perps @ inputs.limits.scenarios.T + puts @ offer.gains.T
+    worst = np.sort(paths, axis=1)[:, : PATHS // 20].mean(axis=1)
+    assert book_shortfall(books, joint.limits) == pytest.approx(-worst, abs=1e-12)
+    spent = puts[:, 0] * 2300.0 / 50000.0 - 0.01
+    assert both["put_premium"][:, 0] == pytest.approx(spent, abs=1e-15)
+    # Held beside the perpetuals instead of chosen: the same risk and tail; a constant less to gain.
+    held = holding(inputs, offer, puts[0])
+    assert plain_risk(perps, held.limits) == pytest.approx(
+        plain_risk(np.hstack([perps, np.repeat(puts[:1], 20, 0)]), joint.limits)
+    )
+    assert book_shortfall(perps, held.limits) == pytest.approx(
+        book_shortfall(np.hstack([perps, np.repeat(puts[:1], 20, 0)]), joint.limits), abs=1e-14
+    )
+    gap = joint.objective(np.hstack([perps, np.repeat(puts[:1], 20, 0)])) - held.objective(perps)
+    assert gap == pytest.approx(gap[0], abs=1e-12)
+
+
+def tight(cvar_max: float) -> Limits:
+    return msgspec.structs.replace(LIMITS, cvar_max=cvar_max)
+
+
+def shortfalls(inputs: ProgramInputs, weights: FloatArray) -> float:
+    return float(book_shortfall(weights[None, :], inputs.limits)[0])
+
+
+def test_a_put_is_bought_where_the_cvar_cap_binds_and_lets_the_book_hold_more() -> None:
+    scenarios = drawn()
+    inputs = posed(limits=tight(0.04), scenarios=scenarios)
+    offer, _ = put_offer(inputs, (QUOTE,), HEDGED, scenarios, NOW_MS)
+    assert offer is not None
+    without = solve(inputs)
+    assert shortfalls(inputs, without.weights) == pytest.approx(0.04, abs=1e-6)
+    hedged, rows = bought(inputs, offer, EQUITY)
+    assert rows[0].quantity > 0.0
+    assert rows[0].quantity == pytest.approx(round(rows[0].quantity / 0.01) * 0.01, abs=1e-12)
+    assert float(rows[0].premium_usd) == pytest.approx(2300.0 * rows[0].quantity)
+    assert float(rows[0].premium_usd) <= 0.01 * EQUITY
+    assert -1.0 < rows[0].delta < 0.0
+    assert rows[0].why.startswith("hedge: takes")
+    assert "cvar" in rows[0].why
+    assert "not a margin asset" in rows[0].why
+    after = solve(hedged)
+    assert after.status == "optimal"
+    assert shortfalls(hedged, after.weights) <= 0.04 + 1e-6
+    assert after.weights[0] > without.weights[0] + 0.01
+    # What is held is paid for: nothing is worse than without it, premium above value included.
+    paid = rows[0].quantity * offer.spot[0] / EQUITY * offer.excess[0]
+    offset = hedged.limits.root_offset
+    constant = 0.5 * inputs.risk_aversion * float(offset @ offset)
+    gained = float(hedged.objective(after.weights) - inputs.objective(without.weights))
+    assert gained - paid - constant >= -1e-7
+
+
+def test_a_dear_put_is_not_bought_and_says_why() -> None:
+    scenarios = drawn()
+    inputs = posed(scenarios=scenarios)
+    dear = msgspec.structs.replace(QUOTE, premium_usd=9000.0)
+    offer, _ = put_offer(inputs, (dear,), HEDGED, scenarios, NOW_MS)
+    assert offer is not None
+    unhedged, rows = bought(inputs, offer, EQUITY)
+    assert unhedged is inputs
+    assert rows[0].quantity == 0.0
+    assert rows[0].why.startswith("not bought: it takes")
+    assert "above its value" in rows[0].why
+
+
+def test_a_cheap_put_is_no_gain_to_chase() -> None:
+    """A flat book buys no put, however far below its value it is offered."""
+    scenarios = drawn()
+    inputs = posed((0.0, 0.0), scenarios=scenarios)
+    cheap = msgspec.structs.replace(QUOTE, premium_usd=100.0)
+    offer, _ = put_offer(inputs, (cheap,), HEDGED, scenarios, NOW_MS)
+    assert offer is not None
+    assert offer.excess[0] == 0.0
+    _, rows = bought(inputs, offer, EQUITY)
+    assert rows[0].quantity == 0.0
+
+
+def test_the_premium_of_all_puts_is_capped() -> None:
+    scenarios = drawn()
+    inputs = posed(limits=tight(0.02), scenarios=scenarios)
+    few = msgspec.structs.replace(HEDGED, put_premium_max=0.001)
+    quotes = (QUOTE, PutQuote("ETH", 2400.0, MONTH, 150.0, 0.1))
+    offer, _ = put_offer(inputs, quotes, few, scenarios, NOW_MS)
+    assert offer is not None
+    _, rows = bought(inputs, offer, EQUITY)
+    assert 0.0 < sum(float(row.premium_usd) for row in rows) <= 0.001 * EQUITY
+
+
+def test_hedges_wait_for_their_regime() -> None:
+    stress = msgspec.structs.replace(BALANCED, hedge_from="stress")
+    assert [hedging(stress, regime) for regime in ("calm", "normal", "stress", "crisis")] == [
+        False, False, True, True,
+    ]  # fmt: skip
+    assert not hedging(BALANCED, "crisis")
+    assert withheld((QUOTE,), stress, "calm").endswith("from stress on, the regime is calm")
+    assert "set hedge_from" in withheld((QUOTE,), BALANCED, "crisis")
+    assert withheld((), BALANCED, "crisis") == ""
+    assert withheld((QUOTE,), stress, "crisis") == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "regime", "bounds"),
+    [
+        (0.0, "stress", (-3.0, 0.0)),
+        (0.0, "calm", (0.0, 0.0)),
+        (-0.2, "calm", (-0.2, 0.0)),
+        (-0.2, "crisis", (-3.0, 0.0)),
+        (0.3, "calm", (0.0, 0.3)),
+        (0.3, "stress", (-3.0, 0.3)),
+    ],
+)
+def test_a_short_hedge_is_never_bought_and_sold_only_in_stress(
+    before: float, regime: str, bounds: tuple[float, float]
+) -> None:
+    contracts = posed().contracts
+    strategy = msgspec.structs.replace(
+        BALANCED, hedge_from="stress", hedge_shorts=(contracts[0].id,)
+    )
+    lower, upper, notes = short_bounds(
+        contracts,
+        np.array([before, 0.5]),
+        (np.array([-3.0, -3.0]), np.array([3.0, 3.0])),
+        strategy,
+        regime,
+    )
+    assert (lower[0], upper[0]) == bounds
+    assert (lower[1], upper[1]) == (-3.0, 3.0)
+    assert len(notes) == 1
+    fixed = np.array([0.1, 0.0])
+    again = short_bounds(contracts, fixed, (fixed, fixed), strategy, regime)
+    assert again[0] is not fixed
+    assert (again[0] == fixed).all()
+    assert (again[1] == fixed).all()
+
+
+def test_puts_keep_a_program_with_other_pulls_and_costs_whole() -> None:
+    inputs = replace(posed(), pull=np.array([0.01, 0.0]), holding_cost=np.array([0.001, 0.0]))
+    offer, _ = put_offer(inputs, (QUOTE,), HEDGED, HorizonScenarios.none(""), NOW_MS)
+    assert offer is not None
+    joint = with_puts(inputs, offer)
+    book = np.array([0.3, -0.2])
+    assert joint.objective(np.append(book, 0.0)) == pytest.approx(inputs.objective(book))
