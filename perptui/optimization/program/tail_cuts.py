@@ -25,9 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.convex import solve_roughly
 from perptui.optimization.program.polish import polished
 from perptui.optimization.program.solution import Solution, largest_excess
-from perptui.optimization.program.convex import solve_roughly
 from perptui.optimization.tail_rows import TailRows
 from perptui.risk.arrays import LimitArrays
 from perptui.risk.tail import tail_count
@@ -44,8 +44,12 @@ LEAST_RISK, GROWTH_MAX = 1e-9, 10.0
 """Nothing is divided by less risk, and no curvature is taken to grow by more."""
 WHOLE_MAX = 500
 """Up to so many scenarios all are counted one by one at once: rounds would cost more."""
-BAND = 128
-"""Scenarios about the value at risk that are counted one by one at first."""
+BAND = 158
+"""Scenarios about the value at risk that are counted one by one at first: what one shape holds."""
+TRADE_LEAST = 1e-4
+"""Trade, weight units, below which its impact's curvature, which has no bound, grows no more."""
+SMOOTH_MAX = 4
+"""Rounds with smooth impact."""
 FAR = 4
 """Earlier ones within so many bands of the value at risk stay."""
 WIDEN_AFTER = 3
@@ -113,8 +117,9 @@ def without_tail(inputs: ProgramInputs) -> ProgramInputs:
 def solve_with_tail(inputs: ProgramInputs, solve_program: Solve = solve_roughly) -> Solution:
     """Return the optimum that keeps the CVaR cap, or why there is none.
 
-    `prices["cvar"]` is d objective / d cap, and `tail_gradient` d CVaR / d w at the optimum's
-    worst distribution; together they are the cap's part of the optimality conditions.
+    It is polished where it can be. `prices["cvar"]` is d objective / d cap, and `tail_gradient`
+    d CVaR / d w at the optimum's worst distribution; together they are the cap's part of the
+    optimality conditions.
 
     Parameters
     ----------
@@ -127,6 +132,29 @@ def solve_with_tail(inputs: ProgramInputs, solve_program: Solve = solve_roughly)
     if not inputs.limits.has_tail or plain.status != "optimal":
         return polished(inputs, plain)
     return _Search(inputs, bare, solve_program).run(plain)
+
+
+def with_smooth_impact(inputs: ProgramInputs, weights: FloatArray) -> ProgramInputs:
+    """Return the inputs with |z|^{3/2} as a + b|z| + ½ c z², equal to second order at a book.
+
+    b = ¾ sqrt|z_k| and c = ¾ / sqrt|z_k|: no cone is needed. The cost of a trade is part of the
+    linear cost then, and its curvature of the covariance.
+    """
+    size = np.sqrt(np.maximum(np.abs(weights - inputs.before), TRADE_LEAST))
+    curve = 0.75 * inputs.cost_aversion * inputs.impact / size
+    return replace(
+        inputs,
+        impact=np.zeros_like(inputs.impact),
+        linear_cost=inputs.linear_cost + 0.75 * inputs.impact * size,
+        covariance=inputs.covariance + np.diag(curve / inputs.risk_aversion),
+        expected_return=inputs.expected_return + curve * inputs.before,
+        factors=None,
+        specific=None,
+    )
+
+
+def _total(slack: FloatArray | None) -> float:
+    return 0.0 if slack is None else float(slack.sum())
 
 
 class _Search:
@@ -155,12 +183,14 @@ class _Search:
     ) -> tuple[FloatArray, list[TailPoint]]:
         """Return a book near the optimum, at worst the given one, and tangents on the way."""
         points = [point]
-        found = self._solve(self._with_tangent(point))
+        found = self._solve(self._with_tangent(with_smooth_impact(self._bare, weights), point))
         for _ in range(APPROACHES):
             price = float(found.prices[CUT].sum()) if found.status == "optimal" else 0.0
             if price <= 0.0:
                 break
-            found = self._solve(self._curved(self._with_tangent(point), weights, point, price))
+            near = with_smooth_impact(self._bare, weights)
+            near = self._curved(self._with_tangent(near, point), weights, point, price)
+            found = self._solve(near)
             if found.status != "optimal":
                 break
             weights = found.exact
@@ -168,13 +198,13 @@ class _Search:
             points.append(point)
         return weights, points
 
-    def _with_tangent(self, point: TailPoint) -> ProgramInputs:
-        """Return the bare inputs with one tangent as a linear row, soft where the cap is."""
-        limits, prices = self._bare.limits, self._bare.soft_prices
+    def _with_tangent(self, inputs: ProgramInputs, point: TailPoint) -> ProgramInputs:
+        """Return the inputs with one tangent as a linear row, soft where the cap is."""
+        limits, prices = inputs.limits, inputs.soft_prices
         if "cvar" in prices:
             prices = {**prices, CUT: prices["cvar"]}
         return replace(
-            self._bare,
+            inputs,
             soft_prices=prices,
             limits=replace(
                 limits,
@@ -192,7 +222,7 @@ class _Search:
         In an elliptical market CVaR = k·s(w) - mu'w, whose curvature is H = k/s·(Sigma - gg') with
         g = Sigma w/s. It falls as a book grows, so that at the cap it is larger by CVaR/cap.
         """
-        sigma = inputs.covariance
+        sigma = self._inputs.covariance
         slope = sigma @ weights
         risk = max(float(weights @ slope), LEAST_RISK**2) ** 0.5
         level = (point.value + float(inputs.expected_return @ weights)) / risk
@@ -201,35 +231,42 @@ class _Search:
         curvature = scale * (sigma - np.outer(slope, slope) / risk**2)
         return replace(
             inputs,
-            covariance=sigma + curvature / inputs.risk_aversion,
+            covariance=inputs.covariance + curvature / inputs.risk_aversion,
             expected_return=inputs.expected_return + curvature @ weights,
             factors=None,
             specific=None,
         )
 
     def _rounds(self, weights: FloatArray, points: list[TailPoint]) -> Solution:
-        """Return the optimum by relaxations, each truer about the last one's book."""
+        """Return the optimum by relaxations, each truer about the last one's book.
+
+        The first are of programs with smooth impact, which are solved in a fraction of the time:
+        such an answer is a neighbour of the optimum, which polishing has to find and prove.
+        """
         cap, near = self._cap, np.zeros(0, dtype=np.intp)
+        curved = bool((self._bare.impact > 0.0).any())
         for turn in range(ROUNDS_MAX):
+            smooth = curved and turn < SMOOTH_MAX
             near, surely = self._split(weights, near, turn)
-            found = self._solve(
-                replace(self._bare, tail_rows=self._rows(surely, near, points, cap))
-            )
-            if found.status != "optimal":
+            asked = with_smooth_impact(self._bare, weights) if smooth else self._bare
+            rows = self._rows(surely, near, points, cap)
+            found = self._solve(replace(asked, tail_rows=rows))
+            if found.status != "optimal" and not smooth:
                 return found
-            price = found.prices["cvar"]
-            exact = polished(self._inputs, replace(found, prices={**found.prices, "cvar": price}))
-            if exact.polished:
-                return exact
-            weights = found.exact
-            point = self._point(weights)
-            beyond = point.value - self._cap - float(found.slacks.get("cvar", np.zeros(1)).sum())
-            if beyond <= EXCESS_MAX:
-                return self._accepted(found, price, point)
-            if beyond <= SOLVER_ERROR:
-                # The split is true of this book: what is left is the solver's own error.
-                cap -= 2.0 * beyond
-            points.append(point)
+            if found.status == "optimal":
+                weights = found.exact
+                point = self._point(weights)
+                points.append(point)
+                beyond = point.value - self._cap - _total(found.slacks.get("cvar"))
+                if beyond <= SOLVER_ERROR:
+                    exact = polished(self._inputs, found)
+                    if exact.polished:
+                        return exact
+                if beyond <= EXCESS_MAX and not smooth:
+                    return self._accepted(found, found.prices["cvar"], point)
+                if beyond <= SOLVER_ERROR and not smooth:
+                    # The split is true of this book: what is left is the solver's own error.
+                    cap -= 2.0 * beyond
         return Solution.without_answer(
             "failed", self._inputs, f"CVaR stays above its cap after {ROUNDS_MAX} rounds"
         )

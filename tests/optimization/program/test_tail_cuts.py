@@ -27,7 +27,9 @@ def test_a_point_is_the_least_of_rockafellar_and_uryasev(scenarios: int, tail: f
     weights = np.array([0.3, -0.2, 0.4, 0.1])
     losses = -(limits.scenarios @ weights + limits.scenario_offset)
     edge = cp.Variable()
-    least = cp.Problem(cp.Minimize(edge + cp.sum(cp.pos(losses - edge)) / (tail * scenarios)))
+    least = cp.Problem(
+        cp.Minimize(edge + cp.sum(cp.maximum(losses - edge, 0.0)) / (tail * scenarios))
+    )
     value = least.solve(cp.CLARABEL)  # type: ignore[no-untyped-call]
     point = TailPoint.at(limits, weights)
     assert point.value == pytest.approx(value, abs=1e-8)
