@@ -12,6 +12,8 @@ only reduces, and would only reduce for ever.
 
 It prints statuses by strategy and year, limits broken after rounding, the worst stressed
 requirement of any account over its equity (worked out here, apart from the optimiser), and seconds.
+The estimates leave out drift where the evidence is against it, and carry alone fills little of a
+book: with `--views` a trader holds views as strong as each coin's last 30 days, and limits bind.
 With `--out` each day becomes a line of FOLDER/STRATEGY.jsonl; a later run goes on after the last.
 """
 
@@ -22,6 +24,7 @@ import collections
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 
@@ -39,6 +42,7 @@ from perptui.model.proposal import Proposal
 from perptui.model.record import Record
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import REGIMES, StrategyParameters
+from perptui.model.whatif import WhatIf
 from perptui.quant.offline import snapshot_at
 from perptui.quant.worker import Worker
 from perptui.settings.load import load
@@ -52,6 +56,8 @@ MEMBERS = frozenset(
     + [f"{VENUES[0]}:{coin}/USDT:USDT" for coin in ON_ONE]
 )
 EQUITY = Decimal(1_000_000)
+VIEW_DAYS, VIEW_MAX = 30, 1.5
+"""A trader's view: the return of so many days a year on, within ± so much a year."""
 STRATEGIES = ("balanced", "tactical", "hybrid")
 NO_SUCH_LIMIT = ("drawdown",)
 """Limits that a proposal may be beyond when it only reduces: no trade brings a drawdown back."""
@@ -84,11 +90,27 @@ class Day(Record, frozen=True):
     marks: dict[str, Decimal]
 
 
-def job_of(settings: Settings, name: str, snapshot: MarketSnapshot) -> ProposeJob:
+def job_of(
+    settings: Settings, name: str, snapshot: MarketSnapshot, views: Mapping[str, float]
+) -> ProposeJob:
     """Return the job of strategy `name` on a snapshot, a hybrid's parents along."""
     strategy = settings.strategy[name]
     parents = tuple(settings.strategy[parent] for parent in strategy.blend)
-    return ProposeJob(snapshot, strategy, settings.limits, blended=parents)
+    what_if = WhatIf(views=dict(views))
+    return ProposeJob(snapshot, strategy, settings.limits, what_if, blended=parents)
+
+
+def momentum(history: History, snapshot: MarketSnapshot) -> dict[str, float]:
+    """Return a view on each coin: its return of the last `VIEW_DAYS`, a year, clipped."""
+    views: dict[str, float] = {}
+    for one in snapshot.instruments:
+        bars = history.traded(one.venue, one.venue_symbol, snapshot.as_of_ms)
+        begin = snapshot.as_of_ms - VIEW_DAYS * DAY_MS
+        row = int(np.searchsorted(bars.close_ms, begin, "right")) - 1
+        if row >= 0:
+            moved = float(np.log(bars.close[-1] / bars.close[row])) * 365.0 / VIEW_DAYS
+            views.setdefault(one.coin, float(np.clip(moved, -VIEW_MAX, VIEW_MAX)))
+    return views
 
 
 def snapshot_on(history: History, at_ms: int, before: Day | None) -> MarketSnapshot:
@@ -190,16 +212,27 @@ def book_after(proposal: Proposal, snapshot: MarketSnapshot) -> dict[str, Decima
     return book
 
 
-def day_of(
-    worker: Worker, settings: Settings, name: str, history: History, at_ms: int, before: Day | None
-) -> Day:
-    """Return one day of strategy `name`; a refusal is one too, and holds the book."""
+@dataclass(frozen=True)
+class Campaign:
+    """What the days of one strategy have in common."""
+
+    history: History
+    settings: Settings
+    name: str
+    worker: Worker
+    with_views: bool = False
+
+
+def day_of(campaign: Campaign, at_ms: int, before: Day | None) -> Day:
+    """Return one day; a refusal is one too, and holds the book."""
+    history, settings, name = campaign.history, campaign.settings, campaign.name
     snapshot = snapshot_on(history, at_ms, before)
     equity = {account.key: account.equity_usd for account in snapshot.accounts}
     marks = {quote.id: quote.mark for quote in snapshot.quotes}
     held = {one.id: one.contracts for account in snapshot.accounts for one in account.positions}
+    views = momentum(history, snapshot) if campaign.with_views else {}
     started = time.perf_counter()
-    answer = worker.answer(job_of(settings, name, snapshot))
+    answer = campaign.worker.answer(job_of(settings, name, snapshot, views))
     wall = time.perf_counter() - started
     peak = snapshot.peak_equity_usd or EQUITY
     if isinstance(answer, JobFailed):
@@ -257,13 +290,10 @@ def _cushion(strategy: StrategyParameters, regime: str) -> float:
     return strategy.margin_cushion[REGIMES.index(regime if strategy.follow_regime else "normal")]
 
 
-def walk(
-    history: History, settings: Settings, name: str, stamps: Sequence[int], before: Day | None
-) -> Iterator[Day]:
+def walk(campaign: Campaign, stamps: Sequence[int], before: Day | None) -> Iterator[Day]:
     """Yield the days of one strategy in order, each from the book of the one before."""
-    worker = Worker(history)
     for at_ms in stamps:
-        before = day_of(worker, settings, name, history, at_ms, before)
+        before = day_of(campaign, at_ms, before)
         yield before
 
 
@@ -334,6 +364,7 @@ def main() -> None:
     parser.add_argument("--from", dest="first", default="2021-10-01")
     parser.add_argument("--to", dest="last", default="2025-06-30")
     parser.add_argument("--every", type=int, default=1, metavar="DAYS")
+    parser.add_argument("--views", action="store_true", help="with a trader's views of momentum")
     parser.add_argument("--out", type=Path, help="folder of one file a strategy; goes on from it")
     arguments = parser.parse_args()
     history, settings = History(arguments.data), load().settings
@@ -341,14 +372,17 @@ def main() -> None:
     stamps = range(first, last + 1, arguments.every * DAY_MS)
     for name in arguments.strategy:
         days: list[Day] = []
-        file = arguments.out / f"{name}.jsonl" if arguments.out else None
+        file = (
+            arguments.out / f"{name}{'-views' * arguments.views}.jsonl" if arguments.out else None
+        )
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
             days = kept_days(file)
         reached = days[-1].at_ms if days else first - 1
         todo = [at_ms for at_ms in stamps if at_ms > reached]
         try:
-            for day in walk(history, settings, name, todo, days[-1] if days else None):
+            campaign = Campaign(history, settings, name, Worker(history), arguments.views)
+            for day in walk(campaign, todo, days[-1] if days else None):
                 days.append(day)
                 if file is not None:
                     with file.open("ab") as stream:
