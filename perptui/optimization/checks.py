@@ -21,6 +21,7 @@ from perptui.risk.limits import (
     DAYS_A_YEAR,
     Book,
     Holding,
+    blocking,
     book_volatility,
     ceiling,
     check_clusters,
@@ -140,19 +141,21 @@ def _float_checks(inputs: ProgramInputs, weights: FloatArray) -> tuple[LimitChec
 
 
 def forbidding(
-    inputs: ProgramInputs, checks: Sequence[LimitCheck], *, reducing: bool
+    inputs: ProgramInputs,
+    checks: Sequence[LimitCheck],
+    now: Sequence[LimitCheck],
+    *,
+    reducing: bool,
 ) -> tuple[LimitCheck, ...]:
     """Return the failed checks that forbid a book's orders.
 
-    A trade that only reduces is not stopped by the drawdown it is meant for, and a soft limit
-    gives way; but what the desk's gate holds of every order does so for nobody.
+    A trade that only reduces is judged as `blocking` judges it by the book as it is, `now`, and a
+    soft limit gives way; but what the desk's gate holds of every order does so for nobody.
     """
     return tuple(
         check
-        for check in checks
-        if not check.ok
-        and not (reducing and check.name == "drawdown")
-        and (check.name in GATED or not is_soft(check.name, inputs))
+        for check in blocking(checks, now, reducing=reducing)
+        if check.name in GATED or not is_soft(check.name, inputs)
     )
 
 

@@ -52,7 +52,7 @@ def compose(
     limits = checks_of(inputs, book)
     orders = orders_of(inputs, answer.steps, inputs.in_force.limits)
     reducing = only_reduces(book)
-    blocked = forbidding(inputs, limits, reducing=reducing)
+    blocked = forbidding(inputs, limits, limits_now, reducing=reducing)
     status = _status(answer, orders)
     crowded = _too_many(orders, inputs.in_force.limits.ticket_legs_max)
     rows = _rows(inputs, answer, after, orders)
@@ -127,6 +127,8 @@ def _why_not(
         f"{check.name} would be {check.value:.6g} against its limit {check.limit:g} after rounding"
         for check in blocked
     ]
+    if status == "ok" and answer.solution.detail:
+        texts.append(answer.solution.detail)
     if status == "no_trade":
         nothing = "no trade gains more than it costs within the limits"
         texts.append(answer.solution.detail or nothing)

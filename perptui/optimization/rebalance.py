@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from perptui.optimization.explain.reduction import eased, least_violation
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.lots import IntArray, Lots, too_small
+from perptui.optimization.lots import IntArray, Lots, allowed, too_small
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
 from perptui.optimization.soft_limits import with_room
 
+REDUCED = "no book within reach keeps every limit: this one exceeds them least"
+ROUNDING = 1e-9
+"""Relative: a trade this close to a whole step is that step."""
 PASSES = 3
 """Times that the rest is solved again without trades that are too small."""
 
@@ -46,15 +50,38 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
     too coarse for the limits, a book that keeps them is held rather than broken.
     """
     solution = _too_poor(inputs) or optimum(inputs)
+    if solution.status == "infeasible" and inputs.reduce_only:
+        reduced = _reduced(inputs)
+        if reduced is not None:
+            return reduced
     if solution.status != "optimal":
         nothing = np.zeros(len(inputs.contracts), dtype=np.int64)
         return Rebalance(solution, inputs.before, nothing, inputs.before)
     solution = _without_small_trades(solution, inputs)
     within = _given_way(solution, inputs)
     rounded = round_to_lots(solution.weights, within)
-    if rounded.excess > 0:
-        rounded = _held(rounded, within)
+    rounded = _or_held(rounded, within)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights)
+
+
+def _reduced(inputs: ProgramInputs) -> Rebalance | None:
+    """Return the reduction that exceeds the limits least, None where nothing can be reduced.
+
+    Rounding starts from the lots short of it, and keeps limits that give way as far as those do.
+    """
+    target = least_violation(inputs)
+    if target is None:
+        return None
+    lots = Lots.of(inputs)
+    # Trades are cut to whole steps, not positions: the limits on trading are what keeps the rest.
+    steps = np.trunc((target - inputs.before) / lots.unit * (1.0 + ROUNDING)).astype(np.int64)
+    steps[~allowed(steps[None, :], inputs, lots)[0]] = 0
+    short = inputs.before + steps * lots.unit
+    rounded = round_to_lots(short, eased(inputs, short))
+    if rounded.excess > 0:
+        rounded = Rounded(steps, short, rounded.excess)
+    solution = Solution("optimal", target, detail=REDUCED, exact=target)
+    return Rebalance(solution, target, rounded.steps, rounded.weights)
 
 
 def _too_poor(inputs: ProgramInputs) -> Solution | None:
@@ -97,6 +124,15 @@ def _given_way(solution: Solution, inputs: ProgramInputs) -> ProgramInputs:
     return with_room(replace(inputs, soft_levels=()), solution.slacks, solution.weights)
 
 
-def _held(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
+def _or_held(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
+    """Return the book as it is where that is better, or keeps limits that the rounded one breaks.
+
+    Lots too coarse for the limits may leave nothing near the optimum. What the trader fixed stays.
+    """
+    if inputs.edited:
+        return rounded
     hold = hold_lots(inputs)
-    return hold if hold.excess <= 0 and not inputs.edited else rounded
+    if hold.excess > 0:
+        return rounded
+    gain = inputs.objective(np.array([rounded.weights, hold.weights]))
+    return hold if rounded.excess > 0 or gain[0] < gain[1] else rounded

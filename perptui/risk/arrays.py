@@ -6,7 +6,8 @@ one matrix. Weights are fractions of total equity. The answers are tested equal 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,9 @@ class LimitArrays:
         What other holdings add to market'w.
     collateral_beta : (A,) array of 0 and 1, optional
         1 where an account's collateral is coin, which moves with the common stress; none does.
+    room : mapping of str to (k,) array
+        By how much limits have given way, by name, CVaR left out: while a book is reduced that
+        one proposal cannot bring within them.
     """
 
     coin: FloatArray
@@ -117,6 +121,7 @@ class LimitArrays:
     market_correlation_max: float
     market_offset: float = 0.0
     collateral_beta: FloatArray | None = None
+    room: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def shocked_rates(self, move: FloatArray | float) -> FloatArray:
         """Return r_k·(1 + move), (K, N): the rates on today's notional after moves of prices.
@@ -236,7 +241,7 @@ def cheap_excess(
     counted = limits.counted[:, None]
     net = weights @ counted
     bound = size @ limits.initial_rate
-    return {
+    parts = {
         "gross": size @ counted - limits.gross_max,
         "net_min": limits.net_min - net,
         "net_max": net - limits.net_max,
@@ -252,6 +257,9 @@ def cheap_excess(
         **_account_excess(weights, size, limits),
         **_correlation_excess(weights, limits),
     }
+    for name, room in limits.room.items():
+        parts[name] = parts[name] - room
+    return parts
 
 
 def _row_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArray]:

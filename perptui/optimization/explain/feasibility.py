@@ -11,17 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
 
-import clarabel
 import numpy as np
-from scipy import sparse
 
 from perptui.model.errors import OptimizationError
+from perptui.optimization.explain.cone import ConeProgram, Widening, sides_of, volatility_cone
 from perptui.optimization.explain.limit_rows import (
     CORRELATION,
     CVAR,
-    TARGET,
     VOLATILITY,
     Key,
     Layout,
@@ -31,7 +28,7 @@ from perptui.optimization.explain.limit_rows import (
     shortfall_cut,
 )
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.risk.arrays import book_shortfall, plain_risk
+from perptui.risk.arrays import LimitArrays, book_shortfall, plain_risk
 
 TOLERANCE = 1e-7
 """Excess of a limit, weight units, that is the solver's rounding."""
@@ -43,8 +40,10 @@ ROUNDS = 60
 """Most cuts and linearisations of one question."""
 ROOM = -1.0
 """Most room that is looked for, weight units: more says nothing new."""
-ATTEMPTS = ((1e-9, True), (1e-9, False), (1e-8, True), (1e-7, False))
-"""Tolerance and equilibration, tried in turn."""
+LEVEL = 4.0
+"""How much more a limit counts than one of the next lower priority."""
+LEAST_TRADE = 1e-4
+"""Cost of a unit of trade where violations are least: it decides between those that are equal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +60,15 @@ class Found:
         The book there.
     prices : mapping of Key to float
         Fall of `amount` per unit by which each limit is widened; at least 0.
+    given : (m,) array
+        By how much each of the limits gave way that were asked one by one.
     """
 
     status: str
     amount: float = float("inf")
     weights: FloatArray = field(default_factory=lambda: np.zeros(0))
     prices: Mapping[Key, float] = field(default_factory=dict)
+    given: FloatArray = field(default_factory=lambda: np.zeros(0))
 
 
 class Feasibility:
@@ -84,14 +86,16 @@ class Feasibility:
         self._layout = Layout(limits)
         self._definitions = definitions(inputs, self._layout)
         self._rows = limit_rows(inputs, self._layout)
-        self._cone = _volatility_cone(inputs, self._layout)
+        self._cone = volatility_cone(inputs, self._layout)
+        self._trace = np.zeros(self._layout.columns)
         self._cuts: list[Rows] = []
         keys = [*dict.fromkeys(self._rows.keys), VOLATILITY]
         if limits.has_tail:
             keys.append(CVAR)
         if limits.caps_correlation:
             keys.append(CORRELATION)
-        self.keys = tuple(key for key in keys if key[0] not in inputs.soft_prices)
+        soft = {*inputs.soft_prices, *(name for level in inputs.soft_levels for name in level)}
+        self.keys = tuple(key for key in keys if key[0] not in soft)
         self._scale = _scales(inputs, self._rows)
 
     def conflict(self, kept: Set[Key]) -> Found:
@@ -143,6 +147,43 @@ class Feasibility:
         starts = (free.weights, *self.least_alike(whole - set(give)))
         return self._descended(whole, give, 0.0, most, starts)
 
+    def least_violation(self, most: Mapping[Key, float]) -> Found:
+        """Return the book that exceeds limits least, those of `most` up to so much, no others.
+
+        Violations count by the weight that makes them, and those of more important limits more
+        (method §6, priorities).
+
+        Parameters
+        ----------
+        most : mapping of Key to float
+            Largest excess of each limit that may be exceeded, weight units, positive.
+        """
+        costs = {key: _importance(key[0]) / self._scale[key] for key in most}
+        trade = slice(2 * self._layout.contracts, 3 * self._layout.contracts)
+        self._trace[trade] = LEAST_TRADE
+        turned = None
+        if CORRELATION in self.keys:
+            # A correlation is no sum of trades: it may stay where it is, and not rise.
+            cap = max(
+                self.inputs.limits.market_correlation_max,
+                correlation_of(self.inputs.before, self.inputs.limits),
+            )
+            turned = self._turned(self.inputs.before, cap)
+        widening = Widening.each(costs, most)
+        for _ in range(ROUNDS):
+            found = self._solve(frozenset(self.keys), widening, turned)
+            if found.status != "solved" or CVAR not in self.keys:
+                break
+            room = float(found.given[widening.column[CVAR]]) if CVAR in most else 0.0
+            if self._shortfall(found.weights) <= self.inputs.limits.cvar_max + room + TOLERANCE:
+                break
+            self._cut(found.weights)
+        self._trace[trade] = 0.0
+        return found
+
+    def _shortfall(self, weights: FloatArray) -> float:
+        return float(book_shortfall(weights[None, :], self.inputs.limits)[0])
+
     def less_alike(self, kept: Set[Key], weights: FloatArray, cap: float) -> Found:
         """Return the book least beyond a cap on correlation linearised at `weights`.
 
@@ -190,13 +231,12 @@ class Feasibility:
     ) -> Found:
         """Return the least amount under convex limits: CVaR by cuts, as many as it takes."""
         for _ in range(ROUNDS):
-            found = self._solve(kept, give, (low, most), turned)
+            found = self._solve(kept, Widening.common(give, low, most), turned)
             conflict = low < 0.0 and found.amount > TOLERANCE
             if found.status != "solved" or CVAR not in kept or conflict:
                 return found
             widest = self.inputs.limits.cvar_max + max(found.amount, 0.0) * give.get(CVAR, 0.0)
-            value = float(book_shortfall(found.weights[None, :], self.inputs.limits)[0])
-            if value <= widest + TOLERANCE:
+            if self._shortfall(found.weights) <= widest + TOLERANCE:
                 return found
             self._cut(found.weights)
         raise OptimizationError(f"expected an answer within {ROUNDS} cuts, was none; widen CVaR")
@@ -210,7 +250,8 @@ class Feasibility:
         """Return by how much the correlation with the market exceeds its cap, weight units."""
         limits = self.inputs.limits
         risk = float(plain_risk(weights[None, :], limits)[0])
-        return abs(float(limits.market @ weights)) - limits.market_correlation_max * risk
+        shared = abs(float(limits.market @ weights) + limits.market_offset)
+        return shared - limits.market_correlation_max * risk
 
     def _turned(self, weights: FloatArray, cap: float) -> Rows:
         """Return ±market'w <= cap·s(w) with s linearised at a book: never wider than the cap."""
@@ -218,48 +259,45 @@ class Feasibility:
         spread = limits.root @ weights + limits.root_offset
         risk = max(float(np.linalg.norm(spread)), TOLERANCE)
         slope = cap * (limits.root.T @ spread) / risk
-        bound = np.full(2, cap * float(spread @ limits.root_offset) / risk)
+        offset = limits.market_offset * np.array([-1.0, 1.0])
+        bound = offset + cap * float(spread @ limits.root_offset) / risk
         matrix = np.array([limits.market - slope, -limits.market - slope])
         return Rows(self._layout.place(w=matrix), bound, (CORRELATION, CORRELATION))
 
-    def _solve(
-        self,
-        kept: Set[Key],
-        give: Mapping[Key, float],
-        span: tuple[float, float | None],
-        turned: Rows | None,
-    ) -> Found:
-        """Return the least scalar t within `span` for which the rows of `kept` can be kept."""
+    def _solve(self, kept: Set[Key], widening: Widening, turned: Rows | None) -> Found:
+        """Return where the widening is cheapest with which the rows of `kept` can be kept."""
         rows = Rows.joined([self._rows, *self._cuts, *([turned] if turned else [])])
-        sides = _sides(rows, kept, give)
+        equal, below = sides_of(rows, kept, widening.give)
         matrix, bound = rows.matrix, rows.bound
-        widen = np.array([give.get(rows.keys[index], 0.0) for index in sides.below])
         defined, at_most = self._definitions
-        blocks = [
-            (matrix[sides.equal], np.zeros(len(sides.equal)), bound[sides.equal]),
-            (defined, np.zeros(len(at_most)), at_most),
-            (matrix[sides.below], -widen, bound[sides.below]),
-            _span_rows(span, self._layout.columns),
-        ]
-        cones: list[Any] = [
-            clarabel.ZeroConeT(len(sides.equal)),
-            clarabel.NonnegativeConeT(sum(len(block[2]) for block in blocks[1:])),
-        ]
+        program = ConeProgram(self._layout.columns, widening)
+        program.equal(matrix[equal], bound[equal])
+        program.below(defined, at_most, [None] * len(at_most))
+        program.below(matrix[below], bound[below], [rows.keys[index] for index in below])
         if VOLATILITY in kept:
-            cone, scalar, sizes = self._cone
-            blocks.append((cone, scalar * give.get(VOLATILITY, 0.0), sizes))
-            cones.append(clarabel.SecondOrderConeT(len(sizes)))
-        answer = _solved(blocks, cones)
+            program.cone(*self._cone, VOLATILITY)
+        answer = program.solved(self._trace)
         if isinstance(answer, str):
             return Found(answer)
-        point, duals = answer
-        start = len(sides.equal) + len(at_most)
-        prices = dict.fromkeys(kept, 0.0)
-        for index, dual in zip(sides.below, duals[start:], strict=False):
-            prices[rows.keys[index]] += max(float(dual), 0.0)
-        if VOLATILITY in kept:
-            prices[VOLATILITY] = max(float(duals[-len(self._cone[2])]), 0.0)
-        return Found("solved", float(point[-1]), point[: self._layout.contracts], prices)
+        weights = answer.point[: self._layout.contracts]
+        prices = dict.fromkeys(kept, 0.0) | answer.prices
+        return Found("solved", answer.amount, weights, prices, answer.given)
+
+
+def correlation_of(weights: FloatArray, limits: LimitArrays) -> float:
+    """Return a book's absolute correlation with the market, 0 without risk."""
+    risk = float(plain_risk(weights[None, :], limits)[0])
+    shared = abs(float(limits.market @ weights) + limits.market_offset)
+    return shared / risk if risk > 0.0 else 0.0
+
+
+def _importance(name: str) -> float:
+    """Return how much a weight beyond a limit counts: margin first, then size, then risk."""
+    if name.startswith("stress_") or name in {"margin_ratio", "free_collateral"}:
+        return LEVEL**3
+    if name in {"gross", "venue_gross", "coin_net", "coin_gross", "cluster", "stablecoin"}:
+        return LEVEL**2
+    return LEVEL if name in {"volatility", "cvar", "standalone_risk"} else 1.0
 
 
 def _scales(inputs: ProgramInputs, rows: Rows) -> dict[Key, float]:
@@ -281,80 +319,3 @@ def _scales(inputs: ProgramInputs, rows: Rows) -> dict[Key, float]:
         key: of_margin.get(key[0], float(size)) for key, size in zip(rows.keys, sizes, strict=True)
     }
     return {key: max(scale, SCALE_MIN) for key, scale in scales.items()}
-
-
-Block = tuple[sparse.csr_matrix, FloatArray, FloatArray]
-"""Rows on the columns, their entries on the scalar, and their bounds."""
-
-
-@dataclass(frozen=True)
-class _Sides:
-    """Which rows are equations, and which are inequalities."""
-
-    equal: list[int]
-    below: list[int]
-
-
-def _sides(rows: Rows, kept: Set[Key], give: Mapping[Key, float]) -> _Sides:
-    """Return the rows of `kept`.
-
-    A fixed target leaves no interior as two inequalities: where it does not give it is an
-    equation.
-    """
-    equal: dict[Key, int] = {}
-    below = []
-    for index, key in enumerate(rows.keys):
-        if key not in kept:
-            continue
-        if key[0] == TARGET and key not in give:
-            equal.setdefault(key, index)
-        else:
-            below.append(index)
-    return _Sides(list(equal.values()), below)
-
-
-def _span_rows(span: tuple[float, float | None], columns: int) -> Block:
-    low, most = span
-    entries, bounds = [-1.0], [-low]
-    if most is not None:
-        entries, bounds = [-1.0, 1.0], [-low, most]
-    return sparse.csr_matrix((len(bounds), columns)), np.array(entries), np.array(bounds)
-
-
-def _volatility_cone(inputs: ProgramInputs, layout: Layout) -> Block:
-    """Return (s_max, F w + o, sqrt(rho_S)·sigma'|w|) as rows of a second-order cone."""
-    limits = inputs.limits
-    rows = [layout.place(w=-limits.root)]
-    offset = [limits.root_offset]
-    if limits.covariance_uncertainty > 0.0:
-        alone = np.sqrt(limits.covariance_uncertainty) * limits.sigma[None, :]
-        rows.append(layout.place(size=-alone))
-        offset.append(np.zeros(1))
-    bounds = np.concatenate([[limits.volatility_max], *offset])
-    matrix = sparse.vstack([sparse.csr_matrix((1, layout.columns)), *rows], format="csr")
-    return matrix, -np.eye(len(bounds))[0], bounds
-
-
-def _solved(blocks: list[Block], cones: list[Any]) -> tuple[FloatArray, FloatArray] | str:
-    """Return the point with the least scalar, and the duals of all rows; or why there is none."""
-    left = sparse.vstack([matrix for matrix, _, _ in blocks], format="csc")
-    scalar = np.concatenate([entries for _, entries, _ in blocks])
-    matrix = sparse.hstack([left, sparse.csc_matrix(scalar[:, None])], format="csc")
-    bound = np.concatenate([bounds for _, _, bounds in blocks])
-    size = matrix.shape[1]
-    objective = np.zeros(size)
-    objective[-1] = 1.0
-    status = "failed"
-    for tolerance, equilibrate in ATTEMPTS:
-        settings = clarabel.DefaultSettings()
-        settings.verbose = False
-        settings.equilibrate_enable = equilibrate
-        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = tolerance
-        none = sparse.csc_matrix((size, size))
-        answer = clarabel.DefaultSolver(none, objective, matrix, bound, cones, settings).solve()
-        if answer.status == clarabel.SolverStatus.Solved:
-            return np.array(answer.x), np.array(answer.z)
-        if answer.status == clarabel.SolverStatus.PrimalInfeasible:
-            status = "infeasible"
-            break
-    return status

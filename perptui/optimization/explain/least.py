@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from perptui.optimization.explain.feasibility import TOLERANCE, Feasibility
+from perptui.optimization.explain.feasibility import TOLERANCE, Feasibility, correlation_of
 from perptui.optimization.explain.limit_rows import CORRELATION, TARGET, Key
 from perptui.optimization.explain.relaxation import (
     CORRELATION_SETTING,
@@ -21,7 +21,7 @@ from perptui.optimization.explain.relaxation import (
     relaxation_of,
 )
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.risk.arrays import CORRELATION_OFF, plain_risk
+from perptui.risk.arrays import CORRELATION_OFF
 
 MARGIN = 2e-5
 """By how much of itself a least value is relaxed further: a set of books without an inside is
@@ -111,17 +111,12 @@ def _correlation(limits: Feasibility, inputs: ProgramInputs) -> float | None:
 def _less_alike(weights: FloatArray, rest: Set[Key], limits: Feasibility) -> float:
     """Return the correlation where the descent from a book ends."""
     arrays = limits.inputs.limits
-
-    def correlation(book: FloatArray) -> float:
-        risk = float(plain_risk(book[None, :], arrays)[0])
-        return abs(float(arrays.market @ book)) / risk if risk > 0.0 else 0.0
-
-    least = correlation(weights)
+    least = correlation_of(weights, arrays)
     for _ in range(HALVINGS):
         after = limits.less_alike(rest, weights, least)
         if after.status != "solved":
             break
-        weights, value = after.weights, correlation(after.weights)
+        weights, value = after.weights, correlation_of(after.weights, arrays)
         if value >= least - STRESS_PRECISION:
             break
         least = value

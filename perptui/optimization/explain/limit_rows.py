@@ -120,7 +120,7 @@ def _rows(name: str, matrix: sparse.csr_matrix, bound: FloatArray | float) -> Ro
 
 
 def _book_rows(inputs: ProgramInputs, layout: Layout) -> list[Rows]:
-    limits, ones = inputs.limits, np.ones((1, layout.contracts))
+    limits, ones = inputs.limits, inputs.limits.counted[None, :]
     each = np.eye(layout.contracts)
     return [
         _rows("gross", layout.place(size=ones), limits.gross_max),
@@ -166,11 +166,10 @@ def _account_rows(limits: LimitArrays, layout: Layout) -> list[Rows]:
             (1.0 - limits.free_collateral_min) * share,
         ),
     ]
-    for state, (name, moves) in enumerate(
-        zip(limits.stress_names, limits.stress, strict=True), start=1
-    ):
-        parts = {f"margin{state}": (1.0 + limits.cushion) * account, "w": -account * moves}
-        rows.append(_rows(f"stress_{name}", layout.place(**parts), (1.0 - limits.depeg) * share))
+    left = limits.stressed_equity()
+    for row, (name, moves) in enumerate(zip(limits.stress_names, limits.stress, strict=True)):
+        parts = {f"margin{row + 1}": (1.0 + limits.cushion) * account, "w": -account * moves}
+        rows.append(_rows(f"stress_{name}", layout.place(**parts), left[row]))
     return rows
 
 

@@ -73,6 +73,8 @@ def reasons_of(inputs: ProgramInputs, answer: Rebalance) -> tuple[str, ...]:
             words.append("edited")
         elif np.sign(answer.steps[index]) != wanted[index]:
             words.append("lots")
+        elif not answer.solution.prices:
+            words.append("limits")
         else:
             words.append(_driver({name: float(gains[index]) for name, gains in terms.items()}))
     return tuple(words)

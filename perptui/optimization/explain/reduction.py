@@ -1,9 +1,17 @@
-"""What a plain reduction of the book can reach, offered where limits clash."""
+"""Reducing a book that no trade of one proposal brings within its limits.
+
+The plain reduction of every position is offered in words; the least violation that one proposal's
+trades can reach is a target of its own, for proposals that only reduce.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from perptui.optimization.explain.feasibility import TOLERANCE, Feasibility, correlation_of
+from perptui.optimization.explain.limit_rows import CORRELATION
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.risk.arrays import limit_excess
 
@@ -47,3 +55,48 @@ def reduction_offer(inputs: ProgramInputs) -> str:
         f"reduce-only: every position cut to {share:.1%} of its size keeps every limit on "
         f"positions, with turnover {turnover:.1%}{reach}"
     )
+
+
+def least_violation(inputs: ProgramInputs) -> FloatArray | None:
+    """Return the book (N,) that exceeds the limits least, none by more than the book as it is.
+
+    None where even that is out of reach: a bound or a fixed target is in the way.
+    """
+    limits = Feasibility(inputs)
+    now = limit_excess(inputs.before[None, :], inputs.before, inputs.limits)
+    most = {
+        key: float(now[key[0]][0][key[1]]) + TOLERANCE
+        for key in limits.keys
+        if key[0] in now and float(now[key[0]][0][key[1]]) > 0.0 and key != CORRELATION
+    }
+    found = limits.least_violation(most) if most else None
+    return found.weights if found is not None and found.status == "solved" else None
+
+
+def eased(inputs: ProgramInputs, book: FloatArray) -> ProgramInputs:
+    """Return the inputs with limits that give way as far as `book` exceeds them.
+
+    None gives way by more than the book as it is exceeds it: what a trade that only reduces may
+    leave behind.
+
+    Parameters
+    ----------
+    book : (N,) array
+        In lots, near the least violation.
+    """
+    now = limit_excess(inputs.before[None, :], inputs.before, inputs.limits)
+    then = limit_excess(book[None, :], inputs.before, inputs.limits)
+    room = {
+        name: np.clip(then[name][0], 0.0, np.maximum(part[0], 0.0)) for name, part in now.items()
+    }
+    limits = inputs.limits
+    shortfall = float(room.pop("cvar", np.zeros(1))[0])
+    room.pop("market_correlation", None)
+    alike = min(correlation_of(book, limits), correlation_of(inputs.before, limits))
+    arrays = replace(
+        limits,
+        room=room,
+        cvar_max=limits.cvar_max + shortfall,
+        market_correlation_max=max(limits.market_correlation_max, alike),
+    )
+    return replace(inputs, limits=arrays)
