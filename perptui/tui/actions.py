@@ -1,76 +1,18 @@
-"""What the keys of the desk screen do: move, sort, filter, edit, propose, confirm, kill."""
+"""What the keys of the desk screen do: move, sort, filter, propose, confirm, kill."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from perptui.protocol.intents import CancelWorking, ExportOrders, Kill, OpenTicket
+from perptui.tui.actions_rebalance import RebalanceActions
 
-from textual.screen import Screen
-
-from perptui.protocol.intents import (
-    CancelWorking,
-    ExportOrders,
-    Intent,
-    Kill,
-    OpenTicket,
-    Redo,
-    Reestimate,
-    ResetTargets,
-    Solve,
-    Undo,
-)
-from perptui.tui.panels.base import PanelWidget
-from perptui.tui.panels.rebalance import RebalancePanel
-from perptui.tui.showing import Showing
-
-NUDGE = 0.01
-STRATEGIES = ("balanced", "tactical")
 KILL_WINDOW_S = 2.0
 """The second F10 must come within this."""
 
 
-class DeskActions(Screen[None]):
+class DeskActions(RebalanceActions):
     """The actions; `screens.desk.DeskScreen` holds the widgets they act on."""
 
-    showing: Showing
     _kill_armed_mono: float | None = None
-
-    if TYPE_CHECKING:  # what `screens.desk.DeskScreen` gives
-
-        def active(self) -> PanelWidget:
-            """Return the panel that keys go to."""
-
-        def rebalance_panel(self) -> RebalancePanel:
-            """Return the rebalance panel."""
-
-        def show_view(self, digit: str) -> None:
-            """Show the view of a digit."""
-
-        def open_line(self, kind: str, text: str = "") -> None:
-            """Open the line editor at the bottom for a filter or a command."""
-
-        def say(self, text: str, level: str = "info") -> None:
-            """Put a line on the news line."""
-
-        def ask(self, intent: Intent, done: str = "") -> None:
-            """Send an intent; the answer, or `done`, goes to the news line."""
-
-        def show_target(self) -> None:
-            """Show on the news line the target that is being typed."""
-
-        def edit_target(self, identifier: str, weight: float) -> None:
-            """Ask for a target, the latest first."""
-
-        def expect_ticket(self) -> None:
-            """Note that this terminal asked for a ticket, so its confirmation opens here."""
-
-        def open_ticket(self) -> None:
-            """Show the ticket that is there."""
-
-        def action_quit(self) -> None:
-            """Leave, asking first when something is pending."""
-
-        def choose_theme(self, name: str) -> None:
-            """Switch to a theme by name, or to the next when it is empty."""
 
     # ---------------------------------------------------------------- moving
 
@@ -92,7 +34,7 @@ class DeskActions(Screen[None]):
 
     def _page(self, pages: int) -> None:
         panel = self.active()
-        if panel.detail:
+        if panel.detail or panel.scrolls():
             panel.scroll_detail(pages * panel.detail_page)
             panel.repaint()
         elif panel.grid:
@@ -100,7 +42,7 @@ class DeskActions(Screen[None]):
 
     def _move(self, by: int) -> None:
         panel = self.active()
-        if panel.grid:
+        if panel.grid and not panel.scrolls():
             panel.grid.move(by)
         else:
             panel.scroll_detail(by)
@@ -141,13 +83,13 @@ class DeskActions(Screen[None]):
         panel.repaint()
 
     def action_back(self) -> None:
-        """Leave the row, the filter, the maximised panel, in this order."""
+        """Leave the row, the filter, the page, the maximised panel, in this order."""
         panel = self.active()
         if panel.detail:
             panel.detail = False
         elif panel.grid and panel.grid.filter:
             panel.grid.set_filter("")
-        else:
+        elif not self.back_from_page():
             self.show_view("1")
         panel.repaint()
 
@@ -164,7 +106,7 @@ class DeskActions(Screen[None]):
         """Type a filter for the focused table."""
         grid = self.active().grid
         if grid is not None:
-            self.open_line("/", grid.filter)
+            self.open_filter(grid.filter)
 
     def action_sort(self) -> None:
         """Sort by the next column."""
@@ -198,113 +140,13 @@ class DeskActions(Screen[None]):
         frozen = self.showing.toggle_freeze()
         self.say("picture frozen, the desk goes on: f thaws" if frozen else "picture live again")
 
-    # ---------------------------------------------------------------- rebalance
-
-    def _may_propose(self) -> bool:
-        if self.showing.frozen is not None:
-            self.say("the picture is frozen: f thaws it first", "warn")
-            return False
-        if not self.showing.attached or self.showing.lost:
-            self.say("there is no desk to ask", "warn")
-            return False
-        return True
-
-    def action_solve(self) -> None:
-        """Ask for a new proposal."""
-        if self._may_propose():
-            self.rebalance_panel().wanted.clear()
-            self.ask(Solve(), "solving")
-
-    def action_reestimate(self) -> None:
-        """Ask for new estimates."""
-        if self._may_propose():
-            self.ask(Reestimate(), "estimating again")
-
-    def action_strategy(self) -> None:
-        """Solve with the other strategy."""
-        if not self._may_propose():
-            return
-        now = self.showing.live.rebalance.strategy
-        index = STRATEGIES.index(now) + 1 if now in STRATEGIES else 0
-        chosen = STRATEGIES[index % len(STRATEGIES)]
-        self.rebalance_panel().wanted.clear()
-        self.ask(Solve(strategy=chosen), f"solving with {chosen}")
-
-    def action_edit(self) -> None:
-        """Type the target of the row under the rebalance cursor."""
-        if not self._may_propose():
-            return
-        panel = self.rebalance_panel()
-        self._bring(panel)
-        if panel.start_editing():
-            self.show_target()
-        else:
-            self.say(self._no_target(), "warn")
-        panel.repaint()
-
-    def _no_target(self) -> str:
-        solving = self.showing.live.rebalance.state == "solving"
-        return "wait for the solve" if solving else "no target yet: wait for the solve, or r solves"
-
-    def _bring(self, panel: RebalancePanel) -> None:
-        """Show the rebalance panel, on the contract that was chosen in the panel before."""
-        before = self.active()
-        if before is panel:
-            return
-        row: Any = before.grid.selected if before.grid else None
-        panel.before_lines()
-        if row is not None:
-            panel.grid.select(getattr(row, "id", ""))
-        if not panel.region.area:
-            self.show_view("5")
-        self.set_focus(panel, scroll_visible=False)
-
-    def action_nudge_up(self) -> None:
-        """Raise the target by NUDGE."""
-        self._nudge(NUDGE)
-
-    def action_nudge_down(self) -> None:
-        """Lower the target by NUDGE."""
-        self._nudge(-NUDGE)
-
-    def _nudge(self, by: float) -> None:
-        if not self._may_propose():
-            return
-        panel = self.rebalance_panel()
-        self._bring(panel)
-        row = panel.grid.selected
-        if row is None or not panel.proposed():
-            self.say(self._no_target(), "warn")
-            return
-        self.edit_target(row.id, round(panel.target_of(row) + by, 6))
-        panel.repaint()
-
-    def action_reset(self) -> None:
-        """Drop the edit of this row."""
-        panel = self.rebalance_panel()
-        row = panel.grid.selected
-        if row is not None and self._may_propose():
-            panel.wanted.pop(row.id, None)
-            self.ask(ResetTargets(id=row.id))
-
-    def action_undo(self) -> None:
-        """Step back."""
-        if self._may_propose():
-            self.rebalance_panel().wanted.clear()
-            self.ask(Undo())
-
-    def action_redo(self) -> None:
-        """Step forward."""
-        if self._may_propose():
-            self.rebalance_panel().wanted.clear()
-            self.ask(Redo())
-
     # ---------------------------------------------------------------- orders
 
     def action_confirm(self) -> None:
         """Open the confirmation of the fresh proposal, or the ticket that is under way."""
-        if not self._may_propose():
+        if not self.may_propose():
             return
+        self.settle()
         live = self.showing.live
         if live.ticket.phase == "sending" or self.showing.plan_stands():
             self.open_ticket()
@@ -330,15 +172,19 @@ class DeskActions(Screen[None]):
             return "no proposal: r solves"
         if self.rebalance_panel().is_stale():
             return "the proposal is too old to confirm: r solves again"
+        if view.preview:
+            return "the what-if is not kept yet: Enter keeps it, esc takes it back"
         if not view.rows:
             return "the proposal has no trade"
+        if view.shown_only:
+            return "this what-if is shown, never sent: " + "; ".join(view.shown_only)
         if not view.exportable:
             return "this proposal cannot be sent: " + ("; ".join(view.reasons) or "see its panel")
         return ""
 
     def action_export(self) -> None:
         """Write the orders to files."""
-        if not self._may_propose():
+        if not self.may_propose():
             return
         refused = self._no_plan()
         if refused:
@@ -376,11 +222,12 @@ class DeskActions(Screen[None]):
         elif word == "theme":
             self.choose_theme(rest.strip())
         elif word:
-            self.say(f"no command {word}: kill, cancel, theme NAME, quit", "warn")
+            known = "kill, cancel, theme NAME, quit, or a what-if such as gross_max=2"
+            self.say(f"no command {word}: {known}", "warn")
 
     def action_command(self) -> None:
-        """Type a command."""
-        self.open_line(":")
+        """Type a what-if or a command."""
+        self.open_command()
 
     # ---------------------------------------------------------------- terminal
 

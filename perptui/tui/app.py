@@ -17,14 +17,14 @@ from textual.theme import Theme
 from perptui.client.messages import Attached, DeskLost, FromDesk, PanelReplaced, PictureTaken
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError
-from perptui.protocol.intents import Intent, Quit
+from perptui.protocol.intents import Intent, Quit, Withdraw
 from perptui.protocol.views import DeskView
 from perptui.tui import theme as themes
 from perptui.tui.commands import commands
 from perptui.tui.keymap import unknown_ids
 from perptui.tui.screens.desk import DeskScreen
 from perptui.tui.showing import Showing
-from perptui.tui.whatif import EditQueue
+from perptui.tui.whatif import IntentQueue
 
 if TYPE_CHECKING:
     from perptui.client.attach import Attachment, Connect
@@ -91,7 +91,7 @@ class DeskApp(App[int]):
         self._connect = connect
         self._relaunch = relaunch
         self._attachment: Attachment | None = None
-        self._edits = EditQueue(self.answer)
+        self._bends = IntentQueue(self.answer)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dirty: set[str] = set()
         self._painted_at = -1e9
@@ -177,6 +177,10 @@ class DeskApp(App[int]):
     def _mark(self, panel: str) -> None:
         """Note a change and paint it now, or as soon as half a second is over."""
         self._dirty.add(panel)
+        if self._bends.busy:
+            # A person waits for it: what the key asked for stands on the screen at once.
+            self._paint()
+            return
         if self._paint_due:
             return
         wait_s = PAINT_S - (time.monotonic() - self._painted_at)
@@ -247,16 +251,20 @@ class DeskApp(App[int]):
         reply = await self.answer(intent)
         then(reply.ok, reply.text)
 
-    def edit_target(self, identifier: str, weight: float) -> None:
-        """Ask for a target; while one is being solved only the latest of each waits."""
-        if self._edits.put(identifier, weight):
-            self._start(self._edit())
+    def bend(self, intent: Intent, slot: str = "") -> None:
+        """Send an intent of the what-if, after those before it; the latest of a slot."""
+        if self._bends.put(intent, slot):
+            self._start(self._bends.drain(self._bent))
 
-    async def _edit(self) -> None:
-        reply = await self._edits.drain()
-        if reply is not None and not reply.ok:
-            self.desk_screen.rebalance_panel().wanted.clear()
-        self._report(reply)
+    def _bent(self, intent: Intent, reply: Reply) -> None:
+        if reply.ok:
+            if reply.text:
+                self._report(reply)
+            return
+        self.desk_screen.rebalance_panel().wanted.clear()
+        if not isinstance(intent, Withdraw):  # where nothing stood, nothing need be taken back
+            self.desk_screen.refused(reply.text or "the desk said no")
+        self.tick()
 
     # ---------------------------------------------------------------- tickets
 

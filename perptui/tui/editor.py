@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MOST = 64
-"""Longest text that can be typed."""
+"""Longest text that can be typed, unless said otherwise."""
 
 
 class LineEditor:
@@ -15,19 +15,22 @@ class LineEditor:
         What stands there at first, the cursor behind it.
     allowed : str
         Characters that may be typed; empty for every printable one.
+    most : int
+        Longest text that can be typed.
     """
 
-    def __init__(self, text: str = "", allowed: str = "") -> None:
+    def __init__(self, text: str = "", allowed: str = "", most: int = MOST) -> None:
         self.text = text
         self.at = len(text)
         self._allowed = allowed
+        self._most = most
 
     def insert(self, text: str) -> None:
         """Put `text` at the cursor, less what may not be typed."""
         kept = "".join(
             c for c in text if c.isprintable() and (c in self._allowed or not self._allowed)
         )
-        kept = kept[: MOST - len(self.text)]
+        kept = kept[: max(self._most - len(self.text), 0)]
         self.text = self.text[: self.at] + kept + self.text[self.at :]
         self.at += len(kept)
 
@@ -50,6 +53,11 @@ class LineEditor:
             return False
         return True
 
-    def shown(self) -> str:
-        """Return the text with a bar at the cursor."""
-        return f"{self.text[: self.at]}▏{self.text[self.at :]}"
+    def shown(self, width: int = 0) -> str:
+        """Return the text with a bar at the cursor; of a longer one the part around it."""
+        text, at = self.text, self.at
+        if width and len(text) >= width:
+            start = min(max(at - width + 2, 0), len(text) - width + 2)
+            cut = text[start : start + width - 2]
+            text, at = ("…" if start else "") + cut, at - start + bool(start)
+        return f"{text[:at]}▏{text[at:]}"

@@ -50,20 +50,28 @@ KEYS: tuple[Key, ...] = (
     Key("copy_row", "y", "copy the row (OSC 52)", "table"),
     Key("copy_table", "Y", "copy the table (OSC 52)", "table"),
     Key("freeze", "f", "freeze this picture; the desk goes on", "table"),
-    Key("solve", "r", "new proposal, without edits", "rebalance"),
+    Key("solve", "r", "new proposal, with nothing bent", "rebalance"),
     Key("reestimate", "R", "estimate again from the newest bars", "rebalance"),
-    Key("strategy", "m", "the other strategy: balanced, tactical", "rebalance"),
-    Key("edit", "e", "type this row's target", "rebalance"),
+    Key("edit", "e", "type this row's target or cap", "rebalance"),
     Key("nudge_up", "right_square_bracket", "target up by .01 of equity", "rebalance"),
     Key("nudge_down", "left_square_bracket", "target down by .01 of equity", "rebalance"),
-    Key("reset", "0", "drop this row's edit", "rebalance"),
+    Key("reset", "0", "drop what this row bends", "rebalance"),
     Key("undo", "u", "the what-if before", "rebalance"),
     Key("redo", "ctrl+r", "forward again", "rebalance"),
+    Key("strategy", "m", "strategy: balanced, tactical, hybrid", "rebalance"),
+    Key("robust", "o", "robust mean: box, ellipsoid, off", "rebalance"),
+    Key("limits_part", "v", "the limits beside the trades, and back", "rebalance"),
+    Key("why", "y", "why: ledger of a trade, then of all (in this view)", "rebalance"),
+    Key("clash", "i", "which limits clash, and ways out", "rebalance"),
+    Key("compare", "b", "compare A, B and what stands", "rebalance"),
+    Key("keep_a", "A", "keep what stands as A", "rebalance"),
+    Key("keep_b", "B", "keep what stands as B", "rebalance"),
+    Key("frontier", "p", "efficient frontier, the books on it", "rebalance"),
     Key("confirm", "c", "plan and confirm", "orders"),
     Key("export", "x", "write the orders to CSV and JSON", "orders"),
     Key("cancel_working", "C", "cancel all working orders", "orders"),
     Key("kill", "f10", "twice: HALT, cancel and send nothing", "orders"),
-    Key("command", "colon", "a command: kill, cancel, theme NAME, quit", "orders"),
+    Key("command", "colon", "a what-if, or kill, cancel, theme NAME, quit", "orders"),
     Key("theme", "T", "next theme", "terminal"),
     Key("picture", "f8", "save a picture of the screen (SVG)", "terminal"),
     Key("palette", "ctrl+p", "search the commands", "terminal"),
@@ -127,22 +135,53 @@ FOOTER = (
     ("quit", "quit"),
 )
 
+FOOTER_REBALANCE = (
+    ("help", "help"),
+    ("edit", "edit"),
+    ("command", "what-if"),
+    ("undo", "undo"),
+    ("why", "why"),
+    ("limits_part", "limits"),
+    ("clash", "clash"),
+    ("compare", "compare"),
+    ("frontier", "frontier"),
+    ("strategy", "strategy"),
+    ("robust", "robust"),
+    ("solve", "solve"),
+    ("confirm", "confirm"),
+    ("quit", "quit"),
+)
 
 ROOMY = 110
 SPARED = frozenset({"maximise", "export"})
 """Left out of the footer of a narrower terminal, so that leaving it is not."""
 
+SPARED_REBALANCE = ("robust", "strategy", "solve", "undo", "frontier", "limits_part")
+"""Left out of the Rebalance view's footer, one after the other, until it fits."""
 
-def footer(keymap: Mapping[str, str], width: int) -> tuple[tuple[str, str], ...]:
+
+def footer(
+    keymap: Mapping[str, str], width: int, *, rebalancing: bool = False
+) -> tuple[tuple[str, str], ...]:
     """Return the footer's spans within `width` cells: first key of each binding and its word."""
+    if rebalancing:
+        pairs = list(FOOTER_REBALANCE)
+        for spared in SPARED_REBALANCE:
+            if _footer_width(keymap, pairs) <= width:
+                break
+            pairs = [pair for pair in pairs if pair[0] != spared]
+    else:
+        pairs = [pair for pair in FOOTER if width >= ROOMY or pair[0] not in SPARED]
     spans: list[tuple[str, str]] = [(" ", "dim")]
     used = 1
-    for binding_id, word in FOOTER:
-        if width < ROOMY and binding_id in SPARED:
-            continue
+    for binding_id, word in pairs:
         key = keys_of(binding_id, keymap).split()[0]
         if used + len(key) + len(word) + 3 > width:
             break
         spans += [(key, "key"), (f" {word}  ", "dim")]
         used += len(key) + len(word) + 3
     return tuple(spans)
+
+
+def _footer_width(keymap: Mapping[str, str], pairs: list[tuple[str, str]]) -> int:
+    return 1 + sum(len(keys_of(name, keymap).split()[0]) + len(word) + 3 for name, word in pairs)

@@ -29,8 +29,8 @@ class Owner(Protocol):
         """Send an intent and hand its answer to `then`."""
         ...
 
-    def edit_target(self, identifier: str, weight: float) -> None:
-        """Ask for a target, the latest first."""
+    def bend(self, intent: Intent, slot: str = "") -> None:
+        """Send an intent of the what-if, after those before it; the latest of a slot."""
         ...
 
     def open_ticket(self) -> None:

@@ -1,15 +1,18 @@
-"""Edits of targets on their way to the desk: one asked at a time, always the latest."""
+"""What-if intents on their way to the desk: one asked at a time, in order, the latest of a kind."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
 from perptui.protocol.frames import Reply
-from perptui.protocol.intents import EditTarget, Intent
+from perptui.protocol.intents import Intent
+
+PREVIEW = "preview"
+"""The slot of what is still being typed."""
 
 
-class EditQueue:
-    """Sends the latest target of each instrument; what was overtaken while waiting is not sent.
+class IntentQueue:
+    """Sends intents one after the other; in a slot only the latest waits.
 
     Parameters
     ----------
@@ -19,32 +22,40 @@ class EditQueue:
 
     def __init__(self, ask: Callable[[Intent], Awaitable[Reply]]) -> None:
         self._ask = ask
-        self._waiting: dict[str, float] = {}
+        self._waiting: dict[str, Intent] = {}
+        self._number = 0
         self._busy = False
 
     @property
     def busy(self) -> bool:
-        """Whether an edit is under way."""
+        """Whether an intent is under way."""
         return self._busy
 
-    def put(self, identifier: str, weight: float) -> bool:
-        """Note the wanted target; return whether `drain` must be started."""
-        self._waiting[identifier] = weight
+    def put(self, intent: Intent, slot: str = "") -> bool:
+        """Note an intent; return whether `drain` must be started.
+
+        Parameters
+        ----------
+        slot : str
+            An intent that waits in the same slot is not sent any more; "" has no such.
+        """
+        self._number += 1
+        self._waiting.pop(slot, None)
+        self._waiting[slot or f"#{self._number}"] = intent
         return not self._busy
 
-    async def drain(self) -> Reply | None:
-        """Send until nothing waits; return the last answer, or the first that was a no."""
+    def drop(self, slot: str) -> None:
+        """Forget what waits in a slot."""
+        self._waiting.pop(slot, None)
+
+    async def drain(self, answered: Callable[[Intent, Reply], None]) -> None:
+        """Send until nothing waits; hand each answer to `answered`."""
         if self._busy:
-            return None
+            return
         self._busy = True
-        reply: Reply | None = None
         try:
             while self._waiting:
-                identifier = next(iter(self._waiting))
-                weight = self._waiting.pop(identifier)
-                reply = await self._ask(EditTarget(id=identifier, weight=weight))
-                if not reply.ok:
-                    self._waiting.clear()
+                intent = self._waiting.pop(next(iter(self._waiting)))
+                answered(intent, await self._ask(intent))
         finally:
             self._busy = False
-        return reply

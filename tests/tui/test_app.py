@@ -11,21 +11,27 @@ import pytest
 
 from perptui.protocol.frames import Reply, encode
 from perptui.protocol.intents import (
+    AskFrontier,
+    Bend,
     CancelWorking,
-    EditTarget,
+    Compare,
     ExportOrders,
     Intent,
+    Keep,
     Kill,
     OpenTicket,
     Quit,
+    Recall,
     Redo,
     Reestimate,
-    ResetTargets,
+    Relax,
     Solve,
+    Unbend,
     Undo,
+    Withdraw,
 )
 from perptui.protocol.views import LimitsView, PositionsView
-from tests.tui import book
+from tests.tui import book, what_ifs
 from tests.tui.sitting import session
 
 
@@ -69,7 +75,7 @@ async def test_solving_keys_ask_what_they_say() -> None:
         assert made.desk.asked == [
             Solve(),
             Reestimate(),
-            Solve(strategy="balanced"),
+            Bend(text="strategy=hybrid"),
             Undo(),
             Redo(),
             ExportOrders(digest=book.DIGEST),
@@ -110,46 +116,57 @@ async def test_the_end_of_the_simulated_venue_is_said_for_as_long_as_it_lasts() 
         assert "the simulated venue ended" not in made.text()
 
 
+BTC, ETH = "binanceusdm:BTC/USDT:USDT", "binanceusdm:ETH/USDT:USDT"
+
+
 @pytest.mark.asyncio
-async def test_a_target_is_typed_applied_and_comes_back_marked() -> None:
+async def test_a_target_is_solved_at_every_key_kept_by_enter_and_reset() -> None:
     async with session() as made:
         await made.press("j", "e")  # ETH under the positions cursor
-        assert "▏" in made.text()
-        await made.press(".", "2", "5", "enter")
-        await made.until(lambda: bool(made.desk.asked))
-        assert made.desk.asked == [EditTarget(id="binanceusdm:ETH/USDT:USDT", weight=0.25)]
-        assert "+.250…" in made.text()
-        made.desk.replace(book.rebalance(edited="ETH", target=0.25))
-        await made.until(lambda: "What if · 1 edit" in made.text())
-        assert "*+.250" in made.text()
-        await made.press("0")
+        assert "target ETH binance: ▏   was +.400 of equity" in made.text()
+        await made.press(".", "2", "5")
         await made.until(lambda: len(made.desk.asked) == 2)
-        assert made.desk.asked[-1] == ResetTargets(id="binanceusdm:ETH/USDT:USDT")
+        assert made.desk.asked == [
+            Bend(text=f"target:{ETH}=.2", preview=True),
+            Bend(text=f"target:{ETH}=.25", preview=True),
+        ]
+        await made.press("enter")
+        await made.until(lambda: len(made.desk.asked) == 3)
+        assert made.desk.asked[-1] == Bend(text=f"target:{ETH}=.25")
+        made.desk.replace(what_ifs.what_if())
+        await made.until(lambda: "What if · 3 edits" in made.text())
+        assert "*+.250" in made.text()
+        assert "bent regime=normal · gross_max=2.5 · target ETH" in made.text()
+        await made.press("0")
+        await made.until(lambda: len(made.desk.asked) == 4)
+        asked: list[Intent] = made.desk.asked
+        assert asked[3:] == [Unbend(key=f"target:{ETH}")]
 
 
 @pytest.mark.asyncio
-async def test_escape_leaves_the_target_alone_and_nonsense_is_refused() -> None:
+async def test_escape_takes_the_preview_back_and_nonsense_is_never_sent() -> None:
     async with session() as made:
         await made.press("e", "9", "escape")
+        await made.until(lambda: len(made.desk.asked) == 2)
+        assert made.desk.asked == [Bend(text=f"target:{BTC}=9", preview=True), Withdraw()]
         assert "▏" not in made.text()
         await made.press("e", "-", "-", "enter")
-        assert "--▏   not a fraction of equity: type one such as −.25" in made.text()
+        assert "expected a plain number for target" in made.text()
         await made.press("escape")
-        assert "not a fraction" not in made.text()
-        assert made.desk.asked == []
+        assert "expected a plain number" not in made.text()
+        assert len(made.desk.asked) == 2
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("typed", "weight"), [("9", 9.0), (".25", 0.25), ("-.3", -0.3), ("+0.5", 0.5)]
+    ("typed", "text"), [("9", "9"), (".25", ".25"), ("-.3", "-.3"), ("+0.5", "+0.5")]
 )
-async def test_the_first_character_replaces_the_target_before(typed: str, weight: float) -> None:
+async def test_the_first_character_replaces_the_target_before(typed: str, text: str) -> None:
     async with session(size=(80, 24)) as made:
         await made.press("e")
         assert "target BTC binance: ▏   was +.620 of equity" in made.text()
         await made.press(*typed, "enter")
-        await made.until(lambda: bool(made.desk.asked))
-        assert made.desk.asked == [EditTarget(id="binanceusdm:BTC/USDT:USDT", weight=weight)]
+        await made.until(lambda: Bend(text=f"target:{BTC}={text}") in made.desk.asked)
         assert "of equity" not in made.text()
 
 
@@ -157,28 +174,28 @@ async def test_the_first_character_replaces_the_target_before(typed: str, weight
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("", "not a fraction of equity"),
-        ("0.0.3", "not a fraction of equity"),
-        ("25%", "not a fraction of equity"),
-        ("nan", "not a fraction of equity"),
-        ("10.1", "too large: at most 10 times equity"),
+        ("", "type a number such as −.25"),
+        ("0.0.3", "expected a plain number"),
+        ("25%", "expected a plain number"),
+        ("nan", "expected a plain number"),
+        ("10.1", "from -10 to 10, was '10.1'"),
     ],
 )
 async def test_a_target_that_cannot_be_read_says_why_until_the_next_key(
     typed: str, words: str
 ) -> None:
-    async with session(size=(80, 24)) as made:
+    async with session(size=(120, 40)) as made:
         await made.press("e", *typed, "enter")
-        assert f"target BTC binance: {typed}▏   {words}" in made.text()
-        await made.press("backspace")
+        assert f"target BTC binance: {typed}▏" in made.text()
+        assert words in made.text()
+        await made.press("ctrl+u", ".", "1")
         assert words not in made.text()
-        await made.press("ctrl+u", ".", "1", "enter")
-        await made.until(lambda: bool(made.desk.asked))
-        assert made.desk.asked == [EditTarget(id="binanceusdm:BTC/USDT:USDT", weight=0.1)]
+        await made.press("enter")
+        await made.until(lambda: Bend(text=f"target:{BTC}=.1") in made.desk.asked)
 
 
 @pytest.mark.asyncio
-async def test_while_a_solve_runs_only_the_latest_nudge_waits() -> None:
+async def test_nudges_of_a_row_become_one_step_when_they_rest() -> None:
     async with session() as made:
         held: list[Intent] = []
 
@@ -190,14 +207,115 @@ async def test_while_a_solve_runs_only_the_latest_nudge_waits() -> None:
         await made.press("right_square_bracket")
         await made.until(lambda: len(held) == 1)
         await made.press(*["right_square_bracket"] * 4, "left_square_bracket")
-        first = made.app.desk_screen.rebalance_panel().wanted
-        assert first == {"binanceusdm:BTC/USDT:USDT": pytest.approx(0.66)}
+        wanted = made.app.desk_screen.rebalance_panel().wanted
+        assert wanted == {BTC: pytest.approx(0.66)}
+        assert "+.660…" in made.text()
         made.desk.send(encode(Reply(number=1, ok=True)))
-        await made.until(lambda: len(held) == 2)
-        assert held == [
-            EditTarget(id="binanceusdm:BTC/USDT:USDT", weight=0.63),
-            EditTarget(id="binanceusdm:BTC/USDT:USDT", weight=0.66),
+        await made.until(lambda: len(held) >= 2)
+        await made.until(lambda: held[-1] == Bend(text=f"target:{BTC}=0.660000"))
+        assert held[0] == Bend(text=f"target:{BTC}=0.630000", preview=True)
+        assert all(isinstance(intent, Bend) for intent in held)
+        assert sum(not intent.preview for intent in held if isinstance(intent, Bend)) == 1
+
+
+@pytest.mark.asyncio
+async def test_undo_takes_a_whole_run_of_nudges_back() -> None:
+    async with session() as made:
+        await made.press("right_square_bracket", "right_square_bracket", "u")
+        await made.until(lambda: Undo() in made.desk.asked)
+        await made.pilot.pause(1.0)
+        assert made.desk.asked[-1] == Undo()
+        assert Bend(text=f"target:{BTC}=0.640000") not in made.desk.asked
+
+
+@pytest.mark.asyncio
+async def test_a_cap_is_edited_in_the_risk_limits_panel() -> None:
+    async with session(size=(80, 24)) as made:
+        await made.press("6", "e", "2", ".")
+        assert "gross (gross_max): 2.▏   was 2" in made.text()
+        assert "│▸gross" in made.text()
+        assert "2.▏     −1.02x   BREACH" in made.text()
+        await made.press("5", "enter")
+        await made.until(lambda: Bend(text="gross_max=2.5") in made.desk.asked)
+        assert made.desk.asked[0] == Bend(text="gross_max=2", preview=True)
+        await made.press("0")
+        await made.until(lambda: made.desk.asked[-1] == Unbend(key="gross_max"))
+        await made.press("5", "v", "e", "1", "escape")
+        await made.until(lambda: made.desk.asked[-1] == Withdraw())
+
+
+@pytest.mark.asyncio
+async def test_a_what_if_is_typed_previewed_refused_and_kept() -> None:
+    async with session() as made:
+        await made.press("5", "colon", *"gro")
+        assert "tab  gross_max=" in made.text()
+        await made.press("tab", "2")
+        await made.until(lambda: made.desk.asked == [Bend(text="gross_max=2", preview=True)])
+        made.desk.answer = lambda _: Reply(number=0, ok=False, text="expected gross_max up to 10")
+        await made.press("0")
+        await made.until(lambda: "expected gross_max up to 10" in made.text())
+        assert ":gross_max=20▏" in made.text()
+        made.desk.answer = lambda _: Reply(number=0, ok=True)
+        await made.press("backspace", "enter")
+        await made.until(lambda: made.desk.asked[-1] == Bend(text="gross_max=2"))
+        await made.press("colon", "up")
+        assert ":gross_max=2▏" in made.text()
+        await made.press("escape", "colon", *"gross=2", "enter")
+        assert "did you mean gross_max?" in made.text()
+        await made.press("escape")
+        assert "did you mean" not in made.text()
+
+
+@pytest.mark.asyncio
+async def test_switches_and_kept_proposals_are_asked_for() -> None:
+    view = book.desk(rebalance=what_ifs.what_if(kept=(what_ifs.kept("A", 0.4, same_market=False),)))
+    async with session(view) as made:
+        await made.press("5", "o", "m", "B", "b")
+        await made.until(lambda: len(made.desk.asked) == 4)
+        assert made.desk.asked == [
+            Bend(text="robust=ellipsoid"),
+            Bend(text="strategy=hybrid"),
+            Keep(slot="B"),
+            Compare(),
         ]
+        await made.press("1")
+        await made.until(lambda: made.desk.asked[-1] == Recall(slot="A"))
+        await made.press("escape", "p")
+        await made.until(lambda: made.desk.asked[-1] == AskFrontier(on=True))
+        await made.press("escape")
+        await made.until(lambda: made.desk.asked[-1] == AskFrontier(on=False))
+        assert "REDUCE sell" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_a_digit_takes_a_way_out_of_a_clash_and_only_there() -> None:
+    async with session(book.desk(rebalance=what_ifs.infeasible())) as made:
+        await made.press("5")
+        assert "these 3 limits cannot all hold" in made.text()
+        await made.press("i", "2")
+        await made.until(lambda: made.desk.asked == [Relax(name="turnover")])
+        await made.press("3")
+        await made.until(lambda: made.desk.asked[-1] == Bend(text="reduce_only=true"))
+        await made.press("escape", "2")
+        assert "┌ Positions" in made.text()
+        assert len(made.desk.asked) == 2
+
+
+@pytest.mark.asyncio
+async def test_y_is_why_in_the_rebalance_view_and_copies_elsewhere() -> None:
+    async with session(book.desk(rebalance=what_ifs.what_if())) as made:
+        await made.press("y")
+        assert "row copied" in made.text()
+        await made.press("5", "y")
+        assert "why BTC binance · REDUCE sell" in made.text()
+        await made.press("j")
+        assert "why ETH binance" in made.text()
+        await made.press("y")
+        assert "to trade" in made.text()
+        await made.press("j", "escape", "y")
+        assert "why BTC bybit" in made.text()
+        await made.press("v", "escape", "escape")
+        assert "┌ Positions" in made.text()
 
 
 @pytest.mark.asyncio
@@ -382,7 +500,7 @@ async def test_the_keymap_changes_keys_help_and_footer() -> None:
 async def test_the_palette_offers_neither_confirm_nor_kill() -> None:
     async with session() as made:
         titles = [c.title for c in made.app.get_system_commands(made.app.screen)]
-        assert "new proposal, without edits" in titles
+        assert "new proposal, with nothing bent" in titles
         assert not [title for title in titles if "confirm" in title or "HALT" in title]
         await made.press("ctrl+p", *"estimate again")
         await made.until(lambda: "estimate again from" in made.text())

@@ -3,13 +3,17 @@ from pathlib import Path
 
 import pytest
 
+from perptui.model.assignment import LIMITS, PARAMETERS
+from perptui.model.explanation import LimitPrice
 from perptui.protocol.frames import Reply
-from perptui.protocol.intents import EditTarget, Intent
+from perptui.protocol.intents import Bend, Intent, Undo
 from perptui.tui.arrange import columns_of, regions
+from perptui.tui.command_line import CommandLine
 from perptui.tui.crash import redacted, report_of, write_report
 from perptui.tui.editor import MOST, LineEditor
 from perptui.tui.keymap import BY_ID, KEYS, footer, keys_of, unknown_ids
-from perptui.tui.whatif import EditQueue
+from perptui.tui.limit_settings import setting_of
+from perptui.tui.whatif import PREVIEW, IntentQueue
 
 RESERVED = {f"ctrl+{letter}" for letter in "sqzabjo"}
 
@@ -18,8 +22,9 @@ RESERVED = {f"ctrl+{letter}" for letter in "sqzabjo"}
 
 
 def test_no_key_is_bound_twice_or_kept_by_terminals_and_multiplexers() -> None:
-    keys = [key.strip() for entry in KEYS for key in entry.keys.split(",")]
+    keys = [key.strip() for entry in KEYS for key in entry.keys.split(",") if entry.id != "why"]
     assert len(keys) == len(set(keys))
+    assert BY_ID["why"].keys == BY_ID["copy_row"].keys  # told apart by the panel that has the keys
     assert not RESERVED & set(keys)
     assert len(BY_ID) == len(KEYS)
 
@@ -62,43 +67,121 @@ def test_editing_a_line() -> None:
     assert line.text == "1" * MOST
 
 
-# ---------------------------------------------------------------- edits on their way
+# ---------------------------------------------------------------- intents on their way
 
 
 @pytest.mark.asyncio
-async def test_an_edit_that_was_refused_drops_what_waits() -> None:
+async def test_in_a_slot_only_the_latest_is_sent_and_the_others_in_their_order() -> None:
+    gate = asyncio.Event()
     asked: list[Intent] = []
+    answers: list[tuple[Intent, str]] = []
 
     async def ask(intent: Intent) -> Reply:
         asked.append(intent)
-        queue.put("eth", 0.3)
+        await gate.wait()
         return Reply(number=1, ok=False, text="infeasible")
 
-    queue = EditQueue(ask)
-    assert queue.put("btc", 0.1)
-    reply = await queue.drain()
-    assert reply is not None
-    assert reply.text == "infeasible"
-    assert asked == [EditTarget(id="btc", weight=0.1)]
+    queue = IntentQueue(ask)
+    assert queue.put(Bend(text="gross_max=1", preview=True), PREVIEW)
+    draining = asyncio.create_task(
+        queue.drain(lambda intent, reply: answers.append((intent, reply.text)))
+    )
+    await asyncio.sleep(0)
+    assert not queue.put(Bend(text="gross_max=2", preview=True), PREVIEW)
+    assert not queue.put(Undo())
+    assert not queue.put(Bend(text="gross_max=2.5"), PREVIEW)
+    assert queue.busy
+    await queue.drain(lambda intent, _: answers.append((intent, "twice")))
+    gate.set()
+    await draining
+    assert asked == [Bend(text="gross_max=1", preview=True), Undo(), Bend(text="gross_max=2.5")]
+    assert answers == [(intent, "infeasible") for intent in asked]
     assert not queue.busy
 
 
-@pytest.mark.asyncio
-async def test_a_second_drain_while_one_runs_does_nothing() -> None:
-    gate = asyncio.Event()
+# ---------------------------------------------------------------- the command line
 
-    async def ask(intent: Intent) -> Reply:
-        await gate.wait()
-        return Reply(number=1, ok=True)
 
-    queue = EditQueue(ask)
-    queue.put("btc", 0.1)
-    first = asyncio.create_task(queue.drain())
-    await asyncio.sleep(0)
-    assert not queue.put("btc", 0.2)
-    assert await queue.drain() is None
-    gate.set()
-    assert (await first) == Reply(number=1, ok=True)
+def typed(line: CommandLine, text: str) -> None:
+    for character in text:
+        line.key(character, character)
+
+
+def test_a_what_if_is_read_as_it_is_typed() -> None:
+    line = CommandLine([], ("binanceusdm:BTC/USDT:USDT",))
+    typed(line, "gross_max=2 shock=-.1")
+    assert line.bends
+    assert line.assignments() == "gross_max=2 shock=-.1"
+    typed(line, " regime=str")
+    assert line.assignments() is None
+    assert "expected regime one of calm, normal, stress, crisis" in line.error
+    assert line.below(200) == ((f" {line.error}", "warn"),)
+    typed(line, "ess")
+    assert line.assignments() == "gross_max=2 shock=-.1 regime=stress"
+
+
+def test_names_are_completed_as_far_as_they_are_one() -> None:
+    line = CommandLine([], ("binanceusdm:BTC/USDT:USDT", "binanceusdm:BNB/USDT:USDT"))
+    typed(line, "gro")
+    line.key("tab", None)
+    assert line.text == "gross_max="
+    typed(line, "2 target:")
+    assert line.key("tab", None)
+    assert line.text == "gross_max=2 target:binanceusdm:B"
+    assert "target:binanceusdm:BTC/USDT:USDT=" in line.below(200)[0][0]
+    typed(line, "T")
+    line.key("tab", None)
+    assert line.text.endswith("target:binanceusdm:BTC/USDT:USDT=")
+    assert not line.key("tab", None)
+
+
+def test_lines_kept_before_come_back_the_newest_first() -> None:
+    history: list[str] = []
+    for text in ("gross_max=2", "regime=stress", "gross_max=2"):
+        line = CommandLine(history)
+        typed(line, text)
+        line.remember()
+    assert history == ["regime=stress", "gross_max=2"]
+    line = CommandLine(history)
+    line.key("up", None)
+    assert line.text == "gross_max=2"
+    line.key("up", None)
+    line.key("up", None)
+    assert line.text == "regime=stress"
+    line.key("down", None)
+    line.key("down", None)
+    assert line.text == ""
+
+
+def test_a_line_longer_than_the_screen_shows_the_part_around_the_cursor() -> None:
+    line = LineEditor("x" * 40 + "end", most=400)
+    assert line.shown(20) == "…" + "x" * 15 + "end▏"
+    assert len(line.shown(20)) == 20
+    line.key("home", None)
+    assert line.shown(20) == "▏" + "x" * 18
+
+
+# ---------------------------------------------------------------- which key sets a limit
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("gross", "gross_max"),
+        ("net_min", "net_min"),
+        ("coin_net:BTC", "coin_net_max"),
+        ("margin_ratio:binanceusdm", "margin_ratio_max"),
+        ("liquidation:bybit", "liquidation_distance_min"),
+        ("free_collateral:bybit", "free_collateral_min"),
+        ("cluster:BTC ETH", "cluster_gross_max"),
+        ("daily_loss", "daily_loss_max"),
+        ("stablecoin", ""),
+    ],
+)
+def test_a_limit_is_set_by_its_key(name: str, setting: str) -> None:
+    assert setting_of(name) == setting
+    assert setting == "" or setting in {*LIMITS, *PARAMETERS}
+    assert setting_of(name, (LimitPrice(name, 0.0, "volatility_max"),)) == "volatility_max"
 
 
 # ---------------------------------------------------------------- where panels stand

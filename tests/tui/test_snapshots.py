@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perptui.protocol.views import DeskView, Feed
-from tests.tui import book
+from tests.tui import book, what_ifs
 from tests.tui.terminal import SIZES, screen_text, terminal
 
 Compare = Callable[..., bool]
@@ -29,11 +29,23 @@ def stale_desk() -> DeskView:
     )
 
 
+def what_if_desk() -> DeskView:
+    """A what-if with everything that can stand beside it."""
+    return book.desk(rebalance=what_ifs.what_if())
+
+
+def compared_desk() -> DeskView:
+    """Two what-ifs kept, one of them on an older market, and a frontier half solved."""
+    kept = (what_ifs.kept("A", 0.4), what_ifs.kept("B", 0.1, same_market=False))
+    return book.desk(rebalance=what_ifs.what_if(kept=kept, frontier=what_ifs.frontier()))
+
+
 STATES: dict[str, tuple[Callable[[], DeskView | None], list[str]]] = {
     "desk": (book.desk, []),
     "waiting": (lambda: None, []),
     "stale": (stale_desk, []),
-    "what_if": (lambda: book.desk(rebalance=book.rebalance(edited="ETH", target=0.25)), ["5"]),
+    "what_if": (lambda: book.desk(rebalance=what_ifs.what_if()), ["5"]),
+    "clash": (lambda: book.desk(rebalance=what_ifs.infeasible()), ["5", "i"]),
     "funding": (book.desk, ["3"]),
     "regime": (book.desk, ["4"]),
     "confirmation": (lambda: book.desk(ticket=book.ticket()), ["c", "G"]),
@@ -60,6 +72,14 @@ def test_picture(state: str, size: tuple[int, int], snap_compare: Compare) -> No
         ("funding_row", (80, 24), ["3", "enter"], {}, book.desk),
         ("limits", (80, 24), ["6"], {}, book.desk),
         ("rebalance", (80, 24), ["5"], {}, book.desk),
+        ("why", (80, 24), ["5", "y"], {}, what_if_desk),
+        ("ledgers", (120, 40), ["5", "y", "y"], {}, what_if_desk),
+        ("compare", (120, 40), ["5", "b"], {}, compared_desk),
+        ("compare_small", (80, 24), ["5", "b"], {}, compared_desk),
+        ("frontier", (120, 40), ["5", "p"], {}, compared_desk),
+        ("frontier_ascii", (80, 24), ["5", "p"], {"glyphs": "ascii"}, compared_desk),
+        ("cap_edit", (80, 24), ["5", "v", "e", "2", "x"], {}, what_if_desk),
+        ("typing", (120, 40), ["5", "colon", "g", "r"], {}, what_if_desk),
         ("row", (80, 24), ["j", "enter"], {}, book.desk),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

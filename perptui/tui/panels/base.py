@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from perptui.tui import format as figures
+from perptui.tui.editing import CellEdit
 from perptui.tui.grid import Cell, Grid
 from perptui.tui.picture import Line, Picture, beside, crop, fit, width_of
 from perptui.tui.showing import Showing
@@ -68,6 +69,7 @@ class PanelWidget(Picture, can_focus=True):
         super().__init__(palette, ascii_only=showing.glyphs == "ascii", name=self.panel)
         self.showing = showing
         self.grid: Grid[Any] | None = None
+        self.edit: CellEdit | None = None
         self.detail = False
         self.detail_page = 1
         self._skipped = 0
@@ -106,6 +108,10 @@ class PanelWidget(Picture, can_focus=True):
 
     def before_lines(self) -> None:
         """Hand the newest rows to the grid."""
+
+    def start_edit(self) -> CellEdit | None:
+        """Return the editing of the cell under the cursor; None when there is none to edit."""
+        return None
 
     # ---------------------------------------------------------------- drawing
 
@@ -167,6 +173,10 @@ class PanelWidget(Picture, can_focus=True):
         """Show the details from their first line, where there are any."""
         self.detail = bool(self.details(self.region.width - 2))
         self._skipped = 0
+
+    def scrolls(self) -> bool:
+        """Return whether moving scrolls what is shown rather than a cursor."""
+        return False
 
     def scroll_detail(self, by: int) -> None:
         """Move the details by some lines, where they do not fit."""

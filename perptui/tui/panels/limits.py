@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from perptui.protocol.views import LimitRow, LimitsView
+from perptui.protocol.views_rebalance import RebalanceView
 from perptui.tui import format as figures
+from perptui.tui.editing import CellEdit
 from perptui.tui.grid import Cell, Column, Grid
+from perptui.tui.limit_settings import setting_of
 from perptui.tui.panels.base import PanelWidget, figure, unknown_cell
-from perptui.tui.picture import Line
+from perptui.tui.picture import Line, Span
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
@@ -24,6 +27,13 @@ WORDS = {
     "net_min": "net ≥",
     "net_max": "net ≤",
     "cvar_95": "CVaR 95 %",
+    "cvar": "CVaR 95 %",
+    "standalone_risk": "own risk",
+    "market_correlation": "corr market",
+    "first_component": "first comp",
+    "free_collateral": "free",
+    "stress_up": "stress up",
+    "stress_down": "stress down",
 }
 
 
@@ -79,12 +89,27 @@ COLUMNS: list[Column[LimitRow]] = [
 ]
 
 
+def cap_edit(row: LimitRow, view: RebalanceView) -> CellEdit | None:
+    """Return the editing of a limit's cap; None where no one key of config.toml sets it."""
+    setting = setting_of(row.name, view.prices)
+    if not setting:
+        return None
+    before = f"{row.limit:g}".replace("-", figures.MINUS)
+    return CellEdit(row.name, setting, f"{limit_name(row.name)} ({setting})", before)
+
+
 class LimitsPanel(PanelWidget):
     """The limits table, worst first."""
 
     panel = "limits"
     title = "Risk limits"
-    keys = (("sort", "sort by the next column"), ("filter", "show rows that hold some words"))
+    keys = (
+        ("edit", "type this cap: solved at every key, Enter keeps"),
+        ("reset", "drop what this row bends"),
+        ("undo", "back to the what-if before"),
+        ("sort", "sort by the next column"),
+        ("filter", "show rows that hold some words"),
+    )
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
         super().__init__(showing, palette)
@@ -111,13 +136,22 @@ class LimitsPanel(PanelWidget):
 
     def body(self, width: int, height: int) -> list[Line]:
         """Return the table, and a bar of the limit under the cursor where there is room."""
-        lines = self.with_card(self.grid_lines(width, height), width, height)
+        lines = self.grid_lines(width, height, editing=self._cell if self.edit else None)
+        lines = self.with_card(lines, width, height)
         hidden = len(self.grid.shown) - self.grid.page
         if hidden > 0:
             lines[-1] = (
                 ((f" … {hidden + 1} more: G or z", "dim"),) if not self.has_focus else lines[-1]
             )
         return lines
+
+    def start_edit(self) -> CellEdit | None:
+        """Return the editing of the cap under the cursor; None when there is none to edit."""
+        row = self.grid.selected
+        return None if row is None else cap_edit(row, self.showing.view.rebalance)
+
+    def _cell(self, row: LimitRow, column: str) -> Span | None:
+        return None if self.edit is None else self.edit.cell(row.name, column, "bound")
 
     def card(self) -> Sequence[tuple[str, str]]:
         """Return everything known of the limit under the cursor."""

@@ -31,6 +31,7 @@ TABS = (
 )
 REPLAY = "REPLAY"
 """A market of the past: its label in `StatusView.market`."""
+REBALANCE_DIGIT = "5"
 WIDE = 110
 """From this width on, words are longer and there are three lines at the top."""
 
@@ -307,6 +308,9 @@ class NewsLines(StatusLines):
     prompt: Line = ()
     """A question or a line being typed; it takes the place of the news."""
 
+    below: Line = ()
+    """What is wrong with what is typed; it takes the place of the keys."""
+
     keymap: Mapping[str, str] = MappingProxyType({})
     """`[keymap]`, so that the keys stand here as they are bound now."""
 
@@ -317,7 +321,8 @@ class NewsLines(StatusLines):
             first = [Piece(i, p) for i, p in enumerate([*self.alarms(), *self.outlook()])]
             second = [Piece(i, p) for i, p in enumerate(self.carry(width))]
             lines = [packed(first, width), packed(second, width)]
-        return [*lines, self.prompt or self.news_line(width), footer(self.keymap, width)]
+        keys = footer(self.keymap, width, rebalancing=self._tab() == REBALANCE_DIGIT)
+        return [*lines, self.prompt or self.news_line(width), self.below or keys]
 
     def news_line(self, width: int) -> Line:
         """Return the desk's answer while it is fresh, else its newest events."""

@@ -6,13 +6,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.events import Key, MouseScrollDown, MouseScrollUp, Paste, Resize
+from textual.events import MouseScrollDown, MouseScrollUp, Resize
 from textual.layout import Layout
 
 from perptui.protocol.intents import Intent
 from perptui.tui.actions import DeskActions
 from perptui.tui.arrange import BOTTOM, DESK_PANELS, TOP, DeskLayout, columns_of, regions
-from perptui.tui.editor import LineEditor
 from perptui.tui.keymap import bindings
 from perptui.tui.owner import Owner
 from perptui.tui.panels.base import PanelWidget
@@ -50,9 +49,6 @@ class DeskScreen(DeskActions):
         self.desk_app = desk_app
         self.showing = desk_app.showing
         self.alone = ""
-        self.line: LineEditor | None = None
-        self.line_kind = ""
-        self._asking_to_quit = False
         self._plan = DeskLayout()
         palette = desk_app.palette_now
         showing = self.showing
@@ -195,82 +191,7 @@ class DeskScreen(DeskActions):
         if name == "status":
             self.news.repaint()
 
-    # ---------------------------------------------------------------- typing
-
-    def open_line(self, kind: str, text: str = "") -> None:
-        """Open the line editor at the bottom: "/" filters, ":" commands."""
-        self.line = LineEditor(text)
-        self.line_kind = kind
-        self._show_line()
-
-    def _show_line(self) -> None:
-        if self.line is None:
-            self.news.prompt = ()
-        else:
-            words = "Enter keeps, esc drops" if self.line_kind == "/" else "Enter runs, esc leaves"
-            self.news.prompt = (
-                (f" {self.line_kind}{self.line.shown()}", "title"),
-                (f"   {words}", "dim"),
-            )
-        self.news.repaint()
-
-    async def on_key(self, event: Key) -> None:
-        """Hand keys to what is being typed, before any binding sees them."""
-        if self._asking_to_quit:
-            taken = self._answer_quit(event)
-        elif self.line is not None:
-            taken = self._type_line(self.line, event)
-        elif self.rebalance_panel().editor is not None:
-            taken = self._type_target(self.rebalance_panel(), event)
-        else:
-            return
-        if taken:
-            event.stop()
-            event.prevent_default()
-
-    def on_paste(self, event: Paste) -> None:
-        """Paste into a filter or command; a target is typed."""
-        if self.line is not None:
-            self.line.insert(event.text.split("\n", 1)[0])
-            self._show_line()
-        event.stop()
-
-    def _type_line(self, line: LineEditor, event: Key) -> bool:
-        panel = self.active()
-        if event.key in {"escape", "enter"}:
-            self.line = None
-            self._show_line()
-            if self.line_kind == ":" and event.key == "enter":
-                self.run_command(line.text)
-            elif self.line_kind == "/" and event.key == "escape" and panel.grid:
-                panel.grid.set_filter("")
-        else:
-            line.key(event.key, event.character)
-            self._show_line()
-            if self.line_kind == "/" and panel.grid:
-                panel.grid.set_filter(line.text)
-        panel.repaint()
-        return True
-
-    def _type_target(self, panel: RebalancePanel, event: Key) -> bool:
-        if event.key == "escape":
-            panel.stop_editing()
-        elif event.key == "enter":
-            weight = panel.typed_target()
-            if weight is not None:
-                identifier = panel.editing
-                panel.stop_editing()
-                self.edit_target(identifier, weight)
-        else:
-            panel.type_key(event.key, event.character)
-        self.show_target()
-        panel.repaint()
-        return True
-
-    def show_target(self) -> None:
-        """Show on the news line the target that is being typed."""
-        self.news.prompt = self.rebalance_panel().editing_prompt()
-        self.news.repaint()
+    # ---------------------------------------------------------------- the mouse
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
         """Wheel down: cursor down."""
@@ -293,10 +214,20 @@ class DeskScreen(DeskActions):
             self.say(done)
         self.desk_app.ask(intent)
 
-    def edit_target(self, identifier: str, weight: float) -> None:
-        """Ask for a target, the latest first."""
-        self.rebalance_panel().wanted[identifier] = weight
-        self.desk_app.edit_target(identifier, weight)
+    def send(self, intent: Intent, slot: str = "") -> None:
+        """Send an intent of the what-if, after those before it; the latest of a slot."""
+        self.desk_app.bend(intent, slot)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Tell the two meanings of a key apart: on the Rebalance view y is why, else copy."""
+        rebalancing = self.active() is self.rebalance_panel()
+        if action == "why":
+            return rebalancing
+        return not rebalancing if action == "copy_row" else True
+
+    def leave(self, *, leave_desk: bool) -> None:
+        """Leave with this terminal."""
+        self.desk_app.leave(leave_desk=leave_desk)
 
     def expect_ticket(self) -> None:
         """Note that this terminal asked for a ticket."""
@@ -332,25 +263,9 @@ class DeskScreen(DeskActions):
         """Leave; ask first when something is pending."""
         pending = self.desk_app.pending()
         if not pending or self.showing.lost:
-            self.desk_app.leave(leave_desk=False)
+            self.leave(leave_desk=False)
             return
-        self._asking_to_quit = True
-        private = self.showing.private
-        choice = "d leave the desk running · q quit and end it" if private else "q quit"
-        self.news.prompt = ((f" {pending}: {choice} · esc stay", "warn"),)
-        self.news.repaint()
-
-    def _answer_quit(self, event: Key) -> bool:
-        if event.key == "q":
-            self.desk_app.leave(leave_desk=False)
-        elif event.key == "d" and self.showing.private:
-            self.desk_app.leave(leave_desk=True)
-        elif event.key != "escape":
-            return True
-        self._asking_to_quit = False
-        self.news.prompt = ()
-        self.news.repaint()
-        return True
+        self.ask_to_quit(pending)
 
 
 def _repaint(picture: Picture) -> None:

@@ -1,0 +1,286 @@
+"""What the keys of the Rebalance view do: bend, look, compare, take a way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.events import Key
+from textual.timer import Timer
+
+from perptui.protocol.intents import (
+    AskFrontier,
+    Bend,
+    Compare,
+    Intent,
+    Keep,
+    Recall,
+    Redo,
+    Reestimate,
+    Solve,
+    Unbend,
+    Undo,
+    Withdraw,
+)
+from perptui.tui.panels.limits import LimitsPanel
+from perptui.tui.panels.rebalance import RebalancePanel
+from perptui.tui.panels.rebalance_clash import ways_out
+from perptui.tui.typing_keys import TypingKeys
+from perptui.tui.whatif import PREVIEW
+
+NUDGE = 0.01
+SETTLED_S = 0.7
+"""After so long without another nudge, nudges of a row become one step of the what-if."""
+
+MOST_WEIGHT = 10.0
+STRATEGIES = ("balanced", "tactical", "hybrid")
+ROBUST = ("box", "ellipsoid", "off")
+
+
+def next_of(choices: tuple[str, ...], now: str) -> str:
+    """Return the choice after `now`, the first one when it is none of them."""
+    index = choices.index(now) + 1 if now in choices else 0
+    return choices[index % len(choices)]
+
+
+class RebalanceActions(TypingKeys):
+    """Actions of the what-if."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._nudged: str | None = None
+        self._settling: Timer | None = None
+
+    # ---------------------------------------------------------------- solving and switches
+
+    def action_solve(self) -> None:
+        """Ask for a new proposal, with nothing bent."""
+        if self.may_propose():
+            self.rebalance_panel().wanted.clear()
+            self.say("solving")
+            self.bend(Solve())
+
+    def action_reestimate(self) -> None:
+        """Ask for new estimates."""
+        if self.may_propose():
+            self.ask(Reestimate(), "estimating again")
+
+    def action_strategy(self) -> None:
+        """Bend the strategy to the next one."""
+        if self.may_propose():
+            chosen = next_of(STRATEGIES, self.showing.live.rebalance.strategy)
+            self.say(f"strategy {chosen}")
+            self.bend(Bend(text=f"strategy={chosen}"))
+
+    def action_robust(self) -> None:
+        """Bend the shape of the robust mean to the next one."""
+        if self.may_propose():
+            chosen = next_of(ROBUST, self.showing.live.rebalance.robust)
+            self.say(f"robust mean {chosen}")
+            self.bend(Bend(text=f"robust={chosen}"))
+
+    def action_undo(self) -> None:
+        """Step back."""
+        if self.may_propose():
+            self.rebalance_panel().wanted.clear()
+            self.bend(Undo())
+
+    def action_redo(self) -> None:
+        """Step forward."""
+        if self.may_propose():
+            self.rebalance_panel().wanted.clear()
+            self.bend(Redo())
+
+    # ---------------------------------------------------------------- cells
+
+    def action_edit(self) -> None:
+        """Type the cap under the cursor of a table of limits, else the target of the contract."""
+        if not self.may_propose():
+            return
+        active = self.active()
+        panel = active if isinstance(active, LimitsPanel) else self.rebalance_panel()
+        if panel is not active:
+            self._bring(self.rebalance_panel())
+        if not self.open_cell(panel):
+            self.say(self._nothing_to_edit(panel), "warn")
+        panel.repaint()
+
+    def _nothing_to_edit(self, panel: RebalancePanel | LimitsPanel) -> str:
+        if isinstance(panel, LimitsPanel) or panel.part == "limits":
+            return "no one key of config.toml sets this limit"
+        return self._no_target()
+
+    def _no_target(self) -> str:
+        solving = self.showing.live.rebalance.state == "solving"
+        return "wait for the solve" if solving else "no target yet: wait for the solve, or r solves"
+
+    def _bring(self, panel: RebalancePanel) -> None:
+        """Show the rebalance panel, on the contract that was chosen in the panel before."""
+        before = self.active()
+        if before is panel:
+            return
+        row: Any = before.grid.selected if before.grid else None
+        panel.part = "trades"
+        panel.before_lines()
+        if row is not None:
+            panel.trades.select(getattr(row, "id", ""))
+        if not panel.region.area:
+            self.show_view("5")
+        self.set_focus(panel, scroll_visible=False)
+
+    def action_nudge_up(self) -> None:
+        """Raise the target by NUDGE."""
+        self._nudge(NUDGE)
+
+    def action_nudge_down(self) -> None:
+        """Lower the target by NUDGE."""
+        self._nudge(-NUDGE)
+
+    def _nudge(self, by: float) -> None:
+        if not self.may_propose():
+            return
+        panel = self.rebalance_panel()
+        self._bring(panel)
+        row = panel.selected
+        if row is None or not panel.proposed():
+            self.say(self._no_target(), "warn")
+            return
+        if panel.part == "limits":
+            self.say("a cap is typed: e edits it", "warn")
+            return
+        weight = round(panel.target_of(row) + by, 6)
+        if abs(weight) > MOST_WEIGHT:
+            self.say(f"at most {MOST_WEIGHT:.0f} times equity", "warn")
+            return
+        panel.wanted[row.id] = weight
+        text = f"target:{row.id}={weight:.6f}"
+        if self._nudged is not None and self._nudged.partition("=")[0] != text.partition("=")[0]:
+            self.settle()
+        self.send(Bend(text=text, preview=True), PREVIEW)
+        self._nudged = text
+        if self._settling is not None:
+            self._settling.stop()
+        self._settling = self.set_timer(SETTLED_S, self.settle)
+        panel.repaint()
+
+    def settle(self) -> None:
+        """Make the nudges of a row one step of the what-if."""
+        text, self._nudged = self._nudged, None
+        if text is not None:
+            self.send(Bend(text=text), PREVIEW)
+
+    def bend(self, intent: Intent, slot: str = "") -> None:
+        """Send an intent of the what-if; nudges before it are settled, or taken back by it."""
+        if isinstance(intent, Undo | Withdraw):
+            self._nudged = None
+        self.settle()
+        self.send(intent, slot)
+
+    def action_reset(self) -> None:
+        """Drop what the row under the cursor bends: its target, or its cap."""
+        if not self.may_propose():
+            return
+        active = self.active()
+        panel = active if isinstance(active, LimitsPanel) else self.rebalance_panel()
+        cell = panel.start_edit()
+        if cell is None:
+            self.say(self._nothing_to_edit(panel), "warn")
+            return
+        self.rebalance_panel().wanted.pop(cell.row, None)
+        self.bend(Unbend(key=cell.key))
+
+    # ---------------------------------------------------------------- pages
+
+    def _turn(self, page: str) -> bool:
+        """Turn to a page, or back from it; return whether it is in sight now."""
+        panel = self.rebalance_panel()
+        self._bring(panel)
+        left = panel.page
+        panel.turn_to("" if left == page else page)
+        if "frontier" in {left, panel.page} and left != panel.page and self._answers():
+            self.bend(AskFrontier(on=panel.page == "frontier"))
+        panel.repaint()
+        return panel.page == page
+
+    def _answers(self) -> bool:
+        return self.showing.attached and not self.showing.lost
+
+    def action_why(self) -> None:
+        """Show the ledger under the cursor; then all ledgers; then the trades again."""
+        panel = self.rebalance_panel()
+        after = {"why": "ledgers", "ledgers": "ledgers"}
+        self._turn(after.get(panel.page, "why"))
+
+    def action_clash(self) -> None:
+        """Show which limits clash."""
+        self._turn("clash")
+
+    def action_compare(self) -> None:
+        """Show what was kept beside what stands, solved on the same market."""
+        if not self._turn("compare") or not self._answers():
+            return
+        if any(not kept.same_market for kept in self.showing.live.rebalance.kept):
+            self.bend(Compare())
+
+    def action_frontier(self) -> None:
+        """Show the efficient frontier; it is solved in the background."""
+        self._turn("frontier")
+
+    def action_limits_part(self) -> None:
+        """Move the cursor between trades and limits."""
+        panel = self.rebalance_panel()
+        self._bring(panel)
+        if panel.page == "frontier":
+            self._turn("frontier")
+        panel.turn_part()
+        panel.repaint()
+
+    def action_keep_a(self) -> None:
+        """Keep what stands as A."""
+        self._keep("A")
+
+    def action_keep_b(self) -> None:
+        """Keep what stands as B."""
+        self._keep("B")
+
+    def _keep(self, slot: str) -> None:
+        if not self.may_propose():
+            return
+        if not self.rebalance_panel().proposed():
+            self.say(self._no_target(), "warn")
+            return
+        self.say(f"kept as {slot}: b compares")
+        self.bend(Keep(slot=slot))
+
+    def take_key(self, event: Key) -> bool:
+        """Take a digit on the page of clashes or of what was kept: it is a choice there."""
+        panel = self.rebalance_panel()
+        choosing = panel.page in {"clash", "compare"} and self.active() is panel
+        if not choosing or not event.key.isdigit():
+            return False
+        view = self.showing.live.rebalance
+        choices = (
+            ways_out(view)
+            if panel.page == "clash"
+            else [Recall(slot=kept.slot) for kept in view.kept]
+        )
+        index = int(event.key) - 1
+        if not 0 <= index < len(choices):
+            return False
+        if self.may_propose():
+            panel.wanted.clear()
+            self.bend(choices[index])
+        return True
+
+    def back_from_page(self) -> bool:
+        """Leave a page of the Rebalance view, or its limits; return whether there was one."""
+        panel = self.rebalance_panel()
+        if self.active() is not panel:
+            return False
+        if panel.page:
+            self._turn(panel.page)
+            return True
+        if panel.part == "limits":
+            panel.turn_part()
+            panel.repaint()
+            return True
+        return False

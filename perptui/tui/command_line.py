@@ -1,0 +1,136 @@
+"""The command line: what-ifs in the grammar of `perptui.model.assignment`, and a few commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from perptui.model.assignment import LIMITS, PARAMETERS, assignments_in, bend_all
+from perptui.model.errors import InputError
+from perptui.model.whatif import WhatIf
+from perptui.tui.editor import LineEditor
+from perptui.tui.picture import Line
+
+COMMANDS = ("kill", "cancel", "theme", "quit")
+WORDS = ("strategy=", "regime=", "equity=", "shock=", "cost=", "reduce_only=", "view:", "target:")
+MOST_HISTORY = 50
+MOST_CHARACTERS = 400
+WORDS_AFTER = "   Enter keeps, esc takes back"
+
+
+class CommandLine:
+    """What is typed after ``:``.
+
+    Parameters
+    ----------
+    history : list of str
+        Lines kept before, oldest first; a kept line is appended to it.
+    names : Sequence of str
+        Instrument ids that may be completed.
+    """
+
+    def __init__(self, history: list[str], names: Sequence[str] = ()) -> None:
+        self.editor = LineEditor(most=MOST_CHARACTERS)
+        self.error = ""
+        self.previewed = False
+        self._history = history
+        self._names = tuple(names)
+        self._at = len(history)
+
+    @property
+    def text(self) -> str:
+        """What was typed."""
+        return self.editor.text.strip()
+
+    @property
+    def bends(self) -> bool:
+        """Whether it is a what-if rather than a command."""
+        return "=" in self.editor.text or ":" in self.editor.text
+
+    def key(self, key: str, character: str | None) -> bool:
+        """Take a key; return whether the text changed."""
+        before = self.editor.text
+        self.error = ""
+        if key in {"up", "down"}:
+            self._recall(-1 if key == "up" else 1)
+        elif key == "tab":
+            self._complete()
+        else:
+            self.editor.key(key, character)
+        return self.editor.text != before
+
+    def assignments(self) -> str | None:
+        """Return the what-if typed so far; None, and why in `error`, when it is none yet."""
+        try:
+            parts = assignments_in(self.text)
+            bend_all(WhatIf(), parts)
+        except InputError as error:
+            self.error = str(error)
+            return None
+        return " ".join(parts) if parts else None
+
+    def remember(self) -> None:
+        """Put the line into the history, as its newest."""
+        if self.text in self._history:
+            self._history.remove(self.text)
+        self._history.append(self.text)
+        del self._history[:-MOST_HISTORY]
+
+    def _recall(self, by: int) -> None:
+        self._at = min(max(self._at + by, 0), len(self._history))
+        text = self._history[self._at] if self._at < len(self._history) else ""
+        self.editor = LineEditor(text, most=MOST_CHARACTERS)
+
+    def _word(self) -> str:
+        """Return the word under way: what stands after the last blank."""
+        return self.editor.text.rpartition(" ")[2]
+
+    def candidates(self) -> list[str]:
+        """Return what the word under way may become."""
+        word = self._word()
+        prefix, colon, _ = word.partition(":")
+        if colon:
+            known = [f"{prefix}:{name}=" for name in self._names]
+        else:
+            first = COMMANDS if " " not in self.editor.text else ()
+            known = [*first, *WORDS, *(f"{name}=" for name in (*LIMITS, *PARAMETERS))]
+        return [name for name in known if name.startswith(word) and name != word]
+
+    def _complete(self) -> None:
+        """Write out as much of the word as all candidates share."""
+        found = self.candidates()
+        if found and self.editor.at == len(self.editor.text):
+            word = self._word()
+            self.editor.insert(_shared(found)[len(word) :])
+
+    def prompt(self, width: int) -> Line:
+        """Return the line itself, the part around the cursor where it is longer than that."""
+        typed = self.editor.shown(max(width - len(WORDS_AFTER) - 4, 8))
+        return ((f" :{typed}", "title"), (WORDS_AFTER, "dim"))
+
+    def below(self, width: int) -> Line:
+        """Return what is wrong with it, else what it may become, for the line under it."""
+        if self.error:
+            return told(self.error, width)
+        found = [] if "=" in self._word() else self.candidates()
+        if not found:
+            return ((" names as in config.toml: gross_max=2 regime=stress shock=-.1", "dim"),)
+        shown = " tab "
+        for name in found:
+            if len(shown) + len(name) + 6 > width:
+                return ((f"{shown} …", "dim"),)
+            shown += f" {name}"
+        return ((shown, "dim"),)
+
+
+def told(error: str, width: int) -> Line:
+    """Return why something was refused, on one line; of a long one the end, which is the cure."""
+    room = max(width - 2, 1)
+    text = error if len(error) <= room else "…" + error[-room + 1 :]
+    return ((f" {text}", "warn"),)
+
+
+def _shared(texts: Sequence[str]) -> str:
+    """Return the longest beginning that all texts have."""
+    first, last = min(texts), max(texts)
+    size = next((i for i, c in enumerate(first) if i >= len(last) or last[i] != c), len(first))
+    return first[:size]

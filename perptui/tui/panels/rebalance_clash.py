@@ -1,0 +1,108 @@
+"""Which limits cannot all hold, and what would mend it: one digit tries a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, floor
+
+from perptui.model.explanation import Clash
+from perptui.protocol.intents import Bend, Intent, Relax
+from perptui.protocol.views_rebalance import Offer, RebalanceView
+from perptui.tui import format as figures
+from perptui.tui.panels.base import wrapped
+from perptui.tui.panels.limits import limit_name
+from perptui.tui.picture import Line, left
+
+MOST_DIGITS = 9
+NAME_WIDTH = 24
+
+
+def ways_out(view: RebalanceView) -> list[Intent]:
+    """Return what each digit from 1 on asks for: relaxations first, then the offers."""
+    relaxed: list[Intent] = [Relax(name=row.name) for row in view.clash if row.needed is not None]
+    offered = [Bend(text=offer.assignment) for offer in view.offers if offer.assignment]
+    return [*relaxed, *offered][:MOST_DIGITS]
+
+
+def clash_lines(view: RebalanceView, width: int, lead: str = "") -> list[Line]:
+    """Return the minimal set in words, the digit of each way out, and how to take one.
+
+    Parameters
+    ----------
+    lead : str
+        The key that must come before a digit; "" where digits are taken at once.
+    """
+    lines: list[Line] = []
+    digit = 0
+    if view.clash:
+        lines += wrapped(_words(view.clash), width, " ", "warn")
+        lines.append(())
+    else:
+        lines += wrapped(_no_clash(view), width, " ", "dim")
+    for member in view.clash:
+        digit += member.needed is not None
+        lines += _member(member, _digit(digit) if member.needed is not None else "", width)
+    if view.offers:
+        lines.append(())
+    for offer in view.offers:
+        digit += bool(offer.assignment)
+        lines += _offer(offer, _digit(digit) if offer.assignment else "", width)
+    if digit:
+        before = f"{lead}, then a digit tries" if lead else "a digit tries"
+        words = f" {before} it as a what-if · u takes it back · esc back"
+        lines += [(), ((words, "dim"),)]
+    return lines
+
+
+def _words(clash: Sequence[Clash]) -> str:
+    if len(clash) == 1:
+        return "this limit cannot hold: no book keeps to it. Without it there would be one."
+    return (
+        f"these {len(clash)} limits cannot all hold: no book keeps to every one of them. "
+        "Without any single one of them there would be a book."
+    )
+
+
+def _no_clash(view: RebalanceView) -> str:
+    if view.status in {"infeasible", "failed"} or view.state == "failed":
+        return "the program has no optimum, and no limits were found to clash: r solves again"
+    return "no limits clash: every limit holds at the proposal"
+
+
+def _digit(digit: int) -> str:
+    return str(digit) if digit <= MOST_DIGITS else ""
+
+
+def _member(member: Clash, digit: str, width: int) -> list[Line]:
+    head: Line = ((f" {digit:<1} ", "key"), (left(clash_name(member.name), NAME_WIDTH), "title"))
+    if member.needed is None:
+        head = (*head, ("no value of it alone would do", "dim"))
+    else:
+        limit, needed = _value(member.limit), _value(_outward(member.limit, member.needed))
+        head = (*head, (limit, "text"), (" → ", "dim"), (f"{needed} would do", "accent"))
+    return [
+        head,
+        *(wrapped(figures.named(member.text), width, "   ", "dim") if member.text else []),
+    ]
+
+
+def _offer(offer: Offer, digit: str, width: int) -> list[Line]:
+    words = wrapped(figures.named(offer.text), width, f" {digit:<1} ")
+    return [((words[0][0][0], "key"), *words[0][1:]), *words[1:]]
+
+
+def clash_name(name: str) -> str:
+    """Return the name of a limit, or of a fixed target, as it is read."""
+    kind, _, of = name.partition(":")
+    return f"target {figures.contract(of)}" if kind == "target" else limit_name(name)
+
+
+def _outward(limit: float, needed: float) -> float:
+    """Return a relaxed value to four decimals, away from the limit: what is said would do."""
+    away = ceil if needed > limit else floor
+    return away(round(needed * 1e4, 4)) / 1e4
+
+
+def _value(value: float) -> str:
+    """Return a value of config.toml without zeros at its end."""
+    return figures.number(value, 4).rstrip("0").rstrip(".") or "0"

@@ -1,0 +1,192 @@
+"""What the Rebalance view shows and where its cursor is: pages, parts, cells being edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from perptui.protocol.views import LimitRow
+from perptui.protocol.views_rebalance import RebalanceRow, RebalanceView
+from perptui.tui import format as figures
+from perptui.tui.editing import CellEdit
+from perptui.tui.grid import Grid
+from perptui.tui.panels import rebalance_why as whys
+from perptui.tui.panels.base import PanelWidget, contract
+from perptui.tui.panels.limits import COLUMNS as LIMIT_COLUMNS
+from perptui.tui.panels.limits import SEVERITY, cap_edit
+from perptui.tui.panels.rebalance_trades import COLUMNS
+from perptui.tui.picture import Line, Span
+from perptui.tui.showing import Showing
+from perptui.tui.theme import Palette
+
+PAGES = ("why", "ledgers", "clash", "compare", "frontier")
+
+
+class RebalanceState(PanelWidget):
+    """The Rebalance view without its drawing.
+
+    Attributes
+    ----------
+    page : str
+        What is shown in place of the trades: one of `PAGES`, or "" for the trades themselves.
+    part : str
+        Where the cursor is: ``trades`` or ``limits``.
+    wanted : dict of str to float
+        Targets asked for that have not come back, by instrument id.
+    """
+
+    panel = "rebalance"
+    title = "Proposed rebalance"
+    keys = (
+        ("drill", "this trade, and every reason in full"),
+        ("why", "why: its ledger; again: all ledgers"),
+        ("edit", "type this target or cap: solved at every key"),
+        ("nudge_up", "target up by .01 of equity"),
+        ("nudge_down", "target down by .01 of equity"),
+        ("command", "type a what-if: gross_max=2 shock=-.1"),
+        ("reset", "drop what this row bends"),
+        ("undo", "back to the what-if before"),
+        ("redo", "forward again"),
+        ("limits_part", "to the limits and back: e edits a cap"),
+        ("strategy", "strategy: balanced, tactical, hybrid"),
+        ("robust", "robust mean: box, ellipsoid, off"),
+        ("clash", "which limits clash; a digit tries a way out"),
+        ("compare", "compare A, B and what stands"),
+        ("keep_a", "keep what stands as A"),
+        ("keep_b", "keep what stands as B"),
+        ("frontier", "efficient frontier with the books on it"),
+        ("solve", "a new proposal, with nothing bent"),
+        ("reestimate", "estimate again from the newest bars"),
+        ("confirm", "plan and confirm (from a fresh proposal)"),
+        ("export", "write the orders to CSV and JSON instead"),
+    )
+
+    def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
+        super().__init__(showing, palette)
+        self.trades: Grid[RebalanceRow] = Grid(
+            COLUMNS, lambda row: row.id, sort="now", mark=lambda row: "" if row.trade_usd else "dim"
+        )
+        self.caps: Grid[LimitRow] = Grid(LIMIT_COLUMNS, lambda row: row.name, sort="")
+        self.ledgers: Grid[whys.Why] = Grid(whys.COLUMNS, lambda why: why.trade.id, sort="limits")
+        self.grid: Grid[Any] = self.trades
+        self.page = ""
+        self.part = "trades"
+        self.wanted: dict[str, float] = {}
+
+    @property
+    def _view(self) -> RebalanceView:
+        return self.showing.view.rebalance
+
+    # ---------------------------------------------------------------- pages and parts
+
+    def turn_to(self, page: str) -> None:
+        """Show a page; the cursor stays on its contract."""
+        selected = self.selected
+        self.page, self.detail = page, False
+        self._skipped = 0
+        if page:
+            self.part = "trades"
+        self.before_lines()
+        if selected is not None:
+            self.grid.select(selected.id)
+            self.trades.select(selected.id)
+
+    def turn_part(self) -> None:
+        """Move the cursor between trades and limits."""
+        self.part = "trades" if self.part == "limits" else "limits"
+        self.page, self.detail = "", False
+        self.before_lines()
+
+    @property
+    def selected(self) -> RebalanceRow | None:
+        """The trade under the cursor."""
+        if self.grid is self.ledgers:
+            why = self.ledgers.selected
+            return None if why is None else why.trade
+        return self.trades.selected
+
+    def scrolls(self) -> bool:
+        """Return whether j and k scroll the page rather than move a cursor."""
+        return self.page in {"clash", "compare", "frontier"}
+
+    def start_edit(self) -> CellEdit | None:
+        """Return the editing of the cell under the cursor; None when there is none to edit."""
+        if not self.proposed():
+            return None
+        if self.part == "limits":
+            row = self.caps.selected
+            return None if row is None else cap_edit(row, self._view)
+        trade = self.selected
+        if trade is None:
+            return None
+        name = " ".join(contract(trade.coin, trade.venue).split())
+        before = figures.weight(self.target_of(trade))
+        return CellEdit(trade.id, f"target:{trade.id}", f"target {name}", before, "of equity")
+
+    # ---------------------------------------------------------------- what stands
+
+    def heading(self) -> str:
+        """Return the title: a proposal, or a what-if with how much is bent."""
+        view = self._view
+        if not view.what_if:
+            return self.title
+        edits = f"What if · {view.edits} edit{'s' if view.edits != 1 else ''}"
+        return f"{edits}, the last not kept yet" if view.preview else edits
+
+    def corner(self) -> Line:
+        """Return the filter, or the digest and its state."""
+        if self.grid.filter:
+            return self.sort_words()
+        view = self._view
+        if view.state == "solving":
+            return (("solving ", "accent"),)
+        if view.digest and view.waiting is None:
+            return ((f"#{view.digest[:4]} ", "dim"),)
+        return ()
+
+    def is_stale(self) -> bool:
+        """Return whether the proposal is too old to be confirmed, or the desk lost."""
+        expires = self._view.expires_mono
+        return self.showing.lost or (expires is not None and self.showing.now() > expires)
+
+    def before_lines(self) -> None:
+        """Hand the rows to the grids; forget asked-for targets that have come back."""
+        view = self._view
+        self.trades.set_rows(view.rows)
+        if self.page == "ledgers":
+            self.ledgers.set_rows(whys.joined(view.rows, view.ledger, view.break_even))
+        caps = sorted(self.showing.view.limits.rows, key=_cap_order)
+        self.caps.set_rows(caps)
+        self.grid = self._grid_of()
+        for row in view.rows:
+            if row.edited and abs(row.weight_target - self.wanted.get(row.id, 99.0)) < 5e-7:
+                del self.wanted[row.id]
+
+    def _grid_of(self) -> Grid[Any]:
+        if self.page == "ledgers":
+            return self.ledgers
+        return self.caps if self.part == "limits" else self.trades
+
+    def target_of(self, row: RebalanceRow) -> float:
+        """Return the target that stands: the one just asked for, else the desk's."""
+        return self.wanted.get(row.id, row.weight_target if row.edited else row.weight_rounded)
+
+    def proposed(self) -> bool:
+        """Return whether a proposal stands that can be edited."""
+        return self._view.waiting is None and bool(self._view.digest)
+
+    def _cell_of_trade(self, row: RebalanceRow, column: str) -> Span | None:
+        if self.edit is not None and (cell := self.edit.cell(row.id, column, "tgt")):
+            return cell
+        if column == "tgt" and row.id in self.wanted:
+            return figures.weight(self.wanted[row.id]) + "…", "edited"
+        return None
+
+    def _cell_of_cap(self, row: LimitRow, column: str) -> Span | None:
+        return None if self.edit is None else self.edit.cell(row.name, column, "bound")
+
+
+def _cap_order(row: LimitRow) -> tuple[float, ...]:
+    """Sort limits by what they do to the proposal, then by their price, then by now."""
+    after = SEVERITY.get(row.state_after, 0)
+    return (-after, -(row.price_usd_day or 0.0), -SEVERITY.get(row.state, 0))

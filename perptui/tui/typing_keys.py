@@ -1,0 +1,217 @@
+"""What is being typed: a filter, a what-if or command, a cell, the answer to a question."""
+
+from __future__ import annotations
+
+from textual.events import Key, Paste
+
+from perptui.protocol.intents import Bend, Withdraw
+from perptui.tui.command_line import CommandLine
+from perptui.tui.editing import CellEdit
+from perptui.tui.editor import LineEditor
+from perptui.tui.panels.base import PanelWidget
+from perptui.tui.parts import DeskParts
+from perptui.tui.picture import Line
+from perptui.tui.whatif import PREVIEW
+
+
+class TypingKeys(DeskParts):
+    """Keys go to what is being typed before any binding sees them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filter_line: LineEditor | None = None
+        self.command: CommandLine | None = None
+        self.cell: CellEdit | None = None
+        self._cell_panel: PanelWidget | None = None
+        self._history: list[str] = []
+        self._asking_to_quit = False
+
+    def run_command(self, text: str) -> None:
+        """Run a typed command that is no what-if."""
+
+    async def on_key(self, event: Key) -> None:
+        """Hand keys to what is being typed."""
+        if self._asking_to_quit:
+            taken = self._answer_quit(event)
+        elif self.filter_line is not None:
+            taken = self._type_filter(self.filter_line, event)
+        elif self.command is not None:
+            taken = self._type_command(self.command, event)
+        elif self.cell is not None:
+            taken = self._type_cell(self.cell, event)
+        else:
+            taken = self.take_key(event)
+        if taken:
+            event.stop()
+            event.prevent_default()
+
+    def take_key(self, event: Key) -> bool:
+        """Take a key that means something on the page in sight alone."""
+        return False
+
+    def on_paste(self, event: Paste) -> None:
+        """Paste into a filter or command; a cell is typed."""
+        text = event.text.split("\n", 1)[0]
+        if self.filter_line is not None:
+            self.filter_line.insert(text)
+            self._filtered(self.filter_line)
+        elif self.command is not None:
+            self.command.editor.insert(text)
+            self._commanded(self.command)
+        event.stop()
+
+    def prompt(self, line: Line, below: Line = ()) -> None:
+        """Show what is typed in the place of the news, and what is wrong with it under that."""
+        self.news.prompt, self.news.below = line, below
+        self.news.repaint()
+
+    # ---------------------------------------------------------------- filters
+
+    def open_filter(self, text: str) -> None:
+        """Type a filter for the focused table."""
+        self.filter_line = LineEditor(text)
+        self._filtered(self.filter_line)
+
+    def _filtered(self, line: LineEditor) -> None:
+        panel = self.active()
+        if panel.grid:
+            panel.grid.set_filter(line.text)
+        self.prompt(((f" /{line.shown()}", "title"), ("   Enter keeps, esc drops", "dim")))
+        panel.repaint()
+
+    def _type_filter(self, line: LineEditor, event: Key) -> bool:
+        if event.key in {"escape", "enter"}:
+            self.filter_line = None
+            panel = self.active()
+            if event.key == "escape" and panel.grid:
+                panel.grid.set_filter("")
+            self.prompt(())
+            panel.repaint()
+        else:
+            line.key(event.key, event.character)
+            self._filtered(line)
+        return True
+
+    # ---------------------------------------------------------------- commands and what-ifs
+
+    def open_command(self) -> None:
+        """Type a what-if or a command."""
+        names = [row.id for row in self.showing.live.rebalance.rows]
+        self.command = CommandLine(self._history, names)
+        self._show_command(self.command)
+
+    def _show_command(self, line: CommandLine) -> None:
+        width = self.app.size.width
+        self.prompt(line.prompt(width), line.below(width))
+
+    def _commanded(self, line: CommandLine) -> None:
+        """Send the what-if so far, where it is one; say what is wrong where it is none yet."""
+        if line.bends and (text := line.assignments()) is not None:
+            line.previewed = True
+            self.bend(Bend(text=text, preview=True), PREVIEW)
+        self._show_command(line)
+
+    def _type_command(self, line: CommandLine, event: Key) -> bool:
+        if event.key == "escape":
+            self._close_command(withdrawn=line.previewed)
+        elif event.key == "enter":
+            self._enter_command(line)
+        elif line.key(event.key, event.character):
+            self._commanded(line)
+        else:
+            self._show_command(line)
+        return True
+
+    def _enter_command(self, line: CommandLine) -> None:
+        if not line.bends:
+            self._close_command(withdrawn=line.previewed)
+            self.run_command(line.text)
+            return
+        text = line.assignments()
+        if text is None:
+            self._show_command(line)
+        elif self.may_propose():
+            line.remember()
+            self._close_command(withdrawn=False)
+            self.bend(Bend(text=text), PREVIEW)
+
+    def _close_command(self, *, withdrawn: bool) -> None:
+        self.command = None
+        if withdrawn:
+            self.bend(Withdraw(), PREVIEW)
+        self.prompt(())
+        self.active().repaint()
+
+    # ---------------------------------------------------------------- cells
+
+    def open_cell(self, panel: PanelWidget) -> bool:
+        """Type into the cell under a panel's cursor; return False when it has none to edit."""
+        self.cell = panel.edit = panel.start_edit()
+        self._cell_panel = panel
+        if self.cell is None:
+            return False
+        self.prompt(self.cell.prompt())
+        panel.repaint()
+        return True
+
+    def _type_cell(self, cell: CellEdit, event: Key) -> bool:
+        if event.key == "escape":
+            self._close_cell()
+            if cell.previewed:
+                self.bend(Withdraw(), PREVIEW)
+        elif event.key == "enter":
+            text = cell.assignment()
+            if text is not None:
+                self._close_cell()
+                self.bend(Bend(text=text), PREVIEW)
+        else:
+            cell.type_key(event.key, event.character)
+            if cell.editor.text and (text := cell.assignment()) is not None:
+                cell.previewed = True
+                self.bend(Bend(text=text, preview=True), PREVIEW)
+            elif cell.unfinished():
+                cell.wrong = ""
+        if self.cell is not None:
+            self.prompt(self.cell.prompt(), self.cell.below(self.app.size.width))
+        if self._cell_panel is not None:
+            self._cell_panel.repaint()
+        return True
+
+    def _close_cell(self) -> None:
+        if self._cell_panel is not None:
+            self._cell_panel.edit = None
+        self.cell = None
+        self.prompt(())
+
+    # ---------------------------------------------------------------- what the desk says to it
+
+    def refused(self, text: str) -> None:
+        """Show why the desk refused what is being typed, under it."""
+        if self.command is not None:
+            self.command.error = text
+            self._show_command(self.command)
+        elif self.cell is not None:
+            self.cell.wrong = text
+            self.prompt(self.cell.prompt(), self.cell.below(self.app.size.width))
+        else:
+            self.say(text, "warn")
+
+    # ---------------------------------------------------------------- leaving
+
+    def ask_to_quit(self, pending: str) -> None:
+        """Ask before leaving something behind."""
+        self._asking_to_quit = True
+        private = self.showing.private
+        choice = "d leave the desk running · q quit and end it" if private else "q quit"
+        self.prompt(((f" {pending}: {choice} · esc stay", "warn"),))
+
+    def _answer_quit(self, event: Key) -> bool:
+        if event.key == "q":
+            self.leave(leave_desk=False)
+        elif event.key == "d" and self.showing.private:
+            self.leave(leave_desk=True)
+        elif event.key != "escape":
+            return True
+        self._asking_to_quit = False
+        self.prompt(())
+        return True
