@@ -88,5 +88,5 @@ def _relaxed(limits: LimitArrays, name: str, more: FloatArray, weights: FloatArr
         row_max = limits.row_max.copy()
         row_max[of_name] += more
         return replace(limits, row_max=row_max)
-    field = f"{name}_max"
+    field = name if name == "net_max" else f"{name}_max"
     return replace(limits, **{field: getattr(limits, field) + widest})

@@ -237,6 +237,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[tuple[str, str]]], ...] = (
     _strategy,
     _blends,
     _hedges,
+    _soft_limits,
     _venues,
     _simulator,
     _limits,

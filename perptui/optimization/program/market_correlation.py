@@ -171,12 +171,19 @@ class Tangent:
 
 
 def _accepted(found: Solution, inputs: ProgramInputs, rows: FloatArray) -> Solution:
-    paid = np.array([float(found.prices.get(side, np.zeros(1)).sum()) for side in SIDES])
+    paid, given = (
+        np.array([float(of.get(side, np.zeros(1)).sum()) for side in SIDES])
+        for of in (found.prices, found.slacks)
+    )
     prices = {name: value for name, value in found.prices.items() if name not in SIDES}
-    prices[NAME] = np.array([float(paid.sum())])
+    slacks = {name: value for name, value in found.slacks.items() if name not in SIDES}
+    prices[NAME] = paid.sum(keepdims=True)
+    if NAME in inputs.soft_prices:
+        slacks[NAME] = given.sum(keepdims=True)
     return replace(
         found,
         prices=prices,
+        slacks=slacks,
         residual=largest_excess(found.weights, inputs),
         market_gradient=paid @ rows / max(float(paid.sum()), 1e-300),
     )
