@@ -26,6 +26,7 @@ from perptui.risk.arrays import LimitArrays
 
 TIED = 1e-9
 """Losses this close to the VaR share the tail evenly, where no polished answer says how."""
+TINY = float(np.finfo(float).tiny)
 MOVED = 1e-9
 """Least change of a weight with a secant of its own."""
 
@@ -106,11 +107,10 @@ def at_optimum(inputs: ProgramInputs, solution: Solution) -> Slopes:
         features=features,
         impact=1.5 * np.sqrt(np.abs(trade)) * np.sign(trade),
         risk=spread + robust,
-        deviation=(spread + offset + robust) / max(risk, np.finfo(float).tiny),
+        deviation=(spread + offset + robust) / max(risk, TINY),
         doubt=_doubt(inputs, solution),
         tail=_tail(limits, solution),
-        correlation=_side(float(limits.market @ weights)) * limits.market
-        - limits.market_correlation_max * (spread + offset) / max(plain, np.finfo(float).tiny),
+        correlation=_correlation(limits, solution, (spread + offset) / max(plain, TINY)),
         coin_net=np.where(net < 0.0, -1.0, 1.0),
     )
 
@@ -164,8 +164,16 @@ def _doubt(inputs: ProgramInputs, solution: Solution) -> FloatArray:
     if len(solution.doubt) or inputs.omega_root is None or inputs.ellipsoid == 0.0:
         return solution.doubt if len(solution.doubt) else np.zeros_like(solution.exact)
     turned = inputs.omega_root @ solution.exact
-    length = max(_length(turned), np.finfo(float).tiny)
+    length = max(_length(turned), TINY)
     return np.asarray(inputs.ellipsoid * (inputs.omega_root.T @ turned) / length)
+
+
+def _correlation(limits: LimitArrays, solution: Solution, plain: FloatArray) -> FloatArray:
+    """Return the slope of |m'w| - rho·s: that of its rows where the optimum stands on them."""
+    if len(solution.market_gradient):
+        return solution.market_gradient
+    side = -1.0 if float(limits.market @ solution.exact) < 0.0 else 1.0
+    return np.asarray(side * limits.market - limits.market_correlation_max * plain)
 
 
 def _tail(limits: LimitArrays, solution: Solution) -> FloatArray:
@@ -184,7 +192,3 @@ def _robust(limits: LimitArrays, weights: FloatArray) -> float:
 
 def _length(vector: FloatArray) -> float:
     return float(np.linalg.norm(vector))
-
-
-def _side(value: float) -> float:
-    return -1.0 if value < 0.0 else 1.0

@@ -143,10 +143,18 @@ class Tail:
 
     def gradient(self, limits: LimitArrays) -> FloatArray:
         """Return d CVaR / d w, (N,), with what is left shared evenly among the tied."""
+        return -self._even(limits, limits.scenarios)
+
+    def value(self, limits: LimitArrays, weights: FloatArray) -> float:
+        """Return what the CVaR of a book is if these scenarios are its tail; never more."""
+        offset = self._even(limits, limits.scenario_offset[:, None])
+        return float(self.gradient(limits) @ weights - offset[0])
+
+    def _even(self, limits: LimitArrays, values: FloatArray) -> FloatArray:
         full = self.full(limits)
         even = (1.0 - full * len(self.worst)) / len(self.tied)
-        worst = limits.scenarios[self.worst].sum(axis=0)
-        return np.asarray(-full * worst - even * limits.scenarios[self.tied].sum(axis=0))
+        worst, tied = values[self.worst].sum(axis=0), values[self.tied].sum(axis=0)
+        return np.asarray(full * worst + even * tied)
 
     def ties(self, limits: LimitArrays) -> FloatArray:
         """Return the rows (T-1, N) whose product with w must stay as the ties need it."""

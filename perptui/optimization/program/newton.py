@@ -51,7 +51,7 @@ class Equations:
         self._risky = RISK in active.prices and RISK not in active.exceeded
         self._keys = [key for key in active.prices if key != RISK and key not in active.exceeded]
         gradients = [self._gradient(key, rows)[free] for key in self._keys]
-        over = [excess[key] for key in self._keys]
+        over = [self._excess(key, excess) for key in self._keys]
         prices = [active.prices[key] for key in self._keys]
         if active.tail is not None:
             gradients.extend(active.tail.ties(limits)[:, free])
@@ -76,6 +76,13 @@ class Equations:
         if key == SHORTFALL and self._active.tail is not None:
             return self._active.tail.gradient(self._inputs.limits)
         return rows[key].gradient(self._active.slopes)
+
+    def _excess(self, key: Key, excess: Mapping[Key, float]) -> float:
+        """Return a limit's excess at the start: of CVaR, as if the tail taken were its own."""
+        active, limits = self._active, self._inputs.limits
+        if key == SHORTFALL and active.tail is not None:
+            return active.tail.value(limits, active.weights) - limits.cvar_max
+        return excess[key]
 
     def solve(self) -> tuple[Active, bool]:
         """Return where Newton's method ends, and whether the equations hold there."""

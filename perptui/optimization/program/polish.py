@@ -18,6 +18,7 @@ import numpy as np
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.active import (
     CROWD,
+    OWN,
     SHORTFALL,
     Active,
     Key,
@@ -44,6 +45,8 @@ TIED, TIED_FOUND = 1e-7, 1e-12
 CHANGES_MAX = 24
 SLACK = 1e-12
 """By how much a subgradient may miss its interval, or a price its sign."""
+MET = 1e-11
+"""Room or excess, weight units, of a limit that has a price."""
 PUSH = 1e-7
 """How far a weight that leaves a kink starts from it."""
 
@@ -80,9 +83,10 @@ class Polished:
 def polished(inputs: ProgramInputs, solution: Solution) -> Solution:
     """Return an optimal solution made exact; the solution as it is where that was not proved.
 
-    Every limit holds to rounding on the exact weights, and the objective is no worse.
+    Every limit holds to rounding on the exact weights, and the objective is no worse. Limits on one
+    contract alone are bounds here: where such a one is soft, nothing is proved.
     """
-    if solution.status != "optimal" or not len(solution.exact):
+    if solution.status != "optimal" or not len(solution.exact) or OWN & inputs.soft_prices.keys():
         return solution
     found = polish(inputs, solution.exact, solution.prices)
     if found is None:
@@ -202,8 +206,11 @@ class _Problem:
             return replace(found, tail=tail)
         return self._freed(found, seen)
 
-    def _freed(self, found: Active, seen: _Seen) -> Active | Polished:
-        """Return a guess without the pins and limits that hold nothing back, else the optimum."""
+    def _freed(self, found: Active, seen: _Seen) -> Active | Polished | None:
+        """Return a guess without the pins and limits that hold nothing back, else the optimum.
+
+        None where a limit with a price is not met.
+        """
         left, right = seen.sides
         least, most = (seen.costs * left).sum(axis=0), (seen.costs * right).sum(axis=0)
         force = self.at.force(found)
@@ -213,7 +220,10 @@ class _Problem:
         falling = found.pinned & (force < least - SLACK) & (found.weights > self.at.lower)
         kept = self._without_negative(found, seen)
         if kept is None and not rising.any() and not falling.any():
-            return self._proved(found, seen, force, doubt)
+            met = (
+                abs(seen.excess[key]) <= MET for key in found.prices if key not in found.exceeded
+            )
+            return self._proved(found, seen, force, doubt) if all(met) else None
         slopes = np.where(rising, right, np.where(falling, left, found.slopes))
         moved = found.weights + PUSH * (rising.astype(float) - falling)
         return replace(
