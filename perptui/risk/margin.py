@@ -118,7 +118,14 @@ def maintenance(notional: Number, tiers: Sequence[Tier[Number]]) -> Number:
     if not tiers:
         raise ValueError("expected at least one margin tier, was none; read the venue's tiers")
     size = abs(notional)
-    return max(tier.rate * size - tier.deduction_usd for tier in tiers)
+    first = tiers[0]
+    most = first.rate * size - first.deduction_usd
+    for tier in tiers[1:]:
+        # From the first floor above the size on, every further step is less.
+        if tier.floor_usd > size:
+            break
+        most = max(most, tier.rate * size - tier.deduction_usd)
+    return most
 
 
 def tier_at(notional: Number, tiers: Sequence[Tier[Number]]) -> Tier[Number]:
