@@ -124,8 +124,8 @@ def test_no_cap_on_size_is_infinite() -> None:
     sigma[2, :] = sigma[:, 2] = 0.0
     found = msgspec.structs.replace(FOUND, covariance=tuple(map(tuple, sigma.tolist())))
     limits = program_inputs(SNAP, found, BALANCED, LIMITS, {}).limits
-    # A standalone share of 2 of a volatility of 60 %, over 50 % and 65 %.
-    assert limits.size_max == pytest.approx([2.4, 1.2 / 0.65, 1000.0])
+    # All of a volatility of 60 %, over 50 % and 65 %.
+    assert limits.size_max == pytest.approx([1.2, 0.6 / 0.65, 1000.0])
 
 
 def test_smaller_caps_on_a_trade_win() -> None:
