@@ -87,7 +87,7 @@ class ConeProgram:
     Parameters
     ----------
     columns : int
-        Of the limits' rows, without those of the widening.
+        Without those of the widening; rows with fewer have nothing in the others.
     """
 
     def __init__(self, columns: int, widening: Widening) -> None:
@@ -114,7 +114,9 @@ class ConeProgram:
         self, matrix: sparse.csr_matrix, bound: FloatArray, keys: list[Key | None], cone: Any
     ) -> None:
         if len(bound):
-            self._parts.append((matrix, bound, keys))
+            shape = (matrix.shape[0], self._columns)
+            wide = sparse.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape=shape)
+            self._parts.append((wide, bound, keys))
             self._cones.append(cone)
 
     def solved(self, trace: FloatArray) -> Answer | str:
@@ -122,8 +124,8 @@ class ConeProgram:
 
         Parameters
         ----------
-        trace : (columns,) array
-            A small cost of the point itself, which decides between widenings that are equal.
+        trace : array
+            A small cost of the first columns, which decides between widenings that are equal.
         """
         left = sparse.vstack([matrix for matrix, _, _ in self._parts])
         keys = [key for _, _, part in self._parts for key in part]
@@ -132,7 +134,8 @@ class ConeProgram:
             [sparse.hstack([left, self._widening.entries(keys)]), limited], format="csc"
         )
         bound = np.concatenate([*(part for _, part, _ in self._parts), ends])
-        costs = np.concatenate([trace, self._widening.costs])
+        costs = np.zeros(self._columns + len(self._widening.costs))
+        costs[: len(trace)], costs[self._columns :] = trace, self._widening.costs
         cones = [*self._cones, clarabel.NonnegativeConeT(len(ends))]
         found = _solved(matrix, bound, costs, cones)
         if isinstance(found, str):

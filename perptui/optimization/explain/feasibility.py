@@ -1,10 +1,10 @@
 """Whether a book keeps a choice of limits, and how far one of them must give for it.
 
 Phase 1 of method §6 as a cone program of its own, small enough to be asked a dozen times within one
-what-if. CVaR enters by cuts, which are added until the book that is found keeps it by number or no
-book keeps the cuts: exact both ways. The cap on the correlation with the market is not convex; it
-enters by its safe linearisation (method §6, correlation cap), repeated from the book found last, so
-that a conflict in which it takes part is one as far as that search sees.
+what-if. CVaR enters by cuts and then by its worst scenarios, until the book that is found keeps it
+by number or no book keeps those: exact both ways. The cap on the correlation with the market is not
+convex; it enters by its safe linearisation (method §6, correlation cap), repeated from the book
+found last, so that a conflict in which it takes part is one as far as that search sees.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from perptui.model.errors import OptimizationError
 from perptui.optimization.explain.cone import ConeProgram, Widening, sides_of, volatility_cone
@@ -25,10 +26,14 @@ from perptui.optimization.explain.limit_rows import (
     Rows,
     definitions,
     limit_rows,
+    shortfall_block,
     shortfall_cut,
 )
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.risk.arrays import LimitArrays, book_shortfall, plain_risk
+from perptui.risk.arrays import LimitArrays, plain_risk
+from perptui.risk.tail import shortfall, worst_of
+
+IntArray = npt.NDArray[np.intp]
 
 TOLERANCE = 1e-7
 """Excess of a limit, weight units, that is the solver's rounding."""
@@ -37,7 +42,11 @@ PRICED = 1e-6
 SCALE_MIN = 0.05
 """Least effect of a unit of weight that is reckoned with: the solver sees no finer."""
 ROUNDS = 60
-"""Most cuts and linearisations of one question."""
+"""Most solves of one question."""
+CUTS = 6
+"""Solves with cuts of CVaR before its worst scenarios enter themselves."""
+TAILS = 2.0
+"""Scenarios that enter, in multiples of those in the tail."""
 ROOM = -1.0
 """Most room that is looked for, weight units: more says nothing new."""
 LEVEL = 4.0
@@ -169,20 +178,9 @@ class Feasibility:
                 correlation_of(self.inputs.before, self.inputs.limits),
             )
             turned = self._turned(self.inputs.before, cap)
-        widening = Widening.each(costs, most)
-        for _ in range(ROUNDS):
-            found = self._solve(frozenset(self.keys), widening, turned)
-            if found.status != "solved" or CVAR not in self.keys:
-                break
-            room = float(found.given[widening.column[CVAR]]) if CVAR in most else 0.0
-            if self._shortfall(found.weights) <= self.inputs.limits.cvar_max + room + TOLERANCE:
-                break
-            self._cut(found.weights)
+        found = self._kept_tail(frozenset(self.keys), Widening.each(costs, most), turned)
         self._trace[trade] = 0.0
         return found
-
-    def _shortfall(self, weights: FloatArray) -> float:
-        return float(book_shortfall(weights[None, :], self.inputs.limits)[0])
 
     def less_alike(self, kept: Set[Key], weights: FloatArray, cap: float) -> Found:
         """Return the book least beyond a cap on correlation linearised at `weights`.
@@ -229,17 +227,36 @@ class Feasibility:
         most: float | None,
         turned: Rows | None = None,
     ) -> Found:
-        """Return the least amount under convex limits: CVaR by cuts, as many as it takes."""
-        for _ in range(ROUNDS):
-            found = self._solve(kept, Widening.common(give, low, most), turned)
-            conflict = low < 0.0 and found.amount > TOLERANCE
-            if found.status != "solved" or CVAR not in kept or conflict:
+        """Return the least amount under limits that are all convex."""
+        return self._kept_tail(kept, Widening.common(give, low, most), turned)
+
+    def _kept_tail(self, kept: Set[Key], widening: Widening, turned: Rows | None) -> Found:
+        """Return the cheapest widening, its book within the CVaR cap on all scenarios.
+
+        First by cuts, which settle most conflicts; then on the worst scenarios of every book that
+        was found, until none has its tail elsewhere. Both lie below CVaR: what clashes with them
+        clashes with it.
+        """
+        limits = self.inputs.limits
+        worst: IntArray | None = None
+        for turn in range(ROUNDS):
+            found = self._solve(kept, widening, turned, worst)
+            clear = widening.low[0] < 0.0 and found.amount > TOLERANCE
+            if found.status != "solved" or CVAR not in kept or clear:
                 return found
-            widest = self.inputs.limits.cvar_max + max(found.amount, 0.0) * give.get(CVAR, 0.0)
-            if self._shortfall(found.weights) <= widest + TOLERANCE:
+            more = widening.give.get(CVAR, 0.0)
+            room = more * float(found.given[widening.column[CVAR]]) if more else 0.0
+            returns = limits.scenarios @ found.weights + limits.scenario_offset
+            if float(shortfall(returns[None, :], limits.tail)[0]) <= (
+                limits.cvar_max + max(room, 0.0) + TOLERANCE
+            ):
                 return found
-            self._cut(found.weights)
-        raise OptimizationError(f"expected an answer within {ROUNDS} cuts, was none; widen CVaR")
+            if turn < CUTS:
+                self._cut(found.weights)
+            else:
+                near = worst_of(returns, limits.tail, TAILS)
+                worst = near if worst is None else np.union1d(worst, near)
+        raise OptimizationError(f"expected an answer within {ROUNDS} rounds, was none; widen CVaR")
 
     def _cut(self, weights: FloatArray) -> None:
         slope, offset = shortfall_cut(weights, self.inputs.limits)
@@ -264,23 +281,30 @@ class Feasibility:
         matrix = np.array([limits.market - slope, -limits.market - slope])
         return Rows(self._layout.place(w=matrix), bound, (CORRELATION, CORRELATION))
 
-    def _solve(self, kept: Set[Key], widening: Widening, turned: Rows | None) -> Found:
+    def _solve(
+        self, kept: Set[Key], widening: Widening, turned: Rows | None, worst: IntArray | None
+    ) -> Found:
         """Return where the widening is cheapest with which the rows of `kept` can be kept."""
         rows = Rows.joined([self._rows, *self._cuts, *([turned] if turned else [])])
         equal, below = sides_of(rows, kept, widening.give)
         matrix, bound = rows.matrix, rows.bound
         defined, at_most = self._definitions
-        program = ConeProgram(self._layout.columns, widening)
+        block, extra = (None, 0)
+        if worst is not None:
+            block, extra = shortfall_block(self.inputs.limits, self._layout, worst)
+        program = ConeProgram(self._layout.columns + extra, widening)
         program.equal(matrix[equal], bound[equal])
         program.below(defined, at_most, [None] * len(at_most))
         program.below(matrix[below], bound[below], [rows.keys[index] for index in below])
+        if block is not None:
+            program.below(block.matrix, block.bound, block.keys)
         if VOLATILITY in kept:
             program.cone(*self._cone, VOLATILITY)
         answer = program.solved(self._trace)
         if isinstance(answer, str):
             return Found(answer)
         weights = answer.point[: self._layout.contracts]
-        prices = dict.fromkeys(kept, 0.0) | answer.prices
+        prices = {key: answer.prices.get(key, 0.0) for key in kept}
         return Found("solved", answer.amount, weights, prices, answer.given)
 
 

@@ -23,6 +23,8 @@ Key = tuple[str, int]
 VOLATILITY: Key = ("volatility", 0)
 CVAR: Key = ("cvar", 0)
 CORRELATION: Key = ("market_correlation", 0)
+DEFINED: Key = ("", 0)
+"""Of rows that define a column and limit nothing."""
 TARGET = "target"
 
 
@@ -205,3 +207,29 @@ def shortfall_cut(weights: FloatArray, limits: LimitArrays) -> tuple[FloatArray,
         share[order[whole]] = part
     share /= whole + part
     return -(share @ limits.scenarios), -float(share @ limits.scenario_offset)
+
+
+def shortfall_block(
+    limits: LimitArrays, layout: Layout, worst: npt.NDArray[np.intp]
+) -> tuple[Rows, int]:
+    """Return CVaR as rows and their extra columns: a, and u of each scenario of `worst`.
+
+    a + sum u/(tail·S) <= cvar_max, u >= loss - a, u >= 0 (Rockafellar and Uryasev 2000): never
+    above CVaR, and CVaR itself where the tail of a book is among `worst`.
+    """
+    count, places = len(worst), np.arange(len(worst))
+    excess = sparse.hstack(
+        [
+            layout.place(w=-limits.scenarios[worst]),
+            sparse.csr_matrix(np.full((count, 1), -1.0)),
+            -sparse.identity(count),
+        ],
+        format="csr",
+    )
+    start, width = layout.columns + 1, layout.columns + 1 + count
+    positive = sparse.csr_matrix((np.full(count, -1.0), (places, start + places)), (count, width))
+    mean = np.zeros((1, width))
+    mean[0, start - 1], mean[0, start:] = 1.0, 1.0 / (limits.tail * len(limits.scenarios))
+    matrix = sparse.vstack([excess, positive, sparse.csr_matrix(mean)], format="csr")
+    bound = np.concatenate([limits.scenario_offset[worst], np.zeros(count), [limits.cvar_max]])
+    return Rows(matrix, bound, (*([DEFINED] * (2 * count)), CVAR)), 1 + count
