@@ -102,6 +102,22 @@ def bindings() -> list[Binding]:
     ]
 
 
+def actions_by_key(keymap: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the actions behind each key, as `[keymap]` binds them; the first that may runs."""
+    own = [key for key in KEYS if keymap.get(key.id)]
+    standard = [key for key in KEYS if not keymap.get(key.id)]
+    found: dict[str, tuple[str, ...]] = {}
+    for key in own:
+        for binding in Binding.make_bindings([Binding(keymap[key.id], key.action or key.id)]):
+            found[binding.key] = (*found.get(binding.key, ()), binding.action)
+    taken = frozenset(found)
+    for key in standard:
+        for binding in Binding.make_bindings([Binding(key.keys, key.action or key.id)]):
+            if binding.key not in taken:
+                found[binding.key] = (*found.get(binding.key, ()), binding.action)
+    return found
+
+
 def shown(key: str) -> str:
     """Return a key as it is written on screen: "^r", "?", "F10"."""
     if key.startswith("ctrl+"):

@@ -23,6 +23,7 @@ class TypingKeys(DeskParts):
         self.command: CommandLine | None = None
         self.cell: CellEdit | None = None
         self._cell_panel: PanelWidget | None = None
+        self.bound: dict[str, tuple[str, ...]] = {}
         self._history: list[str] = []
         self._asking_to_quit = False
 
@@ -40,10 +41,21 @@ class TypingKeys(DeskParts):
         elif self.cell is not None:
             taken = self._type_cell(self.cell, event)
         else:
-            taken = self.take_key(event)
+            taken = self.take_key(event) or await self._run_bound(event.key)
         if taken:
             event.stop()
             event.prevent_default()
+
+    async def _run_bound(self, key: str) -> bool:
+        """Run what a key is bound to, here and now.
+
+        Textual would look after the event has bubbled up to the application: by then the next keys
+        of a fast hand, or of a line that stalled, have passed through here for something else.
+        """
+        for action in self.bound.get(key, ()):
+            if await self.app.run_action(action, self):
+                return True
+        return False
 
     def take_key(self, event: Key) -> bool:
         """Take a key that means something on the page in sight alone."""

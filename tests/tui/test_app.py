@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from textual.events import Key
 
 from perptui.protocol.frames import Reply, encode
 from perptui.protocol.intents import (
@@ -316,6 +317,16 @@ async def test_y_is_why_in_the_rebalance_view_and_copies_elsewhere() -> None:
         assert "why BTC bybit" in made.text()
         await made.press("v", "escape", "escape")
         assert "┌ Positions" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_keys_that_come_all_at_once_mean_what_they_mean_one_by_one() -> None:
+    async with session() as made:
+        for key in ("5", "e", ".", "2", "5"):
+            made.app.post_message(Key(key, key))
+        made.app.post_message(Key("enter", None))
+        await made.until(lambda: Bend(text=f"target:{BTC}=.25") in made.desk.asked)
+        assert "[5 Reb]" in made.text()
 
 
 @pytest.mark.asyncio

@@ -11,7 +11,7 @@ from perptui.tui.arrange import columns_of, regions
 from perptui.tui.command_line import CommandLine
 from perptui.tui.crash import redacted, report_of, write_report
 from perptui.tui.editor import MOST, LineEditor
-from perptui.tui.keymap import BY_ID, KEYS, footer, keys_of, unknown_ids
+from perptui.tui.keymap import BY_ID, KEYS, actions_by_key, footer, keys_of, unknown_ids
 from perptui.tui.limit_settings import setting_of
 from perptui.tui.whatif import PREVIEW, IntentQueue
 
@@ -27,6 +27,18 @@ def test_no_key_is_bound_twice_or_kept_by_terminals_and_multiplexers() -> None:
     assert BY_ID["why"].keys == BY_ID["copy_row"].keys  # told apart by the panel that has the keys
     assert not RESERVED & set(keys)
     assert len(BY_ID) == len(KEYS)
+
+
+def test_a_key_of_ones_own_takes_the_place_of_a_standard_one() -> None:
+    standard = actions_by_key({})
+    assert standard["y"] == ("copy_row", "why")
+    assert standard["question_mark"] == ("help",)
+    assert standard["5"] == ("view('5')",)
+    own = actions_by_key({"why": "w", "solve": "R,?"})
+    assert own["w"] == ("why",)
+    assert own["y"] == ("copy_row",)
+    assert own["R"] == own["question_mark"] == ("solve",)
+    assert "r" not in own
 
 
 def test_the_footer_fits_eighty_columns_and_follows_the_keymap() -> None:

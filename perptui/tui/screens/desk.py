@@ -12,7 +12,7 @@ from textual.layout import Layout
 from perptui.protocol.intents import Intent
 from perptui.tui.actions import DeskActions
 from perptui.tui.arrange import BOTTOM, DESK_PANELS, TOP, DeskLayout, columns_of, regions
-from perptui.tui.keymap import bindings
+from perptui.tui.keymap import actions_by_key, bindings
 from perptui.tui.owner import Owner
 from perptui.tui.panels.base import PanelWidget
 from perptui.tui.panels.funding import FundingPanel
@@ -65,6 +65,7 @@ class DeskScreen(DeskActions):
         self.top = StatusLines(showing, palette, TOP, self.digit)
         self.news = NewsLines(showing, palette, BOTTOM, self.digit)
         self.news.keymap = desk_app.keymap
+        self.bound = actions_by_key(desk_app.keymap)
         self.too_small = TooSmall(showing, palette)
 
     def compose(self) -> ComposeResult:
