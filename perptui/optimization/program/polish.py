@@ -34,10 +34,10 @@ from perptui.optimization.program.kinks import (
 from perptui.optimization.program.newton import EXCESS_MAX, Equations
 from perptui.optimization.program.solution import DECIMALS, Solution, largest_excess
 
-NEAR = 1e-6
-"""A weight this close to a kink or a bound is first taken to stand there."""
-BINDS = 1e-4
-"""A limit with more room than this does not bind."""
+NEAR = (1e-6, 1e-4)
+"""A weight this close to a kink or a bound is first taken to stand there; tried in turn."""
+BINDS = 100.0
+"""A limit with more room than this many times as much does not bind."""
 PRICE_SCALE = 1e-2
 """Prices are about this large: a limit binds when its price outweighs its room on this scale."""
 TIED, TIED_FOUND = 1e-7, 1e-12
@@ -122,7 +122,15 @@ def polish(
         Of the limits, as `Solution.prices`.
     """
     problem = _Problem(inputs)
-    active = problem.guess(weights, prices)
+    for near in NEAR:
+        found = _followed(problem, problem.guess(weights, prices, near))
+        if found is not None:
+            return found
+    return None
+
+
+def _followed(problem: _Problem, active: Active) -> Polished | None:
+    """Return the optimum that a first guess leads to, None where it leads to none."""
     for changes in range(CHANGES_MAX):
         found, solved = problem.newton(active)
         following = problem.following(active, found, solved=solved)
@@ -149,21 +157,21 @@ class _Problem:
     def __init__(self, inputs: ProgramInputs) -> None:
         self.at = Conditions(inputs)
 
-    def guess(self, weights: FloatArray, prices: Mapping[str, FloatArray]) -> Active:
-        """Return what binds at an interior-point answer."""
+    def guess(self, weights: FloatArray, prices: Mapping[str, FloatArray], near: float) -> Active:
+        """Return what binds at an interior-point answer, weights being `near` what they are."""
         point, apart = self.at.features.nearest(weights)
-        pinned = apart <= NEAR
+        pinned = apart <= near
         start = np.where(pinned, point, weights)
         for bound in (self.at.lower, self.at.upper):
-            near = np.abs(weights - bound) <= NEAR
-            start, pinned = np.where(near, bound, start), pinned | near
+            at_bound = np.abs(weights - bound) <= near
+            start, pinned = np.where(at_bound, bound, start), pinned | at_bound
         shut = self.at.lower >= self.at.upper
         start = np.where(shut, self.at.inputs.lower, start)
         binding: dict[Key, float] = {}
         for (name, place), value in self.at.excess(weights).items():
             paid = prices.get(name)
             price = 0.0 if paid is None else float(paid[place])
-            if value >= -BINDS and price > PRICE_SCALE * max(-value, 0.0):
+            if value >= -BINDS * near and price > PRICE_SCALE * max(-value, 0.0):
                 binding[name, place] = price
         exceeded = {key for key in binding if binding[key] >= self._most(key) * (1.0 - 1e-6)}
         binding |= {key: self._most(key) for key in exceeded}
@@ -349,15 +357,16 @@ class _Problem:
             bound_price=bound,
             doubt=doubt,
             tail_gradient=self.at.tail_gradient(found),
-            slacks=self._slacks(seen),
+            slacks=self._slacks(found, seen),
         )
 
-    def _slacks(self, seen: _Seen) -> dict[str, FloatArray]:
-        found: dict[str, list[float]] = {}
-        for (name, _), value in seen.excess.items():
-            if name in self.at.inputs.soft_prices:
-                found.setdefault(name, []).append(max(value, 0.0))
-        return {name: np.array(values) for name, values in found.items()}
+    def _slacks(self, found: Active, seen: _Seen) -> dict[str, FloatArray]:
+        slacks: dict[str, list[float]] = {}
+        for key, value in seen.excess.items():
+            if key[0] in self.at.inputs.soft_prices:
+                over = max(value, 0.0) if key in found.exceeded else 0.0
+                slacks.setdefault(key[0], []).append(over)
+        return {name: np.array(values) for name, values in slacks.items()}
 
     def _prices(self, found: Active, seen: _Seen) -> dict[str, FloatArray]:
         places = {name: place + 1 for name, place in seen.excess}
