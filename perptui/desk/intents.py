@@ -62,8 +62,6 @@ class Intents:
                 | asked.Relax()
                 | asked.Reduce()
                 | asked.Recall()
-                | asked.EditTarget()
-                | asked.ResetTargets()
             ):
                 await self._bend(intent)
                 await self._supersede()
@@ -105,10 +103,6 @@ class Intents:
                 await proposer.reduce(intent.share)
             case asked.Recall():
                 await proposer.recall(intent.slot)
-            case asked.EditTarget():
-                await proposer.bend(f"target:{intent.id}={intent.weight!r}")
-            case asked.ResetTargets():
-                await proposer.unbend(f"target:{intent.id}" if intent.id else "")
 
     async def _beside(self, intent: asked.Intent) -> str:
         """Carry out what leaves the proposal that stands as it is."""

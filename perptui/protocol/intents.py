@@ -6,26 +6,13 @@ from perptui.model.record import Record
 
 
 class Solve(Record, frozen=True, tag=True):
-    """Make a new proposal; `strategy` "" keeps the present one. Drops the what-if's edits."""
+    """Make a new proposal; `strategy` "" keeps the present one. Drops the what-if."""
 
     strategy: str = ""
 
 
 class Reestimate(Record, frozen=True, tag=True):
     """Estimate again from the newest bars and snapshot."""
-
-
-class EditTarget(Record, frozen=True, tag=True):
-    """Ask what would be if the weight of `id` were fixed at `weight` (fraction of equity)."""
-
-    id: str
-    weight: float
-
-
-class ResetTargets(Record, frozen=True, tag=True):
-    """Drop the edit of `id`, or all edits when it is ""."""
-
-    id: str = ""
 
 
 class Bend(Record, frozen=True, tag=True):
@@ -172,8 +159,6 @@ class Quit(Record, frozen=True, tag=True):
 Intent = (
     Solve
     | Reestimate
-    | EditTarget
-    | ResetTargets
     | Bend
     | Unbend
     | Withdraw

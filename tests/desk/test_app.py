@@ -15,17 +15,20 @@ import pytest
 
 from perptui.model.clock import iso
 from perptui.protocol.intents import (
+    AskFrontier,
+    Bend,
+    Compare,
     ConfirmTicket,
-    EditTarget,
     ExportOrders,
+    Keep,
     Kill,
     OpenTicket,
     Quit,
     Redo,
     Reestimate,
     RejectTicket,
-    ResetTargets,
     Solve,
+    Unbend,
     Undo,
 )
 from perptui.protocol.views import DeskView
@@ -122,26 +125,27 @@ def test_from_the_first_panel_to_the_last_fill(demo: Demo) -> None:
 
 def test_what_ifs_undo_and_export_on_two_terminals(demo: Demo) -> None:
     terminal, other = demo.ready(), demo.ready()
-    assert terminal.ask(EditTarget(BTC, 0.5)).ok
+    assert terminal.ask(Bend(f"target:{BTC}=0.5")).ok
     view = other.until(lambda view: view.rebalance.edits == 1 and view.rebalance.state == "ready")
     row = next(row for row in view.rebalance.rows if row.id == BTC)
     assert row.edited
     assert row.weight_rounded == pytest.approx(0.5, abs=0.001)
     first = view.rebalance.digest
-    assert terminal.ask(EditTarget(BTC, 0.4)).ok
+    assert terminal.ask(Bend(f"target:{BTC}=0.4")).ok
     assert terminal.ask(Undo()).ok
     view = other.until(lambda view: view.rebalance.can_redo and view.rebalance.state == "ready")
     row = next(row for row in view.rebalance.rows if row.id == BTC)
     assert row.weight_rounded == pytest.approx(0.5, abs=0.001)
     assert view.rebalance.digest != first
     assert terminal.ask(Redo()).ok
-    assert terminal.ask(ResetTargets(BTC)).ok
+    assert terminal.ask(Unbend(f"target:{BTC}")).ok
     assert terminal.ask(Reestimate()).ok
     view = other.until(lambda view: view.rebalance.edits == 0 and view.rebalance.state == "ready")
-    refused = terminal.ask(ResetTargets())
+    refused = terminal.ask(Unbend())
     assert not refused.ok
     assert "nothing to reset" in refused.text
-    assert "solve first" in terminal.ask(EditTarget("binanceusdm:PEPE/USDT:USDT", 0.1)).text
+    stranger = Bend("target:binanceusdm:PEPE/USDT:USDT=0.1")
+    assert "solve first" in terminal.ask(stranger).text
     assert "name one of these" in terminal.ask(Solve("lucky")).text
     assert not terminal.ask(OpenTicket("0" * 64, "send", 120, 40)).ok
 
@@ -155,6 +159,30 @@ def test_what_ifs_undo_and_export_on_two_terminals(demo: Demo) -> None:
     assert len(exported) == 1
     orders = [row for row in view.rebalance.rows if row.side]
     assert len(exported[0].read_text().strip().splitlines()) == 1 + len(orders)
+
+
+def test_what_is_supposed_or_still_typed_opens_no_ticket(demo: Demo) -> None:
+    terminal = demo.ready()
+    assert terminal.ask(Keep("A")).text == "kept as A"
+    for text, preview in (("regime=crisis", False), ("risk_aversion=9", True)):
+        assert terminal.ask(Unbend()).ok or not preview
+        reply = terminal.ask(Bend(text, preview=preview))
+        assert reply.ok, reply.text
+        # The answer comes behind the picture it leads to.
+        view = terminal.until(lambda _: True).rebalance
+        assert (view.state, view.assignments, view.preview) == ("ready", (text,), preview)
+        assert not view.exportable
+        assert not terminal.ask(OpenTicket(view.digest, "send", 120, 40)).ok
+        assert not terminal.ask(ExportOrders(view.digest)).ok
+    assert terminal.ask(Bend("risk_aversion=9")).ok
+    assert not terminal.until(lambda _: True).rebalance.preview
+    assert terminal.ask(Compare()).ok
+    assert terminal.ask(AskFrontier()).ok
+    view = terminal.until(
+        lambda view: 0 < len(view.rebalance.frontier.points) == view.rebalance.frontier.wanted
+    ).rebalance
+    assert {place.name for place in view.frontier.places} == {"now", "target", "A"}
+    assert [one.slot for one in view.kept] == ["A"]
 
 
 def test_killed_parts_come_back_or_are_named(demo: Demo) -> None:

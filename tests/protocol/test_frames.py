@@ -44,7 +44,10 @@ def test_every_field_of_the_desk_view_has_its_panel() -> None:
     "intent",
     [
         intents.Solve(strategy="tactical"),
-        intents.EditTarget(id="binanceusdm:BTC/USDT:USDT", weight=-0.35),
+        intents.Bend(text="target:binanceusdm:BTC/USDT:USDT=-0.35", preview=True),
+        intents.Unbend(),
+        intents.Reduce(share=0.25),
+        intents.AskFrontier(on=False),
         intents.Undo(),
         intents.ConfirmTicket(
             id="T7", typed="9f3c", seen_end=True, key_gaps_ms=(120.5, 88.0), columns=120, rows=40
