@@ -98,10 +98,11 @@ async def measure(folder: Path, bends: int, contracts: int) -> None:
                 solves.append(view.solve_ms or 0.0)
                 statuses.add(view.status)
             await proposer.withdraw()
+            figures = statistics.median(times), percentile(times, 0.95), max(times)
             print(
-                f"{kind:<14}{'polled' if polled else 'still':<10}{statistics.median(times):>7.1f}"
-                f"{percentile(times, 0.95):>7.1f}{max(times):>7.1f}{statistics.median(solves):>12.1f}"
-                f"{'/'.join(sorted(statuses)):>10}"
+                f"{kind:<14}{'polled' if polled else 'still':<10}"
+                + "".join(f"{figure:>7.1f}" for figure in figures)
+                + f"{statistics.median(solves):>12.1f}{'/'.join(sorted(statuses)):>10}"
             )
     await worker.close()
 
