@@ -28,6 +28,7 @@ from perptui.tui.typing_keys import TypingKeys
 from perptui.tui.whatif import PREVIEW
 
 NUDGE = 0.01
+NUDGE_DIGITS = 3
 SETTLED_S = 0.7
 """After so long without another nudge, nudges of a row become one step of the what-if."""
 
@@ -147,12 +148,12 @@ class RebalanceActions(TypingKeys):
         if panel.part == "limits":
             self.say("a cap is typed: e edits it", "warn")
             return
-        weight = round(panel.target_of(row) + by, 6)
+        weight = round(panel.target_of(row) + by, NUDGE_DIGITS)
         if abs(weight) > MOST_WEIGHT:
             self.say(f"at most {MOST_WEIGHT:.0f} times equity", "warn")
             return
         panel.wanted[row.id] = weight
-        text = f"target:{row.id}={weight:.6f}"
+        text = f"target:{row.id}={weight:.{NUDGE_DIGITS}f}"
         if self._nudged is not None and self._nudged.partition("=")[0] != text.partition("=")[0]:
             self.settle()
         self.send(Bend(text=text, preview=True), PREVIEW)

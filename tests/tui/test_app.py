@@ -213,8 +213,8 @@ async def test_nudges_of_a_row_become_one_step_when_they_rest() -> None:
         assert "+.660…" in made.text()
         made.desk.send(encode(Reply(number=1, ok=True)))
         await made.until(lambda: len(held) >= 2)
-        await made.until(lambda: held[-1] == Bend(text=f"target:{BTC}=0.660000"))
-        assert held[0] == Bend(text=f"target:{BTC}=0.630000", preview=True)
+        await made.until(lambda: held[-1] == Bend(text=f"target:{BTC}=0.660"))
+        assert held[0] == Bend(text=f"target:{BTC}=0.630", preview=True)
         assert all(isinstance(intent, Bend) for intent in held)
         assert sum(not intent.preview for intent in held if isinstance(intent, Bend)) == 1
 
@@ -226,7 +226,7 @@ async def test_undo_takes_a_whole_run_of_nudges_back() -> None:
         await made.until(lambda: Undo() in made.desk.asked)
         await made.pilot.pause(1.0)
         assert made.desk.asked[-1] == Undo()
-        assert Bend(text=f"target:{BTC}=0.640000") not in made.desk.asked
+        assert Bend(text=f"target:{BTC}=0.640") not in made.desk.asked
 
 
 @pytest.mark.asyncio

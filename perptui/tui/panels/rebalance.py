@@ -185,8 +185,9 @@ class RebalancePanel(RebalanceState):
         if self.part == "limits":
             return self._caps(width, height)
         view = self._view
-        rows = len(self.trades.shown) + 2 + len(self._reasons(width))
-        below = self._below(width, height - 1 - min(rows, height - 1))
+        reasons = min(len(self._reasons(width)), LEAST_REASONS)
+        table = len(self.trades.shown) + 1 + reasons
+        below = self._below(width, height - 1 - table)
         if below:
             return [*self._trades(width, height - len(below) - 1), (), *below]
         lines = self._trades(width, height - 1)

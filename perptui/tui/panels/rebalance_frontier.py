@@ -25,7 +25,7 @@ def frontier_lines(view: FrontierView, width: int, height: int, glyphs: str) -> 
     curve = [Point(point.volatility_annual, point.return_annual) for point in view.points]
     marks = [
         Mark(Point(place.volatility_annual, place.return_annual), *_sign(place))
-        for place in view.places
+        for place in reversed(view.places)  # what stands is drawn over what is kept
     ]
     head = [_progress(view), *_legend(view)]
     chart = curve_chart(
