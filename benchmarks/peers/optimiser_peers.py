@@ -14,13 +14,15 @@ import json
 import sys
 import time
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
 import pandas as pd
 import riskfolio
-
 from pypfopt import EfficientFrontier
+from pypfopt.exceptions import OptimizationError
 from skfolio.moments import BaseCovariance, BaseMu
 from skfolio.optimization import MeanRisk, ObjectiveFunction
 from skfolio.prior import EmpiricalPrior
@@ -29,15 +31,18 @@ from skfolio.uncertainty_set import BaseMuUncertaintySet, UncertaintySet
 warnings.filterwarnings("ignore")
 TOLERANCES = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
 TIGHT = (1e-12, 1e-11, 1e-10)
+FAILURES = (ValueError, RuntimeError, OptimizationError, cp.error.SolverError)
+Array = np.ndarray
 
 
 class GivenMu(BaseMu):
     """Expected returns that were given."""
 
-    def __init__(self, given=None):
+    def __init__(self, given: Array | None = None) -> None:
         self.given = given
 
-    def fit(self, X, y=None):
+    def fit(self, X: Array, y: None = None) -> Any:
+        """Take what was given."""
         self.n_features_in_ = X.shape[1]
         self.mu_ = self.given
         return self
@@ -46,11 +51,12 @@ class GivenMu(BaseMu):
 class GivenCovariance(BaseCovariance):
     """A covariance that was given."""
 
-    def __init__(self, given=None):
+    def __init__(self, given: Array | None = None) -> None:
         super().__init__()
         self.given = given
 
-    def fit(self, X, y=None):
+    def fit(self, X: Array, y: None = None) -> Any:
+        """Take what was given."""
         self.n_features_in_ = X.shape[1]
         self.covariance_ = self.given
         return self
@@ -59,22 +65,23 @@ class GivenCovariance(BaseCovariance):
 class GivenEllipsoid(BaseMuUncertaintySet):
     """An ellipsoid of expected returns that was given: radius k, root W'."""
 
-    def __init__(self, prior_estimator=None, radius=0.0, root=None):
+    def __init__(
+        self, prior_estimator: Any = None, radius: float = 0.0, root: Array | None = None
+    ) -> None:
         super().__init__(prior_estimator)
         self.radius = radius
         self.root = root
 
-    def fit(self, X, y=None, **fit_params):
-        self.uncertainty_set_ = UncertaintySet(
-            radius=self.radius, geometry=self.root.T, norm=2.0
-        )
+    def fit(self, X: Array, y: None = None, **fit_params: Any) -> Any:
+        """Take what was given."""
+        self.uncertainty_set_ = UncertaintySet(radius=self.radius, geometry=self.root.T, norm=2.0)
         return self
 
 
 class Given:
     """One problem's numbers as arrays."""
 
-    def __init__(self, line):
+    def __init__(self, line: str) -> None:
         told = json.loads(line)
         self.kind = told["kind"]
         arrays = ("mu", "sigma", "cost", "before", "bound", "rates", "deductions", "root")
@@ -85,14 +92,14 @@ class Given:
         self.n = len(self.mu)
 
 
-def tiers(w, given):
+def tiers(w: Any, given: Given) -> Any:
     """Return the maintenance margin of a book as an expression."""
     size = cp.abs(w)
-    pieces = [cp.multiply(r, size) - d for r, d in zip(given.rates, given.deductions)]
+    pieces = [cp.multiply(r, size) - d for r, d in zip(given.rates, given.deductions, strict=True)]
     return cp.sum(cp.max(cp.vstack(pieces), axis=0))
 
 
-def limits(w, given):
+def limits(w: Any, given: Given) -> list[Any]:
     """Return the limits that are no attribute of a peer."""
     found = [cp.norm1(w) <= given.gross]
     if given.rates is not None:
@@ -100,7 +107,7 @@ def limits(w, given):
     return found
 
 
-def loss(w, given):
+def loss(w: Any, given: Given) -> Any:
     """Return the objective, to be minimised."""
     found = (
         -given.mu @ w
@@ -112,7 +119,7 @@ def loss(w, given):
     return found
 
 
-def by_cvxpy(given, options):
+def by_cvxpy(given: Given, options: dict[str, float]) -> Array:
     """Return the weights of a problem stated afresh, by Clarabel."""
     w = cp.Variable(given.n)
     net = cp.sum(w)
@@ -125,7 +132,7 @@ def by_cvxpy(given, options):
     return w.value
 
 
-def reference(given):
+def reference(given: Given) -> Array:
     """Return the weights at the tightest tolerance that Clarabel reaches."""
     for tolerance in TIGHT:
         try:
@@ -135,10 +142,13 @@ def reference(given):
     raise ValueError("no reference")
 
 
-def by_pypfopt(given):
+def by_pypfopt(given: Given) -> Array:
     """Return PyPortfolioOpt's weights: a custom objective, so the same problem."""
     peer = EfficientFrontier(
-        given.mu, given.sigma, weight_bounds=list(zip(-given.bound, given.bound)), solver="CLARABEL"
+        given.mu,
+        given.sigma,
+        weight_bounds=list(zip(-given.bound, given.bound, strict=True)),
+        solver="CLARABEL",
     )
     for row in (
         lambda w: cp.norm1(w) <= given.gross,
@@ -151,7 +161,7 @@ def by_pypfopt(given):
     return peer.weights
 
 
-def by_skfolio(given):
+def by_skfolio(given: Given) -> Array:
     """Return skfolio's weights: its own costs, bounds and ellipsoid, the rest as constraints."""
     prior = EmpiricalPrior(
         mu_estimator=GivenMu(given.mu), covariance_estimator=GivenCovariance(given.sigma)
@@ -176,7 +186,7 @@ def by_skfolio(given):
     return peer.fit(returns).weights_
 
 
-def by_riskfolio(given, covariance_set):
+def by_riskfolio(given: Given, covariance_set: str | None) -> Array | None:
     """Return Riskfolio's weights of the nearest problem that its class has.
 
     1'w is an equality (0 here), gross is a cap on each side's sum, costs and margin tiers are not
@@ -198,22 +208,23 @@ def by_riskfolio(given, covariance_set):
     peer.sht, peer.budget, peer.budgetsht = True, 0.0, 0.5 * given.gross
     peer.uppersht = peer.upperlng = float(given.bound.max())
     peer.solvers = ["CLARABEL"]
-    found = peer.wc_optimization(obj="Utility", l=0.5 * given.gamma, Umu="ellip", Ucov=covariance_set)
+    aversion = 0.5 * given.gamma
+    found = peer.wc_optimization(obj="Utility", l=aversion, Umu="ellip", Ucov=covariance_set)
     return None if found is None else found.to_numpy().ravel()
 
 
-def timed(call):
-    """Return the wall seconds of one call and its weights as a list, None where it failed."""
-    begin = time.perf_counter()
+def timed(call: Callable[[], Array | None]) -> list[Any]:
+    """Return the CPU seconds of one call and its weights as a list, None where it failed."""
+    begin = time.process_time()
     try:
         weights = call()
-    except Exception as error:
-        return [time.perf_counter() - begin, None, f"{type(error).__name__}: {error}"[:200]]
-    seconds = time.perf_counter() - begin
+    except FAILURES as error:
+        return [time.process_time() - begin, None, f"{type(error).__name__}: {error}"[:200]]
+    seconds = time.process_time() - begin
     return [seconds, None if weights is None else np.asarray(weights).tolist(), ""]
 
 
-def answers(given):
+def answers(given: Given) -> dict[str, list[Any]]:
     """Return every peer's answer to one problem, and the reference at 1e-12."""
     calls = {
         "cvxpy": lambda: by_cvxpy(given, {}),
@@ -229,7 +240,7 @@ def answers(given):
     return found
 
 
-def main():
+def main() -> None:
     """Answer each line of standard input."""
     for line in sys.stdin:
         print(json.dumps(answers(Given(line))), flush=True)
