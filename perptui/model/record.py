@@ -53,9 +53,15 @@ class Record(msgspec.Struct, frozen=True):
     """
 
     def __post_init__(self) -> None:
-        values = msgspec.structs.astuple(self)
-        if all(map(_finite, values)):
+        for value in msgspec.structs.astuple(self):
+            kind = type(value)
+            if kind in _WITHOUT_NUMBERS:
+                continue
+            if not (math.isfinite(value) if kind is float else _finite(value)):
+                break
+        else:
             return
+        values = msgspec.structs.astuple(self)
         wrong = next(k for k, value in enumerate(values) if not _finite(value))
         raise ValueError(
             f"expected a finite {type(self).__name__}.{self.__struct_fields__[wrong]}, "

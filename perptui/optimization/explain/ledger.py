@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
 from perptui.model.explanation import LedgerRow
@@ -26,6 +25,7 @@ DAYS_A_YEAR = 365.0
 PRICE_MIN = 1e-12
 """Price, objective per weight unit, below which a limit does not bind."""
 TRADED_MIN = 1e-9
+TERMS = ("alpha", "carry", "risk", "uncertainty", "cost")
 APART = OWN | {CORRELATION}
 """Limits that say nothing about kinks: bounds, and one without any."""
 
@@ -87,9 +87,10 @@ def terms_of(inputs: ProgramInputs, solution: Solution, slopes: Slopes) -> Terms
 def priced(prices: Mapping[str, FloatArray]) -> dict[Key, float]:
     """Return the limits that have a price, by name and place."""
     return {
-        (name, int(place)): float(values[place])
+        (name, place): price
         for name, values in prices.items()
-        for place in np.flatnonzero(values > PRICE_MIN)
+        for place, price in enumerate(values.tolist())
+        if price > PRICE_MIN
     }
 
 
@@ -107,29 +108,29 @@ def ledger_of(inputs: ProgramInputs, solution: Solution) -> tuple[LedgerRow, ...
     labels = {key: relaxation_of(key, inputs).name for key in terms.limits}
     distance = _distances(inputs, solution, slopes)
     traded = np.abs(solution.exact - inputs.before) > TRADED_MIN
+    shown = {name: (year * getattr(terms, name)).tolist() for name in (*TERMS, "bounds")}
+    by_limit = [(labels[key], (year * values).tolist()) for key, values in terms.limits.items()]
     rows = []
     for at, name in enumerate(inputs.ids):
         parts: dict[str, float] = {}
-        for key, values in terms.limits.items():
+        for label, values in by_limit:
             if values[at] != 0.0:
-                parts[labels[key]] = parts.get(labels[key], 0.0) + year * float(values[at])
-        if terms.bounds[at] != 0.0:
-            parts[bound_name(inputs, at)] = year * float(terms.bounds[at])
-        row = LedgerRow(
-            id=name,
-            alpha=year * float(terms.alpha[at]),
-            carry=year * float(terms.carry[at]),
-            risk=year * float(terms.risk[at]),
-            uncertainty=year * float(terms.uncertainty[at]),
-            cost=year * float(terms.cost[at]),
-            limits=sum(parts.values()),
-            residual=0.0,
-            traded=bool(traded[at]),
-            distance=0.0 if traded[at] else year * float(distance[at]),
-            by_limit=parts,
+                parts[label] = parts.get(label, 0.0) + values[at]
+        if shown["bounds"][at] != 0.0:
+            parts[bound_name(inputs, at)] = shown["bounds"][at]
+        own = {term: shown[term][at] for term in TERMS}
+        limits = sum(parts.values())
+        rows.append(
+            LedgerRow(
+                id=name,
+                **own,
+                limits=limits,
+                residual=sum(own.values()) + limits,
+                traded=bool(traded[at]),
+                distance=0.0 if traded[at] else year * float(distance[at]),
+                by_limit=parts,
+            )
         )
-        left = row.alpha + row.carry + row.risk + row.uncertainty + row.cost + row.limits
-        rows.append(msgspec.structs.replace(row, residual=left))
     return tuple(rows)
 
 

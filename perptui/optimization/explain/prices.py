@@ -100,11 +100,11 @@ def _by_name(
         gain += before.price if before else 0.0
         found[way.name] = _Priced(gain, way.setting, way.limit)
         per_setting[way.setting] = per_setting.get(way.setting, 0.0) + price * rate
+    passed = {
+        setting: _passed(setting, inputs.in_force, strategy, estimates) for setting in per_setting
+    }
     found = {
-        name: replace(
-            one, price=one.price * _passed(one.setting, inputs.in_force, strategy, estimates)
-        )
-        for name, one in found.items()
+        name: replace(one, price=one.price * passed[one.setting]) for name, one in found.items()
     }
     control = _drawdown(per_setting, inputs.in_force, strategy, estimates)
     if control > 0.0:

@@ -122,7 +122,7 @@ def test_the_distance_is_what_its_gain_lacks_to_be_traded(strategy: str) -> None
         assert row.traded == (abs(found.exact[at] - inputs.before[at]) > 1e-9)
         if row.traded or row.distance == 0.0:
             continue
-        traded = {}
+        traded: dict[float, bool] = {}
         for share in (0.99, 1.02):
             for side in (1.0, -1.0):
                 gain = inputs.expected_return.copy()
