@@ -82,8 +82,10 @@ def _lazily(inputs: ProgramInputs, attempts: Sequence[Attempt] | None) -> Soluti
 
 
 def _keeps_risk(solution: Solution, inputs: ProgramInputs) -> bool:
-    risk = float(robust_risk(solution.exact[None, :], inputs.limits)[0])
-    return risk - inputs.limits.volatility_max <= LAZY_MAX
+    limits = inputs.limits
+    risk = float(robust_risk(solution.exact[None, :], limits)[0])
+    most = limits.volatility_max + float(np.sum(limits.room.get("volatility", 0.0)))
+    return risk - most <= LAZY_MAX
 
 
 def _attempted(

@@ -32,13 +32,17 @@ class Pattern:
     ) -> None:
         order = np.lexsort((rows, columns))
         self._entries = entries[order]
-        self._shape = shape
-        self._indices = rows[order].astype(np.int32)
-        self._starts = np.searchsorted(columns[order], np.arange(shape[1] + 1)).astype(np.int32)
+        indices = rows[order].astype(np.int32)
+        starts = np.searchsorted(columns[order], np.arange(shape[1] + 1)).astype(np.int32)
+        self._matrix = sp.csc_matrix((np.zeros(len(order)), indices, starts), shape)
 
     def fill(self, values: FloatArray) -> sp.csc_matrix:
-        """Return the matrix of these values; explicit zeros stay, so that patterns never change."""
-        return sp.csc_matrix((values[self._entries], self._indices, self._starts), self._shape)
+        """Return the matrix of these values, the same object each time: solvers copy it.
+
+        Explicit zeros stay, so that patterns never change.
+        """
+        np.take(values, self._entries, out=self._matrix.data)
+        return self._matrix
 
 
 class Layout:

@@ -1,32 +1,62 @@
 """Which limits could bind at all: the others are left out of a solve.
 
 A limit is left out only where no book within the bounds and the hard gross limit reaches it. That
-is arithmetic on the inputs, so the choice never depends on what was solved before.
+is arithmetic on the inputs, so the choice never depends on what was solved before. Room that a
+limit was given is not counted: a limit may then be stated in vain.
 """
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.rows import TRADE
 from perptui.optimization.program.structure import Structure
-from perptui.risk.arrays import maintenance
+from perptui.risk.arrays import LimitArrays
 
 ROUNDING = 1e-9
 """A limit reached within this share could bind."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Largest:
+    """Largest |w| of each contract (N,), and of all together."""
+
+    each: FloatArray
+    total: float
+
+    @classmethod
+    def of(cls, inputs: ProgramInputs, *, gross: bool) -> _Largest:
+        """Return what bounds allow, and with `gross` the gross limit."""
+        each = np.maximum(np.abs(inputs.lower), np.abs(inputs.upper))
+        everything = float(each.sum())
+        if not gross:
+            return cls(each, everything)
+        limits = inputs.limits
+        # What no account carries is no part of gross.
+        counted = float(each @ limits.counted)
+        most = limits.gross_max + float(np.sum(limits.room.get("gross", 0.0)))
+        return cls(each, everything - counted + min(counted, max(most, 0.0)))
+
+    def together(self, unit: FloatArray, members: FloatArray) -> FloatArray:
+        """Return the most of sum_i unit_i|w_i| in each group (G, N), (G,)."""
+        inside = members * unit
+        return np.asarray(np.minimum(inside @ self.each, self.total * inside.max(axis=1)))
+
+
 def could_bind(inputs: ProgramInputs, structure: Structure) -> frozenset[str]:
     """Return the groups (`rows.Stated`) of limits that some allowed book reaches."""
-    caps, total = _largest(inputs, gross=not structure.has_slack("gross"))
-    kept = {name for name, reached in _reach(inputs, caps, total).items() if reached}
+    largest = _Largest.of(inputs, gross=not structure.has_slack("gross"))
+    kept = {"gross"} | _of_book(inputs, largest) | _of_groups(inputs.limits, largest)
+    if structure.volatility and _reaches_risk(inputs.limits, largest):
+        kept.add("volatility")
     if inputs.limits.row_names:
         kept.add("rows")
     if structure.tail[0]:
         kept.add("cvar")
-    if not structure.volatility:
-        kept.discard("volatility")
     if structure.relaxes or _trades_matter(inputs, kept):
         kept.add(TRADE)
     return frozenset(kept)
@@ -35,95 +65,78 @@ def could_bind(inputs: ProgramInputs, structure: Structure) -> frozenset[str]:
 def risk_could_bind(inputs: ProgramInputs, *, gross: bool = True) -> bool:
     """Return whether some allowed book reaches the risk limit, `gross` being one that is hard."""
     hard = gross and not inputs.soft_prices.get("gross")
-    return _reaches_risk(inputs, *_largest(inputs, gross=hard))
+    return _reaches_risk(inputs.limits, _Largest.of(inputs, gross=hard))
 
 
-def _largest(inputs: ProgramInputs, *, gross: bool) -> tuple[FloatArray, float]:
-    """Return the largest |w| of each contract and of all together."""
-    caps = np.maximum(np.abs(inputs.lower), np.abs(inputs.upper))
-    if not gross:
-        return caps, float(caps.sum())
-    # What no account carries is no part of gross.
-    counted = inputs.limits.counted
-    within = min(float(caps @ counted), max(inputs.limits.gross_max, 0.0))
-    return caps, within + float(caps @ (1.0 - counted))
-
-
-def _over(most: FloatArray | float, limit: FloatArray | float) -> bool:
-    return bool(np.any(np.asarray(limit) <= np.asarray(most) * (1.0 + ROUNDING) + ROUNDING))
-
-
-def _together(unit: FloatArray, members: FloatArray, caps: FloatArray, total: float) -> FloatArray:
-    """Return the most of sum_i unit_i|w_i| in each group (G, N), (G,)."""
-    inside = members * unit
-    return np.asarray(np.minimum(inside @ caps, total * inside.max(axis=1, initial=0.0)))
-
-
-def _reaches_risk(inputs: ProgramInputs, caps: FloatArray, total: float) -> bool:
-    limits = inputs.limits
-    alone = _together(limits.sigma, np.ones((1, len(caps))), caps, total)
-    risk = np.sqrt(1.0 + limits.covariance_uncertainty) * alone
-    return _over(risk + np.linalg.norm(limits.root_offset), limits.volatility_max)
+def _reaches_risk(limits: LimitArrays, largest: _Largest) -> bool:
+    sigma = limits.sigma
+    alone = min(float(sigma @ largest.each), largest.total * float(sigma.max()))
+    most = math.sqrt(1.0 + limits.covariance_uncertainty) * alone
+    offset = math.sqrt(float(limits.root_offset @ limits.root_offset))
+    return _near(most + offset, limits.volatility_max)
 
 
 def _trades_matter(inputs: ProgramInputs, kept: set[str]) -> bool:
-    costs = inputs.cost_aversion * (inputs.linear_cost + inputs.impact)
-    return bool((costs > 0.0).any()) or not kept.isdisjoint(("turnover", "participation"))
+    if not kept.isdisjoint(("turnover", "participation")):
+        return True
+    return inputs.cost_aversion * float(inputs.linear_cost.max() + inputs.impact.max()) > 0.0
 
 
-def _reach(inputs: ProgramInputs, caps: FloatArray, total: float) -> dict[str, bool]:
-    """Return whether the largest value of each limit comes near it.
+def _near(most: float, limit: float) -> bool:
+    return limit <= most * (1.0 + ROUNDING) + ROUNDING
 
-    Parameters
-    ----------
-    caps, total : (N,) array, float
-        Largest |w| of each contract and of all together.
-    """
-    limits = inputs.limits
 
-    def together(unit: FloatArray, members: FloatArray) -> FloatArray:
-        return _together(unit, members, caps, total)
+def _reached(most: FloatArray, limit: FloatArray | float) -> bool:
+    return bool((limit - most <= ROUNDING * (1.0 + most)).any())
 
-    ones = np.ones(len(caps))
-    trades = caps + np.abs(inputs.before)
-    share = limits.equity_share
-    reach = {
-        "gross": True,
-        "net_min": _over(total, -limits.net_min),
-        "net_max": _over(total, limits.net_max),
-        "coin_net": _over(together(ones, limits.coin), limits.coin_net_max),
-        "coin_gross": _over(together(ones, limits.coin), limits.coin_gross_max),
-        "venue_gross": _over(together(ones, limits.account), limits.venue_gross_max * share),
-        "free_collateral": _over(
-            together(limits.initial_rate, limits.account),
-            (1.0 - limits.free_collateral_min) * share,
-        ),
-        "stablecoin": _over(
-            together(limits.initial_rate, ones[None, :]), 1.0 - limits.stablecoin_min
-        ),
-        "turnover": _over(
-            0.5 * min(float(trades.sum()), total + float(np.abs(inputs.before).sum())),
-            limits.turnover_max,
-        ),
-        "volatility": _reaches_risk(inputs, caps, total),
-        "participation": _over(np.minimum(trades, total + np.abs(inputs.before)), limits.trade_max),
-        "cluster": _over(together(ones, limits.cluster), limits.cluster_max),
-        "standalone_risk": _over(np.minimum(caps, total), limits.size_max),
-        "margin_ratio": _over(
-            _margin(inputs, limits.tier_rates, caps, total), limits.margin_ratio_max * share
+
+def _of_book(inputs: ProgramInputs, largest: _Largest) -> set[str]:
+    """Return the limits of the whole book and of single contracts that are reached."""
+    limits, total = inputs.limits, largest.total
+    held = np.abs(inputs.before)
+    each = np.minimum(largest.each, total)
+    initial = limits.initial_rate
+    bound = min(float(initial @ largest.each), total * float(initial.max()))
+    traded = min(float(largest.each.sum()), total) + float(held.sum())
+    reached = {
+        "net_min": _near(total, -limits.net_min),
+        "net_max": _near(total, limits.net_max),
+        "turnover": _near(0.5 * traded, limits.turnover_max),
+        "stablecoin": _near(bound, 1.0 - limits.stablecoin_min),
+        "participation": _reached(each + held, limits.trade_max),
+        "standalone_risk": _reached(each, limits.size_max),
+    }
+    return {name for name, near in reached.items() if near}
+
+
+def _of_groups(limits: LimitArrays, largest: _Largest) -> set[str]:
+    """Return the limits of coins, accounts and clusters that are reached."""
+    share, ones = limits.equity_share, np.ones(len(largest.each))
+    in_coin = largest.together(ones, limits.coin)
+    in_account = largest.together(ones, limits.account)
+    initial = largest.together(limits.initial_rate, limits.account)
+    reached = {
+        "coin_net": _reached(in_coin, limits.coin_net_max),
+        "coin_gross": _reached(in_coin, limits.coin_gross_max),
+        "venue_gross": _reached(in_account, limits.venue_gross_max * share),
+        "free_collateral": _reached(initial, (1.0 - limits.free_collateral_min) * share),
+        "margin_ratio": _reached(
+            _margin(limits, limits.tier_rates, largest), limits.margin_ratio_max * share
         ),
     }
+    if len(limits.cluster):
+        inside = largest.together(ones, limits.cluster)
+        reached["cluster"] = _reached(inside, limits.cluster_max)
     stresses = zip(limits.stress_names, limits.stress, limits.stressed_equity(), strict=True)
     for name, moves, equity in stresses:
-        most = _margin(inputs, limits.shocked_rates(moves), caps, total)
-        loss = together(np.abs(moves), limits.account)
-        reach[f"stress_{name}"] = _over((1.0 + limits.cushion) * most + loss, equity)
-    return reach
+        most = (1.0 + limits.cushion) * _margin(limits, limits.shocked_rates(moves), largest)
+        loss = largest.together(np.abs(moves), limits.account)
+        reached[f"stress_{name}"] = _reached(most + loss, equity)
+    return {name for name, near in reached.items() if near}
 
 
-def _margin(inputs: ProgramInputs, rates: FloatArray, caps: FloatArray, total: float) -> FloatArray:
+def _margin(limits: LimitArrays, rates: FloatArray, largest: _Largest) -> FloatArray:
     """Return the most maintenance margin of each account, (A,): it is convex in |w|, 0 at 0."""
-    account = inputs.limits.account
-    each = account @ maintenance(caps, rates, inputs.limits.tier_deductions)
-    steepest = (account * np.abs(rates).max(axis=0)).max(axis=1, initial=0.0)
-    return np.asarray(np.minimum(each, total * steepest))
+    most = (rates * largest.each - limits.tier_deductions).max(axis=0)
+    steepest = (limits.account * rates.max(axis=0)).max(axis=1)
+    return np.asarray(np.minimum(limits.account @ most, largest.total * steepest))

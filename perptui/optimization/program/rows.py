@@ -85,7 +85,7 @@ def limit_rows(terms: Terms) -> list[Stated]:
         ("gross", terms.counted @ size, p("gross")),
         ("net_min", -net, -p("net_min")),
         ("net_max", net, p("net_max")),
-        ("coin_gross", terms.coin @ size, p("coin_gross") * np.ones(terms.structure.coins)),
+        ("coin_gross", terms.coin @ size, p("coin_gross", terms.structure.coins)),
         ("venue_gross", terms.account @ size, p("venue_gross", a)),
         ("margin_ratio", terms.account @ terms.margins[0], p("margin_ratio", a)),
         ("free_collateral", terms.account @ cp.multiply(initial, size), p("free_collateral", a)),
@@ -96,9 +96,8 @@ def limit_rows(terms: Terms) -> list[Stated]:
         *_stress_rows(terms),
     ]
     if terms.structure.clusters:
-        clusters = p("clusters", terms.structure.clusters, n)
-        most = p("cluster") * np.ones(terms.structure.clusters)
-        rows.append(("cluster", clusters @ size, most))
+        groups = terms.structure.clusters
+        rows.append(("cluster", p("clusters", groups, n) @ size, p("cluster", groups)))
     stated = [one for name, left, right in rows for one in _limit(terms, name, left, right)]
     return [*stated, *_coin_net(terms), *_volatility(terms), *_linear(terms), *_tail(terms)]
 
@@ -109,7 +108,7 @@ def _stress_rows(terms: Terms) -> list[tuple[str, Any, Any]]:
     for index, name in enumerate(terms.structure.stresses, start=1):
         gain = terms.account @ cp.multiply(p(f"moves_{index}", n), terms.w)
         needed = p("reserve") * (terms.account @ terms.margins[index])
-        rows.append((f"stress_{name}", needed - gain, p(f"stressed_equity_{index}", a)))
+        rows.append((f"stress_{name}", needed - gain, p(f"stress_{name}", a)))
     return rows
 
 
@@ -130,7 +129,7 @@ def _limit(terms: Terms, name: str, left: Any, right: Any) -> list[Stated]:
 
 def _coin_net(terms: Terms) -> list[Stated]:
     net, coins = terms.coin @ terms.w, terms.structure.coins
-    most = terms.parameter("coin_net") * np.ones(coins)
+    most = terms.parameter("coin_net", coins)
     slack, least = _slack(terms, "coin_net", coins)
     return [
         Stated("coin_net_up", "coin_net", net - slack <= most),

@@ -85,11 +85,33 @@ def membership(of: tuple[int, ...], groups: int) -> FloatArray:
 def limit_values(inputs: ProgramInputs, structure: Structure) -> Values:
     """Return the values of every parameter that the limits use."""
     limits = inputs.limits
-    share = limits.equity_share
     values: Values = {
         "before": inputs.before,
         "lower": inputs.lower,
         "upper": inputs.upper,
+        "clusters": limits.cluster,
+        "initial_rate": limits.initial_rate,
+        "reserve": 1.0 + limits.cushion,
+        "root": limits.root,
+        "root_offset": limits.root_offset,
+        "rates_0": limits.tier_rates,
+        "deductions": limits.tier_deductions,
+        "factors": 0.0 if inputs.factors is None else inputs.factors,
+        "specific": 0.0 if inputs.specific is None else np.sqrt(inputs.specific),
+        "robust": np.sqrt(limits.covariance_uncertainty) * limits.sigma,
+    }
+    for index, moves in enumerate(limits.stress, start=1):
+        values[f"moves_{index}"] = moves
+        values[f"rates_{index}"] = limits.shocked_rates(moves)
+    if inputs.tail_rows is not None:
+        values.update(_tail_values(inputs.tail_rows))
+    return values | _right_sides(limits) | _row_values(limits, structure)
+
+
+def _right_sides(limits: LimitArrays) -> Values:
+    """Return what each limit's left side may come to: the limit, and the room it was given."""
+    share, room = limits.equity_share, limits.room
+    sides: Values = {
         "gross": limits.gross_max,
         "net_min": limits.net_min,
         "net_max": limits.net_max,
@@ -97,34 +119,20 @@ def limit_values(inputs: ProgramInputs, structure: Structure) -> Values:
         "coin_gross": limits.coin_gross_max,
         "turnover": limits.turnover_max,
         "cluster": limits.cluster_max,
-        "clusters": limits.cluster,
         "participation": limits.trade_max,
         "standalone_risk": limits.size_max,
         "venue_gross": limits.venue_gross_max * share,
         "margin_ratio": limits.margin_ratio_max * share,
         "free_collateral": (1.0 - limits.free_collateral_min) * share,
         "stablecoin": 1.0 - limits.stablecoin_min,
-        "initial_rate": limits.initial_rate,
-        "reserve": 1.0 + limits.cushion,
         "volatility": limits.volatility_max,
-        "root": limits.root,
-        "root_offset": limits.root_offset,
-        "robust": np.sqrt(limits.covariance_uncertainty) * limits.sigma,
-        "rates_0": limits.tier_rates,
-        "deductions": limits.tier_deductions,
     }
-    stresses = zip(limits.stress, limits.stressed_equity(), strict=True)
-    for index, (moves, equity) in enumerate(stresses, start=1):
-        values[f"moves_{index}"] = moves
-        values[f"stressed_equity_{index}"] = equity
-        values[f"rates_{index}"] = limits.shocked_rates(moves)
-    if inputs.factors is not None:
-        values["factors"] = inputs.factors
-    if inputs.specific is not None:
-        values["specific"] = np.sqrt(inputs.specific)
-    if inputs.tail_rows is not None:
-        values.update(_tail_values(inputs.tail_rows))
-    return values | _row_values(limits, structure)
+    for name, equity in zip(limits.stress_names, limits.stressed_equity(), strict=True):
+        sides[f"stress_{name}"] = equity
+    for name, more in room.items():
+        if name in sides:
+            sides[name] = sides[name] + (-more if name == "net_min" else more)
+    return sides
 
 
 def _tail_values(rows: TailRows) -> Values:
@@ -148,6 +156,10 @@ def _row_values(limits: LimitArrays, structure: Structure) -> Values:
     count, room = len(limits.rows), structure.rows
     a, b = np.zeros((room, structure.contracts)), np.full(room, UNUSED)
     a[:count], b[:count] = limits.rows, limits.row_max
+    for name, more in limits.room.items():
+        of_name = [place for place, row in enumerate(limits.row_names) if row == name]
+        if of_name:
+            b[of_name] += more
     values: Values = {"row_a": a, "row_b": b}
     if structure.soft_rows:
         values["row_slack"] = _shared_slack(limits.row_names, structure)
@@ -165,13 +177,11 @@ def _shared_slack(names: tuple[str, ...], structure: Structure) -> FloatArray:
 
 def objective_values(inputs: ProgramInputs, scale: float) -> Values:
     """Return the values of the objective's parameters, times `scale`."""
-    values: Values = {
+    return {
         "gain": scale * inputs.gain,
         "size_cost": scale * inputs.size_cost,
         "trade_cost": scale * inputs.trade_cost,
         "impact_cost": scale * inputs.cost_aversion * inputs.impact,
         "doubt_cost": scale * inputs.ellipsoid,
+        "omega_root": 0.0 if inputs.omega_root is None else inputs.omega_root,
     }
-    if inputs.omega_root is not None:
-        values["omega_root"] = inputs.omega_root
-    return values
