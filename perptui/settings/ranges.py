@@ -56,11 +56,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "limits.margin_ratio_max": (0, 0.99),
     "limits.liquidation_distance_min": (0, 1),
     "limits.turnover_max": (0, 20),
-    "limits.volatility_max": (0, 10),
+    # Shares of these two are limits too: nothing can be a share of nothing.
+    "limits.volatility_max": (0.001, 10),
     "limits.participation_max": (0, 1),
     "limits.drawdown_max": (0, 1),
     "limits.beta_max": (0, 100),
-    "limits.cvar_max": (0, 10),
+    "limits.cvar_max": (0.0001, 10),
     "limits.standalone_risk_max": (0, 100),
     "limits.market_correlation_max": (0, 1),
     "limits.first_component_max": (0, 100),
@@ -214,6 +215,8 @@ def _limits(settings: Settings) -> Iterator[tuple[str, str]]:
     for low, high in (
         ("net_min", "net_max"),
         ("coin_net_max", "coin_gross_max"),
+        ("net_min", "gross_max"),
+        ("trade_min_usd", "order_notional_max_usd"),
         ("order_notional_max_usd", "ticket_notional_max_usd"),
         ("ticket_notional_max_usd", "day_notional_max_usd"),
         ("collar_bps", "collar_reducing_max_bps"),
@@ -225,11 +228,40 @@ def _limits(settings: Settings) -> Iterator[tuple[str, str]]:
                 f"expected at most limits.{high} = {getattr(limits, high)}, was "
                 f"{getattr(limits, low)}; lower it or raise the other",
             )
+    if limits.net_max < -limits.gross_max:
+        yield (
+            "limits.net_max",
+            f"expected at least -limits.gross_max = {-limits.gross_max}, was {limits.net_max}; "
+            "raise it or the other",
+        )
+    yield from _margin_limits(settings)
     for identifier in limits.restricted:
         try:
             split_id(identifier)
         except ValueError as error:
             yield "limits.restricted", str(error)
+
+
+def _margin_limits(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield where no position at all could be held: what is bound and what must stay free."""
+    for name, strategy in settings.strategy.items():
+        if max(strategy.stablecoin_min) >= 1.0:
+            yield (
+                f"strategy.{name}.stablecoin_min",
+                f"expected below 1, was {max(strategy.stablecoin_min)}; it leaves no margin at all",
+            )
+        if strategy.drawdown_control and settings.limits.drawdown_max <= 0.0:
+            yield (
+                f"strategy.{name}.drawdown_control",
+                f"expected limits.drawdown_max above 0, was {settings.limits.drawdown_max}; "
+                "raise it, or switch the control off",
+            )
+    if settings.limits.free_collateral_min >= 1.0:
+        yield (
+            "limits.free_collateral_min",
+            f"expected below 1, was {settings.limits.free_collateral_min}; it leaves no margin at "
+            "all",
+        )
 
 
 _CHECKS: tuple[Callable[[Settings], Iterator[tuple[str, str]]], ...] = (
