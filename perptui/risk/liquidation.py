@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic
+from functools import lru_cache
+from typing import Any, Generic
 
 from perptui.risk.margin import Number, Tier, maintenance
 
@@ -20,6 +21,8 @@ FINE = 10**15
 """A move is found to this part of itself; the account is liquidated at what is returned."""
 LAST_DIGITS = (24, 15, 13, 9)
 """Places at which rounding may hide the root, of Decimals and of floats."""
+SHOCKS_KEPT = 64
+"""Books whose shock is kept: a what-if asks for the same one in checks, figures and panels."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,17 @@ def account_shock(
     collateral_beta : number
         See `account_excess`.
     """
+    found: AccountShock[Number] = _shock(equity, tuple(exposures), collateral_beta)
+    return found
 
-    def excess(move: Number) -> Number:
+
+@lru_cache(maxsize=SHOCKS_KEPT, typed=True)
+def _shock(
+    equity: Any, exposures: tuple[Exposure[Any], ...], collateral_beta: Any
+) -> AccountShock[Any]:
+    """Return the shock of one account; the same book is asked about by checks and by figures."""
+
+    def excess(move: Any) -> Any:
         return account_excess(equity, exposures, move, collateral_beta)
 
     zero = equity - equity
