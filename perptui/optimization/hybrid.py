@@ -117,7 +117,7 @@ def hybrid_rebalance(
     wanted = _wanted(own, weights, share)
     broken = _broken(own, mixture)
     if not broken:
-        rounded = round_to_lots(mixture, posed)
+        rounded = round_to_lots(mixture, _nearest(own, mixture))
         if rounded.excess <= 0.0:
             solution = _mixed(own, parts, solutions, share, mixture)
             answer = Rebalance(solution, mixture, rounded.steps, rounded.weights)
@@ -125,6 +125,22 @@ def hybrid_rebalance(
         broken = ("a limit in lots",)
     note = f"the mixture would break {', '.join(broken)}: the hybrid's own program tracks it"
     return Hybrid(posed, rebalance(posed), mixed=False, parts=solutions, notes=(*wanted, note))
+
+
+def _nearest(own: ProgramInputs, mixture: FloatArray) -> ProgramInputs:
+    """Return inputs whose objective is only to be near the mixture, in risk: to round by."""
+    return replace(
+        own,
+        expected_return=own.covariance @ mixture,
+        uncertainty=np.zeros_like(mixture),
+        linear_cost=np.zeros_like(mixture),
+        impact=np.zeros_like(mixture),
+        risk_aversion=1.0,
+        pull=None,
+        holding_cost=None,
+        ellipsoid=0.0,
+        stablecoin_yield=0.0,
+    )
 
 
 def _broken(inputs: ProgramInputs, mixture: FloatArray) -> tuple[str, ...]:

@@ -208,8 +208,9 @@ def _volatility(forecast: InstrumentForecast, strategy: StrategyParameters) -> f
 def with_puts(inputs: ProgramInputs, puts: Puts) -> ProgramInputs:
     """Return the program's data with K more columns, in no coin, account or cluster.
 
-    Of a perpetual's columns a put has what its delta moves: risk, beta, first component, the
-    covariance with the market; and its own value on every path. Its premium is a row.
+    Of a perpetual's columns a put has what its delta moves: risk, and the covariance with the
+    market; and its own value on every path. Its premium is a row. Beta and the first component are
+    limits on what is held at venues, and leave it out.
     """
     count = len(puts.quotes)
     limits = inputs.limits
@@ -240,7 +241,7 @@ def with_puts(inputs: ProgramInputs, puts: Puts) -> ProgramInputs:
         size_max=padded(limits.size_max, most),
         initial_rate=padded(limits.initial_rate, none),
         stress=padded(limits.stress, none),
-        rows=np.vstack([moved(limits.rows), premium]),
+        rows=np.vstack([padded(limits.rows, none), premium]),
         row_max=np.append(limits.row_max, puts.premium_max),
         row_names=(*limits.row_names, PREMIUM_ROW),
         scenarios=np.hstack([limits.scenarios, puts.gains[: len(limits.scenarios)]]),
@@ -275,7 +276,7 @@ def holding(inputs: ProgramInputs, puts: Puts, weights: FloatArray) -> ProgramIn
         limits,
         root_offset=limits.root_offset + offset,
         scenario_offset=limits.scenario_offset + puts.gains[: len(limits.scenarios)] @ weights,
-        row_max=limits.row_max - limits.rows @ by_contract,
+        market_offset=limits.market_offset + float(limits.market @ by_contract),
     )
     before = np.zeros(len(inputs.before)) if inputs.pull is None else inputs.pull
     pull = before - inputs.risk_aversion * (limits.root.T @ offset)

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
+from perptui.model.explanation import Explanation
 from perptui.model.forecast import Estimates
 from perptui.model.jobs import ProposeJob
-from perptui.model.proposal import HedgeRow
+from perptui.model.proposal import HedgeRow, Proposal
 from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
+from perptui.optimization.explain.blended import blended
+from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of
+from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.hedges import (
     bought,
     spread_over,
@@ -21,6 +26,7 @@ from perptui.optimization.hedges import (
 from perptui.optimization.hybrid import hybrid_rebalance, tactical_share
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs, rules_of
+from perptui.optimization.program.solution import Solution
 from perptui.optimization.puts import put_offer
 from perptui.optimization.rebalance import Rebalance, rebalance
 from perptui.optimization.scenarios import HorizonScenarios
@@ -40,22 +46,28 @@ class Told(NamedTuple):
 class Posed(NamedTuple):
     """Programs of a job; `parts` are a hybrid's core and tactical, under the limits of `own`.
 
-    `hedges` are the puts bought, which `own` and `parts` hold, and those that are not, with why.
+    `views` are the parts' own views of the job; `hedges` are the puts bought, which `own` and
+    `parts` hold, and those that are not, with why.
     """
 
     bent: Applied
     own: ProgramInputs
-    parts: tuple[ProgramInputs, ...]
-    hedges: tuple[HedgeRow, ...]
+    parts: tuple[ProgramInputs, ...] = ()
+    views: tuple[Applied, ...] = ()
+    hedges: tuple[HedgeRow, ...] = ()
 
 
 class Answered(NamedTuple):
-    """A book in lots, the inputs it was made with, and what else a proposal says of it."""
+    """A book in lots, the inputs it was made with, and what else a proposal says of it.
+
+    `mixture` holds the two optima that it is mixed of, where it is.
+    """
 
     inputs: ProgramInputs
     answer: Rebalance
-    blend: float | None
-    notes: tuple[str, ...]
+    blend: float | None = None
+    notes: tuple[str, ...] = ()
+    mixture: tuple[Solution, ...] = ()
 
 
 def posed(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Posed:
@@ -78,18 +90,35 @@ def posed(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Posed:
     parts = tuple(
         _program(job, view, parent, rules) for view, parent in zip(views, parents, strict=True)
     )
-    return _hedged(job, Posed(bent, own, parts, ()), told, parents)
+    return _hedged(job, Posed(bent, own, parts, tuple(views)), told, parents)
 
 
 def answered(programs: Posed) -> Answered:
     """Return the book in lots that the programs lead to."""
     if not programs.parts:
-        return Answered(programs.own, rebalance(programs.own), None, ())
+        return Answered(programs.own, rebalance(programs.own))
     share = tactical_share(programs.bent.estimates.regime)
     penalty = programs.bent.strategy.tracking_penalty
     found = hybrid_rebalance(programs.own, programs.parts, share, penalty)
-    inputs = programs.own if found.mixed else found.inputs
-    return Answered(inputs, found.answer, share, found.notes)
+    if found.mixed:
+        return Answered(programs.own, found.answer, share, found.notes, found.parts)
+    return Answered(found.inputs, found.answer, share, found.notes)
+
+
+def explained(programs: Posed, found: Answered, proposal: Proposal) -> Explanation:
+    """Return a proposal's explanation; of a mixture with its parts' ledgers and prices."""
+    own = proposal.explanation
+    if not found.mixture or found.blend is None:
+        return own
+    parts = [
+        Explanation(
+            ledger=ledger_of(part, solution),
+            limits=limit_prices(part, solution, proposal.limits, view.strategy, view.estimates),
+        )
+        for part, solution, view in zip(programs.parts, found.mixture, programs.views, strict=True)
+    ]
+    moved = np.abs(found.answer.target - found.inputs.before) > TRADED_MIN
+    return blended(own, parts, found.blend, moved.tolist())
 
 
 def _parents(job: ProposeJob, bent: Applied, parents: Sequence[Told]) -> list[Applied]:
@@ -145,11 +174,11 @@ def _hedged(job: ProposeJob, programs: Posed, told: Told, parents: Sequence[Told
     if own is programs.own:
         return programs._replace(hedges=hedges)
     parts = []
-    for part, parent, blended in zip(programs.parts, parents, programs.bent.blended, strict=True):
+    for part, parent, view in zip(programs.parts, parents, programs.views, strict=True):
         moved = parent.scenarios or HorizonScenarios.none(SILENT)
-        like, _ = put_offer(part, offer.quotes, blended, moved, as_of_ms)
+        like, _ = put_offer(part, offer.quotes, view.strategy, moved, as_of_ms)
         parts.append(spread_over(part, like, chosen, equity))
-    return Posed(programs.bent, own, tuple(parts), hedges)
+    return programs._replace(own=own, parts=tuple(parts), hedges=hedges)
 
 
 def _offered(

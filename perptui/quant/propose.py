@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -13,10 +14,11 @@ from perptui.model.canonical import digest_of
 from perptui.model.explanation import FrontierPoint
 from perptui.model.forecast import Estimates
 from perptui.model.jobs import EstimateJob, FrontierJob, ProposeJob
-from perptui.model.proposal import Proposal
+from perptui.model.proposal import Proposal, TargetRow
+from perptui.model.snapshot import MarketSnapshot
 from perptui.optimization.compose import compose
 from perptui.optimization.frontier import frontier_point
-from perptui.quant.answer import Told, answered, posed
+from perptui.quant.answer import Told, answered, explained, posed
 from perptui.quant.estimate import Estimator
 
 
@@ -84,10 +86,13 @@ def proposal_of(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Pr
         bent.snapshot,
         bent.estimates,
         bent.strategy,
-        digest_of(job.snapshot),
+        _snapshot_digest(job.snapshot),
     )
+    shorts = bent.strategy.hedge_shorts
     proposal = msgspec.structs.replace(
         proposal,
+        rows=tuple(_named_hedge(row) if row.id in shorts else row for row in proposal.rows),
+        explanation=explained(programs, found, proposal),
         hedges=programs.hedges,
         blend=found.blend,
         reasons=(*proposal.reasons, *found.notes),
@@ -96,6 +101,11 @@ def proposal_of(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Pr
     digest = digest_of(proposal)
     timed = msgspec.structs.replace(proposal.solver, seconds=seconds)
     return msgspec.structs.replace(proposal, digest=digest, solver=timed)
+
+
+@lru_cache(maxsize=4)
+def _snapshot_digest(snapshot: MarketSnapshot) -> str:
+    return digest_of(snapshot)
 
 
 def frontier_of(
@@ -113,6 +123,11 @@ def frontier_of(
     inputs = posed(job.asked, told, parents).own
     points = (frontier_point(inputs, aversion) for aversion in job.risk_aversions)
     return tuple(point for point in points if point is not None)
+
+
+def _named_hedge(row: TargetRow) -> TargetRow:
+    """Return the row of a contract that is only sold as a hedge, named so where it is traded."""
+    return msgspec.structs.replace(row, why="hedge") if row.trade_usd and not row.edited else row
 
 
 def _with_what_if(proposal: Proposal, job: ProposeJob) -> Proposal:

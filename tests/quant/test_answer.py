@@ -1,0 +1,147 @@
+"""Hybrids, puts and short hedges end to end: from a job on made-up history to its proposal."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from perptui.history.dataset import History
+from perptui.model.clock import DAY_MS, parse_iso
+from perptui.model.jobs import FrontierJob, ProposeJob
+from perptui.model.proposal import Proposal
+from perptui.model.whatif import PutQuote, WhatIf
+from perptui.quant.estimate import Estimator
+from perptui.quant.offline import snapshot_at
+from perptui.quant.propose import frontier_of, parents_of, propose, told_of
+from perptui.settings.load import load
+from tests.quant.market import written
+
+AT = "2023-05-20T00:00Z"
+VENUES = ("binanceusdm", "bybit")
+TERMS = ("alpha", "carry", "risk", "uncertainty", "cost", "limits")
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    return written(tmp_path_factory.mktemp("history"), VENUES)
+
+
+@pytest.fixture(scope="module")
+def estimator(history: History) -> Estimator:
+    return Estimator(history)
+
+
+def job(history: History, strategy: str, bent: WhatIf | None = None, **changed: Any) -> ProposeJob:
+    settings = load().settings
+    snapshot = snapshot_at(history, parse_iso(AT), VENUES, Decimal(1_000_000))
+    own = msgspec.structs.replace(settings.strategy[strategy], **changed)
+    parents = tuple(settings.strategy[name] for name in own.blend)
+    return ProposeJob(snapshot, own, settings.limits, bent or WhatIf(), blended=parents)
+
+
+def proposed(history: History, estimator: Estimator, asked: ProposeJob) -> Proposal:
+    return propose(asked, history, estimator)[0]
+
+
+def viewed(history: History, **changed: Any) -> WhatIf:
+    """Return a trader's views that fill the book."""
+    coins = sorted({one.coin for one in job(history, "balanced").snapshot.instruments})
+    views = {coin: 0.9 if place % 2 else 0.6 for place, coin in enumerate(coins)}
+    return WhatIf(views=views, **changed)
+
+
+@pytest.mark.parametrize("regime", ["", "calm", "crisis"])
+def test_a_hybrid_holds_its_parts_by_their_shares_and_its_ledger_adds_up(
+    history: History, estimator: Estimator, regime: str
+) -> None:
+    bent = viewed(history, regime=regime)
+    hybrid = proposed(history, estimator, job(history, "hybrid", bent))
+    assert hybrid.status == "ok"
+    assert hybrid.blend is not None
+    assert hybrid.blend == {"calm": 0.0, "crisis": 1.0}.get(regime, hybrid.blend)
+    assert all(check.ok for check in hybrid.limits)
+    assert any(text.startswith(f"{hybrid.blend:.1%} tactical") for text in hybrid.reasons)
+    ledger = hybrid.explanation.ledger
+    assert [row.id for row in ledger] == [row.id for row in hybrid.rows]
+    for row in ledger:
+        assert sum(getattr(row, term) for term in TERMS) == pytest.approx(row.residual, abs=1e-9)
+        assert abs(row.residual) < 1e-6
+    names = [row.name for row in hybrid.explanation.limits]
+    assert len(names) == len(set(names))
+    again = proposed(history, Estimator(history), job(history, "hybrid", bent))
+    assert again.digest == hybrid.digest
+
+
+def test_in_crisis_a_hybrid_holds_less_than_in_calm(history: History, estimator: Estimator) -> None:
+    calm, crisis = (
+        proposed(history, estimator, job(history, "hybrid", viewed(history, regime=regime)))
+        for regime in ("calm", "crisis")
+    )
+    assert crisis.risk.gross < 0.5 * calm.risk.gross
+
+
+def test_a_put_asked_about_is_looked_at_whatever_the_regime(
+    history: History, estimator: Estimator
+) -> None:
+    snapshot = job(history, "balanced").snapshot
+    mark = next(
+        float(quote.mark) for quote in snapshot.quotes if quote.id == "binanceusdm:BTC/USDT:USDT"
+    )
+    expiry = snapshot.as_of_ms + 30 * DAY_MS
+    cheap = PutQuote("BTC", round(0.97 * mark), expiry, 0.035 * mark)
+    late = PutQuote("BTC", round(0.97 * mark), snapshot.as_of_ms - DAY_MS, 0.02 * mark)
+    bent = viewed(history, puts=(cheap, late), limits={"cvar_max": 0.02})
+    for strategy in ("balanced", "hybrid"):
+        found = proposed(history, estimator, job(history, strategy, bent))
+        rows = {row.expiry_ms: row for row in found.hedges}
+        assert set(rows) == {expiry, late.expiry_ms}
+        assert rows[late.expiry_ms].why.startswith("refused: expected an expiry ahead")
+        assert rows[expiry].quantity > 0.0
+        assert rows[expiry].why.startswith("hedge: takes")
+        assert float(rows[expiry].premium_usd) <= 0.01 * 1e6
+        assert all(check.ok for check in found.limits)
+        without = msgspec.structs.replace(bent, puts=())
+        plain = proposed(history, estimator, job(history, strategy, without))
+        assert plain.hedges == ()
+        assert found.risk.gross > plain.risk.gross
+
+
+def test_configured_puts_wait_for_their_regime(history: History, estimator: Estimator) -> None:
+    snapshot = job(history, "tactical").snapshot
+    quote = PutQuote("BTC", 20000.0, snapshot.as_of_ms + 30 * DAY_MS, 900.0)
+    asked = job(history, "tactical", WhatIf(regime="calm"), puts=(quote,))
+    found = proposed(history, estimator, asked)
+    assert [row.quantity for row in found.hedges] == [0.0]
+    assert found.hedges[0].why.endswith("from stress on, the regime is calm")
+
+
+def test_a_short_hedge_is_sold_in_stress_only_and_says_so(
+    history: History, estimator: Estimator
+) -> None:
+    bearish = WhatIf(views={"BTC": -2.0}, regime="crisis")
+    name = "binanceusdm:BTC/USDT:USDT"
+    found = {}
+    for regime in ("calm", "crisis"):
+        bent = msgspec.structs.replace(bearish, regime=regime)
+        asked = job(history, "tactical", bent, hedge_shorts=(name,))
+        proposal = proposed(history, estimator, asked)
+        found[regime] = next(row for row in proposal.rows if row.id == name)
+        assert any(text.startswith(f"{name} is a hedge only") for text in proposal.reasons)
+    assert found["calm"].contracts_after == 0
+    assert found["crisis"].contracts_after < 0
+    assert found["crisis"].why == "hedge"
+
+
+def test_the_frontier_of_a_hybrid_is_its_own_programs(
+    history: History, estimator: Estimator
+) -> None:
+    asked = job(history, "hybrid", viewed(history))
+    points = frontier_of(
+        FrontierJob(asked, (1.0, 4.0, 16.0)),
+        told_of(asked, estimator),
+        parents_of(asked, estimator),
+    )
+    assert [point.risk_aversion for point in points] == [1.0, 4.0, 16.0]
+    risks = [point.volatility_annual for point in points]
+    assert risks == sorted(risks, reverse=True)
