@@ -6,12 +6,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from perptui.estimation.tails.sample import expected_shortfall
 from perptui.history.dataset import History
-from perptui.model.jobs import EstimateJob, encode
+from perptui.model.jobs import EstimateJob, ProposeJob, encode
 from perptui.model.snapshot import MarketSnapshot
+from perptui.optimization.pose import program_inputs
+from perptui.optimization.program.optimum import optimum
 from perptui.quant.estimate import Estimator
+from perptui.quant.propose import propose
+from perptui.risk.arrays import book_shortfall
 from perptui.risk.tail import shortfall
 from tests.quant.markets import BALANCED, instrument, market, snapshot
+from tests.quant.test_propose import job_at
 
 BOTH = [("binanceusdm", "BTC"), ("binanceusdm", "ETH"), ("bybit", "BTC")]
 
@@ -94,3 +100,40 @@ def test_too_short_a_history_has_no_scenarios_and_says_why(tmp_path: Path) -> No
     assert made.paths == 0
     (note,) = made.notes([row.id for row in estimates.instruments])
     assert note.startswith("CVaR is not judged: no scenarios of losses")
+
+
+@pytest.mark.history
+@pytest.mark.parametrize(
+    ("date", "name"),
+    [
+        ("2022-06-13T09:00Z", "balanced"),
+        ("2023-03-11T08:00Z", "tactical"),
+    ],
+)
+def test_on_real_history_a_cap_that_binds_is_kept_to_the_last_digit(
+    history_dir: Path, date: str, name: str
+) -> None:
+    history = History(history_dir)
+    job = job_at(history, date, name)
+    estimator, asked = Estimator(history), EstimateJob(job.snapshot, job.strategy)
+    estimates = estimator.estimate(asked)
+    scenarios = estimator.scenarios(asked, estimates)
+    free = program_inputs(job.snapshot, estimates, job.strategy, job.limits, {}, scenarios)
+    plain = optimum(free)
+    worst = float(book_shortfall(plain.exact[None, :], free.limits)[0])
+    assert 1e-3 < worst < free.limits.cvar_max
+    assert plain.prices["cvar"].tolist() == [0.0]
+    for share in (0.8, 0.5):
+        tight = msgspec.structs.replace(job.limits, cvar_max=share * worst)
+        capped = program_inputs(job.snapshot, estimates, job.strategy, tight, {}, scenarios)
+        found = optimum(capped)
+        assert found.status == "optimal"
+        assert found.prices["cvar"][0] > 1e-5, "the cap must bind"
+        # By another road than the search's: the tail of a sorted sample.
+        returns = np.sort(capped.limits.scenarios @ found.exact)
+        assert expected_shortfall(returns, 0.95) == pytest.approx(share * worst, abs=1e-9)
+        # In lots it holds with no tolerance.
+        told = propose(ProposeJob(job.snapshot, job.strategy, tight), history, estimator)[0]
+        check = next(check for check in told.limits if check.name == "cvar")
+        assert check.ok
+        assert check.value <= check.limit

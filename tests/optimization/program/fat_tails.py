@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import cvxpy as cp
 import msgspec
@@ -60,13 +59,9 @@ def capped(inputs: ProgramInputs, share: float = 0.6) -> ProgramInputs:
     return replace(inputs, limits=replace(inputs.limits, cvar_max=share * worst))
 
 
-def direct(inputs: ProgramInputs, **limits: Any) -> FloatArray:
-    """Return the optimum of the Rockafellar-Uryasev form with every scenario, by Clarabel.
-
-    At 1e-12; with impact, which it knows as second-order cones, at 1e-9.
-    """
-    bounds, curved = replace(inputs.limits, **limits), bool(inputs.impact.any())
-    tolerance = 1e-9 if curved else 1e-12
+def stated(inputs: ProgramInputs) -> tuple[cp.Problem, cp.Variable]:
+    """Return the Rockafellar-Uryasev form with every scenario, in bp, and its weights."""
+    bounds = inputs.limits
     count, paths = len(inputs.before), len(bounds.scenarios)
     w, edge, beyond = cp.Variable(count), cp.Variable(), cp.Variable(paths)
     z = w - inputs.before
@@ -90,8 +85,19 @@ def direct(inputs: ProgramInputs, **limits: Any) -> FloatArray:
         beyond >= -(bounds.scenarios @ w) - bounds.scenario_offset - edge,
         edge + cp.sum(beyond) / (bounds.tail * paths) <= bounds.cvar_max,
     ]
-    problem = cp.Problem(cp.Maximize(1e4 * objective), constraints)
-    tolerances = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), tolerance)
+    return cp.Problem(cp.Maximize(1e4 * objective), constraints), w
+
+
+def direct(inputs: ProgramInputs) -> FloatArray:
+    """Return the optimum of the form with every scenario, by Clarabel.
+
+    At 1e-12; with impact, which it knows as second-order cones, at 1e-9.
+    """
+    curved = bool(inputs.impact.any())
+    tolerances = dict.fromkeys(
+        ("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9 if curved else 1e-12
+    )
+    problem, w = stated(inputs)
     problem.solve(  # type: ignore[no-untyped-call]
         cp.CLARABEL, max_iter=500, equilibrate_enable=not curved, **tolerances
     )
