@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
+from perptui.model.errors import OptimizationError
 from perptui.model.explanation import Clash
 from perptui.optimization.explain.feasibility import PRICED, TOLERANCE, Feasibility, Found
 from perptui.optimization.explain.least import needed
@@ -26,34 +27,61 @@ def clashes(inputs: ProgramInputs) -> tuple[Clash, ...]:
     """Return one minimal set of limits that cannot all hold; empty where a book keeps them all.
 
     Each member's `needed` is the least value of its setting with which, alone and with every other
-    limit as it is, a book exists; None where other limits clash as well.
+    limit as it is, a book exists; None where other limits clash as well, and its text names them.
+    Empty too where the solver gives no answer to trust: then nothing is said of single limits.
+    """
+    limits = Feasibility(inputs)
+    try:
+        members = minimal_conflict(limits)
+        ways = [relaxation_of(key, inputs) for key in members]
+        values = [needed(key, inputs, limits) for key in members]
+        lost = [way for way, value in zip(ways, values, strict=True) if value is None]
+        beside = _beside(lost, limits)
+    except OptimizationError:
+        return ()
+    found: dict[tuple[str, str], Clash] = {}
+    for way, value in zip(ways, values, strict=True):
+        others = [other for other in ways if other.name != way.name]
+        text = _text(way, value, others, beside.get(way.name, ""))
+        clash = Clash(way.name, way.limit, value, way.setting, text)
+        found.setdefault((way.name, way.setting), clash)
+    return tuple(found.values())
+
+
+def _beside(lost: Sequence[Relaxation], limits: Feasibility) -> dict[str, str]:
+    """Return, in words, what clashes without each of these limits; a conflict serves many."""
+    conflicts: list[tuple[Key, ...]] = []
+    words = {}
+    for way in lost:
+        mine = set(way.give)
+        known = next((one for one in conflicts if mine.isdisjoint(one)), None)
+        if known is None:
+            known = minimal_conflict(limits, frozenset(limits.keys) - mine)
+            conflicts.append(known)
+        words[way.name] = _standing([relaxation_of(key, limits.inputs) for key in known])
+    return words
+
+
+def minimal_conflict(limits: Feasibility, among: Set[Key] | None = None) -> tuple[Key, ...]:
+    """Return the keys of one conflict of which no proper part is one; empty where none clash.
+
+    Parameters
+    ----------
+    among : set of Key, optional
+        Limits that are looked at; without it all are.
 
     Raises
     ------
     OptimizationError
         When the solver gives no answer to trust.
     """
-    limits = Feasibility(inputs)
-    members = minimal_conflict(limits)
-    ways = [relaxation_of(key, inputs) for key in members]
-    values = [needed(key, inputs, limits) for key in members]
-    found: dict[tuple[str, str], Clash] = {}
-    for way, value in zip(ways, values, strict=True):
-        others = [other for other in ways if other.name != way.name]
-        text = _text(way, value, others)
-        clash = Clash(way.name, way.limit, value, way.setting, text)
-        found.setdefault((way.name, way.setting), clash)
-    return tuple(found.values())
-
-
-def minimal_conflict(limits: Feasibility) -> tuple[Key, ...]:
-    """Return the keys of one conflict of which no proper part is one; empty where none clash."""
-    whole = limits.conflict(frozenset(limits.keys))
+    every = frozenset(limits.keys) if among is None else frozenset(among)
+    whole = limits.conflict(every)
     if whole.amount <= TOLERANCE:
         return ()
-    kept = _priced(whole, frozenset(limits.keys))
+    kept = _priced(whole, every)
     if not limits.clash(kept):
-        kept = frozenset(limits.keys)
+        kept = every
     for key in sorted(kept, key=lambda one: (_plainness(one), limits.keys.index(one))):
         if key not in kept:
             continue
@@ -76,13 +104,18 @@ def _priced(found: Found, kept: Set[Key]) -> frozenset[Key]:
     return frozenset(key for key in kept if found.prices.get(key, 0.0) > least)
 
 
-def _text(way: Relaxation, value: float | None, others: Sequence[Relaxation]) -> str:
-    stands = f"{way.name} {figure(way.setting, way.limit)}"
-    beside = listed([f"{other.name} {figure(other.setting, other.limit)}" for other in others])
-    cannot = f"{stands} cannot hold with {beside}" if others else f"{stands} cannot hold"
-    if value is None:
-        return f"{cannot}: no value of it alone would do"
-    return f"{cannot}: needs {figure(way.setting, value, outward_from=way.limit)}"
+def _text(way: Relaxation, value: float | None, others: Sequence[Relaxation], beside: str) -> str:
+    cannot = f"{_standing([way])} cannot hold"
+    if others:
+        cannot += f" with {_standing(others)}"
+    if value is not None:
+        return f"{cannot}: needs {figure(way.setting, value, outward_from=way.limit)}"
+    also = f", as {beside} cannot hold either" if beside else ""
+    return f"{cannot}: no value of it alone would do{also}"
+
+
+def _standing(ways: Sequence[Relaxation]) -> str:
+    return listed([f"{one.name} {figure(one.setting, one.limit)}" for one in ways])
 
 
 def explain(inputs: ProgramInputs, found: Sequence[Clash]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ also sets the standalone share): widening it widens all of them, as a what-if wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from perptui.optimization.explain.limit_rows import CORRELATION, CVAR, TARGET, V
 from perptui.optimization.forecasts import DAYS_A_YEAR
 from perptui.optimization.inputs import ProgramInputs
 
+LOWERED = frozenset({"gross_max", "volatility_max", "cvar_max"})
+"""Limits that a strategy lowers by regime, volatility or drawdown."""
 STRESS = "liquidation_distance_min"
 CORRELATION_SETTING = "market_correlation_max"
 COMMON_MOVES = ("stress_up", "stress_down")
@@ -42,6 +44,8 @@ class Relaxation:
         The limit is a least value: relaxing lowers it.
     most : float or None
         Largest change that does anything, where another rule stands behind the limit.
+    start : float or None
+        Where the setting begins to act, where that is not at `limit`.
     """
 
     name: str
@@ -50,10 +54,12 @@ class Relaxation:
     give: Mapping[Key, float]
     floor: bool = False
     most: float | None = None
+    start: float | None = None
 
     def value_after(self, amount: float) -> float:
         """Return the setting relaxed by `amount`."""
-        return self.limit - amount if self.floor else self.limit + amount
+        start = self.limit if self.start is None else self.start
+        return start - amount if self.floor else start + amount
 
 
 def relaxation_of(key: Key, inputs: ProgramInputs) -> Relaxation:
@@ -64,7 +70,27 @@ def relaxation_of(key: Key, inputs: ProgramInputs) -> Relaxation:
     if name.startswith("stress_"):
         return _of_stress(key, inputs)
     label = _label(name, row, inputs)
-    return _FAMILIES.get(name, _of_book)(label, key, inputs)
+    return _of_desk(_FAMILIES.get(name, _of_book)(label, key, inputs), inputs)
+
+
+def _of_desk(way: Relaxation, inputs: ProgramInputs) -> Relaxation:
+    """Return the relaxation in terms of the desk's own limit where the strategy lowered it.
+
+    Gross and volatility are lowered in proportion (regime, simple rule, drawdown); CVaR to what
+    drawdown leaves, which no limit on CVaR relaxes.
+    """
+    rules = inputs.in_force
+    if rules.desk is None or way.setting not in LOWERED:
+        return way
+    desk, held = float(getattr(rules.desk, way.setting)), way.limit
+    if held >= desk * (1.0 - ROUNDING):
+        return way
+    if way.setting == "cvar_max":
+        return replace(way, setting="")
+    share = min(held / desk, rules.exposure) if way.setting == "gross_max" else held / desk
+    give = {key: units * share for key, units in way.give.items()}
+    # Where turnover stopped the cut short, the setting begins to act above the desk's own.
+    return replace(way, limit=desk, start=held / share, give=give)
 
 
 def _label(name: str, row: int, inputs: ProgramInputs) -> str:
