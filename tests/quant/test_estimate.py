@@ -14,7 +14,7 @@ from perptui.model.forecast import Estimates
 from perptui.model.jobs import BarSeries, EstimateJob, encode
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
-from perptui.quant.estimate import Estimator, estimate
+from perptui.quant.estimate import READ_BY_ESTIMATION, READ_BY_REGIME, Estimator, estimate
 from perptui.quant.track import mean_pair_correlation
 from tests.quant.markets import (
     AS_OF,
@@ -321,3 +321,39 @@ def test_a_contract_whose_funding_contradicts_its_interval_is_left_out_by_name(
     (line,) = found.left_out
     assert line.startswith("binanceusdm:ETH/USDT:USDT: expected funding of binanceusdm:ETH")
     assert "every 1 h as stated, was 8 h apart, 10 of the last 10" in line
+
+
+def test_estimates_read_nothing_of_a_strategy_but_what_their_key_holds(
+    history: History, shot: MarketSnapshot
+) -> None:
+    job = EstimateJob(shot, BALANCED)
+    other = msgspec.structs.replace(
+        BALANCED,
+        model_version="another",
+        risk_aversion=77.0,
+        cost_aversion=3.0,
+        uncertainty=1.5,
+        margin_cushion=(0.1, 0.2, 0.3, 0.4),
+        cluster_correlation=0.3,
+        cluster_gross_max=0.4,
+        robust="off",
+        covariance_uncertainty=0.3,
+        drawdown_control=True,
+        drawdown_share=0.5,
+        volatility_threshold=0.2,
+        leverage_cut=0.5,
+        stablecoin_min=(0.1, 0.1, 0.1, 0.1),
+        stablecoin_apr=0.05,
+        depeg=0.1,
+        hedge_from="calm",
+        put_premium_max=0.02,
+        soft_penalty=2.0,
+        tracking_penalty=1.0,
+    )
+    read = {*READ_BY_ESTIMATION, *READ_BY_REGIME}
+    asked = msgspec.structs.asdict(BALANCED), msgspec.structs.asdict(other)
+    unread = {"holding_costs", "hedge_shorts", "puts", "soft_limits", "soft_order", "blend"}
+    assert {name for name in asked[0] if asked[0][name] == asked[1][name]} == read | unread
+    assert encode(estimate(job, history)) == encode(
+        estimate(msgspec.structs.replace(job, strategy=other), history)
+    )

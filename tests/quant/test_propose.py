@@ -11,14 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from perptui.history.dataset import History
+from perptui.model.assignment import assignments_in, bend_all
 from perptui.model.canonical import digest_of
 from perptui.model.clock import HOUR_MS, parse_iso
-from perptui.model.jobs import ProposeJob
+from perptui.model.jobs import FrontierJob, ProposeJob
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import WhatIf
 from perptui.quant.estimate import Estimator
 from perptui.quant.offline import Held, snapshot_at
-from perptui.quant.propose import propose
+from perptui.quant.propose import frontier_of, parents_of, propose, told_of
 from perptui.settings.load import load
 from tests.quant.market import START_MS, written
 
@@ -176,3 +177,68 @@ def cut_after(source: Path, target: Path, at_ms: int) -> None:
             # What settles at the instant is known at it; a bar that opens at it is not.
             keep = pc.less_equal if "funding" in file.name else pc.less
             pq.write_table(table.filter(keep(stamps, at)), target / venue / file.name)
+
+
+WHAT_IFS = (
+    "gross_max=0.6",
+    "risk_aversion=9 uncertainty=0.1",
+    "robust=off",
+    "view:SOL=0.4 cost:BTC=2",
+    "regime=crisis",
+    "shock=-0.05 equity=2000000",
+    "horizon_days=3",
+)
+
+
+def bent(job: ProposeJob, text: str) -> ProposeJob:
+    return msgspec.structs.replace(job, what_if=bend_all(WhatIf(), assignments_in(text)))
+
+
+def test_a_what_if_on_kept_estimates_is_the_one_made_afresh(made_up: History) -> None:
+    estimator = Estimator(made_up)
+    job = job_at(made_up, "2023-05-20T00:00Z", "balanced")
+    plain, _ = propose(job, made_up, estimator)
+    kept = {text: propose(bent(job, text), made_up, estimator)[0] for text in WHAT_IFS}
+    assert len({plain.digest, *(one.digest for one in kept.values())}) == 1 + len(WHAT_IFS)
+    for text in WHAT_IFS[::3]:
+        assert propose(bent(job, text), made_up)[0].digest == kept[text].digest
+    # Nothing is left behind by them.
+    assert propose(job, made_up, estimator)[0].digest == plain.digest
+    for proposal in kept.values():
+        assert proposal.snapshot_digest == plain.snapshot_digest
+
+
+def test_what_is_bent_is_what_the_proposal_says(made_up: History) -> None:
+    estimator = Estimator(made_up)
+    job = job_at(made_up, "2023-05-20T00:00Z", "tactical")
+
+    def found(text: str) -> Proposal:
+        return propose(bent(job, text), made_up, estimator)[0]
+
+    assert found("equity=3000000").equity_usd == 3000000
+    assert found("regime=crisis").regime == "crisis"
+    assert found("regime=crisis").exposure <= job.strategy.exposure_by_regime[3]
+    assert found("horizon_days=4").horizon_days == 4.0
+    reduced = found("reduce_only=true")
+    assert all(abs(row.weight_rounded) <= abs(row.weight_now) for row in reduced.rows)
+    assert all(order.reduce_only for order in reduced.orders)
+    shocked = found("shock=-0.1")
+    marks = {quote.id: quote.mark for quote in job.snapshot.quotes}
+    held = sum(row.contracts_now * marks[row.id] for row in shocked.rows)
+    assert shocked.equity_usd == job.snapshot.equity_usd - held * D("0.1")
+    dear = found("cost=50")
+    assert dear.turnover < found("cost=1").turnover
+
+
+def test_the_frontier_is_made_of_points_of_the_same_program(made_up: History) -> None:
+    estimator = Estimator(made_up)
+    asked = bent(job_at(made_up, "2023-05-20T00:00Z", "balanced"), "cost=0 gross_max=1.5")
+    told, parents = told_of(asked, estimator), parents_of(asked, estimator)
+    points = frontier_of(FrontierJob(asked, (64.0, 8.0, 1.0)), told, parents)
+    assert [one.risk_aversion for one in points] == [64.0, 8.0, 1.0]
+    assert sorted(one.volatility_annual for one in points) == [
+        one.volatility_annual for one in points
+    ]
+    assert sorted(one.return_annual for one in points) == [one.return_annual for one in points]
+    singly = [frontier_of(FrontierJob(asked, (one,)), told, parents)[0] for one in (64.0, 8.0, 1.0)]
+    assert tuple(singly) == points
