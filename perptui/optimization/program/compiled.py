@@ -95,6 +95,7 @@ class Compiled:
         count = cost.shape[0] - 1
         self._cost = cost[:count]
         tensor = sp.csr_array(program.A)
+        tensor.eliminate_zeros()
         rows = tensor.shape[0] // (count + 1)
         self.shape = (rows, count)
         filled = np.flatnonzero(np.diff(tensor.indptr))

@@ -59,7 +59,7 @@ def definitions(terms: Terms) -> list[Stated]:
         cone = cp.PowCone3D(terms.impact, np.ones(n), trade, 2.0 / 3.0)
         stated.append(Stated("impact", CORE, cone))
     if terms.doubt is not None:
-        root = p("omega_root", terms.structure.ellipsoid, n)
+        root = _upper(p("omega_root", terms.structure.ellipsoid, n))
         stated.append(Stated("doubt", CORE, cp.SOC(terms.doubt, root @ w)))
     return stated
 
@@ -143,16 +143,23 @@ def _volatility(terms: Terms) -> list[Stated]:
     if not structure.volatility:
         return []
     n, rows = structure.contracts, structure.root or structure.factors
-    offset = p("root_offset", rows + n * structure.specific)
-    spread = p("root", rows, n) @ terms.w if terms.spread is None else terms.spread
+    offset = p("root_offset", rows + n * structure.specific + 1)
+    spread = _upper(p("root", rows, n)) @ terms.w if terms.spread is None else terms.spread
     parts = [spread + offset[:rows]]
     if structure.specific:
-        parts.append(cp.multiply(p("specific", n), terms.w) + offset[rows:])
+        parts.append(cp.multiply(p("specific", n), terms.w) + offset[rows:-1])
+    parts.append(offset[-1:])
     if terms.robust is not None:
         parts.append(cp.reshape(terms.robust, (1,), order="F"))
     slack, least = _slack(terms, "volatility", 1)
     most = p("volatility") + (cp.sum(slack) if least else 0.0)
     return [Stated("volatility", "volatility", cp.SOC(most, cp.hstack(parts))), *least]
+
+
+def _upper(root: Any) -> Any:
+    """Return a root as it is filled: upper triangular where it is square (`roots`)."""
+    rows, columns = root.shape
+    return cp.multiply(np.triu(np.ones((rows, columns))), root) if rows == columns else root
 
 
 def _linear(terms: Terms) -> list[Stated]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.roots import root_rows
 
 CAPACITIES = (0, 8, 32, 128, 512, 2048)
 """Linear rows that a shape has room for, so that one more row does not compile anew."""
@@ -98,10 +99,9 @@ class Structure:
             Whether the risk limit is stated: its cone costs time, and not always binds.
         """
         impact = inputs.cost_aversion * inputs.impact
-        wanted = inputs.ellipsoid > 0.0 and inputs.omega_root is not None
         return cls(
             **_shapes(inputs, volatility=volatility),
-            ellipsoid=len(inputs.omega_root) if wanted and inputs.omega_root is not None else 0,
+            ellipsoid=_ellipsoid(inputs),
             impact=bool((impact > TRACE).any()),
             soft=frozenset(name for name, price in inputs.soft_prices.items() if price > 0.0),
         )
@@ -131,11 +131,17 @@ def _shapes(inputs: ProgramInputs, *, volatility: bool) -> dict[str, Any]:
         "rows": capacity(len(limits.rows)),
         "tail": (0, 0) if inputs.tail_rows is None else inputs.tail_rows.shape,
         "factors": factors,
-        "root": len(limits.root) if volatility and not factors else 0,
+        "root": root_rows(limits.root) if volatility and not factors else 0,
         "volatility": volatility,
         "robust": limits.covariance_uncertainty > TRACE,
         "specific": factors > 0 and inputs.specific is not None,
     }
+
+
+def _ellipsoid(inputs: ProgramInputs) -> int:
+    if inputs.omega_root is None or inputs.ellipsoid <= 0.0:
+        return 0
+    return root_rows(inputs.omega_root)
 
 
 def _members(groups: FloatArray) -> tuple[int, ...]:

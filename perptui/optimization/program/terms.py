@@ -8,6 +8,7 @@ import cvxpy as cp
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.roots import triangular, triangular_at
 from perptui.optimization.program.structure import Structure
 from perptui.optimization.tail_rows import TailRows
 from perptui.risk.arrays import LimitArrays
@@ -92,14 +93,16 @@ def limit_values(inputs: ProgramInputs, structure: Structure) -> Values:
         "clusters": limits.cluster,
         "initial_rate": limits.initial_rate,
         "reserve": 1.0 + limits.cushion,
-        "root": limits.root,
-        "root_offset": limits.root_offset,
         "rates_0": limits.tier_rates,
         "deductions": limits.tier_deductions,
         "factors": 0.0 if inputs.factors is None else inputs.factors,
         "specific": 0.0 if inputs.specific is None else np.sqrt(inputs.specific),
         "robust": np.sqrt(limits.covariance_uncertainty) * limits.sigma,
     }
+    if structure.root:
+        values["root"], values["root_offset"] = triangular_at(limits.root, limits.root_offset)
+    elif structure.volatility:
+        values["root_offset"] = np.append(limits.root_offset, 0.0)
     for index, moves in enumerate(limits.stress, start=1):
         values[f"moves_{index}"] = moves
         values[f"rates_{index}"] = limits.shocked_rates(moves)
@@ -183,5 +186,5 @@ def objective_values(inputs: ProgramInputs, scale: float) -> Values:
         "trade_cost": scale * inputs.trade_cost,
         "impact_cost": scale * inputs.cost_aversion * inputs.impact,
         "doubt_cost": scale * inputs.ellipsoid,
-        "omega_root": 0.0 if inputs.omega_root is None else inputs.omega_root,
+        "omega_root": 0.0 if inputs.omega_root is None else triangular(inputs.omega_root),
     }

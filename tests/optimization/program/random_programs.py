@@ -108,7 +108,10 @@ def _with_feature(
         root = rng.normal(0.0, 4e-3, (count, count)) / np.sqrt(count)
         return replace(inputs, ellipsoid=0.7, omega_root=root, uncertainty=np.zeros(count))
     if feature == "robust":
-        return replace(inputs, limits=replace(limits, covariance_uncertainty=0.05))
+        offset = rng.normal(0.0, 1e-3, len(limits.root))
+        return replace(
+            inputs, limits=replace(limits, covariance_uncertainty=0.05, root_offset=offset)
+        )
     if feature == "yield":
         return replace(inputs, stablecoin_yield=2e-3, holding_cost=rng.uniform(0.0, 1e-3, count))
     if feature == "factors":
