@@ -58,7 +58,7 @@ class LimitPrice(Record, frozen=True):
     limit, value : float
         The limit, and the optimum's value before rounding.
     low, high : float or None
-        Of the price, from re-solves 1 % to either side, where the optimum has ties.
+        Where the optimum has ties: the price of relaxing the limit, and that of tightening it.
     """
 
     name: str

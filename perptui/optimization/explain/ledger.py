@@ -151,14 +151,22 @@ def _distances(inputs: ProgramInputs, solution: Solution, slopes: Slopes) -> Flo
 
     Of the two directions the nearer one that bounds leave open; 0 where they leave none.
     """
-    conditions, weights = Conditions(inputs), solution.exact
-    summed = {key: price for key, price in priced(solution.prices).items() if key[0] not in APART}
-    active = Active(weights, np.zeros(len(weights), dtype=bool), slopes.features, summed)
-    conditions.rows(active)
-    costs = conditions.costs(active)
+    weights = solution.exact
+    conditions, costs = conditions_at(inputs, solution, slopes)
     left, right = conditions.features.slopes(weights)
     used = (costs * slopes.features).sum(axis=0)
     up = np.where(weights >= conditions.upper, np.inf, (costs * right).sum(axis=0) - used)
     down = np.where(weights <= conditions.lower, np.inf, used - (costs * left).sum(axis=0))
     nearer = np.minimum(up, down)
     return np.where(np.isfinite(nearer), np.maximum(nearer, 0.0), 0.0)
+
+
+def conditions_at(
+    inputs: ProgramInputs, solution: Solution, slopes: Slopes
+) -> tuple[Conditions, FloatArray]:
+    """Return the optimality conditions, and what a unit of each feature costs there, (F, N)."""
+    conditions, weights = Conditions(inputs), solution.exact
+    summed = {key: price for key, price in priced(solution.prices).items() if key[0] not in APART}
+    active = Active(weights, np.zeros(len(weights), dtype=bool), slopes.features, summed)
+    conditions.rows(active)
+    return conditions, conditions.costs(active)

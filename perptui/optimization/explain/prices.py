@@ -21,8 +21,9 @@ from perptui.model.strategy import StrategyParameters
 from perptui.optimization.explain.ledger import bound_name, priced
 from perptui.optimization.explain.relaxation import COMMON_MOVES, STRESS, relaxation_of
 from perptui.optimization.explain.slopes import at_optimum
+from perptui.optimization.explain.ties import price_ranges
 from perptui.optimization.inputs import ProgramInputs
-from perptui.optimization.program.active import CORRELATION, Key
+from perptui.optimization.program.active import CORRELATION, RISK, Key
 from perptui.optimization.program.kinks import MARGIN
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.strategies import InForce, in_force
@@ -40,11 +41,34 @@ CONTROLLED = ("volatility_max", "cvar_max")
 
 @dataclass(frozen=True)
 class _Priced:
-    """One limit's price in objective per unit of its setting."""
+    """One limit's price in objective per unit of its setting, and its range where it has ties."""
 
     price: float
     setting: str
     limit: float
+    low: float = 0.0
+    high: float = 0.0
+    tied: bool = False
+
+    def joined(self, other: _Priced) -> _Priced:
+        """Return both sides of one limit as one."""
+        return replace(
+            self,
+            price=self.price + other.price,
+            low=self.low + other.low,
+            high=self.high + other.high,
+            tied=self.tied or other.tied,
+        )
+
+    def times(self, scale: float) -> _Priced:
+        """Return the price in other units."""
+        return replace(self, price=self.price * scale, low=self.low * scale, high=self.high * scale)
+
+    def record(self, name: str, limit: float, value: float) -> LimitPrice:
+        """Return it as a record; a range without an end is none."""
+        shown = self.tied and np.isfinite(self.high)
+        low, high = (self.low, self.high) if shown else (None, None)
+        return LimitPrice(name, self.price, self.setting, limit, value, low, high)
 
 
 def limit_prices(
@@ -66,9 +90,8 @@ def limit_prices(
     rows = []
     for check in optimum:
         one = found.pop(check.name, _Priced(0.0, setting_of(check.name), check.limit))
-        rows.append(LimitPrice(check.name, one.price * day, one.setting, check.limit, check.value))
-    for name, one in found.items():
-        rows.append(LimitPrice(name, one.price * day, one.setting, one.limit, one.limit))
+        rows.append(one.times(day).record(check.name, check.limit, check.value))
+    rows.extend(one.times(day).record(name, one.limit, one.limit) for name, one in found.items())
     return tuple(rows)
 
 
@@ -86,26 +109,26 @@ def _by_name(
     strategy: StrategyParameters,
     estimates: Estimates,
 ) -> dict[str, _Priced]:
-    prices = priced(solution.prices)
+    prices, ranges = priced(solution.prices), price_ranges(inputs, solution)
     found: dict[str, _Priced] = {}
     per_setting: dict[str, float] = {}
-    for key, price in prices.items():
+    for key in dict.fromkeys((*prices, *ranges)):
+        price = prices.get(key, 0.0)
         way = relaxation_of(key, inputs)
         rate = _rate(key, way.give, inputs, solution)
         gain = price * rate
-        if key == ("volatility", 0):
+        if key == RISK:
             others = {other: paid for other, paid in prices.items() if other != key}
             gain += sum(paid * way.give.get(other, 0.0) for other, paid in others.items())
+        low, high = (rate * end for end in ranges.get(key, (price, price)))
+        one = _Priced(gain, way.setting, way.limit, low, high, tied=key in ranges)
         before = found.get(way.name)
-        gain += before.price if before else 0.0
-        found[way.name] = _Priced(gain, way.setting, way.limit)
+        found[way.name] = one if before is None else before.joined(one)
         per_setting[way.setting] = per_setting.get(way.setting, 0.0) + price * rate
     passed = {
         setting: _passed(setting, inputs.in_force, strategy, estimates) for setting in per_setting
     }
-    found = {
-        name: replace(one, price=one.price * passed[one.setting]) for name, one in found.items()
-    }
+    found = {name: one.times(passed[one.setting]) for name, one in found.items()}
     control = _drawdown(per_setting, inputs.in_force, strategy, estimates)
     if control > 0.0:
         found["drawdown"] = _Priced(control, "drawdown_max", inputs.in_force.limits.drawdown_max)

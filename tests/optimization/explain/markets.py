@@ -14,7 +14,14 @@ from perptui.model.strategy import StrategyParameters
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.scenarios import HorizonScenarios
-from tests.optimization.market import BALANCED, WIDE, estimates, instrument, snapshot
+from tests.optimization.market import (
+    BALANCED,
+    WIDE,
+    covariance,
+    estimates,
+    instrument,
+    snapshot,
+)
 
 COINS = ("ADA", "BNB", "BTC", "ETH", "LTC", "SOL", "XRP")
 HORIZON_DAYS = 10.0
@@ -77,6 +84,17 @@ def market(seed: int, *, paths: int = 400, peak: str | None = None) -> Market:
         tuple(one.id for one in legs), centred - centred.mean(axis=0), COINS, moves
     )
     return Market(snapshot(legs, marks, equity, positions, peak), told, scenarios)
+
+
+def one_venue(seed: int) -> Market:
+    """Return a market whose coins are all on one venue."""
+    generator = np.random.default_rng(seed)
+    legs = [instrument(coin) for coin in COINS]
+    marks = {one.id: "100" for one in legs}
+    sigma = covariance(generator.uniform(0.4, 1.0, len(COINS)).tolist(), 0.5, HORIZON_DAYS)
+    told = estimates(legs, marks, generator.normal(0.0, 0.02, len(COINS)).tolist(), sigma)
+    book = snapshot(legs, marks, {"binanceusdm": "100000"})
+    return Market(book, told, HorizonScenarios.none())
 
 
 def with_regime(told: Market, *, exposure: float) -> Market:

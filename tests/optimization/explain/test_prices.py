@@ -18,7 +18,15 @@ from perptui.optimization.explain.prices import limit_prices, setting_of
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
-from tests.optimization.explain.markets import LOOSE, PLAIN, Market, bent, market, with_regime
+from tests.optimization.explain.markets import (
+    LOOSE,
+    PLAIN,
+    Market,
+    bent,
+    market,
+    one_venue,
+    with_regime,
+)
 
 Changes = Mapping[str, Any]
 
@@ -205,3 +213,31 @@ def test_a_fixed_target_is_priced_by_what_raising_it_gains() -> None:
         (high - low) / 2e-4, rel=1e-3
     )
     assert not np.isclose(by_name[f"target:{name}"].price_usd_per_day, 0.0)
+
+
+def test_ties_have_the_range_of_re_solves_to_either_side() -> None:
+    """With one venue its gross limit and the book's say the same: relaxing one alone gains nothing.
+
+    A third limit that says so too leaves two ways to share the price.
+    """
+    for same, ties in (
+        ({"gross_max": 0.8, "venue_gross_max": 0.8}, 2),
+        ({"gross_max": 0.8, "venue_gross_max": 0.8, "free_collateral_min": 0.992}, 3),
+    ):
+        told = one_venue(0)
+        limits = msgspec.structs.replace(LOOSE, **same)
+        prices = {one.name: one for one in prices_of(told, limits)}
+        tied = [one for one in prices.values() if one.high is not None]
+        assert len(tied) == ties
+        best = worth(told.posed(limits))
+        for one in tied:
+            at = float(getattr(limits, one.setting))
+            step, sign = 0.01 * min(at, 1.0 - at), -1.0 if one.setting.endswith("_min") else 1.0
+            high, low = (
+                worth(told.posed(bent(limits, one.setting, value)))
+                for value in (at + sign * step, at - sign * step)
+            )
+            assert one.low == pytest.approx((high - best) / step, rel=5e-2, abs=1e-6)
+            assert one.high == pytest.approx((best - low) / step, rel=5e-2)
+            assert one.low is not None
+            assert one.low <= one.price_usd_per_day <= (one.high or 0.0)
