@@ -42,6 +42,17 @@ class BookBefore:
     returns: FloatArray
     drawdown: float
 
+    def returns_with(self, targets: Mapping[str, float]) -> FloatArray:
+        """Return the paths (S, N) for fixed targets, by instrument id.
+
+        A contract without scenarios never gains on any (`HorizonScenarios.returns`): where its
+        target is on the other side of its position, its path is turned.
+        """
+        fixed = np.array([targets.get(one.id, 0.0) for one in self.contracts])
+        unseen = np.array([one.forecast is None for one in self.contracts])
+        turned = unseen & (fixed * self.before < 0.0)
+        return self.returns * np.where(turned, -1.0, 1.0) if turned.any() else self.returns
+
 
 def book_before(
     snapshot: MarketSnapshot,

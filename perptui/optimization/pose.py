@@ -42,11 +42,9 @@ def program_inputs(
     overrides : mapping of str to float
         Target weights fixed by the trader, by instrument id.
     scenarios : HorizonScenarios, optional
-        Of the same estimates; without them CVaR is not judged.
+        Without them CVaR is not judged.
     rules : InForce, optional
-        Limits in force in place of the strategy's own: a hybrid's are the tighter of two.
-    reduce_only : bool
-        Whether the trader asks for reductions only.
+        In place of the strategy's own: a hybrid's are the tighter of two.
 
     Raises
     ------
@@ -55,30 +53,27 @@ def program_inputs(
         time or horizon, or an override names no contract of the snapshot.
     """
     book = book_before(snapshot, estimates, strategy, scenarios)
-    contracts, before, forecasts = book.contracts, book.before, book.forecasts
+    contracts, before = book.contracts, book.before
     _refuse_unknown_targets(contracts, overrides)
     rules = rules or in_force(strategy, limits, estimates, standing_of(book, strategy, limits))
     reached = book.drawdown >= limits.drawdown_max
-    frozen = _frozen(contracts, limits.restricted, overrides)
     only = reached or reduce_only
+    frozen = _frozen(contracts, limits.restricted, overrides)
     bounds = _bounds(contracts, before, rules.limits, frozen, overrides, only)
     clusters = clusters_of(contracts, estimates, strategy)
+    returns = book.returns_with(overrides)
     arrays = limit_arrays(
-        contracts, book.account_equity, rules, forecasts, clusters, strategy, book.returns
+        contracts, book.account_equity, rules, book.forecasts, clusters, strategy, returns
     )
-    lower, upper, paying = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
+    lower, upper, capped = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
     regime = estimates.regime.label
     lower, upper, hedging = short_bounds(contracts, before, (lower, upper), strategy, regime)
-    notes = () if scenarios is None else scenarios.notes([one.id for one in contracts])
+    notes = [*rules.notes, *capped, *hedging, *frozen.values()]
+    notes += _reducing_note(reached, asked=reduce_only)
+    notes += () if scenarios is None else scenarios.notes([one.id for one in contracts])
     return ProgramInputs(
-        contracts=contracts,
-        equity=snapshot.equity_usd,
-        account_equity=book.account_equity,
-        peak_equity=snapshot.peak_equity_usd,
-        horizon_days=estimates.horizon_days,
+        **_state(book, snapshot),
         **_objective(book, strategy, float(snapshot.equity_usd)),
-        covariance=forecasts.covariance,
-        before=before,
         lower=lower,
         upper=upper,
         limits=arrays,
@@ -88,15 +83,20 @@ def program_inputs(
         fixed=frozenset(frozen) | frozenset(overrides),
         edited=dict(overrides),
         reduce_only=only,
-        notes=(
-            *rules.notes,
-            *paying,
-            *hedging,
-            *frozen.values(),
-            *_reducing_note(reached, asked=reduce_only),
-            *notes,
-        ),
+        notes=tuple(notes),
     )
+
+
+def _state(book: BookBefore, snapshot: MarketSnapshot) -> dict[str, Any]:
+    """Return what is held where, and how it varies."""
+    return {
+        "contracts": book.contracts,
+        "equity": snapshot.equity_usd,
+        "account_equity": book.account_equity,
+        "peak_equity": snapshot.peak_equity_usd,
+        "before": book.before,
+        "covariance": book.forecasts.covariance,
+    }
 
 
 def _objective(book: BookBefore, strategy: StrategyParameters, equity: float) -> dict[str, Any]:
@@ -107,6 +107,7 @@ def _objective(book: BookBefore, strategy: StrategyParameters, equity: float) ->
     box = strategy.uncertainty if strategy.robust == "box" else 0.0
     ellipsoid = strategy.uncertainty if strategy.robust == "ellipsoid" else 0.0
     return {
+        "horizon_days": strategy.horizon_days,
         "expected_return": forecasts.expected_return,
         "uncertainty": box * forecasts.deviation,
         "ellipsoid": ellipsoid,

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 
 from perptui.model.errors import OptimizationError
+from perptui.optimization.pose import program_inputs
 from perptui.optimization.scenarios import HorizonScenarios, stress_moves
+from tests.optimization.market import BALANCED, LIMITS
+from tests.optimization.test_pose import BTC, ETH, FOUND, SNAP, SOL, without
 
 RNG = np.random.default_rng(4)
 CENTRED = RNG.normal(0.0, [0.02, 0.08, 0.05], (400, 3))
@@ -88,3 +91,20 @@ def test_stresses_are_up_down_and_what_is_named() -> None:
 def test_impossible_stresses_are_refused(named: dict[str, dict[str, float]], match: str) -> None:
     with pytest.raises(OptimizationError, match=match):
         stress_moves(["BTC"], 0.2, named)
+
+
+@pytest.mark.parametrize(
+    ("targets", "weight"), [({}, 0.06), ({SOL: 0.02}, 0.02), ({SOL: -0.1}, -0.1)]
+)
+def test_the_program_lets_no_unseen_contract_hedge(
+    targets: dict[str, float], weight: float
+) -> None:
+    """Also where the trader fixes it on the other side of the position."""
+    known = HorizonScenarios((BTC, ETH), CENTRED[:, :2], ("BTC", "ETH"), CENTRED[:, :2])
+    inputs = program_inputs(SNAP, without(FOUND, SOL), BALANCED, LIMITS, targets, known)
+    assert inputs.ids == (BTC, ETH, SOL)
+    assert inputs.lower[2] == inputs.upper[2] == pytest.approx(weight)
+    lost = -weight * inputs.limits.scenarios[:, 2]
+    np.testing.assert_allclose(lost, abs(weight) * np.abs(CENTRED[:, 1]), rtol=1e-12)
+    np.testing.assert_allclose(inputs.limits.scenarios[:, 0], CENTRED[:, 0] + 0.01, rtol=1e-12)
+    assert any(note.startswith(f"{SOL} has no scenarios") for note in inputs.notes)
