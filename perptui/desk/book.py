@@ -6,6 +6,7 @@ of a position is -x·f·24/h dollars a day, positive when received.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -15,10 +16,18 @@ from perptui.model.account import Account, Position
 from perptui.model.carry import carry_usd_day
 from perptui.model.instrument import Instrument
 from perptui.model.market import FundingQuote
-from perptui.risk.liquidation import AccountShock, Exposure, account_shock, liquidation_price
+from perptui.risk.liquidation import (
+    AccountShock,
+    Exposure,
+    account_shock,
+    leg_shock,
+    liquidation_price,
+)
 from perptui.risk.margin import float_tiers, maintenance, margin_ratio
 
 ZERO = Decimal(0)
+DIFFERENCE_MAX = Decimal("0.005")
+"""Of the mark: between our liquidation price and the venue's, what readings of two moments are."""
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -164,14 +173,17 @@ def _holding(
     observed_mono: float,
     funding: FundingQuote | None,
 ) -> Holding:
-    base = position.contracts * instrument.contract_size
-    notional = base * mark
+    size = position.contracts * instrument.contract_size
+    notional = size * mark if instrument.linear else size
     return Holding(
         position=position,
         instrument=instrument,
         mark=mark,
         notional_usd=notional,
-        unrealised_usd=base * (mark - position.entry_price),
+        # Inverse: size·(1/entry - 1/mark) coins, at the mark.
+        unrealised_usd=notional
+        * (mark - position.entry_price)
+        / (mark if instrument.linear else position.entry_price),
         maintenance_usd=maintenance(notional, instrument.tiers),
         observed_mono=observed_mono,
         funding=funding,
@@ -180,7 +192,12 @@ def _holding(
 
 def _account_book(account: Account, holdings: tuple[Holding, ...]) -> AccountBook:
     exposures = [
-        Exposure(row.instrument.id, float(row.notional_usd), float_tiers(row.instrument.tiers))
+        Exposure(
+            row.instrument.id,
+            float(row.notional_usd),
+            float_tiers(row.instrument.tiers),
+            linear=row.instrument.linear,
+        )
         for row in holdings
     ]
     total = sum((row.maintenance_usd for row in holdings), ZERO)
@@ -190,17 +207,24 @@ def _account_book(account: Account, holdings: tuple[Holding, ...]) -> AccountBoo
         holdings=holdings,
         maintenance_usd=total,
         margin_ratio=float(ratio) if ratio.is_finite() else None,
-        shock=account_shock(float(account.equity_usd), exposures),
+        shock=account_shock(float(account.equity_usd), exposures, _coin(holdings)),
     )
 
 
-def own_distance(row: Holding, account: AccountBook) -> float | None:
-    """Return the move of this contract alone, as a signed fraction of its mark, that liquidates.
+def _coin(holdings: Sequence[Holding]) -> int:
+    """Return 1 where the account's collateral is the coin: it carries inverse contracts."""
+    return int(any(not row.instrument.linear for row in holdings))
+
+
+def own_liquidation(row: Holding, account: AccountBook) -> Decimal | None:
+    """Return the price of this contract alone that liquidates its account, USD.
 
     None when no positive price does it while the account's other legs stay where they are.
     """
+    if _coin(account.holdings):
+        return _liquidation_in_coin(row, account)
     others = [other for other in account.holdings if other is not row]
-    price = liquidation_price(
+    return liquidation_price(
         row.position.contracts * row.instrument.contract_size,
         row.position.entry_price,
         account.account.wallet_usd,
@@ -208,4 +232,30 @@ def own_distance(row: Holding, account: AccountBook) -> float | None:
         sum((other.unrealised_usd for other in others), ZERO),
         sum((other.maintenance_usd for other in others), ZERO),
     )
-    return None if price is None else float(price / row.mark - 1)
+
+
+def _liquidation_in_coin(row: Holding, account: AccountBook) -> Decimal | None:
+    """Return the same where coin is the collateral, whose price moves with its own contracts."""
+    own = sum((leg.unrealised_usd for leg in account.holdings), account.account.wallet_usd)
+    legs = [
+        Exposure(
+            leg.instrument.id,
+            leg.notional_usd,
+            leg.instrument.tiers,
+            linear=leg.instrument.linear,
+        )
+        for leg in account.holdings
+    ]
+    moves = account.account.collateral == row.instrument.coin
+    shock = leg_shock(own, legs, row.instrument.id, int(moves))
+    roots = (shock.down, shock.up) if row.notional_usd > 0 else (shock.up, shock.down)
+    move = next((root for root in roots if root is not None), None)
+    return None if move is None else row.mark * (1 + move)
+
+
+def liquidations_differ(row: Holding, ours: Decimal | None) -> bool:
+    """Return whether the venue gives a liquidation price and ours is another one."""
+    theirs = row.position.venue_liquidation_price
+    if theirs is None:
+        return False
+    return ours is None or abs(ours - theirs) > DIFFERENCE_MAX * row.mark

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from perptui.desk.book import AccountBook, Book, Holding, own_distance
+from perptui.desk.book import (
+    AccountBook,
+    Book,
+    Holding,
+    liquidations_differ,
+    own_liquidation,
+)
 from perptui.desk.state import Picture, VenuePicture
 from perptui.model.proposal import Proposal
 from perptui.protocol.views import PositionRow, PositionsView
@@ -75,6 +81,7 @@ def _position_row(
     stale: bool,
 ) -> PositionRow:
     position, instrument, funding = row.position, row.instrument, row.funding
+    ours = own_liquidation(row, account)
     return PositionRow(
         id=instrument.id,
         coin=instrument.coin,
@@ -91,7 +98,9 @@ def _position_row(
         funding_interval_h=None if funding is None else funding.interval_h,
         carry_usd_day=row.carry_usd_day,
         weight_target=targets.get(instrument.id),
-        liquidation_distance=own_distance(row, account),
+        liquidation_distance=None if ours is None else float(ours / row.mark - 1),
+        liquidation_price=ours,
         venue_liquidation_price=position.venue_liquidation_price,
+        liquidation_differs=liquidations_differ(row, ours),
         funding_today_usd=booked.get(instrument.id),
     )

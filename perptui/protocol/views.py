@@ -98,7 +98,8 @@ class PositionRow(Record, frozen=True):
     """One position; `contracts` signed.
 
     `liquidation_distance` is the name's own move with the others frozen, a signed fraction of the
-    mark (None: cannot be liquidated alone).
+    mark, and `liquidation_price` where it ends, both ours (None: cannot be liquidated alone);
+    `liquidation_differs` where the venue gives a price that is not ours.
     """
 
     id: str
@@ -118,6 +119,8 @@ class PositionRow(Record, frozen=True):
     weight_target: float | None = None
     liquidation_distance: float | None = None
     venue_liquidation_price: Decimal | None = None
+    liquidation_price: Decimal | None = None
+    liquidation_differs: bool = False
     funding_today_usd: Decimal | None = None
 
 

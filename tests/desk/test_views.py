@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from perptui.desk.book import Book, book_of, own_distance
+from perptui.desk.book import Book, book_of, own_liquidation
 from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.state import DeskState, Picture
 from perptui.desk.views import Scene, first_view, panels
@@ -375,12 +375,12 @@ def test_a_book_without_its_contract_or_mark_is_not_whole() -> None:
 def test_a_short_alone_can_be_liquidated_and_a_covered_long_cannot() -> None:
     book = book_of(Desk().fill().state.picture)
     long, short = book.accounts[0].holdings
-    assert own_distance(short, book.accounts[0]) is not None
+    assert own_liquidation(short, book.accounts[0]) is not None
     richer = msgspec.structs.replace(
         book.accounts[0],
         account=msgspec.structs.replace(book.accounts[0].account, wallet_usd=Decimal(90000)),
     )
-    assert own_distance(long, richer) is None
+    assert own_liquidation(long, richer) is None
 
 
 def test_realised_is_none_without_recent_points() -> None:

@@ -84,7 +84,10 @@ def columns(*, stale: bool) -> list[Column[PositionRow]]:
         Column(
             "liq venue",
             lambda r, _: figure_or_none(
-                r.venue_liquidation_price, f.price, "dim", known=not r.stale
+                r.venue_liquidation_price,
+                f.price,
+                "warn" if r.liquidation_differs else "dim",
+                known=not r.stale,
             ),
             priority=9,
             optional=True,
@@ -184,7 +187,16 @@ class PositionsPanel(PanelWidget):
             ("carry a day", f"{f.signed(row.carry_usd_day, 2)} $"),
             ("funding today", f"{f.signed(row.funding_today_usd, 2)} $"),
             ("weight now → target", f"{f.weight(row.weight)} → {f.weight(row.weight_target)}"),
-            ("liquidation alone", f"{alone.text}, ours"),
-            ("liquidation price", f"{venues.text}, the venue's"),
+            ("liquidation alone", f"{alone.text}, ours{_at_price(row)}"),
+            ("liquidation price", f"{venues.text}, the venue's{_differing(row)}"),
             ("observed", f"{f.age(self.showing.age(row.observed_mono))} ago"),
         )
+
+
+def _at_price(row: PositionRow) -> str:
+    known = row.liquidation_price is not None and not row.stale
+    return f", at {figures.price(row.liquidation_price)}" if known else ""
+
+
+def _differing(row: PositionRow) -> str:
+    return ": they differ" if row.liquidation_differs and not row.stale else ""
