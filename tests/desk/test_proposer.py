@@ -316,6 +316,40 @@ async def test_every_position_can_be_reduced_by_a_share(desk: Desk) -> None:
     assert all(row.contracts_after == 0 for row in desk.proposal.rows)
 
 
+async def test_a_clash_is_relaxed_by_one_key(desk: Desk) -> None:
+    fixed = f"target:{BTC}=0.95"
+    await desk.proposer.bend(fixed)
+    view = desk.view()
+    assert view.status == "infeasible"
+    members = {one.name: one for one in view.clash}
+    assert set(members) == {"coin_net:BTC", f"target:{BTC}"}
+    assert view.offers[0].name == "hold"
+    await desk.proposer.relax("coin_net:BTC")
+    needed = members["coin_net:BTC"].needed
+    assert needed is not None
+    looser = desk.proposal.what_if.limits["coin_net_max"]
+    assert needed <= looser < needed * 1.001
+    assert desk.proposal.status == "ok"
+    assert desk.view().shown_only == (f"coin_net_max {looser:g} is looser than the desk's 0.8",)
+    await desk.proposer.undo()
+    await desk.proposer.relax(f"target:{BTC}")
+    assert desk.proposal.status == "ok"
+    assert 0.799 < desk.proposal.what_if.targets[BTC] <= 0.8
+    assert desk.view().exportable
+    with pytest.raises(InputError, match="expected a limit that clashes"):
+        await desk.proposer.relax("coin_net:BTC")
+
+
+async def test_what_is_offered_can_be_taken(desk: Desk) -> None:
+    await desk.proposer.bend(f"target:{BTC}=0.95")
+    named = {one.name: one for one in desk.view().offers}
+    assert named["hold"].assignment == ""
+    await desk.proposer.unbend()
+    await desk.proposer.bend(named["reduce_only"].assignment)
+    assert desk.proposal.status in {"ok", "no_trade"}
+    assert all(order.reduce_only for order in desk.proposal.orders)
+
+
 async def until(desk: Desk, fulfilled: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not fulfilled():
