@@ -209,8 +209,8 @@ def breaches(checks: tuple[LimitCheck, ...]) -> tuple[str, ...]:
 
 
 def mends(now: tuple[LimitCheck, ...], proposal: Proposal | None) -> bool:
-    """Return True when limits are breached now and the proposal leaves none breached."""
-    if proposal is None or proposal.status != "ok":
+    """Return True when limits are breached now and a proposal to be sent leaves none breached."""
+    if proposal is None or not proposal.exportable:
         return False
     return bool(breaches(now)) and not breaches(proposal.limits)
 
