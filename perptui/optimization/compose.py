@@ -32,7 +32,8 @@ from perptui.optimization.explain.figures import book_risk
 from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.orders import orders_of, positions_after
-from perptui.optimization.rebalance import Rebalance
+from perptui.optimization.program.solution import Solution
+from perptui.optimization.rebalanced import Rebalance
 from perptui.risk.limits import only_reduces, turnover
 
 
@@ -81,13 +82,7 @@ def compose(
         cost_usd=sum((row.cost_usd for row in rows), ZERO),
         regime=estimates.regime.label,
         exposure=inputs.in_force.exposure,
-        solver=SolverReport(
-            answer.solution.status,
-            answer.solution.solver,
-            0.0,
-            answer.solution.residual,
-            answer.solution.detail,
-        ),
+        solver=_report(answer.solution),
         exportable=status == "ok" and not blocked and not crowded,
         reasons=(
             *_why_not(answer, inputs, blocked, status, clash),
@@ -98,6 +93,10 @@ def compose(
         what_if=WhatIf(targets=dict(inputs.edited)),
         explanation=explanation,
     )
+
+
+def _report(solution: Solution) -> SolverReport:
+    return SolverReport(solution.status, solution.solver, 0.0, solution.residual, solution.detail)
 
 
 def _too_many(orders: Sequence[OrderIntent], most: int) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """The hybrid: a balanced core that hands over to tactical as stress grows likely (method §7).
 
-w = (1 - a) w_B + a w_T, both solved under the tighter of their limits. What is convex and common to
-both the mixture keeps; the correlation with the market, the smallest trade, and what each horizon
-forecasts for itself it may not. Every limit is held against it again, and on any breach, or where
-lots break one, the hybrid's own program is solved with a penalty on its way from the mixture.
+w = (1 - a) w_B + a w_T, both solved under the tighter of their limits; trades of it that are too
+small to be made are left out. What is convex and common to both the mixture keeps; the correlation
+with the market, and what each horizon forecasts for itself, it may not. Every limit is held against
+it again, and on any breach, or where lots break one, the hybrid's own program is solved with a
+penalty on its way from the mixture.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import too_small
 from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
 from perptui.optimization.program.solve import solve
-from perptui.optimization.rebalance import Rebalance, rebalance
+from perptui.optimization.rebalance import rebalance
+from perptui.optimization.rebalanced import Rebalance
 from perptui.optimization.rounding import round_to_lots
 from perptui.risk.arrays import limit_excess
 
@@ -112,7 +114,7 @@ def hybrid_rebalance(
         return Hybrid(own, rebalance(own), mixed=False, parts=(), notes=(note,))
     weights = [solution.weights for solution in solutions]
     mixture = (1.0 - share) * weights[CORE] + share * weights[TACTICAL]
-    mixture = np.clip(mixture, own.lower, own.upper)
+    mixture = _without_small_trades(np.clip(mixture, own.lower, own.upper), own)
     posed = tracking(own, mixture, penalty)
     wanted = _wanted(own, weights, share)
     broken = _broken(own, mixture)
@@ -143,18 +145,20 @@ def _nearest(own: ProgramInputs, mixture: FloatArray) -> ProgramInputs:
     )
 
 
+def _without_small_trades(mixture: FloatArray, inputs: ProgramInputs) -> FloatArray:
+    """Return the mixture with each trade that is too small to be made left out."""
+    free = np.array([identifier not in inputs.edited for identifier in inputs.ids])
+    return np.where(too_small(mixture, inputs) & free, inputs.before, mixture)
+
+
 def _broken(inputs: ProgramInputs, mixture: FloatArray) -> tuple[str, ...]:
-    """Return what the mixture breaks: hard limits by name, or the smallest trade."""
+    """Return the hard limits, by name, that a book breaks."""
     excess = limit_excess(mixture[None, :], inputs.before, inputs.limits)
-    names = [
+    return tuple(
         name
         for name, over in excess.items()
         if name not in inputs.soft_prices and float(over.max(initial=-1.0)) > RESIDUAL_MAX
-    ]
-    small = too_small(mixture, inputs)
-    if (small & (np.abs(mixture - inputs.before) > RESIDUAL_MAX)).any():
-        names.append("the smallest trade")
-    return tuple(names)
+    )
 
 
 def _mixed(

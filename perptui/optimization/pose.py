@@ -53,20 +53,18 @@ def program_inputs(
         time or horizon, or an override names no contract of the snapshot.
     """
     book = book_before(snapshot, estimates, strategy, scenarios)
-    contracts, before = book.contracts, book.before
+    contracts, before, regime = book.contracts, book.before, estimates.regime.label
     _refuse_unknown_targets(contracts, overrides)
     rules = rules or in_force(strategy, limits, estimates, standing_of(book, strategy, limits))
     reached = book.drawdown >= limits.drawdown_max
-    only = reached or reduce_only
     frozen = _frozen(contracts, limits.restricted, overrides)
-    bounds = _bounds(contracts, before, rules.limits, frozen, overrides, only)
+    bounds = _bounds(contracts, before, rules.limits, frozen, overrides, reached or reduce_only)
     clusters = clusters_of(contracts, estimates, strategy)
     returns = book.returns_with(overrides)
     arrays = limit_arrays(
         contracts, book.account_equity, rules, book.forecasts, clusters, strategy, returns
     )
     lower, upper, capped = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
-    regime = estimates.regime.label
     lower, upper, hedging = short_bounds(contracts, before, (lower, upper), strategy, regime)
     notes = [*rules.notes, *capped, *hedging, *frozen.values()]
     notes += _reducing_note(reached, asked=reduce_only)
@@ -82,7 +80,7 @@ def program_inputs(
         clusters=clusters,
         fixed=frozenset(frozen) | frozenset(overrides),
         edited=dict(overrides),
-        reduce_only=only,
+        reduce_only=reached or reduce_only,
         notes=tuple(notes),
     )
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from perptui.optimization.explain.reduction import eased, least_violation
-from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.lots import IntArray, Lots, allowed, too_small
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.lots import Lots, allowed, too_small
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.program.solution import Solution
+from perptui.optimization.rebalanced import Rebalance
 from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
 from perptui.optimization.soft_limits import with_room
 
@@ -19,28 +20,6 @@ ROUNDING = 1e-9
 """Relative: a trade this close to a whole step is that step."""
 PASSES = 3
 """Times that the rest is solved again without trades that are too small."""
-
-
-@dataclass(frozen=True, eq=False)
-class Rebalance:
-    """Answer of the optimiser for one set of inputs.
-
-    Attributes
-    ----------
-    solution : Solution
-        The continuous optimum and its status.
-    target : (N,) array
-        Its weights; those before the trade where there is no optimum.
-    steps : (N,) integer array
-        Trade of each contract in steps of its lot, signed.
-    rounded : (N,) array
-        Weights after that trade.
-    """
-
-    solution: Solution
-    target: FloatArray
-    steps: IntArray
-    rounded: FloatArray
 
 
 def rebalance(inputs: ProgramInputs) -> Rebalance:

@@ -28,7 +28,8 @@ from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs, rules_of
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.puts import put_offer
-from perptui.optimization.rebalance import Rebalance, rebalance
+from perptui.optimization.rebalance import rebalance
+from perptui.optimization.rebalanced import Rebalance
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.optimization.strategies import InForce, tighter
 from perptui.optimization.what_if import Applied, applied, with_impact

@@ -14,7 +14,7 @@ from perptui.optimization.explain.ledger import ledger_of
 from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.inputs import ProgramInputs
-from perptui.optimization.rebalance import Rebalance
+from perptui.optimization.rebalanced import Rebalance
 
 
 def explanation_of(

@@ -16,7 +16,7 @@ from perptui.optimization.explain.ledger import terms_of
 from perptui.optimization.explain.slopes import along_trade
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.solution import Solution
-from perptui.optimization.rebalance import Rebalance
+from perptui.optimization.rebalanced import Rebalance
 
 DRIVERS = (
     "drift", "carry", "risk", "uncertainty", "margin", "gross", "net", "coin limit",
