@@ -152,3 +152,14 @@ def test_without_an_optimum_of_a_part_the_hybrids_own_program_is_proposed() -> N
     assert not found.parts
     assert found.notes == ("the tactical part has no optimum: the hybrid's own is proposed",)
     assert found.answer.target == pytest.approx(solve(own).weights, abs=1e-9)
+
+
+def test_trades_of_the_mixture_that_are_too_small_are_left_out() -> None:
+    core = posed([0.02, 0.0, 0.0], correlation=0.0)
+    tactical = posed([0.02, 0.004, 0.0], correlation=0.0)
+    own = posed([0.02, 0.0, 0.0], correlation=0.0)
+    share = 0.5 * 5.0 / 1e6 / float(solve(tactical).weights[1])
+    found = hybrid_rebalance(own, (core, tactical), share, 4.0)
+    assert found.mixed
+    assert found.answer.target[1] == 0.0
+    assert found.answer.target[0] > 0.0
