@@ -51,7 +51,7 @@ def worst_of(returns: FloatArray, tail: float, times: float) -> npt.NDArray[np.i
     ----------
     returns : (S,) array
     """
-    count = min(len(returns), int(np.ceil(times * tail * len(returns))) + 1)
+    count = min(len(returns), int(np.ceil(times * tail * len(returns) - WHOLE)) + 1)
     if count == len(returns):
         return np.arange(len(returns))
     return np.asarray(np.sort(np.argpartition(returns, count)[:count]))
