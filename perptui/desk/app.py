@@ -316,7 +316,7 @@ class DeskApp:
             return await self._intents.answer(intent, peer)
         finally:
             if self._painter is not None and self._server is not None:
-                self._painter.paint(self._server)
+                self._painter.paint_answer(self._server)
 
     def _leave(self) -> str:
         """Go on without the terminal that a private desk lives and dies with."""

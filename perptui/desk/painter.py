@@ -10,7 +10,7 @@ from perptui.desk.proposer import Proposer
 from perptui.desk.server import Server
 from perptui.desk.state import DeskState
 from perptui.desk.trading import Trading
-from perptui.desk.views import Scene, first_view, panels
+from perptui.desk.views import Scene, first_view, panels, proposal_panels
 from perptui.desk.views_status import Identity, Standing, VenueTime
 from perptui.desk.worker import QuantWorker
 from perptui.model.clock import VenueClock
@@ -20,6 +20,9 @@ from perptui.settings.schema import Settings
 
 CALM_S = 0.5
 HURRIED_S = 0.25
+GIVE_WAY_S = 0.06
+"""What was asked for goes before the picture: a quick answer is painted at once, and only once."""
+
 TICK_S = 1.0
 DRIFT_MS = 50
 """Venue time is sent anew when the terminal's own extrapolation is further off than this."""
@@ -111,12 +114,19 @@ class Painter:
         self._urgent.clear()
         server.publish(panels(self.scene()))
 
+    def paint_answer(self, server: Server) -> None:
+        """Publish what an answer changes first, now; the rest soon."""
+        server.publish(proposal_panels(self.scene()))
+        self._urgent.clear()
+        self._dirty.set()
+
     async def run(self, server: Server) -> None:
         """Publish for ever."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self._dirty.wait()
+            await asyncio.sleep(GIVE_WAY_S)
             self.paint(server)
             await asyncio.sleep(HURRIED_S)
             with suppress(TimeoutError):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from perptui.desk.book import book_of
+from perptui.desk.book import Book, book_of
 from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.state import Picture, VenuePicture
 from perptui.desk.views_book import oldest, positions_view
@@ -59,6 +59,21 @@ def panels(scene: Scene) -> dict[str, Panel]:
     """Return every panel by its field of `DeskView`."""
     picture, proposed = scene.picture, scene.proposed
     book = book_of(picture)
+    return {
+        **_proposal_panels(scene, book),
+        "positions": positions_view(picture, book, proposed.proposal, scene.is_stale),
+        "funding": funding_view(picture, book, proposed, scene.is_stale),
+        "regime": regime_view(picture, proposed),
+    }
+
+
+def proposal_panels(scene: Scene) -> dict[str, Panel]:
+    """Return the panels that an answer to a person changes first, by field of `DeskView`."""
+    return _proposal_panels(scene, book_of(scene.picture))
+
+
+def _proposal_panels(scene: Scene, book: Book) -> dict[str, Panel]:
+    picture, proposed = scene.picture, scene.proposed
     checks = checks_now(picture, book, scene.limits, proposed.estimates)
     observed = oldest(picture, ("account", "quotes"))
     return {
@@ -75,9 +90,6 @@ def panels(scene: Scene) -> dict[str, Panel]:
             scene.quant,
             scene.now_mono,
         ),
-        "positions": positions_view(picture, book, proposed.proposal, scene.is_stale),
-        "funding": funding_view(picture, book, proposed, scene.is_stale),
-        "regime": regime_view(picture, proposed),
         "rebalance": rebalance_view(picture, proposed, scene.waits or picture.history),
         "limits": limits_view(
             checks, proposed.proposal, book, observed, loss_row(picture, scene.limits)

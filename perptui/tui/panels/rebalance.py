@@ -34,6 +34,7 @@ LEAST_LIMITS = 6
 LEAST_FIGURES = 3
 MOST_REASONS = 3
 LEAST_REASONS = 2
+SHOWN_ONLY = "shown, not sent: "
 GOOD = frozenset({"ok", "optimal", "no_trade"})
 """Words of a status that need no warning colour."""
 
@@ -229,13 +230,12 @@ class RebalancePanel(RebalanceState):
         return [*super().details(width), *([()] if reasons else []), *reasons]
 
     def _reasons(self, width: int) -> list[Line]:
+        view = self._view
+        supposed = [f"{SHOWN_ONLY}{reason}" for reason in view.shown_only]
+        others = [reason for reason in view.reasons if reason not in supposed]
         lines: list[Line] = []
-        for reason in self._view.shown_only:
-            words = f"shown, not sent: {figures.named(reason)}"
-            lines += wrapped(words, width - 1, " ! ", "warn")
-        for reason in self._view.reasons:
-            if reason not in self._view.shown_only:
-                lines += wrapped(figures.named(reason), width - 1, " ! ", "warn")
+        for reason in (*supposed, *others):
+            lines += wrapped(figures.named(reason), width - 1, " ! ", "warn")
         return lines
 
     def card(self) -> Sequence[tuple[str, str]]:
