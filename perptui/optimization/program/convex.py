@@ -38,12 +38,12 @@ CONIC = (
 )
 """Tried in turn until one is optimal; basis points of equity first, 1e-8 of one is still 1e-12."""
 QUADRATIC = (
+    Attempt(PIQP, 1e2, 1e-11),
     Attempt(PIQP, 1e4, 1e-11),
-    Attempt(PIQP, 1e3, 1e-11),
     Attempt(PIQP, 1e4, 1e-9),
     *CONIC,
 )
-"""Without cones: PIQP first, whose last digits need 1e-11."""
+"""Without cones: PIQP first, a quarter faster in parts of 1e-2; its last digits need 1e-11."""
 LAZY_MAX = 1e-9
 """Excess of the risk limit, weight units, up to which it is as good as kept."""
 

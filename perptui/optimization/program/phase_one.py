@@ -35,7 +35,7 @@ def phase_one(inputs: ProgramInputs) -> dict[str, FloatArray]:
     Linear limits of one name share one slack. Bounds and fixed targets are kept. Empty where no
     attempt gave an answer.
     """
-    program, answer = _relaxed(inputs, frozenset())
+    program, answer = _relaxed(inputs, _soft(inputs))
     if answer.status != "optimal":
         return {}
     prices = prices_of(program, answer, inputs.limits, 1.0)
@@ -50,7 +50,7 @@ def feasible(inputs: ProgramInputs, without: Collection[tuple[str, int]] = ()) -
 
     No answer of any attempt counts as no.
     """
-    left = frozenset(without)
+    left = frozenset(without) | _soft(inputs)
     program, answer = _relaxed(inputs, left)
     if answer.status != "optimal":
         return False
@@ -59,10 +59,18 @@ def feasible(inputs: ProgramInputs, without: Collection[tuple[str, int]] = ()) -
 
 def clashes(inputs: ProgramInputs) -> bool:
     """Return whether no book keeps every limit; no answer of phase 1 proves nothing."""
-    program, answer = _relaxed(inputs, frozenset())
+    left = _soft(inputs)
+    program, answer = _relaxed(inputs, left)
     if answer.status != "optimal":
         return False
-    return _needed(slacks_of(program, answer, inputs.limits.row_names), frozenset()) > RESIDUAL_MAX
+    return _needed(slacks_of(program, answer, inputs.limits.row_names), left) > RESIDUAL_MAX
+
+
+def _soft(inputs: ProgramInputs) -> Left:
+    """Return the rows of soft limits: those are no part of a clash."""
+    soft = (name for name, price in inputs.soft_prices.items() if price > 0.0)
+    rows = range(max(len(inputs.before), len(inputs.limits.equity_share)))
+    return frozenset((name, row) for name in soft for row in rows)
 
 
 def _needed(slacks: Mapping[str, FloatArray], left: Left) -> float:
@@ -78,9 +86,7 @@ def _needed(slacks: Mapping[str, FloatArray], left: Left) -> float:
 
 def _relaxed(inputs: ProgramInputs, left: Left) -> tuple[Compiled, Answer]:
     """Return the answer of phase 1, optimal or that of the last attempt."""
-    soft = {name for name, price in inputs.soft_prices.items() if price > 0.0}
     hard = replace(inputs, soft_prices={})
-    left = left | {(name, row) for name in soft for row in range(len(inputs.before))}
     binds = risk_could_bind(hard, gross=False)
     structure = Structure.relaxed(hard, volatility=binds)
     program, kept = compiled(structure), could_bind(hard, structure)
