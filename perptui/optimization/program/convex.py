@@ -33,6 +33,7 @@ CONIC = (
     Attempt(CLARABEL, 1e4, 1e-9),
     Attempt(CLARABEL, 1e4, 1e-9, equilibrate=False),
     Attempt(CLARABEL, 1e3, 1e-9),
+    Attempt(CLARABEL, 1e3, 1e-9, equilibrate=False),
     Attempt(CLARABEL, 1e2, 1e-9),
     Attempt(CLARABEL, 1e4, 1e-8),
 )
