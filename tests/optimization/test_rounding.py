@@ -1,0 +1,184 @@
+"""Rounding under limits that truncation does not keep: tails, soft limits, smallest trades."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+import pytest
+
+from perptui.optimization.checks import checks_of, exact_book, forbidding, given_way
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.lots import Lots, too_small
+from perptui.optimization.orders import positions_after
+from perptui.optimization.pose import program_inputs
+from perptui.optimization.program.optimum import optimum
+from perptui.optimization.rebalance import rebalance
+from perptui.optimization.rounding import hold_lots, round_to_lots
+from perptui.optimization.scenarios import HorizonScenarios
+from perptui.risk.arrays import book_shortfall
+from tests.optimization.market import BALANCED, WIDE, covariance, estimates, instrument, snapshot
+from tests.optimization.random_markets import Market, inputs_of
+
+D = Decimal
+A, B = "binanceusdm:BTC/USDT:USDT", "binanceusdm:ETH/USDT:USDT"
+
+
+def pair(
+    steps: tuple[str, str],
+    *,
+    held: dict[str, str] | None = None,
+    scenarios: HorizonScenarios | None = None,
+    expected: tuple[float, float] = (0.02, -0.02),
+    **limits: object,
+) -> ProgramInputs:
+    """Two contracts at 100 USD on 10 000 of equity: a step of 1 is 1 % of it."""
+    legs = [instrument("BTC", step=steps[0]), instrument("ETH", step=steps[1])]
+    marks = {A: "100", B: "100"}
+    snap = snapshot(legs, marks, {"binanceusdm": "10000"}, held)
+    found = estimates(legs, marks, list(expected), covariance([0.5, 0.5], 0.6))
+    rules = msgspec.structs.replace(WIDE, **limits)
+    return program_inputs(snap, found, BALANCED, rules, {}, scenarios)
+
+
+def failed(inputs: ProgramInputs, steps: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[str]:
+    book = exact_book(inputs, positions_after(inputs, steps))
+    return [one.name for one in checks_of(inputs, book) if not one.ok]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_contract_goes_beyond_the_lots_beside_its_target(seed: int) -> None:
+    """Nothing is broken here that would have to be mended."""
+    inputs = inputs_of(Market(seed, 2_990_077), limits=WIDE)
+    answer = rebalance(inputs)
+    assert answer.steps.any()
+    far = np.abs(answer.rounded - answer.target) > Lots.of(inputs).unit * (1 + 1e-6)
+    assert not (far & (answer.steps != 0)).any()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 5, 7, 8, 9, 10])
+def test_mending_costs_a_fraction_of_a_basis_point(seed: int) -> None:
+    """Where limits bind and lots are fine, little of the optimum is lost in lots."""
+    inputs = inputs_of(Market(seed, 3_000_000))
+    answer = rebalance(inputs)
+    assert answer.solution.status == "optimal"
+    best, found = inputs.objective(np.array([answer.target, answer.rounded]))
+    assert 0.0 <= best - found + 1e-9 < 1e-5
+
+
+@pytest.mark.parametrize("seed", range(20, 28))
+def test_a_book_in_lots_is_never_worse_than_the_book_as_it_is(seed: int) -> None:
+    """Lots of up to a fifth of equity: little near the optimum is left."""
+    inputs = inputs_of(Market(seed, 30_000, coarse=10))
+    hold = hold_lots(inputs)
+    answer = rebalance(inputs)
+    if hold.excess <= 0:
+        found, now = inputs.objective(np.array([answer.rounded, hold.weights]))
+        assert found >= now
+    else:
+        assert answer.solution.status == "infeasible" or failed(inputs, answer.steps) == []
+
+
+@pytest.mark.parametrize("cap", [0.5, 0.8, 0.95])
+def test_a_binding_tail_holds_on_every_path_after_rounding(cap: float) -> None:
+    free = inputs_of(Market(3, 300_000), limits=WIDE, paths=2000)
+    wild = float(book_shortfall(optimum(free).exact[None, :], free.limits)[0])
+    limits = msgspec.structs.replace(WIDE, cvar_max=cap * wild)
+    inputs = inputs_of(Market(3, 300_000), limits=limits, paths=2000)
+    answer = rebalance(inputs)
+    assert answer.solution.status == "optimal"
+    of_target, of_lots = book_shortfall(np.array([answer.target, answer.rounded]), inputs.limits)
+    assert of_target == pytest.approx(cap * wild, rel=1e-4)
+    assert of_lots <= cap * wild
+    # Lots of a few basis points of equity leave little of the tail unused.
+    assert of_lots > 0.98 * cap * wild
+    assert failed(inputs, answer.steps) == []
+
+
+def tails_apart() -> HorizonScenarios:
+    """A loses on some paths, B gains on others: what is worst depends on which is held."""
+    moves = np.zeros((100, 2))
+    moves[:5, 0] = -0.10
+    moves[5:10, 1] = 0.30
+    return HorizonScenarios((A, B), moves, (), np.zeros((100, 0)))
+
+
+def test_a_mended_book_is_held_against_other_paths_than_those_first_looked_at() -> None:
+    """Net wants a short of B, of which the worst paths are none of the long's in A."""
+    inputs = pair(
+        ("1", "60"), scenarios=tails_apart(), expected=(0.0, 0.0), net_min=-0.15, net_max=0.15,
+        cvar_max=0.06,
+    )  # fmt: skip
+    # A .5 and B -.5 is the target; a lot of B is .6, so truncation leaves A alone: net .5.
+    target = np.array([0.5, -0.5])
+    rounded = round_to_lots(target, inputs)
+    assert rounded.excess <= 0
+    assert failed(inputs, rounded.steps) == []
+    # With B the loss would be .18 on the paths where it rises; .06 is allowed.
+    assert rounded.weights[1] == 0.0
+    assert rounded.weights[0] <= 0.15
+
+
+def test_a_trade_smaller_than_what_is_worth_making_is_not_made_but_a_close_is() -> None:
+    inputs = pair(("1", "1"), held={A: "30", B: "-2"}, trade_min_usd=D(500))
+    target = np.array([0.33, 0.0])
+    # 300 USD of A are too few; the close of 200 USD of B is let through.
+    assert too_small(target, inputs).tolist() == [True, False]
+    rounded = round_to_lots(target, inputs)
+    assert rounded.steps.tolist()[0] == 0
+    enough = np.array([0.36, 0.0])
+    assert too_small(enough, inputs).tolist() == [False, False]
+    assert Lots.of(inputs).least == pytest.approx([0.05, 0.05])
+    assert Lots.of(inputs).smallest == pytest.approx([0.01, 0.01])
+
+
+def test_the_second_pass_leaves_out_what_is_not_worth_trading() -> None:
+    every = rebalance(pair(("0.01", "0.01"), held={A: "35", B: "-30"}))
+    least = float(np.abs(every.rounded - [0.35, -0.30]).min()) * 1e4
+    assert least > 10
+    limited = pair(("0.01", "0.01"), held={A: "35", B: "-30"}, trade_min_usd=D(int(least) + 50))
+    answer = rebalance(limited)
+    trades = np.abs(answer.rounded - limited.before) * 1e4
+    assert ((trades < 1e-6) | (trades >= least + 49)).all()
+    # The one left out is at its position, and the other is the best beside it.
+    left_out = int(np.abs(every.rounded - [0.35, -0.30]).argmin())
+    assert answer.target[left_out] == pytest.approx(limited.before[left_out], abs=1e-9)
+
+
+def soft(inputs: ProgramInputs, prices: dict[str, float]) -> ProgramInputs:
+    return replace(inputs, soft_prices=prices)
+
+
+def test_a_soft_limit_is_left_to_its_price_and_a_hard_one_is_not() -> None:
+    hard = pair(("1", "1"), expected=(0.06, 0.05), beta_max=0.2)
+    cheap = soft(hard, {"beta_up": 1e-4, "beta_down": 1e-4})
+    strict, loose = rebalance(hard), rebalance(cheap)
+    assert failed(hard, strict.steps) == []
+    assert failed(cheap, loose.steps) == ["beta"]
+    checks = checks_of(cheap, exact_book(cheap, positions_after(cheap, loose.steps)))
+    assert forbidding(cheap, checks, (), reducing=False) == ()
+    assert given_way(cheap, checks)[0].startswith("beta gives way: ")
+    assert [one.name for one in forbidding(hard, checks, (), reducing=False)] == ["beta"]
+    dear = soft(hard, {"beta_up": 10.0, "beta_down": 10.0})
+    assert failed(dear, rebalance(dear).steps) == []
+
+
+def test_what_the_gate_holds_never_gives_way() -> None:
+    hard = pair(("1", "1"), expected=(0.06, 0.05), net_max=0.1)
+    cheap = soft(hard, {"net_min": 1e-4, "net_max": 1e-4})
+    answer = rebalance(cheap)
+    checks = checks_of(cheap, exact_book(cheap, positions_after(cheap, answer.steps)))
+    assert [one.name for one in forbidding(cheap, checks, (), reducing=False)] == ["net_max"]
+    assert given_way(cheap, checks) == ()
+
+
+def test_a_soft_tail_is_priced_on_the_paths_looked_at() -> None:
+    free = inputs_of(Market(3, 300_000), limits=WIDE, paths=2000)
+    wild = float(book_shortfall(optimum(free).exact[None, :], free.limits)[0])
+    limits = msgspec.structs.replace(WIDE, cvar_max=0.5 * wild)
+    inputs = soft(inputs_of(Market(3, 300_000), limits=limits, paths=2000), {"cvar": 1e-3})
+    answer = rebalance(inputs)
+    assert answer.solution.status == "optimal"
+    assert round_to_lots(answer.target, inputs).excess <= 0
+    beyond = float(book_shortfall(answer.rounded[None, :], inputs.limits)[0])
+    assert beyond > 0.5 * wild
