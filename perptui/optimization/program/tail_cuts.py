@@ -7,7 +7,7 @@ the better ones not at all (`tail_rows`). The search therefore
 1. solves without the cap, and is done where it holds;
 2. comes near the optimum with a few programs of one linear row, the cap's tangent at the last
    book, and with the curvature that CVaR has in an elliptical market added to the risk aversion;
-3. counts the scenarios about the book's value at risk one by one, keeps the tangents so far, and
+3. counts the scenarios nearest to the book's value at risk one by one, keeps the tangents, and
    makes the answer exact by its active set (`polish`); or does so again about that answer, until
    none exceeds the cap.
 
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -40,20 +41,23 @@ CUT = "cvar_cut"
 EXCESS_MAX = 1e-9
 """CVaR beyond its cap, fraction of equity, that is rounding."""
 APPROACHES = 3
+STEP = 1e-3
+"""Relative step of a numeric derivative."""
 LEAST_RISK, GROWTH_MAX = 1e-9, 10.0
 """Nothing is divided by less risk, and no curvature is taken to grow by more."""
 WHOLE_MAX = 500
 """Up to so many scenarios all are counted one by one at once: rounds would cost more."""
-BAND = 158
-"""Scenarios about the value at risk that are counted one by one at first: what one shape holds."""
+BANDS = (158, 288)
+"""Scenarios about the value at risk that are counted one by one at first, and later on, beside
+earlier ones: what one shape holds, and the next."""
 TRADE_LEAST = 1e-4
 """Trade, weight units, below which its impact's curvature, which has no bound, grows no more."""
 SMOOTH_MAX = 4
 """Rounds with smooth impact."""
 FAR = 4
-"""Earlier ones within so many bands of the value at risk stay."""
+"""Earlier ones within so many bands stay."""
 WIDEN_AFTER = 3
-"""Rounds, from which on the band doubles each time."""
+"""Round from which on the band doubles each time."""
 ROUNDS_MAX = 60
 SOLVER_ERROR = 1e-7
 """CVaR beyond its cap up to which the split may be true, and the solver not exact enough."""
@@ -82,25 +86,15 @@ class TailPoint:
         """Return the point of a book; S is at least 1."""
         losses = -(limits.scenarios @ weights + limits.scenario_offset)
         whole, part = tail_count(len(losses), limits.tail)
-        order = _worst_first(losses, whole, 1)
-        last = order[min(whole, len(order) - 1)]
-        worst = order[:whole]
+        place = min(whole, len(losses) - 1)
+        order = np.argpartition(-losses, place)
+        worst, last = order[:whole], order[place]
         count = whole + part
         gradient = -(limits.scenarios[worst].sum(axis=0) + part * limits.scenarios[last]) / count
         offset = limits.scenario_offset
         constant = -float(offset[worst].sum() + part * offset[last]) / count
         value = float(losses[worst].sum() + part * losses[last]) / count
         return cls(value, gradient, constant)
-
-
-def _worst_first(losses: FloatArray, whole: int, band: int) -> IntArray:
-    """Return the scenarios, worst first; sorted only `band` about the place `whole`."""
-    first = max(whole - band, 0)
-    last = min(whole + band, len(losses) - 1)
-    order = np.argpartition(-losses, (first, last))
-    middle = order[first : last + 1]
-    order[first : last + 1] = middle[np.argsort(-losses[middle], kind="stable")]
-    return np.asarray(order)
 
 
 def without_tail(inputs: ProgramInputs) -> ProgramInputs:
@@ -182,21 +176,27 @@ class _Search:
         self, weights: FloatArray, point: TailPoint
     ) -> tuple[FloatArray, list[TailPoint]]:
         """Return a book near the optimum, at worst the given one, and tangents on the way."""
-        points = [point]
-        found = self._solve(self._with_tangent(with_smooth_impact(self._bare, weights), point))
+        points, price = [point], self._first_price(weights, point)
         for _ in range(APPROACHES):
-            price = float(found.prices[CUT].sum()) if found.status == "optimal" else 0.0
-            if price <= 0.0:
-                break
             near = with_smooth_impact(self._bare, weights)
             near = self._curved(self._with_tangent(near, point), weights, point, price)
             found = self._solve(near)
             if found.status != "optimal":
                 break
+            price = float(found.prices[CUT].sum())
             weights = found.exact
             point = self._point(weights)
             points.append(point)
         return weights, points
+
+    def _first_price(self, weights: FloatArray, point: TailPoint) -> float:
+        """Return what CVaR is worth to the uncapped optimum made smaller until it keeps the cap."""
+        share = max(self._cap, 0.0) / point.value
+        longer, shorter = self._bare.objective(
+            np.outer([share * (1.0 + STEP), share * (1.0 - STEP)], weights)
+        )
+        worth = float(longer - shorter) / (2.0 * STEP * max(self._cap, LEAST_RISK))
+        return min(max(worth, 0.0), self._bare.soft_prices.get("cvar", np.inf))
 
     def _with_tangent(self, inputs: ProgramInputs, point: TailPoint) -> ProgramInputs:
         """Return the inputs with one tangent as a linear row, soft where the cap is."""
@@ -274,21 +274,30 @@ class _Search:
     def _split(self, weights: FloatArray, near: IntArray, turn: int) -> tuple[IntArray, IntArray]:
         """Return the scenarios counted one by one next, and those that are surely worse.
 
-        Those about the value at risk of the last book, and of the earlier ones those that are not
-        far from it.
+        Those that the least change of the last book would bring to its value at risk: a loss less
+        that, over the length of the scenario's returns. Of the earlier ones, those not far from it.
         """
         limits = self._limits
         scenarios = len(limits.scenarios)
         if scenarios <= WHOLE_MAX:
             return np.arange(scenarios), np.arange(0)
-        whole, _ = tail_count(scenarios, limits.tail)
-        half = (BAND << max(turn - WIDEN_AFTER, 0)) // 2
+        band = BANDS[min(turn, 1)] << max(turn - WIDEN_AFTER, 0)
         losses = -(limits.scenarios @ weights + limits.scenario_offset)
-        order = _worst_first(losses, whole, FAR * half)
-        about = order[max(whole - half, 0) : whole + half + 1]
-        wide = order[max(whole - FAR * half, 0) : whole + FAR * half + 1]
-        near = np.union1d(about, np.intersect1d(near, wide, assume_unique=True))
-        return near, np.setdiff1d(order[:whole], near, assume_unique=True)
+        whole, _ = tail_count(scenarios, limits.tail)
+        edge = -np.partition(-losses, whole)[whole]
+        apart = np.abs(losses - edge) / self._lengths
+        first, last = min(band, scenarios - 1), min(FAR * band, scenarios - 1)
+        order = np.argpartition(apart, (first, last))
+        near = np.union1d(order[:first], np.intersect1d(near, order[:last], assume_unique=True))
+        worse = np.flatnonzero(losses > edge)
+        return near, np.setdiff1d(worse, near, assume_unique=True)
+
+    @cached_property
+    def _lengths(self) -> FloatArray:
+        """Return the length of each scenario's returns, (S,), of contracts that may be traded."""
+        free = self._inputs.lower < self._inputs.upper
+        squares = np.square(self._limits.scenarios[:, free]).sum(axis=1)
+        return np.asarray(np.sqrt(np.maximum(squares, LEAST_RISK**2)))
 
     def _rows(
         self, surely: IntArray, near: IntArray, points: list[TailPoint], cap: float
