@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from perptui.client.launch import Launcher
 from perptui.model.clock import SystemClock
 from perptui.settings.load import load
 from perptui.settings.paths import state_dir, themes_dirs
+
+FRAMES_PER_SECOND = "240"
 
 
 def open_terminal(way: Launcher, args: argparse.Namespace, config: Path | None = None) -> int:
@@ -25,6 +28,9 @@ def open_terminal(way: Launcher, args: argparse.Namespace, config: Path | None =
         When the configuration does not stand or there is no such theme.
     """
     settings = load(config).settings
+    # Read by Textual at its import: how long a picture that is ready may wait for the next frame.
+    # The desk's own throttle, not this, says how often there is a picture.
+    os.environ.setdefault("TEXTUAL_FPS", FRAMES_PER_SECOND)
     from perptui.tui.run import run_terminal
 
     return run_terminal(

@@ -130,6 +130,23 @@ def on_ground(line: Line, ground: str) -> Line:
     return tuple((text, f"{role.partition('@')[0]}@{ground}") for text, role in line)
 
 
+@lru_cache(maxsize=4096)
+def _characters(text: str) -> tuple[str, ...]:
+    """Return the characters of each cell of `text`; the second cell of a wide one is empty.
+
+    Kept: most of a picture's spans come again in the next.
+    """
+    found: list[str] = []
+    for character in text:
+        size = cell_len(character)
+        if size == 0 and found:
+            found[-1] += character
+            continue
+        found.append(character)
+        found.extend([""] * (size - 1))
+    return tuple(found)
+
+
 def cells(line: Line) -> list[tuple[str, str]]:
     """Return one (characters, role) a cell; the second cell of a wide character is empty."""
     found: list[tuple[str, str]] = []
@@ -137,13 +154,12 @@ def cells(line: Line) -> list[tuple[str, str]]:
         if text.isascii():
             found.extend([(character, role) for character in text])
             continue
-        for character in text:
-            size = cell_len(character)
-            if size == 0 and found:
-                found[-1] = (found[-1][0] + character, found[-1][1])
-                continue
-            found.append((character, role))
-            found.extend(("", role) for _ in range(size - 1))
+        characters = _characters(text)
+        if found and characters and cell_len(characters[0]) == 0:
+            before, owner = found[-1]
+            found[-1] = (before + characters[0], owner)
+            characters = characters[1:]
+        found.extend([(character, role) for character in characters])
     return found
 
 
