@@ -13,6 +13,7 @@ from perptui.optimization.explain.drift import drift_of, usd_a_day
 from perptui.optimization.explain.ledger import ledger_of
 from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.explain.reduction import reduce_only_share
+from perptui.optimization.explain.slopes import at_optimum
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.rebalanced import Rebalance
 
@@ -34,9 +35,10 @@ def explanation_of(
     solution = answer.solution
     if solution.status != "optimal" or not solution.prices:
         return Explanation()
+    slopes = at_optimum(inputs, solution)
     return Explanation(
-        ledger=ledger_of(inputs, solution),
-        limits=limit_prices(inputs, solution, optimum, strategy, estimates),
+        ledger=ledger_of(inputs, solution, slopes),
+        limits=limit_prices(inputs, solution, optimum, strategy, estimates, slopes),
         break_even=break_evens(inputs, answer.rounded),
         drift=drift_of(inputs, solution.exact),
         objective_usd_per_day=usd_a_day(inputs, float(inputs.objective(solution.exact))),

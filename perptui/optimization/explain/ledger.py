@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from perptui.model.explanation import LedgerRow
-from perptui.optimization.explain.relaxation import relaxation_of
+from perptui.optimization.explain.relaxation import relaxation_in_force
 from perptui.optimization.explain.slopes import Slopes, at_optimum
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.active import CORRELATION, OWN, Active, Key
+from perptui.optimization.program.active import APART, Active, Key
 from perptui.optimization.program.conditions import Conditions
 from perptui.optimization.program.solution import Solution
 
@@ -26,8 +26,6 @@ PRICE_MIN = 1e-12
 """Price, objective per weight unit, below which a limit does not bind."""
 TRADED_MIN = 1e-9
 TERMS = ("alpha", "carry", "risk", "uncertainty", "cost")
-APART = OWN | {CORRELATION}
-"""Limits that say nothing about kinks: bounds, and one without any."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,12 +98,20 @@ def expected_funding(inputs: ProgramInputs) -> FloatArray:
     return np.array([row.funding.horizon_mean if row is not None else 0.0 for row in rows])
 
 
-def ledger_of(inputs: ProgramInputs, solution: Solution) -> tuple[LedgerRow, ...]:
-    """Return the ledger of every contract at an optimum, bp of equity a year per unit of weight."""
-    slopes = at_optimum(inputs, solution)
+def ledger_of(
+    inputs: ProgramInputs, solution: Solution, slopes: Slopes | None = None
+) -> tuple[LedgerRow, ...]:
+    """Return the ledger of every contract at an optimum, bp of equity a year per unit of weight.
+
+    Parameters
+    ----------
+    slopes : Slopes, optional
+        At the optimum, where they are at hand.
+    """
+    slopes = slopes or at_optimum(inputs, solution)
     terms = terms_of(inputs, solution, slopes)
     year = BASIS_POINTS * DAYS_A_YEAR / inputs.horizon_days
-    labels = {key: relaxation_of(key, inputs).name for key in terms.limits}
+    labels = {key: relaxation_in_force(key, inputs).name for key in terms.limits}
     distance = _distances(inputs, solution, slopes)
     traded = np.abs(solution.exact - inputs.before) > TRADED_MIN
     shown = {name: (year * getattr(terms, name)).tolist() for name in (*TERMS, "bounds")}

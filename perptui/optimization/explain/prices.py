@@ -19,8 +19,8 @@ from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck, Limits
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.explain.ledger import bound_name, priced
-from perptui.optimization.explain.relaxation import COMMON_MOVES, STRESS, relaxation_of
-from perptui.optimization.explain.slopes import at_optimum
+from perptui.optimization.explain.relaxation import COMMON_MOVES, STRESS, relaxation_in_force
+from perptui.optimization.explain.slopes import Slopes, at_optimum
 from perptui.optimization.explain.ties import price_ranges
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.active import CORRELATION, RISK, Key
@@ -77,6 +77,7 @@ def limit_prices(
     optimum: Sequence[LimitCheck],
     strategy: StrategyParameters,
     estimates: Estimates,
+    slopes: Slopes | None = None,
 ) -> tuple[LimitPrice, ...]:
     """Return the price of every limit, those checked first, then bounds and fixed targets.
 
@@ -84,13 +85,21 @@ def limit_prices(
     ----------
     optimum : sequence of LimitCheck
         Of the book before rounding.
+    slopes : Slopes, optional
+        At the optimum, where they are at hand.
     """
-    found = _by_name(inputs, solution, strategy, estimates)
+    slopes = slopes or at_optimum(inputs, solution)
+    found = _by_name(inputs, solution, slopes, strategy, estimates)
     day = float(inputs.equity) / inputs.horizon_days
     rows = []
     for check in optimum:
-        one = found.pop(check.name, _Priced(0.0, setting_of(check.name), check.limit))
-        rows.append(one.times(day).record(check.name, check.limit, check.value))
+        one = found.pop(check.name, None)
+        setting = setting_of(check.name)
+        rows.append(
+            LimitPrice(check.name, 0.0, setting, check.limit, check.value)
+            if one is None
+            else one.times(day).record(check.name, check.limit, check.value)
+        )
     rows.extend(one.times(day).record(name, one.limit, one.limit) for name, one in found.items())
     return tuple(rows)
 
@@ -106,16 +115,17 @@ def setting_of(name: str) -> str:
 def _by_name(
     inputs: ProgramInputs,
     solution: Solution,
+    slopes: Slopes,
     strategy: StrategyParameters,
     estimates: Estimates,
 ) -> dict[str, _Priced]:
-    prices, ranges = priced(solution.prices), price_ranges(inputs, solution)
+    prices, ranges = priced(solution.prices), price_ranges(inputs, solution, slopes)
     found: dict[str, _Priced] = {}
     per_setting: dict[str, float] = {}
     for key in dict.fromkeys((*prices, *ranges)):
         price = prices.get(key, 0.0)
-        way = relaxation_of(key, inputs)
-        rate = _rate(key, way.give, inputs, solution)
+        way = relaxation_in_force(key, inputs)
+        rate = _rate(key, way.give, inputs, solution, slopes)
         gain = price * rate
         if key == RISK:
             others = {other: paid for other, paid in prices.items() if other != key}
@@ -135,16 +145,22 @@ def _by_name(
     return found | _bounds(inputs, solution)
 
 
-def _rate(key: Key, give: Mapping[Key, float], inputs: ProgramInputs, solution: Solution) -> float:
+def _rate(
+    key: Key,
+    give: Mapping[Key, float],
+    inputs: ProgramInputs,
+    solution: Solution,
+    slopes: Slopes,
+) -> float:
     """Return the weight units of room that one unit of its setting gives to a limit."""
     if key[0] in COMMON_MOVES:
-        return _stress_rate(key, inputs, solution)
+        return _stress_rate(key, inputs, solution, slopes)
     if key[0] == CORRELATION:
         return float(plain_risk(solution.exact[None, :], inputs.limits)[0])
     return give.get(key, 0.0)
 
 
-def _stress_rate(key: Key, inputs: ProgramInputs, solution: Solution) -> float:
+def _stress_rate(key: Key, inputs: ProgramInputs, solution: Solution, slopes: Slopes) -> float:
     """Return by how much a stressed margin limit's excess grows with the size of its move.
 
     (1 + cushion)·r_k·|w| of each linear leg, at the tier that the dual stands on, and what the
@@ -154,7 +170,7 @@ def _stress_rate(key: Key, inputs: ProgramInputs, solution: Solution) -> float:
     scenario = limits.stress_names.index(name.removeprefix("stress_"))
     way = 1.0 if name == COMMON_MOVES[0] else -1.0
     scale = 1.0 + limits.stress[scenario] * limits.linear
-    stressed = at_optimum(inputs, solution).features[MARGIN + 1 + scenario] * solution.exact
+    stressed = slopes.features[MARGIN + 1 + scenario] * solution.exact
     margin = (1.0 + limits.cushion) * limits.linear * stressed / np.where(scale > 0.0, scale, 1.0)
     return float(way * (limits.account[account] @ (margin - solution.exact)))
 

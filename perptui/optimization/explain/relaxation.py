@@ -63,14 +63,19 @@ class Relaxation:
 
 
 def relaxation_of(key: Key, inputs: ProgramInputs) -> Relaxation:
-    """Return how the limit behind `key` may be relaxed."""
+    """Return how the limit behind `key` may be relaxed, in terms of the desk's own limits."""
+    return _of_desk(relaxation_in_force(key, inputs), inputs)
+
+
+def relaxation_in_force(key: Key, inputs: ProgramInputs) -> Relaxation:
+    """Return how the limit behind `key` may be relaxed, in terms of the limits in force."""
     name, row = key
     if name in {TARGET, "lower", "upper"}:
         return _of_contract(key, inputs)
     if name.startswith("stress_"):
         return _of_stress(key, inputs)
     label = _label(name, row, inputs)
-    return _of_desk(_FAMILIES.get(name, _of_book)(label, key, inputs), inputs)
+    return _FAMILIES.get(name, _of_book)(label, key, inputs)
 
 
 def _of_desk(way: Relaxation, inputs: ProgramInputs) -> Relaxation:

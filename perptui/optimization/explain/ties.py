@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perptui.optimization.explain.ledger import APART, conditions_at, priced, terms_of
-from perptui.optimization.explain.slopes import Slopes, at_optimum
+from perptui.optimization.explain.ledger import conditions_at, priced, terms_of
+from perptui.optimization.explain.slopes import Slopes
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.active import RISK, SHORTFALL, Key, limit_row
+from perptui.optimization.program.active import APART, RISK, SHORTFALL, Key, limit_row
+from perptui.optimization.program.kinks import Features
 from perptui.optimization.program.solution import Solution
 from perptui.risk.arrays import limit_excess
 
@@ -24,14 +25,17 @@ RANK = 1e-9
 """Singular value, relative to the largest, below which gradients say the same."""
 
 
-def price_ranges(inputs: ProgramInputs, solution: Solution) -> dict[Key, tuple[float, float]]:
+def price_ranges(
+    inputs: ProgramInputs, solution: Solution, slopes: Slopes
+) -> dict[Key, tuple[float, float]]:
     """Return the least and largest price of each limit that has ties, by name and place.
 
     Per weight unit, as `Solution.prices`. CVaR and the correlation with the market are left out,
     and so are bounds.
     """
-    slopes = at_optimum(inputs, solution)
     keys = _met(inputs, solution)
+    if len(keys) < 2 or _apart(inputs, solution, slopes, keys):
+        return {}
     system = _System.of(inputs, solution, slopes, keys)
     ways = system.ways()
     if not len(ways):
@@ -50,6 +54,24 @@ def _met(inputs: ProgramInputs, solution: Solution) -> tuple[Key, ...]:
         for place, value in enumerate(rows[0].tolist())
         if value >= -MET
     )
+
+
+def _apart(
+    inputs: ProgramInputs, solution: Solution, slopes: Slopes, keys: tuple[Key, ...]
+) -> bool:
+    """Return whether positions that are held and traded alone tell the limits apart."""
+    weights = solution.exact
+    held = np.flatnonzero((weights != 0.0) & (weights != inputs.before))
+    gradients = [_gradient(inputs, solution, slopes, key, slopes.features)[held] for key in keys]
+    left, right = Features.of(inputs).slopes(weights)
+    smooth = (left == right).all(axis=0)[held]
+    return len(_silent(np.array(gradients)[:, smooth])) == 0
+
+
+def _silent(gradients: FloatArray) -> FloatArray:
+    """Return the changes of prices (d, m) that weights with these gradients do not feel."""
+    values, vectors = np.linalg.eigh(gradients @ gradients.T)
+    return np.asarray(vectors[:, values <= RANK * max(float(values[-1]), RANK)].T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +123,7 @@ class _System:
 
     def ways(self) -> FloatArray:
         """Return the changes of prices (d, m) that the free weights do not feel, orthonormal."""
-        count = len(self.prices)
-        if not count:
-            return np.zeros((0, 0))
-        values, vectors = np.linalg.eigh(self.free @ self.free.T)
-        return np.asarray(vectors[:, values <= RANK * max(float(values[-1]), RANK)].T)
+        return _silent(self.free)
 
     def extent(self, ways: FloatArray, at: int) -> tuple[float, float]:
         """Return the least and largest price of one limit."""

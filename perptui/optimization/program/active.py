@@ -22,6 +22,8 @@ RISK: Key = ("volatility", 0)
 SHORTFALL: Key = ("cvar", 0)
 CORRELATION = "market_correlation"
 """It is no convex limit: linear rows stand for it in the program."""
+APART = OWN | {CORRELATION}
+"""Limits that say nothing about kinks: bounds, and one that has none."""
 CROWD = 64
 """More scenarios than this at one loss are no tie but a wrong guess."""
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.active import (
-    CORRELATION,
-    OWN,
+    APART,
     RISK,
     SHORTFALL,
     Active,
@@ -91,16 +90,17 @@ class Conditions:
         self.features, self.smooth = Features.of(inputs), Smooth.of(inputs)
         self.lower, self.upper = effective_bounds(inputs)
         self._rows: dict[Key, LimitRow] = {}
+        self._seen: tuple[FloatArray, dict[str, FloatArray]] | None = None
 
-    def excess(self, weights: FloatArray) -> dict[Key, float]:
-        """Return by how much each limit is exceeded that is no bound of one contract."""
-        found = limit_excess(weights[None, :], self.inputs.before, self.limits)
-        return {
-            (name, place): value
-            for name, rows in found.items()
-            if name not in OWN and name != CORRELATION
-            for place, value in enumerate(rows[0].tolist())
-        }
+    def excess(self, weights: FloatArray) -> dict[str, FloatArray]:
+        """Return by how much each limit is exceeded that is no bound of one contract, (k,) each."""
+        if self._seen is None or self._seen[0] is not weights:
+            found = limit_excess(weights[None, :], self.inputs.before, self.limits)
+            self._seen = (
+                weights,
+                {name: rows[0] for name, rows in found.items() if name not in APART},
+            )
+        return self._seen[1]
 
     def rows(self, active: Active) -> dict[Key, LimitRow]:
         """Return the rows of the limits taken to bind that are sums over contracts."""

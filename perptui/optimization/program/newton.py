@@ -33,8 +33,8 @@ class Equations:
     ----------
     rows : mapping of key to LimitRow
         Of every binding limit but `RISK` and `SHORTFALL`.
-    excess : mapping of key to float
-        Of every binding limit at `active.weights`.
+    excess : mapping of str to (k,) array
+        Of every limit at `active.weights`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Equations:
         smooth: Smooth,
         active: Active,
         rows: Mapping[Key, LimitRow],
-        excess: Mapping[Key, float],
+        excess: Mapping[str, FloatArray],
     ) -> None:
         self._smooth, self._active, self._inputs = smooth, active, smooth.inputs
         inputs, limits = smooth.inputs, smooth.inputs.limits
@@ -77,12 +77,12 @@ class Equations:
             return self._active.tail.gradient(self._inputs.limits)
         return rows[key].gradient(self._active.slopes)
 
-    def _excess(self, key: Key, excess: Mapping[Key, float]) -> float:
+    def _excess(self, key: Key, excess: Mapping[str, FloatArray]) -> float:
         """Return a limit's excess at the start: of CVaR, as if the tail taken were its own."""
         active, limits = self._active, self._inputs.limits
         if key == SHORTFALL and active.tail is not None:
             return active.tail.value(limits, active.weights) - limits.cvar_max
-        return excess[key]
+        return float(excess[key[0]][key[1]])
 
     def solve(self) -> tuple[Active, bool]:
         """Return where Newton's method ends, and whether the equations hold there."""

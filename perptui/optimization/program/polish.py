@@ -43,6 +43,7 @@ PRICE_SCALE = 1e-2
 TIED, TIED_FOUND = 1e-7, 1e-12
 """Losses this close to the VaR are tied: of an interior-point answer, and of a finished one."""
 CHANGES_MAX = 24
+NOTHING = np.zeros(0)
 SLACK = 1e-12
 """By how much a subgradient may miss its interval, or a price its sign."""
 MET = 1e-11
@@ -146,7 +147,7 @@ def _followed(problem: _Problem, active: Active) -> Polished | None:
 class _Seen:
     """What there is to see of an answer: excess of each limit, one-sided slopes and costs."""
 
-    excess: dict[Key, float]
+    excess: dict[str, FloatArray]
     sides: tuple[FloatArray, FloatArray]
     costs: FloatArray
 
@@ -168,11 +169,14 @@ class _Problem:
         shut = self.at.lower >= self.at.upper
         start = np.where(shut, self.at.inputs.lower, start)
         binding: dict[Key, float] = {}
-        for (name, place), value in self.at.excess(weights).items():
-            paid = prices.get(name)
-            price = 0.0 if paid is None else float(paid[place])
-            if value >= -BINDS * near and price > PRICE_SCALE * max(-value, 0.0):
-                binding[name, place] = price
+        for name, over in self.at.excess(start).items():
+            paid = prices.get(name, NOTHING)
+            if not len(paid) or float(paid.max()) <= 0.0:
+                continue
+            binds = (over >= -BINDS * near) & (paid > PRICE_SCALE * np.maximum(-over, 0.0))
+            binding |= {
+                (name, place): float(paid[place]) for place in np.flatnonzero(binds).tolist()
+            }
         exceeded = {key for key in binding if binding[key] >= self._most(key) * (1.0 - 1e-6)}
         binding |= {key: self._most(key) for key in exceeded}
         tail = Tail.of(self.at.limits, start, TIED) if SHORTFALL in binding else None
@@ -229,7 +233,9 @@ class _Problem:
         kept = self._without_negative(found, seen)
         if kept is None and not rising.any() and not falling.any():
             met = (
-                abs(seen.excess[key]) <= MET for key in found.prices if key not in found.exceeded
+                abs(seen.excess[name][place]) <= MET
+                for name, place in found.prices
+                if (name, place) not in found.exceeded
             )
             return self._proved(found, seen, force, doubt) if all(met) else None
         slopes = np.where(rising, right, np.where(falling, left, found.slopes))
@@ -255,7 +261,12 @@ class _Problem:
         )
 
     def _broken(self, found: Active, seen: _Seen) -> list[Key]:
-        over = (key for key, value in seen.excess.items() if value > EXCESS_MAX)
+        over = (
+            (name, int(place))
+            for name, rows in seen.excess.items()
+            if len(rows) and float(rows.max()) > EXCESS_MAX
+            for place in np.flatnonzero(rows > EXCESS_MAX)
+        )
         return [key for key in over if key not in found.prices]
 
     def _tightened(
@@ -294,7 +305,7 @@ class _Problem:
         beyond = {
             key for key, price in found.prices.items() if price > self._most(key) * (1.0 + SLACK)
         } - found.exceeded
-        held = {key for key in found.exceeded if seen.excess[key] < -EXCESS_MAX}
+        held = {key for key in found.exceeded if seen.excess[key[0]][key[1]] < -EXCESS_MAX}
         if beyond or held:
             prices = found.prices | {key: self._most(key) for key in beyond}
             return replace(found, prices=prices, exceeded=(found.exceeded | beyond) - held)
@@ -361,16 +372,17 @@ class _Problem:
         )
 
     def _slacks(self, found: Active, seen: _Seen) -> dict[str, FloatArray]:
-        slacks: dict[str, list[float]] = {}
-        for key, value in seen.excess.items():
-            if key[0] in self.at.inputs.soft_prices:
-                over = max(value, 0.0) if key in found.exceeded else 0.0
-                slacks.setdefault(key[0], []).append(over)
-        return {name: np.array(values) for name, values in slacks.items()}
+        slacks = {
+            name: np.zeros_like(rows)
+            for name, rows in seen.excess.items()
+            if name in self.at.inputs.soft_prices
+        }
+        for name, place in found.exceeded:
+            slacks[name][place] = max(float(seen.excess[name][place]), 0.0)
+        return slacks
 
     def _prices(self, found: Active, seen: _Seen) -> dict[str, FloatArray]:
-        places = {name: place + 1 for name, place in seen.excess}
-        prices = {name: np.zeros(count) for name, count in places.items()}
+        prices = {name: np.zeros_like(rows) for name, rows in seen.excess.items()}
         for (name, place), price in found.prices.items():
             prices[name][place] = max(price, 0.0)
         return prices
