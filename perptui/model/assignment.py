@@ -244,7 +244,7 @@ def _value(name: str, text: str, kind: Any) -> Any:
     if get_origin(kind) is Literal:
         return _choice(name, text, get_args(kind))
     amount = number(text, name)
-    if kind is int and amount != amount.to_integral_value():
+    if kind is int and amount % 1:
         raise InputError(f"expected a whole number for {name}, was {shown(text)}; mend it")
     return float(amount)
 

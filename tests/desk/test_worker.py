@@ -129,6 +129,27 @@ async def test_the_latest_what_if_wins(watched: Watched) -> None:
         assert isinstance(await task, HistoryReach)
 
 
+async def test_what_is_in_the_background_comes_last_and_goes_with_its_asker(
+    watched: Watched,
+) -> None:
+    done: list[str] = []
+
+    async def ask(name: str, *, background: bool = False) -> None:
+        await watched.worker.ask(AskHistory(), name, PATIENCE_S, background=background)
+        done.append(name)
+
+    running = asyncio.create_task(ask("running"))
+    await asyncio.sleep(0)
+    behind = [asyncio.create_task(ask(name, background=True)) for name in ("dropped", "behind")]
+    await asyncio.sleep(0)
+    before = asyncio.create_task(ask("before"))
+    await asyncio.sleep(0)
+    behind[0].cancel()
+    await asyncio.gather(running, behind[1], before)
+    assert done == ["running", "before", "behind"]
+    assert behind[0].cancelled()
+
+
 async def test_closing_ends_the_process_and_fails_what_waits(tmp_path: Path) -> None:
     worker = QuantWorker(tmp_path, tmp_path / "quant.log", SystemClock())
     worker.start()
