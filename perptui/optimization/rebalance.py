@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from perptui.optimization.explain.reduction import eased, least_violation
-from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import Lots, allowed, too_small
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.program.solution import Solution
@@ -16,6 +16,8 @@ from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
 from perptui.optimization.soft_limits import with_room
 
 REDUCED = "no book within reach keeps every limit: this one exceeds them least"
+SHARES = (1.0, 0.999, 0.99, 0.95, 0.9, 0.75, 0.5)
+"""Of the trades to the least violation, tried in turn until lots of them will do."""
 ROUNDING = 1e-9
 """Relative: a trade this close to a whole step is that step."""
 PASSES = 3
@@ -51,16 +53,27 @@ def _reduced(inputs: ProgramInputs) -> Rebalance | None:
     target = least_violation(inputs)
     if target is None:
         return None
-    lots = Lots.of(inputs)
-    # Trades are cut to whole steps, not positions: the limits on trading are what keeps the rest.
-    steps = np.trunc((target - inputs.before) / lots.unit * (1.0 + ROUNDING)).astype(np.int64)
-    steps[~allowed(steps[None, :], inputs, lots)[0]] = 0
-    short = inputs.before + steps * lots.unit
-    rounded = round_to_lots(short, eased(inputs, short))
-    if rounded.excess > 0:
-        rounded = Rounded(steps, short, rounded.excess)
+    rounded = _short_of(target, inputs)
     solution = Solution("optimal", target, detail=REDUCED, exact=target)
     return Rebalance(solution, target, rounded.steps, rounded.weights)
+
+
+def _short_of(target: FloatArray, inputs: ProgramInputs) -> Rounded:
+    """Return a reduction in lots that breaks no limit more than the book as it is.
+
+    Trades are cut to whole steps, not positions: the limits on trading are what keeps the rest.
+    Where lots leave a signed limit broken, a share of the same trades leaves more room.
+    """
+    lots = Lots.of(inputs)
+    for share in SHARES:
+        wanted = share * (target - inputs.before) / lots.unit
+        steps = np.trunc(wanted * (1.0 + ROUNDING)).astype(np.int64)
+        steps[~allowed(steps[None, :], inputs, lots)[0]] = 0
+        short = inputs.before + steps * lots.unit
+        rounded = round_to_lots(short, eased(inputs, short))
+        if rounded.excess <= 0:
+            return rounded
+    return hold_lots(inputs)
 
 
 def _too_poor(inputs: ProgramInputs) -> Solution | None:
