@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from perptui.model.strategy import HoldingCost
-from perptui.optimization.explain.ledger import ledger_of
+from perptui.optimization.explain.ledger import ledger_of, mixed_ledger
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
@@ -141,3 +141,25 @@ def test_what_holds_a_fixed_target_is_named() -> None:
     row = next(row for row in ledger_of(inputs, found) if row.id == name)
     assert abs(row.by_limit[f"target:{name}"]) > 1.0
     assert row.traded
+
+
+def test_the_ledger_of_a_mixture_is_that_of_its_parts_by_their_shares() -> None:
+    told = market(0)
+    core = told.posed(msgspec.structs.replace(LOOSE, gross_max=0.8))
+    tactical = told.posed(
+        msgspec.structs.replace(LOOSE, gross_max=0.8),
+        msgspec.structs.replace(PLAIN, risk_aversion=6.0),
+    )
+    solutions = (solve(core), solve(tactical))
+    traded = [True] * 9 + [False]
+    rows = mixed_ledger(((0.7, core, solutions[0]), (0.3, tactical, solutions[1])), traded)
+    first, second = (
+        ledger_of(part, found) for part, found in zip((core, tactical), solutions, strict=True)
+    )
+    assert [row.traded for row in rows] == traded
+    for row, one, two in zip(rows, first, second, strict=True):
+        assert row.risk == pytest.approx(0.7 * one.risk + 0.3 * two.risk)
+        assert sum(row.by_limit.values()) == pytest.approx(row.limits)
+        assert abs(row.residual) <= 1e-6
+    assert rows[-1].distance == pytest.approx(0.7 * first[-1].distance + 0.3 * second[-1].distance)
+    assert rows[0].distance == 0.0
