@@ -82,6 +82,11 @@ class _Search:
         self._steps, self._target, self._inputs, self._lots = steps, target, inputs, lots
         self._judge = Judge(inputs, self._book)
         self._kept = np.array([one in inputs.fixed for one in inputs.ids])
+        self._broken = self._total()
+        self._excess: float | None = None
+
+    def _total(self) -> float:
+        return float(self._judge.total(self._book[None, :])[0])
 
     @property
     def _book(self) -> FloatArray:
@@ -89,21 +94,27 @@ class _Search:
 
     def found(self) -> Rounded:
         """Return where the search stands, held against every limit and every path."""
-        return Rounded(self._steps, self._book, self._judge.excess(self._book))
+        return Rounded(self._steps, self._book, self._on_all_paths())
+
+    def _on_all_paths(self) -> float:
+        if self._excess is None:
+            self._excess = self._judge.excess(self._book)
+        return self._excess
 
     def step(self) -> bool:
         """Make the best move; False where none is for the better."""
-        broken = float(self._judge.total(self._book[None, :])[0])
-        moved = self._mending(broken) if broken > 0 else self._gaining()
-        if moved is None and broken <= 0 and self._judge.excess(self._book) > 0:
+        moved = self._mending() if self._broken > 0 else self._gaining()
+        if moved is None and self._broken <= 0 and self._on_all_paths() > 0:
             # On all paths the tail is worse than on those looked at: look at others.
             self._judge.look_around(self._book)
-            broken = float(self._judge.total(self._book[None, :])[0])
-            moved = self._mending(broken) if broken > 0 else None
+            self._broken = self._total()
+            moved = self._mending() if self._broken > 0 else None
         if moved is None:
             return False
-        self._steps = moved
+        self._steps, self._excess = moved, None
         self._judge.stand_at(self._book)
+        # A move that only gains keeps every limit, or it would not have been made.
+        self._broken = self._total() if self._broken > 0 else 0.0
         return True
 
     def _gaining(self) -> IntArray | None:
@@ -112,13 +123,15 @@ class _Search:
         The best single move, and behind it, in the order of their gains, as many of the others as
         still gain and keep every limit when those before them are made.
         """
-        moves = self._neighbours(self._kept, 1)
+        moves = self._neighbours(self._kept, 1, beside=True)
+        if not len(moves):
+            return None
         books = self._inputs.before + moves * self._lots.unit
-        apart = np.abs(books - self._target) < self._lots.unit * BESIDE
-        beside = (apart | (moves == self._steps) | (moves == 0)).all(axis=1)
-        moves, books = moves[beside], books[beside]
-        gain = self._judge.objective(books) - self._judge.objective(self._book[None, :])
+        gain = self._judge.objective(np.vstack([self._book, books]))
+        gain = gain[1:] - gain[0]
         gaining = np.flatnonzero(gain > GAIN_MIN)
+        if not len(gaining):
+            return None
         gaining = gaining[self._judge.total(books[gaining]) <= 0]
         order = gaining[np.argsort(-gain[gaining], kind="stable")]
         changed = (moves[order] != self._steps).argmax(axis=1)
@@ -139,7 +152,7 @@ class _Search:
         count = len(good) if good.all() else int(good.argmin())
         return np.asarray(together[count - 1]) if count else None
 
-    def _mending(self, broken: float) -> IntArray | None:
+    def _mending(self) -> IntArray | None:
         """Return the move that breaks limits least, or None when none breaks them less.
 
         Moves of 1, 4, 16, ... steps, as far as the coarsest lot reaches: fine lots make up for
@@ -153,23 +166,23 @@ class _Search:
         moves = np.concatenate(
             [self._neighbours(kept, 4**power) for power in range(MOVE_SIZES) if 4**power <= most]
         )
-        found = self._least_broken(moves, broken)
-        return found if found is not None else self._least_broken(self._pairs(moves), broken)
+        found = self._least_broken(moves)
+        return found if found is not None else self._least_broken(self._pairs(moves))
 
-    def _least_broken(self, moves: IntArray, broken: float) -> IntArray | None:
+    def _least_broken(self, moves: IntArray) -> IntArray | None:
         if not len(moves):
             return None
         books = self._inputs.before + moves * self._lots.unit
         # The bound on CVaR sorts out most of them; the few left are looked at closely.
         bound = self._judge.total(books)
-        better = np.flatnonzero(bound < broken)
+        better = np.flatnonzero(bound < self._broken)
         order = np.lexsort((-self._judge.objective(books[better]), bound[better]))
         looked_at = better[order[:LOOKED_AT]]
         if not len(looked_at):
             return None
         total = self._judge.total_near(books[looked_at])
         best = int(total.argmin())
-        return np.asarray(moves[looked_at[best]]) if total[best] < broken else None
+        return np.asarray(moves[looked_at[best]]) if total[best] < self._broken else None
 
     def _pairs(self, moves: IntArray) -> IntArray:
         """Return all trades that make two moves at once, on two contracts, (M, N)."""
@@ -180,12 +193,18 @@ class _Search:
         apart = changed[one] != changed[two]
         return np.asarray(self._steps + deltas[one[apart]] + deltas[two[apart]])
 
-    def _neighbours(self, kept: BoolArray, size: int) -> IntArray:
-        """Return the trades `size` steps away, (M, N), and those that drop one contract's trade."""
-        count, steps = len(self._steps), self._steps
-        one = np.eye(count, dtype=np.int64)
-        moves = np.concatenate([steps + size * one, steps - size * one, steps * (1 - one)])
-        changed = np.tile(np.arange(count), 3)
-        let_through = allowed(moves, self._inputs, self._lots)[np.arange(len(moves)), changed]
-        fresh = moves[np.arange(len(moves)), changed] != steps[changed]
-        return np.asarray(moves[let_through & fresh & ~kept[changed]])
+    def _neighbours(self, kept: BoolArray, size: int, *, beside: bool = False) -> IntArray:
+        """Return the trades `size` steps away, (M, N), and those that drop one contract's trade.
+
+        With `beside`, no contract goes farther from its target than the lots next to it.
+        """
+        steps, lots = self._steps, self._lots
+        options = np.stack([steps + size, steps - size, np.zeros_like(steps)])
+        taken = allowed(options, self._inputs, lots) & (options != steps) & ~kept
+        if beside:
+            after = self._inputs.before + options * lots.unit
+            taken &= (np.abs(after - self._target) < lots.unit * BESIDE) | (options == 0)
+        option, contract = np.nonzero(taken)
+        moves = np.tile(steps, (len(option), 1))
+        moves[np.arange(len(option)), contract] = options[option, contract]
+        return moves
