@@ -225,7 +225,7 @@ class Proposer:
             if again == kept.job:
                 continue
             done = await self._worker.ask(
-                again, "comparing", SOLVE_TIMEOUT_S, replaces=f"compare {slot}"
+                again, "comparing", SOLVE_TIMEOUT_S, replaces=f"compare {slot}", background=True
             )
             if isinstance(done, ProposeDone) and self._kept.get(slot) is kept:
                 self._kept[slot] = Kept(slot, again, done.proposal)
@@ -358,8 +358,9 @@ class Proposer:
         self._trace()
 
     def _trace(self) -> None:
-        job = self._job
-        if not self._draws_frontier or job is None or self._picture.state != "ready":
+        job, stands = self._job, self._picture
+        solved = stands.proposal is not None and stands.proposal.solver.status == "optimal"
+        if not self._draws_frontier or job is None or stands.state != "ready" or not solved:
             self._frontier.drop()
             return
         bent = job.what_if.parameters.get("risk_aversion", job.strategy.risk_aversion)
