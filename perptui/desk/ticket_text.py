@@ -146,6 +146,13 @@ def _orders(inputs: TicketInputs) -> Iterator[str]:
     yield f"{count}, {usd(total)} USD"
     yield f"fees {usd(fees)} + slippage {usd(slippage)} = {usd(fees + slippage)} USD"
     yield "a leg that is rejected or unknown stops the rest"
+    for hedge in inputs.proposal.hedges:
+        if hedge.quantity > 0:
+            yield (
+                f"the book counts on {hedge.quantity:g} {hedge.coin} of puts at "
+                f"{hedge.strike:g} to {iso(hedge.expiry_ms)[:10]} for {usd(hedge.premium_usd)} "
+                "USD: bought by hand, not sent"
+            )
 
 
 def _order(inputs: TicketInputs, number: int, leg: OrderIntent) -> Iterator[str]:

@@ -9,8 +9,12 @@ import msgspec
 import pytest
 
 from perptui.desk.ticket_text import TicketInputs, headroom, render, usd
+from perptui.model.assignment import bend_all
+from perptui.model.clock import parse_iso
 from perptui.model.limit import LimitCheck
 from perptui.model.order import OrderIntent
+from perptui.model.proposal import HedgeRow
+from perptui.model.whatif import WhatIf
 from tests.desk.dealing import ADD_ETH, ALICE, REDUCE_BTC, REDUCE_ETH, Deal, proposal
 
 replace = msgspec.structs.replace
@@ -147,3 +151,27 @@ def test_dollars_stand_to_the_cent(amount: str, shown: str) -> None:
 def test_headroom_is_positive_inside_and_negative_beyond() -> None:
     assert headroom(LimitCheck("gross", 2.0, 3.0, ok=True)) == pytest.approx(1.0)
     assert headroom(LimitCheck("x", 0.1, 0.2, ok=False, at_least=True)) == pytest.approx(-0.1)
+
+
+def test_a_what_if_and_the_puts_it_counts_on_are_named(tmp_path: Path) -> None:
+    put = HedgeRow(
+        name="put BTC 50000",
+        coin="BTC",
+        strike=50000.0,
+        expiry_ms=parse_iso("2026-12-25T08:00Z"),
+        quantity=0.4,
+        premium_usd=Decimal("480"),
+        delta=-0.2,
+    )
+    bent = bend_all(WhatIf(), ["gross_max=2", "view:BTC=0.1", "risk_aversion=8", "robust=off"])
+    made = replace(
+        proposal(REDUCE_BTC), what_if=bent, hedges=(put, replace(put, quantity=0.0, coin="ETH"))
+    )
+    text = render(inputs(tmp_path, REDUCE_BTC, proposal=made))
+    assert "what-if view:BTC=0.1; gross_max=2; risk_aversion=8; robust=off" in text
+    joined = " ".join(line.strip() for line in text)
+    told = "counts on 0.4 BTC of puts at 50000 to 2026-12-25 for 480.00 USD: bought by hand"
+    assert told in joined
+    assert "of ETH" not in joined
+    assert max(map(len, text)) <= 80
+    assert "what-if" not in " ".join(render(inputs(tmp_path / "plain", REDUCE_BTC)))
