@@ -52,13 +52,15 @@ BANDS = (158, 288)
 earlier ones: what one shape holds, and the next."""
 TRADE_LEAST = 1e-4
 """Trade, weight units, below which its impact's curvature, which has no bound, grows no more."""
-SMOOTH_MAX = 4
-"""Rounds with smooth impact."""
+SMOOTH_MAX, UNPROVED_MAX = 4, 2
+"""Rounds with smooth impact, and how many of their answers may be no optimum's neighbours."""
 FAR = 4
 """Earlier ones within so many bands stay."""
 WIDEN_AFTER = 3
 """Round from which on the band doubles each time."""
 ROUNDS_MAX = 60
+SECOND_ORDER = "impact is counted to second order about this book"
+"""Of an answer that is taken because no solver ended with impact as it is."""
 SOLVER_ERROR = 1e-7
 """CVaR beyond its cap up to which the split may be true, and the solver not exact enough."""
 
@@ -244,29 +246,36 @@ class _Search:
         such an answer is a neighbour of the optimum, which polishing has to find and prove.
         """
         cap, near = self._cap, np.zeros(0, dtype=np.intp)
-        curved = bool((self._bare.impact > 0.0).any())
+        curved, unproved = bool((self._bare.impact > 0.0).any()), 0
+        nearly: Solution | None = None
         for turn in range(ROUNDS_MAX):
-            smooth = curved and turn < SMOOTH_MAX
+            smooth = curved and turn < SMOOTH_MAX and unproved < UNPROVED_MAX
             near, surely = self._split(weights, near, turn)
             asked = with_smooth_impact(self._bare, weights) if smooth else self._bare
             rows = self._rows(surely, near, points, cap)
             found = self._solve(replace(asked, tail_rows=rows))
-            if found.status != "optimal" and not smooth:
-                return found
-            if found.status == "optimal":
-                weights = found.exact
-                point = self._point(weights)
-                points.append(point)
-                beyond = point.value - self._cap - _total(found.slacks.get("cvar"))
-                if beyond <= SOLVER_ERROR:
-                    exact = polished(self._inputs, found)
-                    if exact.polished:
-                        return exact
-                if beyond <= EXCESS_MAX and not smooth:
-                    return self._accepted(found, found.prices["cvar"], point)
-                if beyond <= SOLVER_ERROR and not smooth:
-                    # The split is true of this book: what is left is the solver's own error.
-                    cap -= 2.0 * beyond
+            if found.status != "optimal":
+                if smooth:
+                    unproved = UNPROVED_MAX
+                    continue
+                return nearly if nearly and found.status == "failed" else found
+            weights = found.exact
+            point = self._point(weights)
+            points.append(point)
+            beyond = point.value - self._cap - _total(found.slacks.get("cvar"))
+            if beyond > SOLVER_ERROR:
+                continue
+            exact = polished(self._inputs, found)
+            if exact.polished:
+                return exact
+            unproved += 1
+            if beyond <= EXCESS_MAX:
+                nearly = self._accepted(found, found.prices["cvar"], point)
+                if not smooth:
+                    return nearly
+                nearly = replace(nearly, detail=SECOND_ORDER)
+            # The split is true of this book: what is left is the solver's own error.
+            cap -= 2.0 * max(beyond, 0.0)
         return Solution.without_answer(
             "failed", self._inputs, f"CVaR stays above its cap after {ROUNDS_MAX} rounds"
         )

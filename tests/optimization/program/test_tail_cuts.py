@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.program.convex import solve_roughly
 from perptui.optimization.program.optimum import optimum
+from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
 from perptui.optimization.program.tail_cuts import (
     EXCESS_MAX,
+    SECOND_ORDER,
     WHOLE_MAX,
     TailPoint,
     solve_with_tail,
@@ -173,3 +177,39 @@ def test_targets_that_lose_more_than_the_cap_leave_no_book() -> None:
     found = solve_with_tail(fixed)
     assert found.status == "infeasible"
     assert found.weights.tolist() == fixed.before.tolist()
+
+
+def test_what_cannot_be_polished_is_as_exact_as_the_solver() -> None:
+    """Polishing leaves a soft limit of one contract alone; here it never gives way."""
+    inputs = capped(fat_inputs(5, 2_000, 6, impact=True))
+    soft = replace(inputs, soft_prices={"standalone_risk": 1.0})
+    found = solve_with_tail(soft)
+    assert found.status == "optimal"
+    assert not found.polished
+    assert found.prices["cvar"][0] > 1e-4
+    assert TailPoint.at(inputs.limits, found.exact).value <= inputs.limits.cvar_max + EXCESS_MAX
+    assert found.weights == pytest.approx(direct(inputs), abs=1e-5)
+
+
+def test_where_no_solver_ends_with_cones_the_answer_says_what_it_is() -> None:
+    inputs = capped(fat_inputs(5, 2_000, 6, impact=True))
+    soft = replace(inputs, soft_prices={"standalone_risk": 1.0})
+
+    def without_cones(asked: ProgramInputs) -> Solution:
+        if asked.tail_rows is not None and asked.impact.any():
+            return Solution.without_answer("failed", asked, "CLARABEL ended with no progress")
+        return solve_roughly(asked)
+
+    found = solve_with_tail(soft, without_cones)
+    assert (found.status, found.detail) == ("optimal", SECOND_ORDER)
+    assert found.weights == pytest.approx(direct(inputs), abs=1e-4)
+    assert TailPoint.at(inputs.limits, found.exact).value <= inputs.limits.cvar_max + EXCESS_MAX
+
+    def without_rows(asked: ProgramInputs) -> Solution:
+        if asked.tail_rows is not None:
+            return Solution.without_answer("failed", asked, "CLARABEL ended with no progress")
+        return solve_roughly(asked)
+
+    failed = solve_with_tail(soft, without_rows)
+    assert (failed.status, failed.detail) == ("failed", "CLARABEL ended with no progress")
+    assert failed.weights.tolist() == inputs.before.tolist()
