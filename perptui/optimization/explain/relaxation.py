@@ -123,7 +123,9 @@ def _of_contract(key: Key, inputs: ProgramInputs) -> Relaxation:
     if identifier in inputs.edited:
         label = f"target:{identifier}"
         return Relaxation(label, label, bound, {key: 1.0})
-    return Relaxation(f"held:{identifier}", "", bound, {key: 1.0})
+    # A flat position that may only be reduced is bounded to nothing; others are kept as they are.
+    kind = "held" if identifier in inputs.fixed else "bound"
+    return Relaxation(f"{kind}:{identifier}", "", bound, {key: 1.0})
 
 
 def _of_stress(key: Key, inputs: ProgramInputs) -> Relaxation:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 
 import msgspec
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perptui.model.explanation import Clash
 from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.explain.clash import clashes, explain, minimal_conflict
@@ -37,7 +39,7 @@ WIDER = {"coin_net_max": 3.0, "coin_gross_max": 3.0, "net_max": 3.0, "volatility
 def posed(
     positions: Mapping[str, str] | None = None,
     targets: Mapping[str, float] | None = None,
-    limits: Mapping[str, float] | None = None,
+    limits: Mapping[str, float | Decimal] | None = None,
     strategy: StrategyParameters = BALANCED,
     peak: str | None = None,
 ) -> ProgramInputs:
@@ -114,6 +116,74 @@ def test_each_limit_against_fixed_targets(
     assert found[name].needed == pytest.approx(value, rel=5e-5)
     assert found[name].limit == pytest.approx(next(iter(limits.values())))
     assert found[name].setting in limits
+
+
+def member(inputs: ProgramInputs, name: str) -> Clash:
+    return next(one for one in clashes(inputs) if one.name == name)
+
+
+def test_limits_in_dollars_are_named_where_they_are_the_narrower() -> None:
+    targets = {BTC: 0.6, ETH: 0.55, SOL: 0.0}
+    ticket: dict[str, float | Decimal] = {**WIDER, "ticket_notional_max_usd": Decimal(80_000)}
+    found = member(posed(targets=targets, limits=ticket), "turnover")
+    # Both legs are 115 000 USD in one ticket.
+    assert (found.setting, found.limit) == ("ticket_notional_max_usd", 80_000)
+    assert found.needed == pytest.approx(115_000, rel=5e-5)
+    assert "needs 116000 USD" in found.text
+    order: dict[str, float | Decimal] = {**WIDER, "order_notional_max_usd": Decimal(50_000)}
+    found = member(posed(targets={BTC: 0.6}, limits=order), f"participation:{BTC}")
+    assert (found.setting, found.limit) == ("order_notional_max_usd", 50_000)
+    assert found.needed == pytest.approx(60_000, rel=5e-5)
+    # A ticket that may be no larger stops a turnover that may.
+    both: dict[str, float | Decimal] = {
+        **WIDER,
+        "turnover_max": 0.3,
+        "ticket_notional_max_usd": Decimal(80_000),
+    }
+    assert member(posed(targets=targets, limits=both), "turnover").needed is None
+
+
+def test_the_venues_largest_order_is_no_setting() -> None:
+    small = [msgspec.structs.replace(LEGS[0], max_contracts=Decimal("0.5")), *LEGS[1:]]
+    snap = snapshot(small, MARKS, {"binanceusdm": "100000"})
+    found = estimates(small, MARKS, [0.0] * 3, SIGMA)
+    inputs = program_inputs(snap, found, BALANCED, LIMITS, {BTC: 0.6})
+    stop = member(inputs, f"participation:{BTC}")
+    assert (stop.setting, stop.limit) == ("", 0.3)
+    assert stop.needed == pytest.approx(0.6, rel=5e-5)
+
+
+def test_positions_that_may_not_be_traded_and_bounds_take_part() -> None:
+    rules = msgspec.structs.replace(LIMITS, gross_max=0.5, restricted=(BTC,))
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "1"})
+    found = estimates(LEGS, MARKS, [0.0] * 3, SIGMA)
+    inputs = program_inputs(snap, found, BALANCED, rules, {})
+    assert {one.name for one in clashes(inputs)} == {"gross", f"held:{BTC}"}
+    # Only reducing, no short can make up for a net that must be below what is held elsewhere.
+    rules = msgspec.structs.replace(LIMITS, net_max=0.4, restricted=(BTC,))
+    held = {BTC: "1", ETH: "20"}
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, held)
+    inputs = program_inputs(snap, found, BALANCED, rules, {}, reduce_only=True)
+    names = {one.name for one in clashes(inputs)}
+    assert names == {"net_max", f"held:{BTC}", f"bound:{ETH}", f"bound:{SOL}"}
+    bound = member(inputs, f"bound:{ETH}")
+    assert (bound.setting, bound.limit) == ("", 0.0)
+    assert bound.needed == pytest.approx(-0.2, rel=5e-5)
+
+
+def test_margin_limits_by_hand() -> None:
+    targets = {BTC: 0.6, ETH: 0.55, SOL: 0.0}
+    # 50x is what the tiers allow at 300 000, the most that the limits let one coin be.
+    free = {**WIDER, "coin_gross_max": 2.9, "free_collateral_min": 0.98}
+    found = member(posed(targets=targets, limits=free), "free_collateral:binanceusdm")
+    assert (found.setting, found.limit) == ("free_collateral_min", 0.98)
+    assert found.needed == pytest.approx(1 - 1.15 / 50, rel=5e-5)
+    # 100 000 - 115 000 x = 1.5·MM: at 90 000 a leg .005·115 000 (1 - x) - 100 in all.
+    far = {**WIDER, "liquidation_distance_min": 0.95}
+    found = member(posed(targets=targets, limits=far), "margin_stress:binanceusdm")
+    assert (found.setting, found.limit) == ("liquidation_distance_min", 0.95)
+    # Below 50 000 a leg the rate is .004 and nothing is taken off.
+    assert found.needed == pytest.approx((1 - 1.5 * 0.0046) / (1.15 - 1.5 * 0.0046), rel=5e-5)
 
 
 def test_a_limit_lowered_by_the_regime_is_named_by_the_desks_own() -> None:
