@@ -356,7 +356,7 @@ def rebalance(*, edited: str = "", target: float = 0.0) -> RebalanceView:
 
 
 LIMITS = (
-    LimitRow("gross", "x", 2.00, 3.02, "BREACH", 2.00, "BINDS", price_usd_day=9.4),
+    LimitRow("gross", "x", 2.00, 3.02, "BREACH", 2.00, "BINDS", price_usd_day=940.0),
     LimitRow("net_max", "x", 1.0, 0.88, "WARN", 0.32, "ok", price_usd_day=0.0),
     LimitRow("cvar_95", "fraction", 0.040, 0.046, "BREACH", 0.031, "ok", price_usd_day=0.0),
     LimitRow(

@@ -25,7 +25,7 @@ from perptui.tui.panels.base import wrapped
 from perptui.tui.panels.limits import limit_name, state_words
 from perptui.tui.panels.regime_sections import coverage_table, tail_table
 from perptui.tui.plot import line_mark
-from tests.tui import book
+from tests.tui import book, what_ifs
 from tests.tui.test_snapshots import drawn
 
 WIDE = (120, 40)
@@ -390,3 +390,61 @@ def test_a_replays_day_is_todays_and_the_clock_stands_apart() -> None:
     shown = drawn(book.desk(status=status), WIDE)
     assert "REPLAY 05 Aug 2024 ×60" in shown[1]
     assert " 00:59:00Z" in shown[0]
+
+
+def test_a_bent_limit_stands_as_the_proposal_is_held_to_it_with_its_price_a_point() -> None:
+    row = LimitRow(
+        "gross", "x", 3.0, 2.71, "WARN", 1.0, "BINDS", price_usd_day=940.0, limit_after=1.0
+    )
+    shown = text(book.desk(limits=LimitsView(rows=(row,), waiting=None)), SMALL, "6", "enter")
+    assert "held to             1.00x" in shown
+    assert "9.40 $ a day for one more percentage point" in shown
+    table = text(book.desk(limits=LimitsView(rows=(row,), waiting=None)), WIDE, "6")
+    line = next(line for line in table.splitlines() if "▸gross" in line)
+    assert "1.00x" in line
+    assert "3.00x" not in line
+    assert "WARN→BINDS" in line
+    assert " 9.4 " in line
+
+
+def test_reasons_that_say_the_same_stand_once() -> None:
+    why = "a regime: supposed, not so in the market"
+    view = what_ifs.what_if(shown_only=(why,), reasons=(f"shown, not sent: {why}", "lots"))
+    shown = text(book.desk(rebalance=view), WIDE, "5")
+    assert shown.count("shown, not sent") == 1
+    assert "! lots" in shown
+
+
+def test_what_is_bent_stays_in_sight_the_newest_first() -> None:
+    bent = tuple(f"view:COIN{index}=0.{index}" for index in range(9))
+    view = what_ifs.what_if(assignments=bent, edits=9, preview=True)
+    line = drawn(book.desk(rebalance=view), SMALL, "5")[4]
+    assert "bent … 6 more · view:COIN6=0.6 · view:COIN7=0.7 · view:COIN8=0.8 ?" in line
+
+
+@pytest.mark.parametrize("keys", [("y",), ("y", "y"), ("i",), ("b",), ("p",), ("v",)])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+def test_every_page_fits_and_says_something_with_nothing_known(
+    keys: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    lines = drawn(book.desk(), size, "5", *keys)
+    assert {len(line) for line in lines} == {size[0]}
+    words = {
+        ("y",): "no ledger: the program had no optimum here",
+        ("y", "y"): "bp a year of one more unit of weight",
+        ("i",): "no limits clash",
+        ("b",): "nothing is kept yet",
+        ("p",): "frontier under the limits in force",
+        ("v",): "BREACH→BINDS",
+    }
+    assert words[keys] in "\n".join(lines)
+
+
+def test_markup_from_outside_is_text() -> None:
+    hostile = "[@click=app.quit]x[/]"
+    view = what_ifs.infeasible(
+        reasons=(hostile,), offers=(), assignments=(f"view:{hostile}=1",), edits=1
+    )
+    shown = text(book.desk(rebalance=view), WIDE, "5")
+    assert hostile in shown
+    assert f"view:{hostile}=1" in shown

@@ -53,8 +53,14 @@ def _state(row: LimitRow, _now: float) -> Cell:
     return Cell(state_words(row), STATE_ROLES.get(row.state, "text"))
 
 
+def bound_of(row: LimitRow) -> float:
+    """Return the limit that the proposal is held to: the desk's own, or another in its place."""
+    return row.limit if row.limit_after is None else row.limit_after
+
+
 def _limit(row: LimitRow, _now: float) -> Cell:
-    return Cell(("≥" if row.at_least else "") + figures.in_unit(row.limit, row.unit))
+    text = ("≥" if row.at_least else "") + figures.in_unit(bound_of(row), row.unit)
+    return Cell(text, "text" if bound_of(row) == row.limit else "edited")
 
 
 def headroom(row: LimitRow) -> float | None:
@@ -64,8 +70,13 @@ def headroom(row: LimitRow) -> float | None:
     return row.now - row.limit if row.at_least else row.limit - row.now
 
 
+def point_price(row: LimitRow) -> float | None:
+    """Return what one more percentage point of a limit is worth, USD a day."""
+    return None if row.price_usd_day is None else row.price_usd_day / 100
+
+
 def _price(row: LimitRow, _now: float) -> Cell:
-    return figure(row.price_usd_day, lambda value: figures.number(value, 1))
+    return figure(point_price(row), lambda value: figures.number(value, 1))
 
 
 def _sized(row: LimitRow, value: float | None) -> Cell:
@@ -94,7 +105,7 @@ def cap_edit(row: LimitRow, view: RebalanceView) -> CellEdit | None:
     setting = setting_of(row.name, view.prices)
     if not setting:
         return None
-    before = f"{row.limit:g}".replace("-", figures.MINUS)
+    before = f"{bound_of(row):g}".replace("-", figures.MINUS)
     return CellEdit(row.name, setting, f"{limit_name(row.name)} ({setting})", before)
 
 
@@ -160,10 +171,12 @@ class LimitsPanel(PanelWidget):
             return ()
         f = figures
         bound = f"{'at least' if row.at_least else 'at most'} {f.in_unit(row.limit, row.unit)}"
-        price = f"{f.number(row.price_usd_day, 2)} $ a day for one more percentage point"
+        price = f"{f.number(point_price(row), 2)} $ a day for one more percentage point"
+        held = () if row.limit_after is None else (("held to", f.in_unit(bound_of(row), row.unit)),)
         return (
             ("limit", f"{limit_name(row.name)} ({row.name})"),
             ("bound", bound),
+            *held,
             ("now", f.in_unit(row.now, row.unit)),
             ("after the proposal", f.in_unit(row.after, row.unit)),
             ("headroom", f.in_unit(headroom(row), row.unit)),

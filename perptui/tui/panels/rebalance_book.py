@@ -50,9 +50,11 @@ def _comparison(row: Comparison) -> Line:
 def _legs(row: Comparison) -> Line:
     """Return the legs that break first, each under its own figure."""
     now, after = (figures.contract(leg) if leg else "" for leg in (row.leg_now, row.leg_after))
-    room = COMPARISON_WIDTH - 4
-    words = f"{now} → {after}" if now and after and now != after else after or now
-    return ((f"   {right(f'by {words} first', room)}", "dim"),)
+    if now and after and now != after:
+        words = f"by {now}, then {after}"
+    else:
+        words = f"by {after or now}" + ("" if after else " now")
+    return ((f"   {right(words, COMPARISON_WIDTH - 4)}", "dim"),)
 
 
 def foot_line(view: RebalanceView, width: int) -> Line:
