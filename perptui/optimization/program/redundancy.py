@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.rows import TRADE
+from perptui.optimization.program.rows import TRADE, tier_group
 from perptui.optimization.program.structure import Structure
 from perptui.risk.arrays import LimitArrays
 
@@ -51,6 +51,7 @@ def could_bind(inputs: ProgramInputs, structure: Structure) -> frozenset[str]:
     """Return the groups (`rows.Stated`) of limits that some allowed book reaches."""
     largest = _Largest.of(inputs, gross=not structure.has_slack("gross"))
     kept = {"gross"} | _of_book(inputs, largest) | _of_groups(inputs.limits, largest)
+    kept |= _tiers(inputs.limits, largest, kept)
     if structure.volatility and _reaches_risk(inputs.limits, largest):
         kept.add("volatility")
     if inputs.limits.row_names:
@@ -60,6 +61,25 @@ def could_bind(inputs: ProgramInputs, structure: Structure) -> frozenset[str]:
     if structure.relaxes or _trades_matter(inputs, kept):
         kept.add(TRADE)
     return frozenset(kept)
+
+
+def _tiers(limits: LimitArrays, largest: _Largest, kept: set[str]) -> set[str]:
+    """Return the groups of the tiers, beyond the first, whose floor some position may reach.
+
+    A tier's row lies below an earlier one's until its floor, whatever the stress has made of both.
+    """
+    names = ("margin_ratio", *(f"stress_{name}" for name in limits.stress_names))
+    moves = (np.zeros(len(largest.each)), *limits.stress)
+    size = np.minimum(largest.each, largest.total)
+    groups = set()
+    for name, move in zip(names, moves, strict=True):
+        if name not in kept:
+            continue
+        lines = limits.shocked_rates(move) * size - limits.tier_deductions
+        for tier in range(1, len(lines)):
+            if (lines[tier] >= lines[:tier].max(axis=0) - ROUNDING).any():
+                groups.add(tier_group(name, tier))
+    return groups
 
 
 def risk_could_bind(inputs: ProgramInputs, *, gross: bool = True) -> bool:

@@ -12,6 +12,13 @@ def root_rows(root: FloatArray) -> int:
     return int(min(root.shape))
 
 
+def is_diagonal(root: FloatArray | None) -> bool:
+    """Return whether a root is square with nothing beside its diagonal."""
+    if root is None or root.shape[0] != root.shape[1]:
+        return False
+    return bool(np.count_nonzero(root) == np.count_nonzero(np.diagonal(root)))
+
+
 def triangular(root: FloatArray) -> FloatArray:
     """Return R, (R, N), with R'R = F'F: upper triangular unless F has fewer rows than columns."""
     if len(root) < root.shape[1]:

@@ -59,9 +59,20 @@ def definitions(terms: Terms) -> list[Stated]:
         cone = cp.PowCone3D(terms.impact, np.ones(n), trade, 2.0 / 3.0)
         stated.append(Stated("impact", CORE, cone))
     if terms.doubt is not None:
-        root = _upper(p("omega_root", terms.structure.ellipsoid, n))
-        stated.append(Stated("doubt", CORE, cp.SOC(terms.doubt, root @ w)))
+        stated.append(Stated("doubt", CORE, cp.SOC(terms.doubt, _doubted(terms))))
     return stated
+
+
+def _doubted(terms: Terms) -> Any:
+    n, p = terms.structure.contracts, terms.parameter
+    if terms.structure.apart:
+        return cp.multiply(p("omega_diagonal", n), terms.w)
+    return _upper(p("omega_root", terms.structure.ellipsoid, n)) @ terms.w
+
+
+def tier_group(limit: str, tier: int) -> str:
+    """Return the group of a tier's rows: all but the first are left out where none reaches them."""
+    return f"{limit}:{tier}" if tier else limit
 
 
 def _tiers(terms: Terms) -> list[Stated]:
@@ -72,7 +83,7 @@ def _tiers(terms: Terms) -> list[Stated]:
         rates = p(f"rates_{index}", tiers, n)
         for tier in range(tiers):
             row = cp.multiply(rates[tier], terms.size) - margin <= deductions[tier]
-            stated.append(Stated(f"tier_{index}_{tier}", limit, row))
+            stated.append(Stated(f"tier_{index}_{tier}", tier_group(limit, tier), row))
     return stated
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.roots import root_rows
+from perptui.optimization.program.roots import is_diagonal, root_rows
 
 CAPACITIES = (0, 8, 32, 128, 512, 2048)
 """Linear rows that a shape has room for, so that one more row does not compile anew."""
@@ -40,6 +40,8 @@ class Structure:
         Rows of the covariance's root in the cone of the risk limit; 0 where factors stand for it.
     ellipsoid : int
         Rows of the mean's uncertainty root; 0: none.
+    apart : bool
+        Whether that root is diagonal.
     volatility, impact, robust, specific : bool
         Whether there is a cone of the risk limit, the 3/2-power impact, robust risk, and a
         specific variance beside the factors.
@@ -59,6 +61,7 @@ class Structure:
     factors: int
     root: int
     ellipsoid: int
+    apart: bool
     volatility: bool
     impact: bool
     robust: bool
@@ -102,6 +105,7 @@ class Structure:
         return cls(
             **_shapes(inputs, volatility=volatility),
             ellipsoid=_ellipsoid(inputs),
+            apart=_ellipsoid(inputs) > 0 and is_diagonal(inputs.omega_root),
             impact=bool((impact > TRACE).any()),
             soft=frozenset(name for name, price in inputs.soft_prices.items() if price > 0.0),
         )
@@ -112,6 +116,7 @@ class Structure:
         return cls(
             **_shapes(inputs, volatility=volatility),
             ellipsoid=0,
+            apart=False,
             impact=False,
             soft=frozenset((EVERY_LIMIT,)),
         )

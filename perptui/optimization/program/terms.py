@@ -8,7 +8,7 @@ import cvxpy as cp
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.roots import triangular, triangular_at
+from perptui.optimization.program.roots import is_diagonal, triangular, triangular_at
 from perptui.optimization.program.structure import Structure
 from perptui.optimization.tail_rows import TailRows
 from perptui.risk.arrays import LimitArrays
@@ -186,5 +186,14 @@ def objective_values(inputs: ProgramInputs, scale: float) -> Values:
         "trade_cost": scale * inputs.trade_cost,
         "impact_cost": scale * inputs.cost_aversion * inputs.impact,
         "doubt_cost": scale * inputs.ellipsoid,
-        "omega_root": 0.0 if inputs.omega_root is None else triangular(inputs.omega_root),
+        **_doubts(inputs),
     }
+
+
+def _doubts(inputs: ProgramInputs) -> Values:
+    root = inputs.omega_root
+    if root is None:
+        return {}
+    if is_diagonal(root):
+        return {"omega_diagonal": np.diagonal(root)}
+    return {"omega_root": triangular(root)}

@@ -106,6 +106,8 @@ def _with_feature(
         return replace(inputs, impact=rng.uniform(1e-3, 8e-3, count))
     if feature == "ellipsoid":
         root = rng.normal(0.0, 4e-3, (count, count)) / np.sqrt(count)
+        if heads(rng):
+            root = np.diag(np.abs(np.diagonal(root)) + 1e-3)
         return replace(inputs, ellipsoid=0.7, omega_root=root, uncertainty=np.zeros(count))
     if feature == "robust":
         offset = rng.normal(0.0, 1e-3, len(limits.root))
@@ -128,6 +130,11 @@ def _with_feature(
     if feature == "inverse":
         return replace(inputs, limits=replace(limits, linear=np.arange(float(count)) % 2.0))
     raise ValueError(feature)
+
+
+def heads(rng: np.random.Generator) -> bool:
+    """Toss a coin."""
+    return bool(rng.uniform() < 0.5)
 
 
 def _pinned(inputs: ProgramInputs, rng: np.random.Generator) -> ProgramInputs:
