@@ -29,6 +29,8 @@ from perptui.optimization.program.solution import Solution
 from perptui.optimization.strategies import InForce, in_force
 from perptui.risk.arrays import plain_risk
 
+AT_CAP = 1e-9
+"""Weight within which a bound is that of the expected funding (`funding_caps`)."""
 BUMP = 1e-6
 """Relative change of a setting by which the rate of the limit in force is found."""
 FLOORS = {"net_min": "net_min", "liquidation": STRESS, "free_collateral": "free_collateral_min"}
@@ -224,9 +226,25 @@ def _in_force_slopes(
 def _bounds(inputs: ProgramInputs, solution: Solution) -> dict[str, _Priced]:
     """Return the prices of bounds, and of fixed targets signed: what raising the target gains."""
     found = {}
-    for at in np.flatnonzero(solution.bound_price) if len(solution.bound_price) else ():
-        price, name = float(solution.bound_price[at]), bound_name(inputs, int(at))
-        fixed = inputs.lower[at] == inputs.upper[at]
-        setting = name if name.startswith("target:") else ""
-        found[name] = _Priced(price if fixed else abs(price), setting, float(solution.exact[at]))
+    for at in np.flatnonzero(solution.bound_price).tolist():
+        price, name = float(solution.bound_price[at]), bound_name(inputs, at)
+        weight = float(solution.exact[at])
+        cap = _funding_cap(inputs, at, weight)
+        if inputs.lower[at] == inputs.upper[at]:
+            setting = name if name.startswith("target:") else ""
+            found[name] = _Priced(price, setting, weight)
+        elif cap is not None:
+            found[name] = _Priced(abs(price) * cap, "coin_net_max", inputs.limits.coin_net_max)
+        else:
+            found[name] = _Priced(abs(price), "", weight)
     return found
+
+
+def _funding_cap(inputs: ProgramInputs, at: int, weight: float) -> float | None:
+    """Return the share of the coin's cap that its funding leaves, where that is the bound."""
+    forecast = inputs.contracts[at].forecast
+    if forecast is None:
+        return None
+    cap = forecast.funding.short_cap if weight < 0.0 else forecast.funding.long_cap
+    stands = abs(abs(weight) - cap * inputs.limits.coin_net_max) <= AT_CAP
+    return cap if cap < 1.0 and stands else None
