@@ -36,16 +36,16 @@ def bounds(
 
 def test_without_a_paying_side_nothing_changes() -> None:
     lower, upper, notes = bounds(paying())
-    assert lower == [-3.0] * 3
-    assert upper == [3.0] * 3
+    assert lower == pytest.approx([-3.03] * 3)
+    assert upper == pytest.approx([3.03] * 3)
     assert notes == ()
 
 
 def test_the_paying_side_has_less_room_and_the_other_keeps_its_own() -> None:
     lower, upper, notes = bounds(paying(SOL=(0.5, 1.0), ETH=(1.0, 0.75)))
-    assert upper == pytest.approx([3.0, 3.0, 0.4])
+    assert upper == pytest.approx([3.03, 3.03, 0.4])
     # 0.8 of equity times 0.75.
-    assert lower == pytest.approx([-3.0, -0.6, -3.0])
+    assert lower == pytest.approx([-3.03, -0.6, -3.03])
     assert notes == (
         f"{ETH}: funding caps it at 0.60 short of equity: a short pays 1.7 sd over the horizon",
         f"{SOL}: funding caps it at 0.40 long of equity: a long pays 1.7 sd over the horizon",
