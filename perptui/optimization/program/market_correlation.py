@@ -25,6 +25,8 @@ SIDES = (f"{NAME}_up", f"{NAME}_down")
 ROUNDS_MAX = 12
 MOVED = 1e-6
 """Change of any weight from which a book counts as another."""
+ALONE = 1e-6
+"""Variance beside the market over that with it, below which a book is the market itself."""
 CONVEX = 0.9
 """Share of the objective's own curvature that may be taken off."""
 EXCESS_MAX = 1e-12
@@ -61,21 +63,34 @@ def solve_with_correlation(inputs: ProgramInputs, solve_program: Solve) -> Solut
         return plain
     if excess_of(limits, plain.exact) <= EXCESS_MAX:
         return _accepted(plain, inputs, np.zeros((2, len(inputs.before))))
-    for start in _starts(inputs, plain):
+    best: Solution | None = None
+    found = plain
+    for start in _starts(inputs, plain.exact):
+        if best and float(free.objective(start)) <= float(free.objective(best.exact)):
+            continue
         found = _settled(inputs, free, solve_program, start)
-        if found.status == "optimal":
-            return found
-    return found
+        if found.status == "optimal" and (
+            best is None or float(free.objective(found.exact)) > float(free.objective(best.exact))
+        ):
+            best = found
+    return best or found
 
 
-def _starts(inputs: ProgramInputs, plain: Solution) -> Iterator[FloatArray]:
-    """Yield the books to linearise at, in turn, while the rows leave no book at all.
+def _starts(inputs: ProgramInputs, plain: FloatArray) -> Iterator[FloatArray]:
+    """Yield the books to begin at: each is worth a search where it is better than what was found.
 
-    At a book that keeps the cap they always leave that one; at none at all they ask for a book
-    that does not move with the market.
+    The optimum without the cap and the book before the trade, both with as much of the market taken
+    off as the cap asks; and none at all, where the rows ask for a book without the market.
     """
-    yield plain.exact
-    yield inputs.before
+    limits = inputs.limits
+    hedge = np.linalg.lstsq(inputs.covariance, limits.market, rcond=None)[0]
+    for book in (plain, inputs.before):
+        with_market = float(limits.market @ book)
+        beside = float(book @ inputs.covariance @ book) - with_market**2
+        rho = limits.market_correlation_max
+        if beside > ALONE * with_market**2:
+            most = rho * (beside / (1.0 - rho**2)) ** 0.5
+            yield book - (with_market - np.clip(with_market, -most, most)) * hedge
     yield np.zeros(len(inputs.before))
 
 
@@ -100,7 +115,7 @@ def _settled(
         if not price or moved <= MOVED:
             answer = solve_program(asked) if price else found
             best = _accepted(answer, inputs, tangent.rows) if answer.status == "optimal" else best
-        if price and moved <= MOVED:
+        if moved <= MOVED:
             break
         price = float(sum(found.prices[side].sum() for side in SIDES))
         weights = found.exact

@@ -10,6 +10,7 @@ from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.convex import solve_roughly as solve
 from perptui.optimization.program.market_correlation import excess_of, solve_with_correlation
 from perptui.optimization.program.optimum import optimum
+from perptui.optimization.program.solution import Solution, largest_excess
 from perptui.risk.arrays import limit_excess
 from tests.optimization.program.fat_tails import capped, fat_inputs
 
@@ -47,11 +48,11 @@ def test_it_stands_exactly_at_the_cap(seed: int, side: float) -> None:
     inputs = alike(8, seed, side * 0.02)
     calls = []
 
-    def counted(asked: ProgramInputs) -> object:
+    def counted(asked: ProgramInputs) -> Solution:
         calls.append(asked)
         return solve(asked)
 
-    found = solve_with_correlation(inputs, counted)  # type: ignore[arg-type]
+    found = solve_with_correlation(inputs, counted)
     assert found.status == "optimal"
     assert found.prices["market_correlation"][0] > 1e-3, "the cap must bind"
     assert correlation(inputs, found.exact) == pytest.approx(side * RHO, abs=1e-6)
@@ -158,3 +159,39 @@ def test_a_book_that_keeps_the_cap_is_a_place_to_start_from() -> None:
     found = optimum(near)
     assert found.status == "optimal"
     assert excess_of(near.limits, found.exact) <= 1e-9
+
+
+def test_a_book_of_the_market_alone_is_left_at_once() -> None:
+    """Its tangent leaves no book but none; the book before, hedged, is where to begin."""
+    inputs = alike(5, 3)
+    mean = np.array([0.03, 0.0, 0.0, 0.0, 0.0])
+    before = np.array([0.2, 0.15, -0.1, 0.1, 0.05])
+    inputs = replace(
+        inputs,
+        expected_return=mean,
+        uncertainty=np.full(5, 1e-4),
+        before=before,
+        linear_cost=np.full(5, 5e-4),
+        covariance=np.diag(np.diag(inputs.covariance)),
+    )
+    limits = replace(
+        inputs.limits,
+        root=np.sqrt(inputs.covariance),
+        market=inputs.covariance[0] / np.sqrt(inputs.covariance[0, 0]),
+    )
+    inputs = replace(inputs, limits=limits)
+    calls = []
+
+    def counted(asked: ProgramInputs) -> Solution:
+        calls.append(asked)
+        return solve(asked)
+
+    found = solve_with_correlation(inputs, counted)
+    assert found.status == "optimal"
+    assert excess_of(inputs.limits, found.exact) <= 1e-9
+    assert len(calls) <= 16
+    generator = np.random.default_rng(1)
+    for _ in range(400):
+        book = generator.normal(0, 0.2, 5)
+        if largest_excess(book, inputs) <= 0.0:
+            assert float(inputs.objective(book)) <= float(inputs.objective(found.exact)) + 1e-12
