@@ -424,3 +424,20 @@ def floats(tier: Tier[Decimal]) -> FloatTier:
 def test_limits_that_no_equity_meets_are_refused() -> None:
     with pytest.raises(ValueError, match="no equity would do"):
         account_states(random_book(0), replace(RULES, free_collateral_min=1.0))
+
+
+def test_a_named_stress_counts_where_it_is_the_worst() -> None:
+    # 2M long and 1M short: a coin that falls alone takes more than all prices falling together.
+    book = Book(
+        (
+            Holding("one:BTC", "BTC", "one", D(2_000_000), D(0), TIERS),
+            Holding("one:ETH", "ETH", "one", D(-1_000_000), D(0), TIERS),
+        ),
+        {"one": D(1_000_000)},
+    )
+    rules = replace(RULES, depeg=0.0, named={"btc alone": {"one:BTC": -0.4}})
+    # 800 000 lost; MM(1.2M) = 13 700 and MM(1M) = 8 700, half as much again.
+    found = account_risks(book, rules)[0]
+    assert found.stressed_ratio == pytest.approx((800_000 + 1.5 * (13_700 + 8_700)) / 1e6)
+    check = check_stress(book, 0.2, 0.5, 0.0, {"btc alone": {"one:BTC": D("-0.4")}})[0]
+    assert found.stressed_ratio == pytest.approx(check.value, rel=1e-12)
