@@ -42,8 +42,8 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "as configured": (),
     "robust off": ("robust=off", "covariance_uncertainty=0"),
     "robust ellipsoid": ("robust=ellipsoid",),
-    "CVaR binding": ("cvar_max=0.02",),
-    "CVaR binding, robust off": ("cvar_max=0.02", "robust=off", "covariance_uncertainty=0"),
+    "CVaR binding": ("cvar_max=0.058",),
+    "CVaR binding, robust off": ("cvar_max=0.058", "robust=off", "covariance_uncertainty=0"),
 }
 
 _SEQUENCE = re.compile(

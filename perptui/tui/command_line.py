@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from perptui.model.assignment import LIMITS, PARAMETERS, assignments_in, bend_all
@@ -14,6 +15,7 @@ COMMANDS = ("kill", "cancel", "theme", "quit")
 WORDS = ("strategy=", "regime=", "equity=", "shock=", "cost=", "reduce_only=", "view:", "target:")
 MOST_HISTORY = 50
 MOST_CHARACTERS = 400
+_ZERO = re.compile(r"[+-]?0*\.?0*")
 WORDS_AFTER = "   Enter keeps, esc takes back"
 
 
@@ -120,6 +122,16 @@ class CommandLine:
                 return ((f"{shown} …", "dim"),)
             shown += f" {name}"
         return ((shown, "dim"),)
+
+
+def half_typed(text: str) -> bool:
+    """Return whether a cap or parameter is nothing so far: 0 and 0.0 on the way to 0.05.
+
+    Such a what-if mostly has no book at all, and finding out why takes longer than typing on; Enter
+    asks for it all the same. A target, view or shock of nothing means what it says.
+    """
+    key, _, value = text.partition("=")
+    return ":" not in key and key not in {"shock", "cost"} and bool(_ZERO.fullmatch(value))
 
 
 def told(error: str, width: int) -> Line:

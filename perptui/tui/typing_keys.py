@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from textual.events import Key, Paste
 
+from perptui.model.assignment import assignments_in
 from perptui.protocol.intents import Bend, Withdraw
-from perptui.tui.command_line import CommandLine
+from perptui.tui.command_line import CommandLine, half_typed
 from perptui.tui.editing import CellEdit
 from perptui.tui.editor import LineEditor
 from perptui.tui.panels.base import PanelWidget
@@ -118,7 +119,8 @@ class TypingKeys(DeskParts):
 
     def _commanded(self, line: CommandLine) -> None:
         """Send the what-if so far, where it is one; say what is wrong where it is none yet."""
-        if line.bends and (text := line.assignments()) is not None:
+        text = line.assignments() if line.bends else None
+        if text is not None and not any(map(half_typed, assignments_in(text))):
             line.previewed = True
             self.bend(Bend(text=text, preview=True), PREVIEW)
         self._show_command(line)
@@ -178,7 +180,8 @@ class TypingKeys(DeskParts):
                 self.bend(Bend(text=text), PREVIEW)
         else:
             cell.type_key(event.key, event.character)
-            if cell.editor.text and (text := cell.assignment()) is not None:
+            text = cell.assignment()
+            if text is not None and not half_typed(text):
                 cell.previewed = True
                 self.bend(Bend(text=text, preview=True), PREVIEW)
             elif cell.unfinished():

@@ -8,7 +8,7 @@ from perptui.model.explanation import LimitPrice
 from perptui.protocol.frames import Reply
 from perptui.protocol.intents import Bend, Intent, Undo
 from perptui.tui.arrange import columns_of, regions
-from perptui.tui.command_line import CommandLine
+from perptui.tui.command_line import CommandLine, half_typed
 from perptui.tui.crash import redacted, report_of, write_report
 from perptui.tui.editor import MOST, LineEditor
 from perptui.tui.keymap import BY_ID, KEYS, actions_by_key, footer, keys_of, unknown_ids
@@ -130,6 +130,22 @@ def test_a_what_if_is_read_as_it_is_typed() -> None:
     assert line.below(200) == ((f" {line.error}", "warn"),)
     typed(line, "ess")
     assert line.assignments() == "gross_max=2 shock=-.1 regime=stress"
+
+
+@pytest.mark.parametrize(
+    ("text", "half"),
+    [
+        ("cvar_max=0", True),
+        ("cvar_max=0.0", True),
+        ("cvar_max=.", True),
+        ("cvar_max=0.05", False),
+        ("target:binanceusdm:BTC/USDT:USDT=0", False),
+        ("shock=0", False),
+        ("regime=calm", False),
+    ],
+)
+def test_a_cap_of_nothing_is_on_its_way_to_something(text: str, half: bool) -> None:
+    assert half_typed(text) is half
 
 
 def test_names_are_completed_as_far_as_they_are_one() -> None:
