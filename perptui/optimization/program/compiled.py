@@ -60,6 +60,8 @@ class Compiled:
         Places of each variable's entries: "w", "size", "trade", "margin_0", ..., "slack_gross".
     row_group, column_group : arrays of str
         Group of each row and column (`rows.Stated`).
+    tier_rows : (Q + 1, K, N) integer array
+        Places of the rows of margin tiers.
     slacks : tuple of str
         Names of the limits with slack; "rows" for the linear ones.
     places : (2, E) integer array
@@ -81,6 +83,13 @@ class Compiled:
         problem.unpack_results(_numbered(self.shape), chain, inverse)
         self._read_places(terms, stated)
         self.slacks = tuple(terms.slacks)
+        stresses = range(1 + len(structure.stresses))
+        self.tier_rows: IntArray = np.array(
+            [
+                [self.rows[f"tier_{index}_{tier}"] for tier in range(structure.tiers)]
+                for index in stresses
+            ]
+        )
 
     def _read_parameters(self, program: Any, problem: cp.Problem) -> None:
         first = program.param_id_to_col

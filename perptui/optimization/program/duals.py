@@ -15,6 +15,7 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.answer import Answer
 from perptui.optimization.program.compiled import Compiled
 from perptui.optimization.program.data import Posed, matrix_product, quadratic_product
+from perptui.optimization.program.kinks import margin_rates
 from perptui.risk.arrays import LimitArrays
 
 NO_DUAL = 1e-14
@@ -97,22 +98,14 @@ def tier_slope(
 
     Where a limit has no price the slope is that of the tier in force.
     """
-    size = np.abs(weights)
-    slopes = []
-    tables = [limits.tier_rates, *(limits.shocked_rates(moves) for moves in limits.stress)]
-    for index, rates in enumerate(tables):
-        duals = np.array(
-            [
-                np.maximum(answer.duals[program.rows[f"tier_{index}_{tier}"]], 0.0) / scale
-                for tier in range(len(rates))
-            ]
-        )
-        total = duals.sum(axis=0)
-        sure = total > NO_DUAL
-        mixed = (duals * rates).sum(axis=0) / np.where(sure, total, 1.0)
-        active = (rates * size - limits.tier_deductions).argmax(axis=0)
-        slopes.append(np.where(sure, mixed, rates[active, np.arange(len(size))]))
-    return np.array(slopes)
+    rates = margin_rates(limits)
+    duals = np.maximum(answer.duals[program.tier_rows], 0.0) / scale
+    total = duals.sum(axis=1)
+    sure = total > NO_DUAL
+    mixed = (duals * rates).sum(axis=1) / np.where(sure, total, 1.0)
+    active = (rates * np.abs(weights) - limits.tier_deductions).argmax(axis=1)
+    in_force = np.take_along_axis(rates, active[:, None, :], axis=1)[:, 0]
+    return np.asarray(np.where(sure, mixed, in_force))
 
 
 def bound_price(

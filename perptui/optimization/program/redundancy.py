@@ -11,8 +11,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.kinks import margin_rates
 from perptui.optimization.program.rows import TRADE, tier_group
 from perptui.optimization.program.structure import Structure
 from perptui.risk.arrays import LimitArrays
@@ -51,7 +53,7 @@ def could_bind(inputs: ProgramInputs, structure: Structure) -> frozenset[str]:
     """Return the groups (`rows.Stated`) of limits that some allowed book reaches."""
     largest = _Largest.of(inputs, gross=not structure.has_slack("gross"))
     kept = {"gross"} | _of_book(inputs, largest) | _of_groups(inputs.limits, largest)
-    kept |= _tiers(inputs.limits, largest, kept)
+    kept |= _of_margins(inputs.limits, largest)
     if structure.volatility and _reaches_risk(inputs.limits, largest):
         kept.add("volatility")
     if inputs.limits.row_names:
@@ -63,23 +65,33 @@ def could_bind(inputs: ProgramInputs, structure: Structure) -> frozenset[str]:
     return frozenset(kept)
 
 
-def _tiers(limits: LimitArrays, largest: _Largest, kept: set[str]) -> set[str]:
-    """Return the groups of the tiers, beyond the first, whose floor some position may reach.
+@dataclass(frozen=True, eq=False)
+class _Margins:
+    """What the margin limits come to, Q + 1 of them: plain, and each stress.
 
-    A tier's row lies below an earlier one's until its floor, whatever the stress has made of both.
+    Attributes
+    ----------
+    most : (Q + 1, A) array
+        Maintenance margin of each account at the most.
+    reached : (Q + 1, K) array of bool
+        Tiers whose floor some position may reach.
     """
-    names = ("margin_ratio", *(f"stress_{name}" for name in limits.stress_names))
-    moves = (np.zeros(len(largest.each)), *limits.stress)
-    size = np.minimum(largest.each, largest.total)
-    groups = set()
-    for name, move in zip(names, moves, strict=True):
-        if name not in kept:
-            continue
-        lines = limits.shocked_rates(move) * size - limits.tier_deductions
-        for tier in range(1, len(lines)):
-            if (lines[tier] >= lines[:tier].max(axis=0) - ROUNDING).any():
-                groups.add(tier_group(name, tier))
-    return groups
+
+    most: FloatArray
+    reached: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, limits: LimitArrays, largest: _Largest) -> _Margins:
+        """Return them: a margin is convex in |w| and 0 at 0."""
+        rates, size = margin_rates(limits), np.minimum(largest.each, largest.total)
+        lines = rates * size - limits.tier_deductions
+        # A tier's line lies below the earlier ones until its floor, under any stress.
+        sofar = np.maximum.accumulate(lines, axis=1)
+        reached = np.ones(lines.shape[:2], dtype=bool)
+        reached[:, 1:] = (lines[:, 1:] >= sofar[:, :-1] - ROUNDING).any(axis=2)
+        steepest = (limits.account * rates.max(axis=1)[:, None, :]).max(axis=2)
+        most = np.minimum(sofar[:, -1] @ limits.account.T, largest.total * steepest)
+        return cls(most, reached)
 
 
 def risk_could_bind(inputs: ProgramInputs, *, gross: bool = True) -> bool:
@@ -140,23 +152,28 @@ def _of_groups(limits: LimitArrays, largest: _Largest) -> set[str]:
         "coin_gross": _reached(in_coin, limits.coin_gross_max),
         "venue_gross": _reached(in_account, limits.venue_gross_max * share),
         "free_collateral": _reached(initial, (1.0 - limits.free_collateral_min) * share),
-        "margin_ratio": _reached(
-            _margin(limits, limits.tier_rates, largest), limits.margin_ratio_max * share
-        ),
     }
     if len(limits.cluster):
         inside = largest.together(ones, limits.cluster)
         reached["cluster"] = _reached(inside, limits.cluster_max)
-    stresses = zip(limits.stress_names, limits.stress, limits.stressed_equity(), strict=True)
-    for name, moves, equity in stresses:
-        most = (1.0 + limits.cushion) * _margin(limits, limits.shocked_rates(moves), largest)
-        loss = largest.together(np.abs(moves), limits.account)
-        reached[f"stress_{name}"] = _reached(most + loss, equity)
     return {name for name, near in reached.items() if near}
 
 
-def _margin(limits: LimitArrays, rates: FloatArray, largest: _Largest) -> FloatArray:
-    """Return the most maintenance margin of each account, (A,): it is convex in |w|, 0 at 0."""
-    most = (rates * largest.each - limits.tier_deductions).max(axis=0)
-    steepest = (limits.account * rates.max(axis=0)).max(axis=1)
-    return np.asarray(np.minimum(limits.account @ most, largest.total * steepest))
+def _of_margins(limits: LimitArrays, largest: _Largest) -> set[str]:
+    """Return the margin limits that are reached, and their tiers."""
+    margins = _Margins.of(limits, largest)
+    moves = np.abs(limits.stress)
+    inside = limits.account * moves[:, None, :]
+    loss = np.minimum(inside @ largest.each, largest.total * inside.max(axis=2))
+    most = (1.0 + limits.cushion) * margins.most[1:] + loss
+    near = [
+        _reached(margins.most[0], limits.margin_ratio_max * limits.equity_share),
+        *map(_reached, most, limits.stressed_equity()),
+    ]
+    names = ("margin_ratio", *(f"stress_{name}" for name in limits.stress_names))
+    return {
+        tier_group(name, int(tier))
+        for place, name in enumerate(names)
+        if near[place]
+        for tier in np.flatnonzero(margins.reached[place])
+    }
