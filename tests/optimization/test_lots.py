@@ -204,9 +204,7 @@ def test_at_the_drawdown_limit_only_reductions_are_proposed() -> None:
 
 def test_lots_too_coarse_for_the_limits_hold_a_book_that_keeps_them() -> None:
     # One lot of SOL is 25 % of equity here and one of BTC 10 %: net within ±.5 % is out of reach.
-    limits = msgspec.structs.replace(
-        LIMITS, net_min=-0.005, net_max=0.005, standalone_risk_max=2.0
-    )
+    limits = msgspec.structs.replace(LIMITS, net_min=-0.005, net_max=0.005, standalone_risk_max=2.0)
     inputs = posed(
         [-0.047, -0.05, 0.054, -0.048, 0.004],
         {},
