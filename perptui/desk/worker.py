@@ -23,7 +23,16 @@ import msgspec
 
 from perptui.model.clock import Clock
 from perptui.model.errors import WorkerError
-from perptui.model.jobs import Job, JobFailed, JobRequest, JobResult, decode_reply, encode
+from perptui.model.jobs import (
+    Job,
+    JobFailed,
+    JobRequest,
+    JobResult,
+    ProposedAgain,
+    ProposeDone,
+    decode_reply,
+    encode,
+)
 from perptui.protocol.frames import MAX_FRAME, frame
 
 MODULE = "perptui.quant.serve"
@@ -90,6 +99,7 @@ class QuantWorker:
         self._process: subprocess.Popen[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
         self._number = 0
+        self._held: ProposeDone | None = None
         self._status = "starting"
         self._closing = False
         self.restarts = 0
@@ -219,7 +229,9 @@ class QuantWorker:
                 self._running = pending = self._take()
                 self._say(pending.name)
                 self._number += 1
-                writer.write(frame(encode(JobRequest(number=self._number, job=pending.job))))
+                holds = "" if self._held is None else self._held.estimates_id
+                request = JobRequest(self._number, pending.job, holds)
+                writer.write(frame(encode(request)))
                 async with asyncio.timeout(pending.timeout_s):
                     payload = await ended
                 ended = asyncio.create_task(_read_frame(reader))
@@ -259,10 +271,21 @@ class QuantWorker:
             raise EOFError(
                 f"expected answer {self._number}, was {reply.number}; restart the process"
             )
+        result = self._whole(reply.result)
         self._running = None
         _log.info("%s %s: %.3f s", self._name, pending.name, reply.seconds)
         if not pending.done.done():
-            pending.done.set_result(reply.result)
+            pending.done.set_result(result)
+
+    def _whole(self, result: JobResult | ProposedAgain) -> JobResult:
+        """Return an answer with the estimates that were not sent again, and keep new ones."""
+        if isinstance(result, ProposedAgain):
+            if self._held is None:
+                raise EOFError("expected estimates with a proposal, was none; restart the process")
+            return msgspec.structs.replace(self._held, proposal=result.proposal)
+        if isinstance(result, ProposeDone):
+            self._held = result
+        return result
 
     def _end_running(self, error: Exception) -> None:
         pending, self._running = self._running, None

@@ -37,7 +37,7 @@ class MarginTier(Record, frozen=True):
     max_leverage: Decimal
 
 
-class Instrument(Record, frozen=True):
+class Instrument(Record, frozen=True, cache_hash=True):
     """A perpetual contract at a venue; `id` is ``venue:CCXT-SYMBOL``.
 
     Attributes

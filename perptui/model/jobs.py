@@ -5,6 +5,8 @@ Jobs travel as length-prefixed msgpack over a socketpair; one is in flight at a 
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from perptui.model.explanation import FrontierPoint
@@ -99,10 +101,17 @@ class EstimateDone(Record, frozen=True, tag=True):
 
 
 class ProposeDone(Record, frozen=True, tag=True):
-    """Answer to `ProposeJob`; the estimates it rests on come along."""
+    """Answer to `ProposeJob`; the estimates it rests on come along, and what they are known by."""
 
     proposal: Proposal
     estimates: Estimates
+    estimates_id: str = ""
+
+
+class ProposedAgain(Record, frozen=True, tag=True):
+    """Answer to `ProposeJob` on the estimates that the request says its asker holds."""
+
+    proposal: Proposal
 
 
 class JobFailed(Record, frozen=True, tag=True):
@@ -117,20 +126,32 @@ JobResult = HistoryReach | EstimateDone | ProposeDone | FrontierDone | JobFailed
 
 
 class JobRequest(Record, frozen=True):
-    """One job with its number."""
+    """One job with its number.
+
+    `holds` is the `estimates_id` of what the asker has: those are not sent again, which is most of
+    an answer.
+    """
 
     number: int
     job: Job
+    holds: str = ""
 
 
 class JobReply(Record, frozen=True):
     """The answer to the job of the same number; `seconds` is the worker's wall time."""
 
     number: int
-    result: JobResult
+    result: JobResult | ProposedAgain
     seconds: float
 
 
 encode = msgspec.msgpack.Encoder(decimal_format="string").encode
+
+
+def identity_of(estimates: Estimates) -> str:
+    """Return what estimates are known by: 32 hex digits of BLAKE2b over their encoding."""
+    return hashlib.blake2b(encode(estimates), digest_size=16).hexdigest()
+
+
 decode_request = msgspec.msgpack.Decoder(JobRequest).decode
 decode_reply = msgspec.msgpack.Decoder(JobReply).decode

@@ -10,7 +10,7 @@ from perptui.model.market import FundingQuote, Quote
 from perptui.model.record import Record
 
 
-class MarketSnapshot(Record, frozen=True):
+class MarketSnapshot(Record, frozen=True, cache_hash=True):
     """Everything a proposal rests on, at venue time `as_of_ms`.
 
     Instruments, quotes and funding are sorted by id; an instrument without a quote is not in it.

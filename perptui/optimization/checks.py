@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from perptui.model.forecast import InstrumentForecast
-from perptui.model.limit import LimitCheck
+from perptui.model.limit import LimitCheck, Limits
 from perptui.model.money import ZERO, decimal_of, to_cents
 from perptui.optimization.bounds import leverage_of
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.kept import Kept
 from perptui.optimization.soft_limits import is_soft
 from perptui.risk.arrays import book_shortfall, plain_risk, robust_risk
 from perptui.risk.holding_limits import check_beta, check_collateral, check_standalone_risk
@@ -27,48 +29,96 @@ from perptui.risk.limits import (
     check_clusters,
     check_limits,
     check_stress,
+    floated,
+    like,
+    total_equity,
 )
+from perptui.risk.margin import Number
 
 COMPONENT_ROWS = frozenset({"first_component_up", "first_component_down"})
 GATED = frozenset({"net_min", "net_max", "turnover"})
 """Limits that may be soft in the program and never are at the desk's gate."""
 KEPT_DECIMALS = 12
 """Decimals to which figures made of floats are kept in records."""
+TERMS_KEPT = 6
+"""Sets of contracts whose terms are kept: of a what-if and of a hybrid's parts."""
 
 
 def exact_book(inputs: ProgramInputs, positions: Sequence[Decimal]) -> Book[Decimal]:
     """Return the book of these signed contracts, to the last digit; its risk is the robust one."""
+    terms = _terms_of(inputs)
     notionals = [
-        contracts * contract.usd_per_contract
-        for contract, contracts in zip(inputs.contracts, positions, strict=True)
+        contracts * value for value, contracts in zip(terms.values, positions, strict=True)
     ]
     weights = np.array([float(notional / inputs.equity) for notional in notionals])
-    limits, equity = inputs.in_force.limits, float(inputs.equity)
+    return _book(inputs, terms.held, notionals, inputs.account_equity, inputs.peak_equity, weights)
+
+
+def float_book(inputs: ProgramInputs, weights: FloatArray) -> Book[float]:
+    """Return the book of unrounded weights, for what binds before rounding."""
+    peak = None if inputs.peak_equity is None else float(inputs.peak_equity)
+    equity = {account: float(value) for account, value in inputs.account_equity.items()}
+    notionals = (weights * float(inputs.equity)).tolist()
+    return _book(inputs, _terms_of(inputs).floated, notionals, equity, peak, weights)
+
+
+def _book(
+    inputs: ProgramInputs,
+    held: Sequence[Holding[Number]],
+    notionals: Sequence[Number],
+    equity: Mapping[str, Number],
+    peak: Number | None,
+    weights: FloatArray,
+) -> Book[Number]:
     year = math.sqrt(DAYS_A_YEAR / inputs.horizon_days)
     return Book(
-        holdings=tuple(
-            Holding(
-                id=contract.id,
-                coin=contract.instrument.coin,
-                account=contract.account,
-                notional=notional,
-                before=contract.notional,
-                tiers=contract.instrument.tiers,
-                volume_usd_day=_volume(contract.forecast),
-                linear=contract.instrument.linear,
-                leverage=leverage_of(contract, limits, equity),
-            )
-            for contract, notional in zip(inputs.contracts, notionals, strict=True)
-        ),
-        equity=inputs.account_equity,
+        holdings=tuple(one.at(notional) for one, notional in zip(held, notionals, strict=True)),
+        equity=equity,
         volatility=_kept(float(robust_risk(weights[None, :], inputs.limits)[0]) * year),
-        peak_equity=inputs.peak_equity,
+        peak_equity=peak,
     )
 
 
-def weights_of(inputs: ProgramInputs, book: Book[Decimal]) -> FloatArray:
-    """Return an exact book's weights, (N,)."""
-    return np.array([float(holding.notional / inputs.equity) for holding in book.holdings])
+class _Terms(NamedTuple):
+    """Contracts as a book holds them before the trade, and USD per contract of each."""
+
+    values: tuple[Decimal, ...]
+    held: tuple[Holding[Decimal], ...]
+    floated: tuple[Holding[float], ...]
+
+
+_TERMS: Kept[_Terms] = Kept(TERMS_KEPT)
+
+
+def _terms_of(inputs: ProgramInputs) -> _Terms:
+    same = inputs.contracts, inputs.in_force
+    return _TERMS.of(same, (inputs.equity,), lambda: _terms(inputs))
+
+
+def _terms(inputs: ProgramInputs) -> _Terms:
+    limits, equity = inputs.in_force.limits, float(inputs.equity)
+    held = tuple(
+        Holding(
+            id=contract.id,
+            coin=contract.instrument.coin,
+            account=contract.account,
+            notional=contract.notional,
+            before=contract.notional,
+            tiers=contract.instrument.tiers,
+            volume_usd_day=_volume(contract.forecast),
+            linear=contract.instrument.linear,
+            leverage=leverage_of(contract, limits, equity),
+        )
+        for contract in inputs.contracts
+    )
+    values = tuple(contract.usd_per_contract for contract in inputs.contracts)
+    return _Terms(values, held, tuple(map(floated, held)))
+
+
+def weights_of(book: Book[Number]) -> FloatArray:
+    """Return a book's weights, (N,)."""
+    equity = total_equity(book)
+    return np.array([float(holding.notional / equity) for holding in book.holdings])
 
 
 def _kept(value: float) -> float:
@@ -85,40 +135,48 @@ def annual_volatility(inputs: ProgramInputs, weights: FloatArray) -> float:
     return _kept(book_volatility(weights.tolist(), covariance, inputs.horizon_days))
 
 
-def checks_of(inputs: ProgramInputs, book: Book[Decimal]) -> tuple[LimitCheck, ...]:
-    """Return every limit in force held against an exact book: the desk's, then the strategy's."""
-    rules, limits = inputs.in_force, inputs.in_force.limits
+def checks_of(inputs: ProgramInputs, book: Book[Number]) -> tuple[LimitCheck, ...]:
+    """Return every limit in force held against a book: the desk's, then the strategy's.
+
+    Exact of an exact book; of a book of floats, as floats are.
+    """
+    rules = inputs.in_force
+    limits: Limits = rules.limits
+    number: Callable[[float], Number] = _number_of(book)
     year = math.sqrt(DAYS_A_YEAR / inputs.horizon_days)
-    own_risk = _by_id(inputs, inputs.limits.sigma * year)
-    return (
-        *check_limits(book, limits),
-        *check_beta(
-            book,
-            _by_id(inputs, inputs.limits.row("beta_up")),
-            limits.beta_max,
-            _kept(limits.beta_max - inputs.limits.row_bound("beta_up")),
-        ),
-        *check_standalone_risk(book, own_risk, limits.standalone_risk_max, limits.volatility_max),
-        *check_collateral(book, limits.free_collateral_min, rules.stablecoin_min),
-        *_float_checks(inputs, weights_of(inputs, book)),
-        *check_stress(
-            book, limits.liquidation_distance_min, rules.cushion, rules.depeg, stresses_of(inputs)
-        ),
-        *check_clusters(book, inputs.clusters, inputs.cluster_max),
-    )
+    own_risk: dict[str, Number] = _by_id(inputs, inputs.limits.sigma * year, number)
+    betas: dict[str, Number] = _by_id(inputs, inputs.limits.row("beta_up"), number)
+    others = _kept(limits.beta_max - inputs.limits.row_bound("beta_up"))
+    moves: dict[str, dict[str, Number]] = stresses_of(inputs, number)
+    least, budget = limits.liquidation_distance_min, limits.volatility_max
+    checks = list(check_limits(book, limits))
+    checks += check_beta(book, betas, limits.beta_max, others)
+    checks += check_standalone_risk(book, own_risk, limits.standalone_risk_max, budget)
+    checks += check_collateral(book, limits.free_collateral_min, rules.stablecoin_min)
+    checks += _float_checks(inputs, weights_of(book))
+    checks += check_stress(book, least, rules.cushion, rules.depeg, moves)
+    checks += check_clusters(book, inputs.clusters, inputs.cluster_max)
+    return tuple(checks)
 
 
-def _by_id(inputs: ProgramInputs, values: FloatArray) -> dict[str, Decimal]:
-    return {
-        name: decimal_of(float(value), "figure")
-        for name, value in zip(inputs.ids, values, strict=True)
-    }
+def _number_of(book: Book[Number]) -> Callable[[float], Number]:
+    """Return how a float becomes the kind of number that a book is of."""
+    total = total_equity(book)
+    return lambda value: like(total, value)
 
 
-def stresses_of(inputs: ProgramInputs) -> dict[str, dict[str, Decimal]]:
-    """Return the stresses beyond the two common moves, by name."""
+def _by_id(
+    inputs: ProgramInputs, values: FloatArray, number: Callable[[float], Number]
+) -> dict[str, Number]:
+    return dict(zip(inputs.ids, map(number, values.tolist()), strict=True))
+
+
+def stresses_of(
+    inputs: ProgramInputs, number: Callable[[float], Number]
+) -> dict[str, dict[str, Number]]:
+    """Return the stresses beyond the two common moves, by name, their moves in kind."""
     named = zip(inputs.limits.stress_names[2:], inputs.limits.stress[2:], strict=True)
-    return {name: _by_id(inputs, moves) for name, moves in named}
+    return {name: _by_id(inputs, moves, number) for name, moves in named}
 
 
 def _float_checks(inputs: ProgramInputs, weights: FloatArray) -> tuple[LimitCheck, ...]:
@@ -173,16 +231,12 @@ def with_binding(
 ) -> tuple[LimitCheck, ...]:
     """Return `checks` marked binding where the optimum before rounding stood at the limit."""
     binding = {check.name for check in continuous if check.binding}
-    return tuple(msgspec.structs.replace(check, binding=check.name in binding) for check in checks)
-
-
-def continuous_book(inputs: ProgramInputs, weights: FloatArray) -> Book[Decimal]:
-    """Return the book of unrounded weights, for what binds before rounding."""
-    positions = [
-        decimal_of(float(weight), "weight") * inputs.equity / contract.usd_per_contract
-        for contract, weight in zip(inputs.contracts, weights, strict=True)
-    ]
-    return exact_book(inputs, positions)
+    return tuple(
+        check
+        if check.binding == (check.name in binding)
+        else msgspec.structs.replace(check, binding=not check.binding)
+        for check in checks
+    )
 
 
 def carry_usd_day(inputs: ProgramInputs, index: int, notional: Decimal) -> Decimal:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck
 from perptui.model.money import ZERO, to_cents
 from perptui.model.order import OrderIntent
-from perptui.model.proposal import Proposal, SolverReport, TargetRow
+from perptui.model.proposal import BookRisk, Proposal, SolverReport, TargetRow
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import WhatIf
@@ -20,8 +22,8 @@ from perptui.optimization.checks import (
     KEPT_DECIMALS,
     carry_usd_day,
     checks_of,
-    continuous_book,
     exact_book,
+    float_book,
     forbidding,
     given_way,
     with_binding,
@@ -31,10 +33,16 @@ from perptui.optimization.explain.explanation import conflict_of, explanation_of
 from perptui.optimization.explain.figures import book_risk
 from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.kept import Kept
 from perptui.optimization.orders import orders_of, positions_after
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.rebalanced import Rebalance
 from perptui.risk.limits import only_reduces, turnover
+
+NOWS_KEPT = 4
+"""Present books whose checks are kept: what-ifs of targets share one."""
+DECIDED = frozenset({"lower", "upper", "fixed", "edited", "reduce_only", "notes"})
+_READ = tuple(one.name for one in fields(ProgramInputs) if one.name not in DECIDED)
 
 
 def compose(
@@ -48,16 +56,15 @@ def compose(
     """Return the proposal of an answer, without its digest and the solver's seconds."""
     after = positions_after(inputs, answer.steps)
     book = exact_book(inputs, after)
-    book_now = exact_book(inputs, [contract.position for contract in inputs.contracts])
-    limits_now = checks_of(inputs, book_now)
+    now = now_of(inputs)
     limits = checks_of(inputs, book)
     orders = orders_of(inputs, answer.steps, inputs.in_force.limits)
     reducing = only_reduces(book)
-    blocked = forbidding(inputs, limits, limits_now, reducing=reducing)
+    blocked = forbidding(inputs, limits, now.limits, reducing=reducing)
     status = _status(answer, orders)
     crowded = _too_many(orders, inputs.in_force.limits.ticket_legs_max)
     rows = _rows(inputs, answer, after, orders)
-    optimum = checks_of(inputs, continuous_book(inputs, answer.target))
+    optimum = checks_of(inputs, float_book(inputs, answer.target))
     clash = clashes(inputs) if status == "infeasible" else ()
     explanation = (
         conflict_of(inputs, clash)
@@ -74,9 +81,9 @@ def compose(
         snapshot_digest=snapshot_digest,
         rows=rows,
         orders=orders,
-        limits_now=limits_now,
+        limits_now=now.limits,
         limits=with_binding(limits, optimum),
-        risk_now=book_risk(inputs, book_now),
+        risk_now=now.risk,
         risk=book_risk(inputs, book),
         turnover=float(turnover(book)),
         cost_usd=sum((row.cost_usd for row in rows), ZERO),
@@ -93,6 +100,32 @@ def compose(
         what_if=WhatIf(targets=dict(inputs.edited)),
         explanation=explanation,
     )
+
+
+class Now(NamedTuple):
+    """The book as it is: every limit in force held against it, and what it risks."""
+
+    limits: tuple[LimitCheck, ...]
+    risk: BookRisk
+
+
+_NOWS: Kept[Now] = Kept(NOWS_KEPT)
+
+
+def now_of(inputs: ProgramInputs) -> Now:
+    """Return what is said of the book before the trade, kept until something it rests on changes.
+
+    All of the inputs is held to be that but `DECIDED`, which says what may be traded.
+    """
+    read = [getattr(inputs, name) for name in _READ]
+    small = tuple(value for value in read if isinstance(value, Decimal | float | int))
+    large = tuple(value for value in read if not isinstance(value, Decimal | float | int))
+    return _NOWS.of(large, small, lambda: _now(inputs))
+
+
+def _now(inputs: ProgramInputs) -> Now:
+    book = exact_book(inputs, [contract.position for contract in inputs.contracts])
+    return Now(checks_of(inputs, book), book_risk(inputs, book))
 
 
 def _report(solution: Solution) -> SolverReport:

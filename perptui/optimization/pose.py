@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,27 @@ from perptui.optimization.forecasts import DAYS_A_YEAR
 from perptui.optimization.funding_caps import funding_bounds
 from perptui.optimization.hedge_shorts import short_bounds
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
+from perptui.optimization.kept import Kept
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.optimization.soft_limits import soft_levels, soft_prices
 from perptui.optimization.strategies import InForce, in_force
+from perptui.risk.arrays import LimitArrays
+
+GROUNDS_KEPT = 6
+"""A hybrid poses three programs of one snapshot."""
+
+
+class Ground(NamedTuple):
+    """What no fixed target changes of a program's inputs."""
+
+    book: BookBefore
+    rules: InForce
+    clusters: tuple[tuple[str, ...], ...]
+    arrays: LimitArrays
+    given: Mapping[str, Any]
+
+
+_GROUNDS: Kept[Ground] = Kept(GROUNDS_KEPT)
 
 
 def program_inputs(
@@ -52,37 +71,62 @@ def program_inputs(
         When there is nothing to optimise, equity is not positive, the estimates are of another
         time or horizon, or an override names no contract of the snapshot.
     """
-    book = book_before(snapshot, estimates, strategy, scenarios)
+    ground = _GROUNDS.of(
+        (snapshot, estimates, scenarios, rules),
+        (strategy, limits),
+        lambda: _ground(snapshot, estimates, strategy, limits, scenarios, rules),
+    )
+    book, rules, arrays = ground.book, ground.rules, ground.arrays
     contracts, before, regime = book.contracts, book.before, estimates.regime.label
     _refuse_unknown_targets(contracts, overrides)
-    rules = rules or in_force(strategy, limits, estimates, standing_of(book, strategy, limits))
     reached = book.drawdown >= limits.drawdown_max
     frozen = _frozen(contracts, limits.restricted, overrides)
     bounds = _bounds(contracts, before, rules.limits, frozen, overrides, reached or reduce_only)
-    clusters = clusters_of(contracts, estimates, strategy)
     returns = book.returns_with(overrides)
-    arrays = limit_arrays(
-        contracts, book.account_equity, rules, book.forecasts, clusters, strategy, returns
-    )
+    if returns is not book.returns:
+        arrays = replace(arrays, scenarios=returns)
     lower, upper, capped = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
     lower, upper, hedging = short_bounds(contracts, before, (lower, upper), strategy, regime)
     notes = [*rules.notes, *capped, *hedging, *frozen.values()]
     notes += _reducing_note(reached, asked=reduce_only)
     notes += () if scenarios is None else scenarios.notes([one.id for one in contracts])
     return ProgramInputs(
-        **_state(book, snapshot),
-        **_objective(book, strategy, float(snapshot.equity_usd)),
+        **ground.given,
         lower=lower,
         upper=upper,
         limits=arrays,
         in_force=rules,
         cluster_max=strategy.cluster_gross_max,
-        clusters=clusters,
+        clusters=ground.clusters,
         fixed=frozenset(frozen) | frozenset(overrides),
         edited=dict(overrides),
         reduce_only=reached or reduce_only,
         notes=tuple(notes),
     )
+
+
+def _ground(
+    snapshot: MarketSnapshot,
+    estimates: Estimates,
+    strategy: StrategyParameters,
+    limits: Limits,
+    scenarios: HorizonScenarios | None,
+    rules: InForce | None,
+) -> Ground:
+    book = book_before(snapshot, estimates, strategy, scenarios)
+    rules = rules or in_force(strategy, limits, estimates, standing_of(book, strategy, limits))
+    clusters = clusters_of(book.contracts, estimates, strategy)
+    arrays = limit_arrays(
+        book.contracts,
+        book.account_equity,
+        rules,
+        book.forecasts,
+        clusters,
+        strategy,
+        book.returns,
+    )
+    objective = _objective(book, strategy, float(snapshot.equity_usd))
+    return Ground(book, rules, clusters, arrays, {**_state(book, snapshot), **objective})
 
 
 def _state(book: BookBefore, snapshot: MarketSnapshot) -> dict[str, Any]:

@@ -6,8 +6,11 @@ import importlib
 import logging
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from perptui.history.dataset import History
 from perptui.model.errors import PerptuiError
+from perptui.model.forecast import Estimates
 from perptui.model.jobs import (
     AppendHistory,
     AskHistory,
@@ -21,7 +24,9 @@ from perptui.model.jobs import (
     JobResult,
     ProposeDone,
     ProposeJob,
+    identity_of,
 )
+from perptui.model.snapshot import MarketSnapshot
 from perptui.quant.estimate import Estimator
 
 MOST_NOTES = 20
@@ -53,6 +58,8 @@ class Worker:
     def __init__(self, history: History) -> None:
         self._history = history
         self._estimator = Estimator(history)
+        self._snapshot: MarketSnapshot | None = None
+        self._identified: tuple[Estimates, str] | None = None
 
     def warm_up(self) -> Iterator[str]:
         """Import and run once what the first proposal would otherwise wait for, a step a time.
@@ -86,11 +93,25 @@ class Worker:
             case AskHistory():
                 return HistoryReach(self._history.reach(), self._history.all_notes()[:MOST_NOTES])
             case EstimateJob():
+                job = replace(job, snapshot=self._one(job.snapshot))
                 return EstimateDone(self._estimator.estimate(job))
             case ProposeJob():
-                return self._propose(job)
+                return self._propose(replace(job, snapshot=self._one(job.snapshot)))
             case FrontierJob():
-                return self._frontier(job)
+                asked = replace(job.asked, snapshot=self._one(job.asked.snapshot))
+                return self._frontier(replace(job, asked=asked))
+
+    def _one(self, snapshot: MarketSnapshot) -> MarketSnapshot:
+        """Return the snapshot of the job before where this one equals it, else this one.
+
+        One object then stands for one market, and what was worked out of it is found by it.
+        """
+        before = self._snapshot
+        if before is not None and before.instruments == snapshot.instruments:
+            same = before == snapshot
+            snapshot = before if same else replace(snapshot, instruments=before.instruments)
+        self._snapshot = snapshot
+        return snapshot
 
     def _append(self, job: AppendHistory) -> HistoryReach:
         notes = [line for series in job.series for line in self._history.append(series)]
@@ -101,7 +122,9 @@ class Worker:
         from perptui.quant.propose import propose
 
         proposal, estimates = propose(job, self._history, self._estimator)
-        return ProposeDone(proposal, estimates)
+        if self._identified is None or self._identified[0] is not estimates:
+            self._identified = estimates, identity_of(estimates)
+        return ProposeDone(proposal, *self._identified)
 
     def _frontier(self, job: FrontierJob) -> FrontierDone:
         from perptui.quant.propose import frontier_of, parents_of, told_of

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Generic
 
 from perptui.model.limit import LimitCheck, Limits
 from perptui.risk.liquidation import Exposure, account_excess, account_maintenance, account_shock
-from perptui.risk.margin import Number, Tier
+from perptui.risk.margin import Number, Tier, float_tiers
 
 DAYS_A_YEAR = 365
 BINDING = 1e-6
@@ -52,6 +53,20 @@ class Holding(Generic[Number]):
     linear: bool = True
     leverage: Number | None = None
 
+    def at(self, notional: Number) -> Holding[Number]:
+        """Return the same contract held at another notional."""
+        return Holding(
+            self.id,
+            self.coin,
+            self.account,
+            notional,
+            self.before,
+            self.tiers,
+            self.volume_usd_day,
+            self.linear,
+            self.leverage,
+        )
+
 
 @dataclass(frozen=True)
 class Book(Generic[Number]):
@@ -78,6 +93,21 @@ class Book(Generic[Number]):
         1 where it carries inverse contracts, whose margin is the coin itself; 0 for dollars.
         """
         return int(any(not one.linear for one in self.holdings if one.account == account))
+
+
+def floated(one: Holding[Decimal]) -> Holding[float]:
+    """Return a holding in floats."""
+    return Holding(
+        one.id,
+        one.coin,
+        one.account,
+        float(one.notional),
+        float(one.before),
+        float_tiers(one.tiers),
+        None if one.volume_usd_day is None else float(one.volume_usd_day),
+        one.linear,
+        None if one.leverage is None else float(one.leverage),
+    )
 
 
 def book_volatility(

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from perptui.desk.worker import QuantWorker, SupersededError
 from perptui.model.clock import SystemClock
 from perptui.model.errors import WorkerError
-from perptui.model.jobs import AppendHistory, AskHistory, BarSeries, HistoryReach, ProposeJob
-from perptui.model.market import Bar
+from perptui.model.jobs import (
+    AppendHistory,
+    AskHistory,
+    BarSeries,
+    FundingSeries,
+    HistoryReach,
+    ProposeDone,
+    ProposeJob,
+)
+from perptui.model.market import Bar, FundingSettlement
 from perptui.model.snapshot import MarketSnapshot
+from perptui.model.whatif import WhatIf
 from perptui.settings.load import load
 from tests.desk.market import FUNDING, INSTRUMENTS, NOW_MS, QUOTES, account, hours
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 PATIENCE_S = 60.0
+WEEKS = 8
 
 
 class Watched:
@@ -57,6 +69,23 @@ def bars(count: int) -> BarSeries:
     return BarSeries("binanceusdm", "BTCUSDT", "1h", rows)
 
 
+def weeks_of_bars() -> AppendHistory:
+    """Return bars and funding of every contract, without a trend: enough to estimate from."""
+    last_ms = NOW_MS // hours(1) * hours(1)
+    series: list[BarSeries | FundingSeries] = []
+    for place, one in enumerate(INSTRUMENTS):
+        rows = []
+        for index in range(WEEKS * 7 * 24):
+            close = 100.0 * (1.0 + 0.01 * math.sin((place + 1) * index * 0.37))
+            stamp = last_ms - hours(WEEKS * 7 * 24 - index)
+            rows.append(Bar(stamp, close, close * 1.002, close * 0.998, close, 1e6))
+        stamps = [bar.ts_ms for bar in rows if bar.ts_ms % hours(8) == 0]
+        paid = tuple(FundingSettlement(stamp, 1e-4, 8.0) for stamp in stamps)
+        series.append(BarSeries(one.venue, one.venue_symbol, "1h", tuple(rows)))
+        series.append(FundingSeries(one.venue, one.venue_symbol, paid))
+    return AppendHistory(tuple(series))
+
+
 def proposal_from_nothing() -> ProposeJob:
     settings = load().settings
     snapshot = MarketSnapshot(NOW_MS, INSTRUMENTS, QUOTES, FUNDING, (account(),))
@@ -69,6 +98,23 @@ async def test_it_keeps_history_and_says_how_far_it_reaches(watched: Watched) ->
     reach = await ask(AskHistory(), "reading", PATIENCE_S)
     assert isinstance(reach, HistoryReach)
     assert set(reach.last_ms.values()) == {NOW_MS // hours(1) * hours(1) - hours(1)}
+
+
+async def test_estimates_that_it_holds_are_put_back_into_the_answer(watched: Watched) -> None:
+    ask = watched.worker.ask
+    await ask(weeks_of_bars(), "keeping", PATIENCE_S)
+    job = proposal_from_nothing()
+    first = await ask(job, "solving", PATIENCE_S)
+    bent = msgspec.structs.replace(job, what_if=WhatIf(limits={"gross_max": 1.5}))
+    again = await ask(bent, "solving", PATIENCE_S)
+    assert isinstance(first, ProposeDone)
+    assert isinstance(again, ProposeDone)
+    assert again.estimates is first.estimates
+    assert again.proposal.digest != first.proposal.digest
+    later = msgspec.structs.replace(job.snapshot, as_of_ms=NOW_MS + 1)
+    moved = await ask(msgspec.structs.replace(job, snapshot=later), "solving", PATIENCE_S)
+    assert isinstance(moved, ProposeDone)
+    assert moved.estimates.as_of_ms == NOW_MS + 1
 
 
 async def test_a_refused_job_says_why_and_the_process_goes_on(watched: Watched) -> None:

@@ -22,10 +22,12 @@ from perptui.model.jobs import (
     JobFailed,
     JobReply,
     JobRequest,
+    ProposedAgain,
     ProposeDone,
     ProposeJob,
     decode_reply,
     encode,
+    identity_of,
 )
 from perptui.protocol.frames import Deframer, frame
 from perptui.quant.estimate import estimate
@@ -46,9 +48,9 @@ class Asker:
         self._deframer = Deframer()
         self._number = 0
 
-    def ask(self, job: Job) -> JobReply:
+    def ask(self, job: Job, holds: str = "") -> JobReply:
         self._number += 1
-        self.connection.sendall(frame(encode(JobRequest(self._number, job))))
+        self.connection.sendall(frame(encode(JobRequest(self._number, job, holds))))
         reply = self.reply()
         assert reply.number == self._number
         return reply
@@ -90,11 +92,11 @@ def test_the_process_answers_every_kind_of_job_and_ends_at_eof(
     reach = asker.ask(AskHistory()).result
     assert isinstance(reach, HistoryReach)
     assert reach.last_ms == history.reach()
-    again = asker.ask(
+    kept = asker.ask(
         AppendHistory((BarSeries("binanceusdm", "XRPUSDT", "1h", bars_of(closes(2, 3))),))
     ).result
-    assert isinstance(again, HistoryReach)
-    assert "binanceusdm/XRPUSDT-1h" in again.last_ms
+    assert isinstance(kept, HistoryReach)
+    assert "binanceusdm/XRPUSDT-1h" in kept.last_ms
 
     contracts = market(history, [("binanceusdm", "BTC"), ("binanceusdm", "ETH")], 60)
     job = EstimateJob(snapshot(contracts), BALANCED)
@@ -108,6 +110,12 @@ def test_the_process_answers_every_kind_of_job_and_ends_at_eof(
     assert isinstance(proposed, ProposeDone)
     assert proposed.proposal.status in {"ok", "no_trade"}
     assert encode(proposed.estimates) == encode(first.result.estimates)
+    assert proposed.estimates_id == identity_of(first.result.estimates)
+    again = asker.ask(ProposeJob(job.snapshot, BALANCED, settings.limits), proposed.estimates_id)
+    assert isinstance(again.result, ProposedAgain)
+    assert again.result.proposal.digest == proposed.proposal.digest
+    other = asker.ask(ProposeJob(job.snapshot, BALANCED, settings.limits), "of another hour")
+    assert isinstance(other.result, ProposeDone)
 
     asker.connection.close()
     assert running.wait(PATIENCE_S) == 0

@@ -31,7 +31,7 @@ def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
     The worst account is the one a common move liquidates first; where none does, the one that
     uses the largest share of its equity as margin.
     """
-    weights, arrays = weights_of(inputs, book), inputs.limits
+    weights, arrays = weights_of(book), inputs.limits
     accounts = account_risks(book, _margin_rules(inputs))
     worst = min(accounts, key=lambda one: (_distance(one), -one.margin_ratio))
     carry = [carry_usd_day(inputs, at, one.notional) for at, one in enumerate(book.holdings)]
@@ -65,10 +65,6 @@ def _distance(account: AccountRisk) -> float:
 
 def _margin_rules(inputs: ProgramInputs) -> MarginRules:
     rules, limits = inputs.in_force, inputs.in_force.limits
-    named = {
-        name: {identifier: float(move) for identifier, move in moves.items()}
-        for name, moves in stresses_of(inputs).items()
-    }
     return MarginRules(
         margin_ratio_max=limits.margin_ratio_max,
         free_collateral_min=limits.free_collateral_min,
@@ -76,7 +72,7 @@ def _margin_rules(inputs: ProgramInputs) -> MarginRules:
         stress_move=limits.liquidation_distance_min,
         cushion=rules.cushion,
         depeg=rules.depeg,
-        named=named,
+        named=stresses_of(inputs, float),
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 from perptui.model.explanation import LimitPrice
 from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
-from perptui.optimization.checks import checks_of, continuous_book
+from perptui.optimization.checks import checks_of, float_book
 from perptui.optimization.explain.drift import usd_a_day
 from perptui.optimization.explain.prices import limit_prices, setting_of
 from perptui.optimization.inputs import ProgramInputs
@@ -71,7 +71,7 @@ def prices_of(
 ) -> tuple[LimitPrice, ...]:
     inputs = told.posed(limits, strategy, tail=tail)
     found = solved(inputs)
-    optimum = checks_of(inputs, continuous_book(inputs, found.exact))
+    optimum = checks_of(inputs, float_book(inputs, found.exact))
     return limit_prices(inputs, found, optimum, strategy, told.estimates)
 
 
@@ -120,7 +120,7 @@ def test_prices_hold_where_limits_bind_in_pairs(pair: tuple[str, str]) -> None:
         limits = msgspec.structs.replace(LOOSE, **BINDING[pair[0]])
         # The second one is set below what the first one alone leaves it.
         inputs = told.posed(limits, tail=tail)
-        checks = checks_of(inputs, continuous_book(inputs, solved(inputs).exact))
+        checks = checks_of(inputs, float_book(inputs, solved(inputs).exact))
         stem = pair[1].removesuffix("_max")
         reached = max(one.value for one in checks if one.name.partition(":")[0] == stem)
         limits = bent(limits, pair[1], reached - (1.0 - share) * abs(reached))
@@ -139,7 +139,7 @@ def test_every_limit_is_named_and_one_that_does_not_bind_costs_nothing() -> None
     told = market(0)
     inputs = told.posed(msgspec.structs.replace(LOOSE, gross_max=0.8), tail=True)
     found = solved(inputs)
-    optimum = checks_of(inputs, continuous_book(inputs, found.exact))
+    optimum = checks_of(inputs, float_book(inputs, found.exact))
     prices = limit_prices(inputs, found, optimum, PLAIN, told.estimates)
     assert [one.name for one in prices[: len(optimum)]] == [check.name for check in optimum]
     known = set(Limits.__struct_fields__) | {"cluster_gross_max", ""}
