@@ -9,7 +9,7 @@ import numpy as np
 from perptui.optimization.explain.reduction import eased, least_violation
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import Lots, allowed, too_small
-from perptui.optimization.program.optimum import optimum
+from perptui.optimization.program.optimum import optimum, optimum_near
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.rebalanced import Rebalance
 from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
@@ -102,7 +102,8 @@ def _without_small_trades(solution: Solution, inputs: ProgramInputs) -> Solution
         left_out |= small
         lower = np.where(left_out, inputs.before, inputs.lower)
         upper = np.where(left_out, inputs.before, inputs.upper)
-        again = optimum(replace(inputs, lower=lower, upper=upper))
+        held = replace(inputs, lower=lower, upper=upper)
+        again = optimum_near(held, solution)
         if again.status != "optimal":
             break
         solution = again

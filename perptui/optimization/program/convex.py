@@ -110,6 +110,28 @@ def _attempted(
     return Solution.without_answer("failed", inputs, detail, residual)
 
 
+def nearly(inputs: ProgramInputs, attempt: Attempt) -> Solution | None:
+    """Return the optimum without the risk limit, no limit verified; None where there was none.
+
+    Of the answer only weights, not rounded, and prices are read.
+    """
+    structure = Structure.of(inputs, volatility=False)
+    program, kept = compiled(structure), could_bind(inputs, structure)
+    posed = optimum_numbers(program, inputs, attempt.scale)
+    answer = workspace(structure, kept, attempt.solver).solve(posed.numbers, attempt)
+    if answer.status != "optimal":
+        return None
+    exact = np.clip(answer.found[program.columns["w"]], inputs.lower, inputs.upper)
+    return Solution(
+        "optimal",
+        exact,
+        prices=prices_of(program, answer, inputs.limits, attempt.scale),
+        exact=exact,
+        solver=answer.solver,
+        iterations=answer.iterations,
+    )
+
+
 class _Reading:
     """A solver's answer, read in the desk's terms."""
 

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.convex import solve_roughly
+from perptui.optimization.program.neighbour import proved, with_smooth_impact
 from perptui.optimization.program.polish import polished
 from perptui.optimization.program.solution import Solution, largest_excess
 from perptui.optimization.tail_rows import TailRows
@@ -50,8 +51,6 @@ WHOLE_MAX = 500
 BANDS = (158, 288)
 """Scenarios about the value at risk that are counted one by one at first, and later on, beside
 earlier ones: what one shape holds, and the next."""
-TRADE_LEAST = 1e-4
-"""Trade, weight units, below which its impact's curvature, which has no bound, grows no more."""
 SMOOTH_MAX, UNPROVED_MAX = 4, 2
 """Rounds with smooth impact, and how many of their answers may be no optimum's neighbours."""
 FAR = 4
@@ -124,29 +123,17 @@ def solve_with_tail(inputs: ProgramInputs, solve_program: Solve = solve_roughly)
         in their rows.
     """
     bare = without_tail(inputs)
-    plain = solve_program(bare)
+    plain = proved(bare) or solve_program(bare)
     if not inputs.limits.has_tail or plain.status != "optimal":
-        return polished(inputs, plain)
+        return plain if plain.polished else polished(inputs, plain)
     return _Search(inputs, bare, solve_program).run(plain)
 
 
-def with_smooth_impact(inputs: ProgramInputs, weights: FloatArray) -> ProgramInputs:
-    """Return the inputs with |z|^{3/2} as a + b|z| + ½ c z², equal to second order at a book.
-
-    b = ¾ sqrt|z_k| and c = ¾ / sqrt|z_k|: no cone is needed. The cost of a trade is part of the
-    linear cost then, and its curvature of the covariance.
-    """
-    size = np.sqrt(np.maximum(np.abs(weights - inputs.before), TRADE_LEAST))
-    curve = 0.75 * inputs.cost_aversion * inputs.impact / size
-    return replace(
-        inputs,
-        impact=np.zeros_like(inputs.impact),
-        linear_cost=inputs.linear_cost + 0.75 * inputs.impact * size,
-        covariance=inputs.covariance + np.diag(curve / inputs.risk_aversion),
-        expected_return=inputs.expected_return + curve * inputs.before,
-        factors=None,
-        specific=None,
-    )
+def solve_with_tail_near(inputs: ProgramInputs, weights: FloatArray) -> Solution:
+    """Return the optimum under a CVaR cap that binds, the rounds begun at a book near it."""
+    book = np.clip(weights, inputs.lower, inputs.upper)
+    point = TailPoint.at(inputs.limits, book)
+    return _Search(inputs, without_tail(inputs), solve_roughly).near(book, point)
 
 
 def _total(slack: FloatArray | None) -> float:
@@ -166,10 +153,21 @@ class _Search:
         """Return the optimum, given that without the cap."""
         point = self._point(plain.exact)
         if point.value <= self._cap:
-            return polished(self._inputs, self._accepted(plain, np.zeros(1), point))
+            return self._loose(self._accepted(plain, np.zeros(1), point))
         if len(self._limits.scenarios) <= WHOLE_MAX:
             return self._rounds(plain.exact, [point])
         return self._rounds(*self._approach(plain.exact, point))
+
+    def near(self, weights: FloatArray, point: TailPoint) -> Solution:
+        """Return the optimum by rounds begun at a book near it, given its point."""
+        return self._rounds(weights, [point])
+
+    def _loose(self, found: Solution) -> Solution:
+        """Return the optimum where the cap does not bind; what was proved without it stays so."""
+        if not found.polished:
+            return polished(self._inputs, found)
+        soft = {"cvar": np.zeros(1)} if "cvar" in self._inputs.soft_prices else {}
+        return replace(found, slacks={**found.slacks, **soft})
 
     def _point(self, weights: FloatArray) -> TailPoint:
         return TailPoint.at(self._limits, weights)
