@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perptui.model.explanation import Clash
+from perptui.model.explanation import Clash, Explanation
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck
 from perptui.model.money import ZERO, to_cents
@@ -29,9 +29,10 @@ from perptui.optimization.checks import (
     with_binding,
 )
 from perptui.optimization.explain.clash import clashes, explain
-from perptui.optimization.explain.explanation import conflict_of, explanation_of
+from perptui.optimization.explain.explanation import explanation_of
 from perptui.optimization.explain.figures import book_risk
 from perptui.optimization.explain.reasons import reasons_of
+from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.kept import Kept
 from perptui.optimization.orders import orders_of, positions_after
@@ -66,8 +67,9 @@ def compose(
     rows = _rows(inputs, answer, after, orders)
     optimum = checks_of(inputs, float_book(inputs, answer.target))
     clash = clashes(inputs) if status == "infeasible" else ()
+    share = reduce_only_share(inputs) if status == "infeasible" else None
     explanation = (
-        conflict_of(inputs, clash)
+        Explanation(clash=clash, reduce_only_share=share)
         if status == "infeasible"
         else explanation_of(inputs, answer, optimum, strategy, estimates)
     )
@@ -92,7 +94,7 @@ def compose(
         solver=_report(answer.solution),
         exportable=status == "ok" and not blocked and not crowded,
         reasons=(
-            *_why_not(answer, inputs, blocked, status, clash),
+            *_why_not(answer, inputs, blocked, status, clash, share),
             *crowded,
             *given_way(inputs, limits),
             *inputs.notes,
@@ -150,9 +152,10 @@ def _why_not(
     blocked: Sequence[LimitCheck],
     status: str,
     clash: Sequence[Clash],
+    share: float | None,
 ) -> tuple[str, ...]:
     if status == "infeasible":
-        return explain(inputs, clash)
+        return explain(inputs, clash, share)
     if status == "failed":
         return (f"the solver gave no answer to trust: {answer.solution.detail}; nothing is sent",)
     texts = [

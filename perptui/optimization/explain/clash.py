@@ -11,11 +11,13 @@ from collections.abc import Sequence, Set
 
 from perptui.model.errors import OptimizationError
 from perptui.model.explanation import Clash
-from perptui.optimization.explain.feasibility import PRICED, TOLERANCE, Feasibility, Found
+from perptui.optimization.explain.feasibility import PRICED, Feasibility
+from perptui.optimization.explain.found import TOLERANCE, Found
 from perptui.optimization.explain.least import needed
 from perptui.optimization.explain.limit_rows import TARGET, Key
 from perptui.optimization.explain.reduction import reduction_offer
 from perptui.optimization.explain.relaxation import Relaxation, relaxation_of
+from perptui.optimization.explain.search import Search, run
 from perptui.optimization.explain.wording import figure, listed
 from perptui.optimization.inputs import ProgramInputs
 
@@ -30,17 +32,23 @@ def clashes(inputs: ProgramInputs) -> tuple[Clash, ...]:
     limit as it is, a book exists; None where other limits clash as well, and its text names them.
     Empty too where the solver gives no answer to trust: then nothing is said of single limits.
     """
+    return run(clash_search(inputs))
+
+
+def clash_search(inputs: ProgramInputs) -> Search[tuple[Clash, ...]]:
+    """Return what `clashes` does, by a search that pauses between its solves."""
     limits = Feasibility(inputs)
+    needs = Needs(limits)
     try:
-        members = minimal_conflict(limits)
+        members = yield from minimal_conflict(limits, proof=needs)
         ways = [relaxation_of(key, inputs) for key in members]
-        values = [needed(key, inputs, limits) for key in members]
-        lost = [way for way, value in zip(ways, values, strict=True) if value is None]
-        beside = _beside(lost, limits)
+        lost = [way for way, key in zip(ways, members, strict=True) if needs.values[key] is None]
+        beside = yield from _beside(lost, limits)
     except OptimizationError:
         return ()
     found: dict[tuple[str, str], Clash] = {}
-    for way, value in zip(ways, values, strict=True):
+    for way, key in zip(ways, members, strict=True):
+        value = needs.values[key]
         others = [other for other in ways if other.name != way.name]
         text = _text(way, value, others, beside.get(way.name, ""))
         clash = Clash(way.name, way.limit, value, way.setting, text)
@@ -48,7 +56,31 @@ def clashes(inputs: ProgramInputs) -> tuple[Clash, ...]:
     return tuple(found.values())
 
 
-def _beside(lost: Sequence[Relaxation], limits: Feasibility) -> dict[str, str]:
+class Needs:
+    """Least relaxed values, found on the way; each that exists proves a member.
+
+    A book that keeps every limit but one, and that one relaxed, is a book of all sets without it:
+    it takes part in every conflict.
+
+    Attributes
+    ----------
+    values : dict of Key to float or None
+        As `needed` gives them.
+    """
+
+    def __init__(self, limits: Feasibility) -> None:
+        self._limits = limits
+        self.values: dict[Key, float | None] = {}
+
+    def proves(self, key: Key, kept: Set[Key]) -> Search[bool]:
+        """Return whether a book keeps `kept` without `key` and nothing else relaxed."""
+        inputs = self._limits.inputs
+        value = yield from needed(key, inputs, self._limits)
+        self.values[key] = value
+        return value is not None and kept & set(relaxation_of(key, inputs).give) == {key}
+
+
+def _beside(lost: Sequence[Relaxation], limits: Feasibility) -> Search[dict[str, str]]:
     """Return, in words, what clashes without each of these limits; a conflict serves many."""
     conflicts: list[tuple[Key, ...]] = []
     words = {}
@@ -56,19 +88,23 @@ def _beside(lost: Sequence[Relaxation], limits: Feasibility) -> dict[str, str]:
         mine = set(way.give)
         known = next((one for one in conflicts if mine.isdisjoint(one)), None)
         if known is None:
-            known = minimal_conflict(limits, frozenset(limits.keys) - mine)
+            known = yield from minimal_conflict(limits, frozenset(limits.keys) - mine)
             conflicts.append(known)
         words[way.name] = _standing([relaxation_of(key, limits.inputs) for key in known])
     return words
 
 
-def minimal_conflict(limits: Feasibility, among: Set[Key] | None = None) -> tuple[Key, ...]:
+def minimal_conflict(
+    limits: Feasibility, among: Set[Key] | None = None, proof: Needs | None = None
+) -> Search[tuple[Key, ...]]:
     """Return the keys of one conflict of which no proper part is one; empty where none clash.
 
     Parameters
     ----------
     among : set of Key, optional
         Limits that are looked at; without it all are.
+    proof : Needs, optional
+        Asked first of each limit; what it does not prove a member is left out for a try.
 
     Raises
     ------
@@ -76,20 +112,22 @@ def minimal_conflict(limits: Feasibility, among: Set[Key] | None = None) -> tupl
         When the solver gives no answer to trust.
     """
     every = frozenset(limits.keys) if among is None else frozenset(among)
-    whole = limits.conflict(every)
+    whole = yield from limits.conflict(every)
     if whole.amount <= TOLERANCE:
         return ()
     kept = _priced(whole, every)
-    if not limits.clash(kept):
+    if not (yield from limits.clash(kept)):
         kept = every
     for key in sorted(kept, key=lambda one: (_plainness(one), limits.keys.index(one))):
         if key not in kept:
             continue
-        without = limits.conflict(kept - {key})
+        if proof is not None and (yield from proof.proves(key, kept)):
+            continue
+        without = yield from limits.conflict(kept - {key})
         if without.amount > TOLERANCE:
             kept = kept - {key}
             fewer = _priced(without, kept)
-            if fewer < kept and limits.clash(fewer):
+            if fewer < kept and (yield from limits.clash(fewer)):
                 kept = fewer
     return tuple(key for key in limits.keys if key in kept)
 
@@ -118,18 +156,21 @@ def _standing(ways: Sequence[Relaxation]) -> str:
     return listed([f"{one.name} {figure(one.setting, one.limit)}" for one in ways])
 
 
-def explain(inputs: ProgramInputs, found: Sequence[Clash]) -> tuple[str, ...]:
+def explain(inputs: ProgramInputs, found: Sequence[Clash], share: float | None) -> tuple[str, ...]:
     """Return in words what clashes, what would mend it, and the two offers that need no solver.
 
     Parameters
     ----------
     found : sequence of Clash
         As `clashes` gives them.
+    share : float, optional
+        As `reduce_only_share` gives it.
     """
-    return (_summary(found), HOLD, reduction_offer(inputs))
+    return (summary(found), HOLD, reduction_offer(inputs, share))
 
 
-def _summary(found: Sequence[Clash]) -> str:
+def summary(found: Sequence[Clash]) -> str:
+    """Return in words what clashes, and what would mend it."""
     if not found:
         return "no book keeps every limit within the solver's accuracy"
     names = listed([f"{one.name} {figure(one.setting, one.limit)}" for one in found])

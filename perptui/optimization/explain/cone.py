@@ -14,7 +14,7 @@ import clarabel
 import numpy as np
 from scipy import sparse
 
-from perptui.optimization.explain.limit_rows import TARGET, Key, Layout, Rows
+from perptui.optimization.explain.limit_rows import TARGET, Entries, Key, Layout, Rows
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 
 ATTEMPTS = ((1e-9, True), (1e-9, False), (1e-8, True), (1e-7, False))
@@ -59,16 +59,20 @@ class Widening:
             np.array([most[key] for key in keys]),
         )
 
-    def entries(self, keys: Sequence[Key | None]) -> sparse.csr_matrix:
-        """Return the coefficients (rows, m) of the columns in rows of these limits."""
+    def entries(self, keys: Sequence[Key | None], start: int) -> Entries:
+        """Return the coefficients of the columns, from `start` on, in rows of these limits."""
         found = [
-            (row, self.column[key], -self.give[key])
+            (row, start + self.column[key], -self.give[key])
             for row, key in enumerate(keys)
             if key is not None and key in self.give
         ]
         rows, columns, values = zip(*found, strict=True) if found else ((), (), ())
-        shape = (len(keys), len(self.costs))
-        return sparse.csr_matrix((values, (rows, columns)), shape=shape, dtype=float)
+        return Entries(
+            len(keys),
+            np.array(rows, dtype=np.intp),
+            np.array(columns, dtype=np.intp),
+            np.array(values, dtype=float),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,31 +96,25 @@ class ConeProgram:
 
     def __init__(self, columns: int, widening: Widening) -> None:
         self._columns, self._widening = columns, widening
-        self._parts: list[tuple[sparse.csr_matrix, FloatArray, list[Key | None]]] = []
+        self._parts: list[tuple[Entries, FloatArray, list[Key | None]]] = []
         self._cones: list[Any] = []
 
-    def equal(self, matrix: sparse.csr_matrix, bound: FloatArray) -> None:
+    def equal(self, matrix: Entries, bound: FloatArray) -> None:
         """Add equations; they come first."""
         self._add(matrix, bound, [None] * len(bound), clarabel.ZeroConeT(len(bound)))
 
-    def below(
-        self, matrix: sparse.csr_matrix, bound: FloatArray, keys: Sequence[Key | None]
-    ) -> None:
+    def below(self, matrix: Entries, bound: FloatArray, keys: Sequence[Key | None]) -> None:
         """Add rows ``matrix @ x <= bound + give·column``."""
         self._add(matrix, bound, list(keys), clarabel.NonnegativeConeT(len(bound)))
 
-    def cone(self, matrix: sparse.csr_matrix, bound: FloatArray, key: Key) -> None:
+    def cone(self, matrix: Entries, bound: FloatArray, key: Key) -> None:
         """Add a second-order cone whose first row is the limit's."""
         keys: list[Key | None] = [key, *([None] * (len(bound) - 1))]
         self._add(matrix, bound, keys, clarabel.SecondOrderConeT(len(bound)))
 
-    def _add(
-        self, matrix: sparse.csr_matrix, bound: FloatArray, keys: list[Key | None], cone: Any
-    ) -> None:
+    def _add(self, matrix: Entries, bound: FloatArray, keys: list[Key | None], cone: Any) -> None:
         if len(bound):
-            shape = (matrix.shape[0], self._columns)
-            wide = sparse.csr_matrix((matrix.data, matrix.indices, matrix.indptr), shape=shape)
-            self._parts.append((wide, bound, keys))
+            self._parts.append((matrix, bound, keys))
             self._cones.append(cone)
 
     def solved(self, trace: FloatArray) -> Answer | str:
@@ -127,12 +125,13 @@ class ConeProgram:
         trace : array
             A small cost of the first columns, which decides between widenings that are equal.
         """
-        left = sparse.vstack([matrix for matrix, _, _ in self._parts])
         keys = [key for _, _, part in self._parts for key in part]
         limited, ends = self._ends()
-        matrix = sparse.vstack(
-            [sparse.hstack([left, self._widening.entries(keys)]), limited], format="csc"
-        )
+        left = Entries.below([*(matrix for matrix, _, _ in self._parts), limited])
+        whole = Entries.beside([left, self._widening.entries(keys, self._columns)])
+        shape = (whole.height, self._columns + len(self._widening.costs))
+        places = (whole.rows, whole.columns)
+        matrix = sparse.csc_matrix((whole.values, places), shape=shape)
         bound = np.concatenate([*(part for _, part, _ in self._parts), ends])
         costs = np.zeros(self._columns + len(self._widening.costs))
         costs[: len(trace)], costs[self._columns :] = trace, self._widening.costs
@@ -148,14 +147,14 @@ class ConeProgram:
                 prices[key] = prices.get(key, 0.0) + max(float(dual), 0.0)
         return Answer(point[: self._columns], float(self._widening.costs @ given), given, prices)
 
-    def _ends(self) -> tuple[sparse.csr_matrix, FloatArray]:
+    def _ends(self) -> tuple[Entries, FloatArray]:
         """Return the rows that keep the widening within its bounds."""
         widening, count = self._widening, len(self._widening.costs)
-        bounded = np.isfinite(widening.most)
-        one = sparse.identity(count, format="csr")
-        rows = sparse.vstack([-one, one[bounded]])
-        none = sparse.csr_matrix((rows.shape[0], self._columns))
-        return sparse.hstack([none, rows]), np.concatenate([-widening.low, widening.most[bounded]])
+        bounded = np.flatnonzero(np.isfinite(widening.most))
+        columns = self._columns + np.concatenate([np.arange(count), bounded])
+        values = np.repeat([-1.0, 1.0], [count, len(bounded)])
+        rows = Entries(len(values), np.arange(len(values)), columns, values)
+        return rows, np.concatenate([-widening.low, widening.most[bounded]])
 
 
 def _solved(
@@ -193,15 +192,13 @@ def sides_of(rows: Rows, kept: Set[Key], give: Mapping[Key, float]) -> tuple[lis
     return list(equal.values()), below
 
 
-def volatility_cone(inputs: ProgramInputs, layout: Layout) -> tuple[sparse.csr_matrix, FloatArray]:
+def volatility_cone(inputs: ProgramInputs, layout: Layout) -> tuple[Entries, FloatArray]:
     """Return (s_max, F w + o, sqrt(rho_S)·sigma'|w|) as rows of a second-order cone."""
     limits = inputs.limits
-    rows = [layout.place(w=-limits.root)]
+    rows = [layout.place(w=np.zeros((1, layout.contracts))), layout.place(w=-limits.root)]
     offset = [limits.root_offset]
     if limits.covariance_uncertainty > 0.0:
         alone = np.sqrt(limits.covariance_uncertainty) * limits.sigma[None, :]
         rows.append(layout.place(size=-alone))
         offset.append(np.zeros(1))
-    bounds = np.concatenate([[limits.volatility_max], *offset])
-    matrix = sparse.vstack([sparse.csr_matrix((1, layout.columns)), *rows], format="csr")
-    return matrix, bounds
+    return Entries.below(rows), np.concatenate([[limits.volatility_max], *offset])

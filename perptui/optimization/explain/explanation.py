@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perptui.model.explanation import Clash, Explanation
+from perptui.model.explanation import Explanation
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck
 from perptui.model.strategy import StrategyParameters
@@ -14,7 +14,6 @@ from perptui.optimization.explain.break_even import break_evens
 from perptui.optimization.explain.drift import drift_of, usd_a_day
 from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of, mixed_ledger
 from perptui.optimization.explain.prices import limit_prices
-from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.explain.slopes import at_optimum
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.rebalanced import Rebalance
@@ -48,8 +47,3 @@ def explanation_of(
         drift=drift_of(inputs, solution.exact),
         objective_usd_per_day=usd_a_day(inputs, float(inputs.objective(solution.exact))),
     )
-
-
-def conflict_of(inputs: ProgramInputs, clash: Sequence[Clash]) -> Explanation:
-    """Return what there is to say where no book keeps every limit: what clashes, what is left."""
-    return Explanation(clash=tuple(clash), reduce_only_share=reduce_only_share(inputs))

@@ -12,16 +12,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from perptui.optimization.explain.feasibility import TOLERANCE, Feasibility, correlation_of
+from perptui.optimization.explain.feasibility import Feasibility, correlation_of
+from perptui.optimization.explain.found import TOLERANCE
 from perptui.optimization.explain.limit_rows import CORRELATION, TARGET, Key
 from perptui.optimization.explain.relaxation import (
+    COMMON_MOVES,
     CORRELATION_SETTING,
     STRESS,
     Relaxation,
     relaxation_of,
 )
+from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.risk.arrays import CORRELATION_OFF
+from perptui.risk.arrays import CORRELATION_OFF, cheap_excess
 
 MARGIN = 2e-5
 """By how much of itself a least value is relaxed further: a set of books without an inside is
@@ -33,7 +36,7 @@ STRESS_PRECISION = 1e-6
 """Of the least distance, fraction of price."""
 
 
-def needed(key: Key, inputs: ProgramInputs, limits: Feasibility) -> float | None:
+def needed(key: Key, inputs: ProgramInputs, limits: Feasibility) -> Search[float | None]:
     """Return the least relaxed value of the setting behind `key`, in its units.
 
     Returns
@@ -43,10 +46,10 @@ def needed(key: Key, inputs: ProgramInputs, limits: Feasibility) -> float | None
     """
     way = relaxation_of(key, inputs)
     if way.setting == STRESS:
-        return _distance(way, inputs)
+        return (yield from _distance(way, limits))
     if way.setting == CORRELATION_SETTING:
-        return _correlation(limits, inputs)
-    found = limits.widened(way.give, way.most)
+        return (yield from _correlation(limits))
+    found = yield from limits.widened(way.give, way.most)
     if found.status != "solved":
         return None
     if key[0] == TARGET:
@@ -62,15 +65,53 @@ def _target(way: Relaxation, nearest: float) -> float:
     return nearest + side * max(MARGIN * abs(nearest), MARGIN_MIN)
 
 
-def _distance(way: Relaxation, inputs: ProgramInputs) -> float | None:
-    """Return the largest common move that some book survives: what survives more survives less."""
+def _distance(way: Relaxation, limits: Feasibility) -> Search[float | None]:
+    """Return the largest common move that some book survives: what survives more survives less.
+
+    From the distance that one book survives to the book with most room there, and so on: each
+    survives more than the last, and the steps shrink as Newton's do (Dinkelbach 1967).
+    """
+    inputs, move = limits.inputs, 0.0
+    give: set[Key] | None = None
+    for _ in range(HALVINGS):
+        moved = limits.moved(with_stress_move(inputs, move))
+        found = yield from moved.conflict(frozenset(moved.keys), give)
+        if give is None and found.amount > TOLERANCE:
+            return None
+        further = _survived(found.weights, move, way.limit, inputs)
+        # The first book only has to exist; from there on only the stress need have room.
+        done = give is not None and further - move <= STRESS_PRECISION * way.limit
+        move, give = further, set(way.give)
+        if done:
+            break
+    if CORRELATION in limits.keys:
+        # Under that cap any book is looked for, not the one with most room.
+        return (yield from _halved(way, limits, move))
+    return move
+
+
+def _halved(way: Relaxation, limits: Feasibility, low: float) -> Search[float]:
+    """Return the largest move above `low` that some book survives, by bisection."""
+    high = way.limit
+    while high - low > STRESS_PRECISION * way.limit:
+        middle = 0.5 * (low + high)
+        moved = limits.moved(with_stress_move(limits.inputs, middle))
+        if (yield from moved.clash(frozenset(moved.keys))):
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _survived(book: FloatArray, low: float, high: float, inputs: ProgramInputs) -> float:
+    """Return the largest move from `low` up to `high` that a book survives both ways."""
 
     def lacking(move: float) -> float:
-        moved = Feasibility(with_stress_move(inputs, move))
-        keys = frozenset(moved.keys)
-        return moved.conflict(keys).amount
+        limits = with_stress_move(inputs, move).limits
+        excess = cheap_excess(book[None, :], inputs.before, limits)
+        return max(float(excess[name].max()) for name in COMMON_MOVES)
 
-    return _largest(lacking, way.limit)
+    return _largest(lacking, low, high)
 
 
 def with_stress_move(inputs: ProgramInputs, move: float) -> ProgramInputs:
@@ -80,13 +121,11 @@ def with_stress_move(inputs: ProgramInputs, move: float) -> ProgramInputs:
     return replace(inputs, limits=replace(inputs.limits, stress=stress))
 
 
-def _largest(lacking: Callable[[float], float], limit: float) -> float | None:
-    """Return the largest value below `limit` at which nothing lacks, by bisection."""
-    if lacking(0.0) > TOLERANCE:
-        return None
-    low, high = 0.0, limit
+def _largest(lacking: Callable[[float], float], low: float, high: float) -> float:
+    """Return the largest value from `low` up to `high` at which nothing lacks, by bisection."""
+    finest = STRESS_PRECISION * high / 4.0
     for _ in range(HALVINGS):
-        if high - low <= STRESS_PRECISION * limit:
+        if high - low <= finest:
             break
         middle = 0.5 * (low + high)
         if lacking(middle) > TOLERANCE:
@@ -96,24 +135,24 @@ def _largest(lacking: Callable[[float], float], limit: float) -> float | None:
     return low
 
 
-def _correlation(limits: Feasibility, inputs: ProgramInputs) -> float | None:
+def _correlation(limits: Feasibility) -> Search[float | None]:
     """Return the least correlation with the market of a book that keeps all else (Dinkelbach)."""
     rest = frozenset(limits.keys) - {CORRELATION}
-    found = limits.conflict(rest)
+    found = yield from limits.conflict(rest)
     if found.amount > TOLERANCE:
         return None
-    values = [
-        _less_alike(start, rest, limits) for start in (found.weights, *limits.least_alike(rest))
-    ]
-    return min(min(values) * (1.0 + MARGIN), CORRELATION_OFF)
+    least = CORRELATION_OFF
+    for start in (found.weights, *(yield from limits.least_alike(rest))):
+        least = min(least, (yield from _less_alike(start, rest, limits)))
+    return min(least * (1.0 + MARGIN), CORRELATION_OFF)
 
 
-def _less_alike(weights: FloatArray, rest: Set[Key], limits: Feasibility) -> float:
+def _less_alike(weights: FloatArray, rest: Set[Key], limits: Feasibility) -> Search[float]:
     """Return the correlation where the descent from a book ends."""
     arrays = limits.inputs.limits
     least = correlation_of(weights, arrays)
     for _ in range(HALVINGS):
-        after = limits.less_alike(rest, weights, least)
+        after = yield from limits.less_alike(rest, weights, least)
         if after.status != "solved":
             break
         weights, value = after.weights, correlation_of(after.weights, arrays)

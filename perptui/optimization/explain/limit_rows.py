@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.risk.arrays import LimitArrays
-from perptui.risk.tail import tail_count
+
+IntArray = npt.NDArray[np.intp]
 
 Key = tuple[str, int]
 """A limit's name as in `limit_excess`, and its row; or "target", "lower", "upper" of a contract."""
@@ -29,6 +30,57 @@ TARGET = "target"
 
 
 @dataclass(frozen=True, eq=False)
+class Entries:
+    """A sparse matrix as its entries: row, column and value of each; `height` rows."""
+
+    height: int
+    rows: IntArray
+    columns: IntArray
+    values: FloatArray
+
+    @classmethod
+    def of(cls, dense: FloatArray, column: int = 0) -> Self:
+        """Return the entries of a dense block whose first column is `column`."""
+        rows, columns = np.nonzero(dense)
+        return cls(len(dense), rows, columns + column, dense[rows, columns])
+
+    @classmethod
+    def beside(cls, parts: Sequence[Entries]) -> Self:
+        """Return the entries of `parts`, which share their rows."""
+        return cls(
+            parts[0].height,
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.columns for part in parts]),
+            np.concatenate([part.values for part in parts]),
+        )
+
+    @classmethod
+    def below(cls, parts: Sequence[Entries]) -> Self:
+        """Return the rows of `parts`, one after the other."""
+        starts = np.cumsum([0, *(part.height for part in parts)])
+        return cls(
+            int(starts[-1]),
+            np.concatenate([part.rows + at for part, at in zip(parts, starts, strict=False)]),
+            np.concatenate([part.columns for part in parts]),
+            np.concatenate([part.values for part in parts]),
+        )
+
+    def chosen(self, order: Sequence[int]) -> Entries:
+        """Return some of the rows, in this order."""
+        places = np.full(self.height, -1)
+        places[np.asarray(order, dtype=np.intp)] = np.arange(len(order))
+        rows = places[self.rows]
+        kept = rows >= 0
+        return Entries(len(order), rows[kept], self.columns[kept], self.values[kept])
+
+    def largest(self) -> FloatArray:
+        """Return the largest size of any entry of each row, (height,)."""
+        largest = np.zeros(self.height)
+        np.maximum.at(largest, self.rows, np.abs(self.values))
+        return largest
+
+
+@dataclass(frozen=True, eq=False)
 class Rows:
     """Rows ``matrix @ x <= bound``; `keys` names the limit that each belongs to.
 
@@ -36,7 +88,7 @@ class Rows:
     contract: N each.
     """
 
-    matrix: sparse.csr_matrix
+    matrix: Entries
     bound: FloatArray
     keys: tuple[Key, ...]
 
@@ -44,7 +96,7 @@ class Rows:
     def joined(cls, parts: Sequence[Rows]) -> Rows:
         """Return all rows of `parts`, in their order."""
         return cls(
-            sparse.vstack([part.matrix for part in parts], format="csr"),
+            Entries.below([part.matrix for part in parts]),
             np.concatenate([part.bound for part in parts]),
             tuple(key for part in parts for key in part.keys),
         )
@@ -58,27 +110,24 @@ class Layout:
         self.states = 1 + len(limits.stress)
         self.columns = self.contracts * (3 + self.states)
 
-    def place(self, **parts: FloatArray) -> sparse.csr_matrix:
-        """Return a matrix (rows, columns) with each part (rows, N) at its variable.
+    def place(self, **parts: FloatArray) -> Entries:
+        """Return rows with each part (rows, N) at its variable.
 
         Parameters
         ----------
         parts : arrays (rows, N)
             By variable: w, size, trade, or margin0, margin1, ...
         """
+        return Entries.beside(
+            [Entries.of(part, self._start(name) * self.contracts) for name, part in parts.items()]
+        )
+
+    def _start(self, name: str) -> int:
         starts = {"w": 0, "size": 1, "trade": 2}
-        count = self.contracts
-        placed = []
-        for name, part in parts.items():
-            start = starts[name] if name in starts else 3 + int(name.removeprefix("margin"))
-            block = sparse.coo_matrix(part)
-            placed.append((block.row, block.col + start * count, block.data))
-        rows, columns, values = (np.concatenate(found) for found in zip(*placed, strict=True))
-        height = len(next(iter(parts.values())))
-        return sparse.csr_matrix((values, (rows, columns)), shape=(height, self.columns))
+        return starts[name] if name in starts else 3 + int(name.removeprefix("margin"))
 
 
-def definitions(inputs: ProgramInputs, layout: Layout) -> tuple[sparse.csr_matrix, FloatArray]:
+def definitions(inputs: ProgramInputs, layout: Layout) -> tuple[Entries, FloatArray]:
     """Return the rows that make |w|, |z| and maintenance at least what they are."""
     limits, one = inputs.limits, np.eye(layout.contracts)
     none = np.zeros(layout.contracts)
@@ -99,7 +148,7 @@ def definitions(inputs: ProgramInputs, layout: Layout) -> tuple[sparse.csr_matri
             parts = {"size": np.diag(rates[tier])[fresh], f"margin{state}": -one[fresh]}
             matrices.append(layout.place(**parts))
             bounds.append(deductions[fresh])
-    return sparse.vstack(matrices, format="csr"), np.concatenate(bounds)
+    return Entries.below(matrices), np.concatenate(bounds)
 
 
 def limit_rows(inputs: ProgramInputs, layout: Layout) -> Rows:
@@ -115,8 +164,8 @@ def limit_rows(inputs: ProgramInputs, layout: Layout) -> Rows:
     )
 
 
-def _rows(name: str, matrix: sparse.csr_matrix, bound: FloatArray | float) -> Rows:
-    height = matrix.shape[0]
+def _rows(name: str, matrix: Entries, bound: FloatArray | float) -> Rows:
+    height = matrix.height
     keys = tuple((name, row) for row in range(height))
     return Rows(matrix, np.broadcast_to(np.asarray(bound, dtype=float), (height,)), keys)
 
@@ -190,46 +239,3 @@ def _bound_rows(inputs: ProgramInputs, layout: Layout) -> list[Rows]:
         keys = tuple((name, int(row)) for row in at)
         parts.append(Rows(layout.place(w=matrix[at]), bound[at], keys))
     return parts
-
-
-def shortfall_cut(weights: FloatArray, limits: LimitArrays) -> tuple[FloatArray, float]:
-    """Return slope (N,) and offset of CVaR's tangent at a book: never above CVaR itself.
-
-    CVaR(w) = max over p of -p'(R w + o), 0 <= p <= 1/(tail·S), sum p = 1: the p of one book gives
-    a plane that supports it.
-    """
-    returns = limits.scenarios @ weights + limits.scenario_offset
-    whole, part = tail_count(len(returns), limits.tail)
-    order = np.argsort(returns, kind="stable")
-    share: npt.NDArray[np.float64] = np.zeros(len(returns))
-    share[order[:whole]] = 1.0
-    if part > 0.0:
-        share[order[whole]] = part
-    share /= whole + part
-    return -(share @ limits.scenarios), -float(share @ limits.scenario_offset)
-
-
-def shortfall_block(
-    limits: LimitArrays, layout: Layout, worst: npt.NDArray[np.intp]
-) -> tuple[Rows, int]:
-    """Return CVaR as rows and their extra columns: a, and u of each scenario of `worst`.
-
-    a + sum u/(tail·S) <= cvar_max, u >= loss - a, u >= 0 (Rockafellar and Uryasev 2000): never
-    above CVaR, and CVaR itself where the tail of a book is among `worst`.
-    """
-    count, places = len(worst), np.arange(len(worst))
-    excess = sparse.hstack(
-        [
-            layout.place(w=-limits.scenarios[worst]),
-            sparse.csr_matrix(np.full((count, 1), -1.0)),
-            -sparse.identity(count),
-        ],
-        format="csr",
-    )
-    start, width = layout.columns + 1, layout.columns + 1 + count
-    positive = sparse.csr_matrix((np.full(count, -1.0), (places, start + places)), (count, width))
-    mean = np.zeros((1, width))
-    mean[0, start - 1], mean[0, start:] = 1.0, 1.0 / (limits.tail * len(limits.scenarios))
-    matrix = sparse.vstack([excess, positive, sparse.csr_matrix(mean)], format="csr")
-    bound = np.concatenate([limits.scenario_offset[worst], np.zeros(count), [limits.cvar_max]])
-    return Rows(matrix, bound, (*([DEFINED] * (2 * count)), CVAR)), 1 + count

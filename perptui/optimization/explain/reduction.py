@@ -6,14 +6,18 @@ trades can reach is a target of its own, for proposals that only reduce.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from perptui.optimization.explain.feasibility import TOLERANCE, Feasibility, correlation_of
+from perptui.optimization.explain.feasibility import Feasibility, correlation_of
+from perptui.optimization.explain.found import TOLERANCE
 from perptui.optimization.explain.limit_rows import CORRELATION
+from perptui.optimization.explain.search import run
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.risk.arrays import limit_excess
+from perptui.risk.arrays import cheap_excess, limit_excess
+from perptui.risk.tail import shortfall
 
 PATH = 1001
 """Books between today's and the most reduced that are tried."""
@@ -26,12 +30,44 @@ def reduce_only_share(inputs: ProgramInputs) -> float | None:
     Positions that may not be traded stay whole. None where no share keeps them.
     """
     shares = np.linspace(0.0, 1.0, PATH)
-    excess = limit_excess(_books(shares, inputs), inputs.before, inputs.limits)
+    excess = cheap_excess(_books(shares, inputs), inputs.before, inputs.limits)
     kept = np.ones(PATH, dtype=bool)
     for name, part in excess.items():
         if name not in TRADE_LIMITS and part.shape[1]:
             kept &= part.max(axis=1) <= 0
+    if inputs.limits.has_tail:
+        within = _within_tail(shares, inputs)
+        kept[: within.start] = kept[within.stop :] = False
     return float(shares[kept].max()) if kept.any() else None
+
+
+def _within_tail(shares: FloatArray, inputs: ProgramInputs) -> range:
+    """Return which of the books keep the CVaR cap: a stretch, since CVaR is convex along them."""
+    limits = inputs.limits
+    none, whole = _books(np.array([0.0, 1.0]), inputs)
+    start = limits.scenarios @ none + limits.scenario_offset
+    slope = limits.scenarios @ (whole - none)
+
+    def over(at: int) -> float:
+        returns = start + shares[at] * slope
+        return float(shortfall(returns[None, :], limits.tail)[0]) - limits.cvar_max
+
+    least = _first(lambda at: over(at + 1) >= over(at), 0, len(shares) - 1)
+    if over(least) > 0.0:
+        return range(0)
+    begin = _first(lambda at: over(at) <= 0.0, 0, least)
+    return range(begin, _first(lambda at: over(at) > 0.0, least, len(shares)))
+
+
+def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """Return the first place from `low` on at which something holds from there on, else `high`."""
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 def _books(shares: FloatArray, inputs: ProgramInputs) -> FloatArray:
@@ -40,9 +76,14 @@ def _books(shares: FloatArray, inputs: ProgramInputs) -> FloatArray:
     return np.asarray(shares[:, None] * (inputs.before - whole) + whole)
 
 
-def reduction_offer(inputs: ProgramInputs) -> str:
-    """Return in words how far a plain reduction of every position mends the book."""
-    share = reduce_only_share(inputs)
+def reduction_offer(inputs: ProgramInputs, share: float | None) -> str:
+    """Return in words how far a plain reduction of every position mends the book.
+
+    Parameters
+    ----------
+    share : float, optional
+        As `reduce_only_share` gives it.
+    """
     if share is None:
         return "reduce-only: no plain reduction keeps every limit on positions; it goes nearer"
     if share == 1.0:
@@ -69,7 +110,7 @@ def least_violation(inputs: ProgramInputs) -> FloatArray | None:
         for key in limits.keys
         if key[0] in now and float(now[key[0]][0][key[1]]) > 0.0 and key != CORRELATION
     }
-    found = limits.least_violation(most) if most else None
+    found = run(limits.least_violation(most)) if most else None
     return found.weights if found is not None and found.status == "solved" else None
 
 

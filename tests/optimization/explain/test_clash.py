@@ -15,6 +15,8 @@ from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.explain.clash import clashes, explain, minimal_conflict
 from perptui.optimization.explain.feasibility import Feasibility
+from perptui.optimization.explain.reduction import reduce_only_share
+from perptui.optimization.explain.search import run
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.risk.arrays import limit_excess
@@ -62,7 +64,7 @@ def test_turnover_and_a_coin_limit_by_hand() -> None:
         ("coin_net:BTC", "coin_net_max", 0.8),
     ]
     assert needs(inputs) == pytest.approx({"turnover": 0.35, "coin_net:BTC": 0.9}, rel=5e-5)
-    words = explain(inputs, found)
+    words = explain(inputs, found, reduce_only_share(inputs))
     assert words[0] == (
         "no book keeps every limit: turnover 30% and coin_net:BTC 0.8x cannot hold together: "
         "needs turnover 35.1% or coin_net:BTC 0.901x"
@@ -79,7 +81,8 @@ def test_a_fixed_target_is_a_member_with_its_nearest_possible_weight() -> None:
     inputs = posed(targets={BTC: 0.95})
     assert needs(inputs) == pytest.approx({"coin_net:BTC": 0.95, name: 0.8}, rel=5e-5)
     assert clashes(inputs)[-1].setting == name
-    assert "not needed" in explain(inputs, clashes(inputs))[2]
+    offers = explain(inputs, clashes(inputs), reduce_only_share(inputs))
+    assert "not needed" in offers[2]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +264,7 @@ CLEAR = 2e-6
 def test_a_conflict_is_one_and_without_any_member_is_none(book: RandomBook) -> None:
     inputs = book.posed()
     limits = Feasibility(inputs)
-    members = minimal_conflict(limits)
+    members = run(minimal_conflict(limits))
     whole = least_excess(inputs, every_key(inputs))
     if not members:
         assert whole < CLEAR
@@ -287,7 +290,8 @@ def test_what_is_needed_is_enough_and_hardly_less_is_not(book: RandomBook) -> No
         )
         less = book.posed(member.setting, short)
         assert least_excess(less, every_key(less)) > 0
-        assert Feasibility(less).clash(frozenset(Feasibility(less).keys))
+        short_of = Feasibility(less)
+        assert run(short_of.clash(frozenset(short_of.keys)))
 
 
 def test_a_soft_limit_takes_no_part() -> None:

@@ -54,14 +54,14 @@ def test_the_offer_is_the_largest_share_that_keeps_position_limits() -> None:
     inputs = posed({BTC: "1", ETH: "20", SOL: "-400"}, gross_max=0.9)
     # Gross is .6 + .6 + .6 = 1.8, so half of it may stay.
     assert reduce_only_share(inputs) == 0.5
-    assert "cut to 50.0% of its size" in reduction_offer(inputs)
-    assert "repeat" not in reduction_offer(inputs)
+    assert "cut to 50.0% of its size" in reduction_offer(inputs, reduce_only_share(inputs))
+    assert "repeat" not in reduction_offer(inputs, reduce_only_share(inputs))
 
 
 def test_no_share_will_do_where_a_floor_asks_for_more() -> None:
     inputs = posed({BTC: "1"}, net_min=0.7)
     assert reduce_only_share(inputs) is None
-    assert "no plain reduction" in reduction_offer(inputs)
+    assert "no plain reduction" in reduction_offer(inputs, reduce_only_share(inputs))
 
 
 def test_what_may_not_be_traded_stays_whole_in_the_offer() -> None:
