@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from perptui.model.explanation import FrontierPoint
+from perptui.model.explanation import Clash, FrontierPoint
 from perptui.model.forecast import Estimates
 from perptui.model.jobs import ProposeJob
 from perptui.model.proposal import Proposal
@@ -41,6 +41,12 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         Shape of the robust mean that the proposal was made with: box, ellipsoid or off.
     kept : tuple of Kept
         By slot.
+    clash : tuple of Clash
+        Where limits clash: one minimal set, found after the proposal, which says only that they do.
+    clash_words : str
+        The same in words.
+    clash_pending : bool
+        It is still being looked for.
     frontier, frontier_wanted
         Points so far, and how many there will be.
     solved_mono, expires_mono : float | None
@@ -63,6 +69,9 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     can_undo: bool = False
     can_redo: bool = False
     kept: tuple[Kept, ...] = ()
+    clash: tuple[Clash, ...] = ()
+    clash_words: str = ""
+    clash_pending: bool = False
     frontier: tuple[FrontierPoint, ...] = ()
     frontier_wanted: int = 0
     solved_mono: float | None = None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from perptui.desk.clashes import Clashes
 from perptui.desk.exposures import Exposures
 from perptui.desk.frontier import Frontier
 from perptui.desk.proposal_picture import Kept, ProposalPicture
@@ -75,6 +76,7 @@ class Proposer:
         self._job: ProposeJob | None = None
         self._draws_frontier = False
         self._frontier = Frontier(worker, self._show)
+        self._clashes = Clashes(worker, self._show)
         self._picture = ProposalPicture(strategy=settings.desk.strategy)
 
     @property
@@ -159,7 +161,7 @@ class Proposer:
         InputError
             When the proposal's clash has no such member, or no relaxation of it is enough.
         """
-        await self._step(relaxed(self._steps.base, self._picture.proposal, name))
+        await self._step(relaxed(self._steps.base, self._picture.clash, name))
 
     async def reduce(self, share: float) -> None:
         """Fix every position's target at 1 - `share` of what it is; a step of the what-if.
@@ -289,6 +291,7 @@ class Proposer:
         self._asked += 1
         mine, stood = self._asked, self._picture
         self._frontier.drop()
+        self._clashes.stop()
         self._show(state="solving", failure="")
         try:
             await self._ask(self._newest_snapshot())
@@ -302,6 +305,7 @@ class Proposer:
     def _fall_back(self, stood: ProposalPicture, before: Mark | None, failure: str) -> None:
         if before is not None:
             self._steps.restore(before)
+        self._clashes.resume()
         if before is not None and stood.state == "ready":
             self._show(state="ready")
         else:
@@ -323,6 +327,7 @@ class Proposer:
             what_if,
             self._exposures.before(parameters.name, snapshot.as_of_ms),
             tuple(known[name] for name in parameters.blend),
+            names_clash=False,
         )
 
     async def _ask(self, snapshot: MarketSnapshot) -> None:
@@ -344,6 +349,10 @@ class Proposer:
         now = self._clock.monotonic()
         proposed = isinstance(result, ProposeDone)
         self._job = job if proposed else None
+        if isinstance(result, ProposeDone) and result.proposal.status == "infeasible":
+            self._clashes.look(job)
+        else:
+            self._clashes.drop()
         self._show(
             state="ready" if proposed else "none",
             proposal=result.proposal if isinstance(result, ProposeDone) else None,
@@ -374,6 +383,9 @@ class Proposer:
             can_undo=self._steps.can_undo,
             can_redo=self._steps.can_redo,
             kept=tuple(self._kept[slot] for slot in sorted(self._kept)),
+            clash=self._clashes.found,
+            clash_words=self._clashes.words,
+            clash_pending=self._clashes.pending,
             frontier=self._frontier.points,
             frontier_wanted=self._frontier.wanted,
             **new,

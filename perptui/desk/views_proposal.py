@@ -9,6 +9,7 @@ from perptui.desk.state import Picture
 from perptui.desk.views_funding import CarryChange, proposed_carry
 from perptui.desk.what_ifs import offers
 from perptui.model.assignment import assignments
+from perptui.model.explanation import NO_BOOK
 from perptui.model.instrument import split_id
 from perptui.model.order import OrderIntent
 from perptui.model.proposal import BookRisk, Proposal, TargetRow
@@ -36,7 +37,10 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
             what_if=bool(asked),
         )
     carry = proposed_carry(picture, proposal)
-    reasons = (proposed.failure, *proposal.reasons) if proposed.failure else proposal.reasons
+    words = proposed.clash_words or NO_BOOK
+    reasons = tuple(words if reason == NO_BOOK else reason for reason in proposal.reasons)
+    if proposed.failure:
+        reasons = (proposed.failure, *reasons)
     explanation = proposal.explanation
     return RebalanceView(
         state=proposed.state,
@@ -64,7 +68,8 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         shown_only=proposed.shown_only,
         ledger=explanation.ledger,
         prices=explanation.limits,
-        clash=explanation.clash,
+        clash=proposed.clash,
+        clash_pending=proposed.clash_pending,
         break_even=explanation.break_even,
         drift=explanation.drift,
         objective_usd_day=explanation.objective_usd_per_day,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -39,7 +40,7 @@ def refuse_strangers(what_if: WhatIf, proposal: Proposal | None) -> None:
         )
 
 
-def relaxed(what_if: WhatIf, proposal: Proposal | None, name: str) -> WhatIf:
+def relaxed(what_if: WhatIf, clash: Sequence[Clash], name: str) -> WhatIf:
     """Return `what_if` with the relaxation that the clash names for its member `name`.
 
     Raises
@@ -47,7 +48,6 @@ def relaxed(what_if: WhatIf, proposal: Proposal | None, name: str) -> WhatIf:
     InputError
         When there is no such member, or relaxing it alone is not enough.
     """
-    clash = () if proposal is None else proposal.explanation.clash
     member = next((one for one in clash if one.name == name), None)
     if member is None:
         raise InputError(f"expected a limit that clashes, was {name!r}; choose one that is named")

@@ -9,6 +9,9 @@ from decimal import Decimal
 
 from perptui.model.record import Record
 
+NO_BOOK = "no book keeps every limit"
+"""Reason of a proposal where limits clash, until it is known which."""
+
 
 class LedgerRow(Record, frozen=True):
     """The first-order condition of one contract: what one more unit of weight would bring.

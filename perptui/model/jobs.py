@@ -9,7 +9,7 @@ import hashlib
 
 import msgspec
 
-from perptui.model.explanation import FrontierPoint
+from perptui.model.explanation import Clash, FrontierPoint
 from perptui.model.forecast import Estimates
 from perptui.model.limit import Limits
 from perptui.model.market import Bar, FundingSettlement
@@ -67,7 +67,9 @@ class EstimateJob(Record, frozen=True, tag=True):
 class ProposeJob(Record, frozen=True, tag=True):
     """Estimate, optimise, round and check what `what_if` leaves of the desk's own state.
 
-    `blended` holds the strategies of a hybrid's `blend`, in its order; empty for others.
+    `blended` holds the strategies of a hybrid's `blend`, in its order; empty for others. Where
+    limits clash, `names_clash` has the answer wait until it is known which; else it says only that
+    they do, and `ClashJob` asks for more.
     """
 
     snapshot: MarketSnapshot
@@ -76,6 +78,27 @@ class ProposeJob(Record, frozen=True, tag=True):
     what_if: WhatIf = WhatIf()
     exposure_before: float | None = None
     blended: tuple[StrategyParameters, ...] = ()
+    names_clash: bool = True
+
+
+class ClashJob(Record, frozen=True, tag=True):
+    """Go on looking for what clashes in the program that `asked` poses, for a short while.
+
+    Beside what-ifs, which it must not hold up: asked again and again until it is done.
+    """
+
+    asked: ProposeJob
+
+
+class ClashDone(Record, frozen=True, tag=True):
+    """Answer to `ClashJob`: one minimal set of limits that cannot all hold, and it in words.
+
+    Where it is not `done` nothing is known yet.
+    """
+
+    clash: tuple[Clash, ...] = ()
+    words: str = ""
+    done: bool = True
 
 
 class FrontierJob(Record, frozen=True, tag=True):
@@ -121,8 +144,8 @@ class JobFailed(Record, frozen=True, tag=True):
     text: str
 
 
-Job = AppendHistory | AskHistory | EstimateJob | ProposeJob | FrontierJob
-JobResult = HistoryReach | EstimateDone | ProposeDone | FrontierDone | JobFailed
+Job = AppendHistory | AskHistory | EstimateJob | ProposeJob | ClashJob | FrontierJob
+JobResult = HistoryReach | EstimateDone | ProposeDone | ClashDone | FrontierDone | JobFailed
 
 
 class JobRequest(Record, frozen=True):

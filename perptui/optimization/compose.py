@@ -53,8 +53,16 @@ def compose(
     estimates: Estimates,
     strategy: StrategyParameters,
     snapshot_digest: str,
+    *,
+    names_clash: bool = True,
 ) -> Proposal:
-    """Return the proposal of an answer, without its digest and the solver's seconds."""
+    """Return the proposal of an answer, without its digest and the solver's seconds.
+
+    Parameters
+    ----------
+    names_clash : bool
+        Where limits clash, find out which: a search of its own.
+    """
     after = positions_after(inputs, answer.steps)
     book = exact_book(inputs, after)
     now = now_of(inputs)
@@ -66,10 +74,10 @@ def compose(
     crowded = _too_many(orders, inputs.in_force.limits.ticket_legs_max)
     rows = _rows(inputs, answer, after, orders)
     optimum = checks_of(inputs, float_book(inputs, answer.target))
-    clash = clashes(inputs) if status == "infeasible" else ()
+    clash = clashes(inputs) if status == "infeasible" and names_clash else None
     share = reduce_only_share(inputs) if status == "infeasible" else None
     explanation = (
-        Explanation(clash=clash, reduce_only_share=share)
+        Explanation(clash=clash or (), reduce_only_share=share)
         if status == "infeasible"
         else explanation_of(inputs, answer, optimum, strategy, estimates)
     )
@@ -151,7 +159,7 @@ def _why_not(
     inputs: ProgramInputs,
     blocked: Sequence[LimitCheck],
     status: str,
-    clash: Sequence[Clash],
+    clash: Sequence[Clash] | None,
     share: float | None,
 ) -> tuple[str, ...]:
     if status == "infeasible":

@@ -167,6 +167,8 @@ class RebalanceView(Record, frozen=True):
     ledger: tuple[LedgerRow, ...] = ()
     prices: tuple[LimitPrice, ...] = ()
     clash: tuple[Clash, ...] = ()
+    clash_pending: bool = False
+    """Limits clash, and which of them is being looked for."""
     break_even: tuple[BreakEven, ...] = ()
     drift: Drift | None = None
     objective_usd_day: float | None = None

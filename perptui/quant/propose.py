@@ -87,6 +87,7 @@ def proposal_of(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Pr
         bent.estimates,
         bent.strategy,
         _snapshot_digest(job.snapshot),
+        names_clash=job.names_clash,
     )
     shorts = bent.strategy.hedge_shorts
     proposal = msgspec.structs.replace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -14,6 +15,8 @@ from perptui.model.forecast import Estimates
 from perptui.model.jobs import (
     AppendHistory,
     AskHistory,
+    ClashDone,
+    ClashJob,
     EstimateDone,
     EstimateJob,
     FrontierDone,
@@ -29,7 +32,13 @@ from perptui.model.jobs import (
 from perptui.model.snapshot import MarketSnapshot
 from perptui.quant.estimate import Estimator
 
+if TYPE_CHECKING:
+    from perptui.quant.clash import ClashSearch
+
 MOST_NOTES = 20
+SLICE_S = 0.015
+"""How long a search for what clashes goes on before others are answered; a solve of it may last
+as long again."""
 WARM_UP = (
     "scipy.sparse",
     "scipy.linalg",
@@ -41,6 +50,7 @@ WARM_UP = (
     "scipy.stats",
     "cvxpy",
     "perptui.quant.propose",
+    "perptui.quant.clash",
 )
 """In the order of import: the first are parts of cvxpy's own, two thirds of its seconds."""
 _log = logging.getLogger(__name__)
@@ -60,6 +70,7 @@ class Worker:
         self._estimator = Estimator(history)
         self._snapshot: MarketSnapshot | None = None
         self._identified: tuple[Estimates, str] | None = None
+        self._search: ClashSearch | None = None
 
     def warm_up(self) -> Iterator[str]:
         """Import and run once what the first proposal would otherwise wait for, a step a time.
@@ -97,6 +108,8 @@ class Worker:
                 return EstimateDone(self._estimator.estimate(job))
             case ProposeJob():
                 return self._propose(replace(job, snapshot=self._one(job.snapshot)))
+            case ClashJob():
+                return self._clash(replace(job.asked, snapshot=self._one(job.asked.snapshot)))
             case FrontierJob():
                 asked = replace(job.asked, snapshot=self._one(job.asked.snapshot))
                 return self._frontier(replace(job, asked=asked))
@@ -125,6 +138,17 @@ class Worker:
         if self._identified is None or self._identified[0] is not estimates:
             self._identified = estimates, identity_of(estimates)
         return ProposeDone(proposal, *self._identified)
+
+    def _clash(self, asked: ProposeJob) -> ClashDone:
+        from perptui.quant.clash import ClashSearch
+
+        search, self._search = self._search, None
+        if search is None or search.asked != asked:
+            search = ClashSearch(asked, self._estimator)
+        done = search.go_on(SLICE_S)
+        if not done.done:
+            self._search = search
+        return done
 
     def _frontier(self, job: FrontierJob) -> FrontierDone:
         from perptui.quant.propose import frontier_of, parents_of, told_of

@@ -67,6 +67,7 @@ class InlineWorker(QuantWorker):
         if background:
             await self.gate.wait()
             await self._free.wait()
+            await asyncio.sleep(0)
             return
         self._foreground += 1
         self._free.clear()

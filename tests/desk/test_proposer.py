@@ -19,7 +19,7 @@ from perptui.history.dataset import History
 from perptui.model.assignment import assignments
 from perptui.model.clock import HOUR_MS, ManualClock, SystemClock, parse_iso
 from perptui.model.errors import InputError, WorkerError
-from perptui.model.jobs import FrontierJob, ProposeJob
+from perptui.model.jobs import ClashJob, FrontierJob, ProposeDone, ProposeJob
 from perptui.model.money import decimal_of
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
@@ -108,12 +108,15 @@ class Desk:
         )
         self.history = history
         self.at_ms = AT_MS
+        self.away = ""
         self.worker = InlineWorker(folder, inside)
         self.clock = ManualClock(AT_MS)
         self.moved = asyncio.Event()
         self.proposer = Proposer(self.worker, SETTINGS, self.clock, self.snapshot, self._changed)
 
-    def snapshot(self) -> MarketSnapshot:
+    def snapshot(self) -> MarketSnapshot | str:
+        if self.away:
+            return self.away
         equity = decimal_of("250000", "equity")
         return snapshot_at(self.history, self.at_ms, ("binanceusdm",), equity, self.held)
 
@@ -320,7 +323,15 @@ async def test_a_clash_is_relaxed_by_one_key(desk: Desk) -> None:
     fixed = f"target:{BTC}=0.95"
     await desk.proposer.bend(fixed)
     view = desk.view()
-    assert view.status == "infeasible"
+    # That limits clash is told at once, which of them as soon as it is known.
+    assert (view.status, view.clash, view.clash_pending) == ("infeasible", (), True)
+    assert view.reasons[0] == "no book keeps every limit"
+    assert desk.proposal.explanation.clash == ()
+    with pytest.raises(InputError, match="expected a limit that clashes"):
+        await desk.proposer.relax("coin_net:BTC")
+    await until(desk, lambda: not desk.proposer.picture.clash_pending)
+    view = desk.view()
+    assert view.reasons[0].startswith("no book keeps every limit: coin_net:BTC 0.8x")
     members = {one.name: one for one in view.clash}
     assert set(members) == {"coin_net:BTC", f"target:{BTC}"}
     assert view.offers[0].name == "hold"
@@ -331,13 +342,54 @@ async def test_a_clash_is_relaxed_by_one_key(desk: Desk) -> None:
     assert needed <= looser < needed * 1.001
     assert desk.proposal.status == "ok"
     assert desk.view().shown_only == (f"coin_net_max {looser:g} is looser than the desk's 0.8",)
+    assert desk.view().clash == ()
     await desk.proposer.undo()
+    await until(desk, lambda: not desk.proposer.picture.clash_pending)
     await desk.proposer.relax(f"target:{BTC}")
     assert desk.proposal.status == "ok"
     assert 0.799 < desk.proposal.what_if.targets[BTC] <= 0.8
     assert desk.view().exportable
     with pytest.raises(InputError, match="expected a limit that clashes"):
         await desk.proposer.relax("coin_net:BTC")
+
+
+async def test_a_clash_is_looked_for_in_slices_and_dropped_for_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Slices of one solve each, of which a clash of two members takes several.
+    monkeypatch.setattr("perptui.quant.worker.SLICE_S", 0.0)
+    await desk.proposer.bend(f"target:{BTC}=0.95")
+    assert desk.view().clash_pending
+    await desk.proposer.bend(f"target:{BTC}=0.96")
+    assert desk.view().clash_pending
+    await until(desk, lambda: not desk.proposer.picture.clash_pending)
+    found = {one.name: one.limit for one in desk.view().clash}
+    assert found[f"target:{BTC}"] == 0.96
+    slices = [job.asked for job in desk.worker.asked if isinstance(job, ClashJob)]
+    of_second = [asked for asked in slices if asked.what_if.targets[BTC] == 0.96]
+    assert len(slices) - len(of_second) < len(of_second)
+    assert len(of_second) > 3
+    # Sliced or in one go, the same is found.
+    whole = msgspec.structs.replace(of_second[0], names_clash=True)
+    answer = await desk.worker.ask(whole, "solving", 1.0)
+    assert isinstance(answer, ProposeDone)
+    assert answer.proposal.explanation.clash == desk.view().clash
+    assert answer.proposal.reasons[0] == desk.view().reasons[0]
+
+
+async def test_a_clash_goes_on_when_the_step_after_it_fails(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perptui.quant.worker.SLICE_S", 0.0)
+    await desk.proposer.bend(f"target:{BTC}=0.95")
+    stood = desk.proposal.digest
+    desk.away = "a venue that is away"
+    with pytest.raises(WorkerError, match="a venue that is away"):
+        await desk.proposer.bend("gross_max=1.5")
+    assert desk.view().clash_pending
+    await until(desk, lambda: not desk.proposer.picture.clash_pending)
+    assert desk.proposal.digest == stood
+    assert {one.name for one in desk.view().clash} == {"coin_net:BTC", f"target:{BTC}"}
 
 
 async def test_what_is_offered_can_be_taken(desk: Desk) -> None:

@@ -86,7 +86,7 @@ def test_a_risk_cap_and_a_turnover_cap_clash_in_march_2020(history_dir: Path) ->
     assert "turnover 10% and volatility 10% cannot hold together" in asked.reasons[0]
     for member in clash.values():
         assert member.needed is not None
-        enough = desk.proposed(relaxed(WhatIf(), asked, member.name))
+        enough = desk.proposed(relaxed(WhatIf(), asked.explanation.clash, member.name))
         assert enough.status == "ok"
         assert all(check.ok for check in enough.limits)
         # A limit looser than the desk's own is shown and never sent.

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from perptui.model.clock import parse_iso
+from perptui.model.explanation import Clash
 from perptui.model.forecast import CoverageVerdict, ModelScore, ScoreTrack, TailRisk
+from perptui.protocol.intents import Relax
 from perptui.protocol.views import (
     DeskView,
     EventLine,
@@ -23,6 +25,7 @@ from perptui.protocol.views_rebalance import Comparison, RebalanceView
 from perptui.protocol.views_ticket import JournalView
 from perptui.tui.panels.base import wrapped
 from perptui.tui.panels.limits import limit_name, state_words
+from perptui.tui.panels.rebalance_clash import ways_out
 from perptui.tui.panels.regime_sections import coverage_table, tail_table
 from perptui.tui.plot import line_mark
 from tests.tui import book, what_ifs
@@ -438,6 +441,24 @@ def test_every_page_fits_and_says_something_with_nothing_known(
         ("v",): "BREACH→BINDS",
     }
     assert words[keys] in "\n".join(lines)
+
+
+def test_only_what_an_assignment_relaxes_has_a_digit() -> None:
+    bound = Clash("bound:binanceusdm:BTC/USDT:USDT", 0.0, -0.2, "", "a bound")
+    gross = Clash("gross", 2.0, 2.5, "gross_max", "gross 2x")
+    view = what_ifs.infeasible(clash=(bound, gross), offers=())
+    assert ways_out(view) == [Relax(name="gross")]
+    lines = drawn(book.desk(rebalance=view), (120, 40), "5", "i")
+    heads = [line for line in lines if "would do" in line]
+    assert ["1" in line.split("gross")[0] for line in heads if "gross" in line] == [True]
+    assert not any(figure in heads[0].split("bound")[0] for figure in "123456789")
+
+
+def test_a_clash_that_is_not_known_yet_says_so() -> None:
+    view = what_ifs.infeasible(clash=(), clash_pending=True)
+    for size in [(80, 24), (120, 40)]:
+        text = " ".join(" ".join(drawn(book.desk(rebalance=view), size, "5", "i")).split())
+        assert "which of them clash is being looked for" in text
 
 
 def test_markup_from_outside_is_text() -> None:

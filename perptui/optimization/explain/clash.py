@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from perptui.model.errors import OptimizationError
-from perptui.model.explanation import Clash
+from perptui.model.explanation import NO_BOOK, Clash
 from perptui.optimization.explain.feasibility import PRICED, Feasibility
 from perptui.optimization.explain.found import TOLERANCE, Found
 from perptui.optimization.explain.least import needed
@@ -156,23 +156,26 @@ def _standing(ways: Sequence[Relaxation]) -> str:
     return listed([f"{one.name} {figure(one.setting, one.limit)}" for one in ways])
 
 
-def explain(inputs: ProgramInputs, found: Sequence[Clash], share: float | None) -> tuple[str, ...]:
+def explain(
+    inputs: ProgramInputs, found: Sequence[Clash] | None, share: float | None
+) -> tuple[str, ...]:
     """Return in words what clashes, what would mend it, and the two offers that need no solver.
 
     Parameters
     ----------
-    found : sequence of Clash
-        As `clashes` gives them.
+    found : sequence of Clash, optional
+        As `clashes` gives them; None where they were not looked for.
     share : float, optional
         As `reduce_only_share` gives it.
     """
-    return (summary(found), HOLD, reduction_offer(inputs, share))
+    words = NO_BOOK if found is None else summary(found)
+    return (words, HOLD, reduction_offer(inputs, share))
 
 
 def summary(found: Sequence[Clash]) -> str:
     """Return in words what clashes, and what would mend it."""
     if not found:
-        return "no book keeps every limit within the solver's accuracy"
+        return f"{NO_BOOK} within the solver's accuracy"
     names = listed([f"{one.name} {figure(one.setting, one.limit)}" for one in found])
     ways = [
         f"{one.name} {figure(one.setting, one.needed, outward_from=one.limit)}"
@@ -181,4 +184,4 @@ def summary(found: Sequence[Clash]) -> str:
     ]
     together = "cannot hold" if len(found) == 1 else "cannot hold together"
     mended = f"needs {listed(ways, 'or')}" if ways else "and other limits clash as well"
-    return f"no book keeps every limit: {names} {together}: {mended}"
+    return f"{NO_BOOK}: {names} {together}: {mended}"

@@ -19,7 +19,7 @@ NAME_WIDTH = 24
 
 def ways_out(view: RebalanceView) -> list[Intent]:
     """Return what each digit from 1 on asks for: relaxations first, then the offers."""
-    relaxed: list[Intent] = [Relax(name=row.name) for row in view.clash if row.needed is not None]
+    relaxed: list[Intent] = [Relax(name=row.name) for row in view.clash if _can_relax(row)]
     offered = [Bend(text=offer.assignment) for offer in view.offers if offer.assignment]
     return [*relaxed, *offered][:MOST_DIGITS]
 
@@ -40,8 +40,8 @@ def clash_lines(view: RebalanceView, width: int, lead: str = "") -> list[Line]:
     else:
         lines += wrapped(_no_clash(view), width, " ", "dim")
     for member in view.clash:
-        digit += member.needed is not None
-        lines += _member(member, _digit(digit) if member.needed is not None else "", width)
+        digit += _can_relax(member)
+        lines += _member(member, _digit(digit) if _can_relax(member) else "", width)
     if view.offers:
         lines.append(())
     for offer in view.offers:
@@ -64,9 +64,16 @@ def _words(clash: Sequence[Clash]) -> str:
 
 
 def _no_clash(view: RebalanceView) -> str:
+    if view.clash_pending:
+        return "no book keeps every limit: which of them clash is being looked for"
     if view.status in {"infeasible", "failed"} or view.state == "failed":
         return "the program has no optimum, and no limits were found to clash: r solves again"
     return "no limits clash: every limit holds at the proposal"
+
+
+def _can_relax(member: Clash) -> bool:
+    """Return whether one assignment relaxes it: bounds and held positions have none."""
+    return member.needed is not None and bool(member.setting)
 
 
 def _digit(digit: int) -> str:

@@ -1,0 +1,82 @@
+"""Which limits of what stands clash, found in the background a slice at a time.
+
+One job is one slice, below every what-if, which waits for one slice at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from perptui.desk.worker import QuantWorker
+from perptui.model.errors import WorkerError
+from perptui.model.explanation import Clash
+from perptui.model.jobs import ClashDone, ClashJob, ProposeJob
+
+SLICE_TIMEOUT_S = 20.0
+_log = logging.getLogger(__name__)
+
+
+class Clashes:
+    """Looks for one clash at a time; a new one drops the old.
+
+    Parameters
+    ----------
+    changed : callable
+        Called when it is found, or given up.
+
+    Attributes
+    ----------
+    found : tuple of Clash
+        One minimal set of limits that cannot all hold; empty until it is known.
+    words : str
+        The same in words.
+    pending : bool
+        It is being looked for.
+    """
+
+    def __init__(self, worker: QuantWorker, changed: Callable[[], None]) -> None:
+        self._worker = worker
+        self._changed = changed
+        self._task: asyncio.Task[None] | None = None
+        self._stopped: ProposeJob | None = None
+        self.found: tuple[Clash, ...] = ()
+        self.words = ""
+        self.pending = False
+
+    def drop(self) -> None:
+        """Stop, and forget what was found."""
+        self.stop()
+        self._stopped = None
+        self.found, self.words, self.pending = (), "", False
+
+    def stop(self) -> None:
+        """Stop; what was found stays with the proposal that still stands."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def resume(self) -> None:
+        """Go on where the search was stopped, if it was."""
+        if self.pending and self._stopped is not None:
+            self.look(self._stopped)
+
+    def look(self, job: ProposeJob) -> None:
+        """Begin to look for what clashes in the program that `job` poses."""
+        self.drop()
+        self.pending, self._stopped = True, job
+        self._task = asyncio.create_task(self._look(job), name="clash")
+
+    async def _look(self, job: ProposeJob) -> None:
+        try:
+            while self.pending:
+                done = await self._worker.ask(
+                    ClashJob(job), "clash", SLICE_TIMEOUT_S, background=True
+                )
+                if isinstance(done, ClashDone) and done.done:
+                    self.found, self.words, self.pending = done.clash, done.words, False
+        except WorkerError as error:
+            _log.warning("clash: %s", error)
+            self.pending = False
+        self._changed()

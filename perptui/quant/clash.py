@@ -1,0 +1,53 @@
+"""Which limits of a proposal clash, looked for in slices between what-ifs."""
+
+from __future__ import annotations
+
+import time
+
+from perptui.model.jobs import ClashDone, ProposeJob
+from perptui.optimization.explain.clash import clash_search, summary
+from perptui.optimization.explain.search import Search
+from perptui.quant.answer import posed
+from perptui.quant.estimate import Estimator
+from perptui.quant.propose import parents_of, told_of
+
+
+class ClashSearch:
+    """One search, gone on with a slice at a time; it finds what it would find in one go.
+
+    Parameters
+    ----------
+    asked : ProposeJob
+        Whose limits clash.
+    """
+
+    def __init__(self, asked: ProposeJob, estimator: Estimator) -> None:
+        self.asked = asked
+        self._steps = _steps(asked, estimator)
+
+    def go_on(self, seconds: float) -> ClashDone:
+        """Return what clashes, or that it is not known yet after so many seconds and a solve.
+
+        Raises
+        ------
+        EstimationError, HistoryError
+            When the history does not carry estimates.
+        OptimizationError
+            When the program cannot be posed.
+        """
+        ends = time.perf_counter() + seconds
+        while True:
+            try:
+                next(self._steps)
+            except StopIteration as end:
+                found: ClashDone = end.value
+                return found
+            if time.perf_counter() >= ends:
+                return ClashDone(done=False)
+
+
+def _steps(asked: ProposeJob, estimator: Estimator) -> Search[ClashDone]:
+    inputs = posed(asked, told_of(asked, estimator), parents_of(asked, estimator)).own
+    yield
+    clash = yield from clash_search(inputs)
+    return ClashDone(clash, summary(clash))
