@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from perptui.desk.ahead import Ahead
 from perptui.desk.backfill import Backfill
 from perptui.desk.intents import Intents
 from perptui.desk.kept import KeptFile
@@ -101,6 +102,7 @@ class DeskApp:
         )
         self._worker = QuantWorker(paths.history, paths.quant_log, base, changed=self._hurry)
         self._proposer = Proposer(self._worker, settings, base, self._snapshot, changed=self._hurry)
+        self._ahead = Ahead(self._worker, base, self._proposer, self._snapshot)
         self._sight = Sight(self._state, self._proposer, base, settings.digest)
         self._regime = ""
         self._intents = Intents(self._proposer, self._sight, self._leave)
@@ -127,6 +129,7 @@ class DeskApp:
             stack.push_async_callback(self._worker.close)
             self._watch_parent()
             self._start(self._painter.run(server), "painter")
+            self._start(self._ahead.run(), "preparing")
             self._start(self._operate(stack), "desk")
             await self._ending.wait()
             await self._cancel_tasks()
@@ -339,6 +342,7 @@ class DeskApp:
 
     def _changed(self) -> None:
         self._observed.set()
+        self._ahead.moved()
         if self._painter is not None:
             self._painter.touch()
 

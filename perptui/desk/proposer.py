@@ -317,7 +317,8 @@ class Proposer:
             raise WorkerError(f"nothing to propose from: {snapshot}")
         return snapshot
 
-    def _job_on(self, snapshot: MarketSnapshot) -> ProposeJob:
+    def job_on(self, snapshot: MarketSnapshot) -> ProposeJob:
+        """Return what is asked of the quant process on a snapshot."""
         what_if, known = self._steps.now, self._settings.strategy
         parameters = known[what_if.strategy or self._picture.strategy]
         return ProposeJob(
@@ -331,7 +332,7 @@ class Proposer:
         )
 
     async def _ask(self, snapshot: MarketSnapshot) -> None:
-        mine, asked = self._asked, self._job_on(snapshot)
+        mine, asked = self._asked, self.job_on(snapshot)
         job: ProposeJob | EstimateJob = asked
         if self._settings.desk.mode == "view":
             job = EstimateJob(snapshot, asked.strategy, asked.exposure_before)

@@ -15,7 +15,7 @@ import msgspec
 from perptui.desk.daybook import Daybook, combined
 from perptui.desk.kept import Kept, KeptDay, KeptFile
 from perptui.model.account import Account, CashFlow
-from perptui.model.clock import Clock
+from perptui.model.clock import HOUR_MS, Clock
 from perptui.model.instrument import Instrument
 from perptui.model.market import FundingQuote, Quote
 from perptui.model.money import to_cents
@@ -195,6 +195,7 @@ class DeskState:
         venues = tuple(VenuePicture(name=name, wanted=ids) for name, ids in wanted.items())
         self._picture = Picture(venues=venues)
         self._file = kept
+        self._taken: MarketSnapshot | None = None
         self._kept: Kept | None = None
 
     @property
@@ -302,14 +303,18 @@ class DeskState:
         return ""
 
     def snapshot(self) -> MarketSnapshot | None:
-        """Return one consistent picture of market and book, None when `why_no_snapshot` says so."""
+        """Return one consistent picture of market and book, None when `why_no_snapshot` says so.
+
+        Until a reading changes it, it is of the moment when it was first taken: what was estimated
+        of it holds for every what-if between two polls.
+        """
         if self.why_no_snapshot():
             return None
         picture = self._picture
         quotes, funding = picture.quotes, picture.funding
         instruments = picture.instruments
         ids = sorted(key for key in instruments if key in quotes and key in funding)
-        return MarketSnapshot(
+        now = MarketSnapshot(
             as_of_ms=self._clock.utc_ms(),
             instruments=tuple(instruments[key] for key in ids),
             quotes=tuple(quotes[key] for key in ids),
@@ -317,6 +322,16 @@ class DeskState:
             accounts=picture.accounts,
             peak_equity_usd=picture.peak_usd,
         )
+        if self._taken is None or not self._still(self._taken, now):
+            self._taken = now
+        return self._taken
+
+    def _still(self, taken: MarketSnapshot, now: MarketSnapshot) -> bool:
+        """Return whether nothing but the time changed, and that by less than a poll or a bar."""
+        passed_ms = now.as_of_ms - taken.as_of_ms
+        same_hour = now.as_of_ms // HOUR_MS == taken.as_of_ms // HOUR_MS
+        recent = same_hour and 0 <= passed_ms <= self._polling.marks_s * 1000
+        return recent and msgspec.structs.replace(now, as_of_ms=taken.as_of_ms) == taken
 
     def _missing(self, venue: VenuePicture) -> str:
         if "instruments" not in venue.readings:

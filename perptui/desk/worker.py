@@ -132,7 +132,7 @@ class QuantWorker:
         Parameters
         ----------
         name : str
-            The job in a word, for the status line: "solving", "estimating".
+            The job in a word, for the status line: "solving", "estimating"; "": not shown.
         timeout_s : float
             Monotonic seconds of running after which the process is killed.
         replaces : str
@@ -227,7 +227,8 @@ class QuantWorker:
             while True:
                 await self._next_job(ended)
                 self._running = pending = self._take()
-                self._say(pending.name)
+                if pending.name:
+                    self._say(pending.name)
                 self._number += 1
                 holds = "" if self._held is None else self._held.estimates_id
                 request = JobRequest(self._number, pending.job, holds)

@@ -101,6 +101,16 @@ class ClashDone(Record, frozen=True, tag=True):
     done: bool = True
 
 
+class PrepareJob(Record, frozen=True, tag=True):
+    """Work out what a `ProposeJob` on the same market needs beside its optimum, and keep it."""
+
+    asked: ProposeJob
+
+
+class Prepared(Record, frozen=True, tag=True):
+    """Answer to `PrepareJob`: it is kept."""
+
+
 class FrontierJob(Record, frozen=True, tag=True):
     """Solve for points of the efficient frontier of the same program, one a risk aversion.
 
@@ -144,8 +154,10 @@ class JobFailed(Record, frozen=True, tag=True):
     text: str
 
 
-Job = AppendHistory | AskHistory | EstimateJob | ProposeJob | ClashJob | FrontierJob
-JobResult = HistoryReach | EstimateDone | ProposeDone | ClashDone | FrontierDone | JobFailed
+Job = AppendHistory | AskHistory | EstimateJob | ProposeJob | PrepareJob | ClashJob | FrontierJob
+JobResult = (
+    HistoryReach | EstimateDone | ProposeDone | Prepared | ClashDone | FrontierDone | JobFailed
+)
 
 
 class JobRequest(Record, frozen=True):

@@ -16,7 +16,7 @@ from perptui.model.forecast import Estimates
 from perptui.model.jobs import EstimateJob, FrontierJob, ProposeJob
 from perptui.model.proposal import Proposal, TargetRow
 from perptui.model.snapshot import MarketSnapshot
-from perptui.optimization.compose import compose
+from perptui.optimization.compose import compose, now_of
 from perptui.optimization.frontier import frontier_point
 from perptui.quant.answer import Told, answered, explained, posed
 from perptui.quant.estimate import Estimator
@@ -43,6 +43,22 @@ def propose(
     estimator = estimator or Estimator(history)
     told = told_of(job, estimator)
     return proposal_of(job, told, parents_of(job, estimator)), told.estimates
+
+
+def prepare(job: ProposeJob, estimator: Estimator) -> Estimates:
+    """Work out what every what-if on the job's market rests on; return the estimates.
+
+    What is kept here is what `propose` finds: nothing but the optimum is left to it.
+
+    Raises
+    ------
+    EstimationError, HistoryError, OptimizationError
+        As `propose` does.
+    """
+    told = told_of(job, estimator)
+    now_of(posed(job, told, parents_of(job, estimator)).own)
+    _snapshot_digest(job.snapshot)
+    return told.estimates
 
 
 def told_of(job: ProposeJob, estimator: Estimator) -> Told:

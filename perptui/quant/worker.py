@@ -25,6 +25,8 @@ from perptui.model.jobs import (
     Job,
     JobFailed,
     JobResult,
+    Prepared,
+    PrepareJob,
     ProposeDone,
     ProposeJob,
     identity_of,
@@ -110,6 +112,8 @@ class Worker:
                 return self._propose(replace(job, snapshot=self._one(job.snapshot)))
             case ClashJob():
                 return self._clash(replace(job.asked, snapshot=self._one(job.asked.snapshot)))
+            case PrepareJob():
+                return self._prepare(replace(job.asked, snapshot=self._one(job.asked.snapshot)))
             case FrontierJob():
                 asked = replace(job.asked, snapshot=self._one(job.asked.snapshot))
                 return self._frontier(replace(job, asked=asked))
@@ -135,9 +139,18 @@ class Worker:
         from perptui.quant.propose import propose
 
         proposal, estimates = propose(job, self._history, self._estimator)
+        return ProposeDone(proposal, estimates, self._identity(estimates))
+
+    def _identity(self, estimates: Estimates) -> str:
         if self._identified is None or self._identified[0] is not estimates:
             self._identified = estimates, identity_of(estimates)
-        return ProposeDone(proposal, *self._identified)
+        return self._identified[1]
+
+    def _prepare(self, job: ProposeJob) -> Prepared:
+        from perptui.quant.propose import prepare
+
+        self._identity(prepare(job, self._estimator))
+        return Prepared()
 
     def _clash(self, asked: ProposeJob) -> ClashDone:
         from perptui.quant.clash import ClashSearch

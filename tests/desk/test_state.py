@@ -10,7 +10,7 @@ import msgspec
 from perptui.desk.kept import KeptFile
 from perptui.desk.state import DeskState, interval_s
 from perptui.model.account import Position
-from perptui.model.clock import DAY_MS, ManualClock
+from perptui.model.clock import DAY_MS, HOUR_MS, ManualClock
 from perptui.settings.load import load
 from tests.desk.market import (
     BTC,
@@ -63,6 +63,37 @@ def test_a_snapshot_holds_market_and_book_sorted_by_id() -> None:
     assert [row.id for row in snapshot.quotes] == [BTC, ETH]
     assert snapshot.equity_usd == Decimal(30000)
     assert snapshot.peak_equity_usd == Decimal(30000)
+
+
+def test_a_snapshot_stands_until_a_reading_changes_it_or_a_poll_has_passed() -> None:
+    clock = ManualClock(NOW_MS)
+    state = filled(clock)
+    first = state.snapshot()
+    clock.advance(0.5)
+    assert state.snapshot() is first
+    state.observe(VENUE, "quotes", reading(QUOTES, clock.monotonic()))
+    assert state.snapshot() is first
+    dearer = tuple(msgspec.structs.replace(one, mark=one.mark + 1) for one in QUOTES)
+    state.observe(VENUE, "quotes", reading(dearer, clock.monotonic()))
+    moved = state.snapshot()
+    assert moved is not None
+    assert moved.as_of_ms == NOW_MS + 500
+    assert moved.quotes == dearer
+    clock.advance(POLLING.marks_s + 0.1)
+    later = state.snapshot()
+    assert later is not None
+    assert later.as_of_ms == clock.utc_ms()
+
+
+def test_a_snapshot_does_not_stand_over_the_hour() -> None:
+    clock = ManualClock(NOW_MS // HOUR_MS * HOUR_MS + HOUR_MS - 100)
+    state = filled(clock)
+    first = state.snapshot()
+    clock.advance(0.2)
+    later = state.snapshot()
+    assert first is not None
+    assert later is not None
+    assert later.as_of_ms == first.as_of_ms + 200
 
 
 def test_older_than_three_intervals_is_stale_and_says_why() -> None:

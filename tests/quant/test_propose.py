@@ -14,12 +14,20 @@ from perptui.history.dataset import History
 from perptui.model.assignment import assignments_in, bend_all
 from perptui.model.canonical import digest_of
 from perptui.model.clock import HOUR_MS, parse_iso
-from perptui.model.jobs import FrontierJob, ProposeJob
+from perptui.model.jobs import (
+    FrontierJob,
+    Prepared,
+    PrepareJob,
+    ProposeDone,
+    ProposeJob,
+    identity_of,
+)
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import WhatIf
 from perptui.quant.estimate import Estimator
 from perptui.quant.offline import Held, snapshot_at
 from perptui.quant.propose import frontier_of, parents_of, propose, told_of
+from perptui.quant.worker import Worker
 from perptui.settings.load import load
 from tests.quant.market import START_MS, written
 
@@ -106,6 +114,18 @@ def test_a_proposal_repeats_to_the_digest(made_up: History, strategy: str) -> No
         job.snapshot, job.strategy, job.limits, WhatIf(targets={first.rows[0].id: 0.1})
     )
     assert propose(other, made_up, estimator)[0].digest != first.digest
+
+
+def test_what_is_prepared_is_only_found_and_changes_nothing(made_up: History) -> None:
+    job = job_at(made_up, "2023-05-10T13:00Z", "balanced")
+    job = msgspec.structs.replace(job, what_if=bend_all(WhatIf(), assignments_in("gross_max=1.5")))
+    expected, _ = propose(job, made_up)
+    worker = Worker(made_up)
+    assert worker.answer(PrepareJob(job)) == Prepared()
+    answer = worker.answer(job)
+    assert isinstance(answer, ProposeDone)
+    assert answer.proposal.digest == expected.digest
+    assert answer.estimates_id == identity_of(answer.estimates)
 
 
 def test_what_lies_after_the_instant_changes_nothing(made_up: History, tmp_path: Path) -> None:
