@@ -45,6 +45,7 @@ QUADRATIC = (
     *CONIC,
 )
 """Without cones: PIQP first, a quarter faster in parts of 1e-2; its last digits need 1e-11."""
+CLASH = "phase 1 needs slack"
 LAZY_MAX = 1e-9
 """Excess of the risk limit, weight units, up to which it is as good as kept."""
 
@@ -63,8 +64,8 @@ def solve_roughly(inputs: ProgramInputs, attempts: Sequence[Attempt] | None = No
     """
     started = perf_counter()
     solution = _lazily(inputs, attempts)
-    if solution.status != "optimal" and clashes(inputs):
-        solution = Solution.without_answer("infeasible", inputs, "phase 1 needs slack")
+    if solution.status == "failed" and clashes(inputs):
+        solution = Solution.without_answer("infeasible", inputs, CLASH)
     return solution.timed(perf_counter() - started)
 
 
@@ -77,7 +78,9 @@ def _lazily(inputs: ProgramInputs, attempts: Sequence[Attempt] | None) -> Soluti
     plain = Structure.of(inputs, volatility=False)
     if not binds or not plain.conic:
         solution = _attempted(inputs, plain, attempts)
-        if not binds or (solution.status == "optimal" and _keeps_risk(solution, inputs)):
+        if not binds or solution.status == "infeasible":
+            return solution
+        if solution.status == "optimal" and _keeps_risk(solution, inputs):
             return solution
     return _attempted(inputs, Structure.of(inputs), attempts)
 
@@ -93,12 +96,17 @@ def _attempted(
     inputs: ProgramInputs, structure: Structure, attempts: Sequence[Attempt] | None
 ) -> Solution:
     program, kept = compiled(structure), could_bind(inputs, structure)
-    detail, residual = "", 0.0
+    detail, residual, asked = "", 0.0, False
     for attempt in attempts or (CONIC if structure.conic else QUADRATIC):
         posed = optimum_numbers(program, inputs, attempt.scale)
         answer = workspace(structure, kept, attempt.solver).solve(posed.numbers, attempt)
         if answer.status != "optimal":
             detail = f"{answer.solver} ended with {answer.status}"
+            if answer.status == "infeasible" and not asked:
+                asked = True
+                # Further attempts would cost more than to ask whether it is so.
+                if clashes(inputs):
+                    return Solution.without_answer("infeasible", inputs, CLASH)
             continue
         exact = np.clip(answer.found[program.columns["w"]], inputs.lower, inputs.upper)
         weights = np.round(exact, DECIMALS) + 0.0
