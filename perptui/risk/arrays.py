@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -133,13 +134,23 @@ class LimitArrays:
         """
         return np.asarray(self.tier_rates * (1.0 + move * self.linear))
 
-    @property
+    @cached_property
+    def margin_rates(self) -> FloatArray:
+        """Rates r_k of the plain margin and of that after each stress, (Q + 1, K, N)."""
+        return np.array([self.tier_rates, *map(self.shocked_rates, self.stress)])
+
+    @cached_property
     def counted(self) -> FloatArray:
         """1 for each contract that some account carries, (N,)."""
         return np.asarray(self.account.sum(axis=0))
 
     def stressed_equity(self) -> FloatArray:
-        """Return each account's equity in each stress, (Q, A), P&L left out, over total equity.
+        """Return `equity_in_stress`, (Q, A)."""
+        return self.equity_in_stress
+
+    @cached_property
+    def equity_in_stress(self) -> FloatArray:
+        """Each account's equity in each stress, (Q, A), P&L left out, over total equity.
 
         The collateral has lost `depeg`; coin has moved with the two common stresses besides.
         """
@@ -180,12 +191,12 @@ class LimitArrays:
 
 
 def maintenance(weights: FloatArray, rates: FloatArray, deductions: FloatArray) -> FloatArray:
-    """Return max_k(r_k|w| - c_k) of each contract, shape of `weights` (..., N).
+    """Return max_k(r_k|w| - c_k) of each contract, (..., N).
 
     Parameters
     ----------
     weights : (..., N) array
-    rates, deductions : (K, N) arrays
+    rates, deductions : (..., K, N), (K, N) arrays
     """
     size = np.abs(weights)[..., None, :]
     return np.asarray((rates * size - deductions).max(axis=-2))
@@ -193,7 +204,8 @@ def maintenance(weights: FloatArray, rates: FloatArray, deductions: FloatArray) 
 
 def plain_risk(weights: FloatArray, limits: LimitArrays) -> FloatArray:
     """Return s = |F w| over the horizon of books (M, N), shape (M,)."""
-    return np.asarray(np.linalg.norm(weights @ limits.root.T + limits.root_offset, axis=1))
+    spread = weights @ limits.root.T + limits.root_offset
+    return np.asarray(np.sqrt((spread * spread).sum(axis=1)))
 
 
 def robust_risk(weights: FloatArray, limits: LimitArrays) -> FloatArray:
@@ -263,6 +275,8 @@ def cheap_excess(
 
 
 def _row_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArray]:
+    if not limits.row_names:
+        return {}
     over = weights @ limits.rows.T - limits.row_max
     names = np.array(limits.row_names)
     return {name: over[:, names == name] for name in dict.fromkeys(limits.row_names)}
@@ -272,20 +286,17 @@ def _account_excess(
     weights: FloatArray, size: FloatArray, limits: LimitArrays
 ) -> dict[str, FloatArray]:
     equity, account = limits.equity_share, limits.account.T
-    needed = maintenance(weights, limits.tier_rates, limits.tier_deductions) @ account
-    excess = {
+    margins = maintenance(weights[:, None], limits.margin_rates, limits.tier_deductions)
+    needed = margins @ account
+    earned = (weights[:, None, :] * limits.stress) @ account
+    stressed = (1.0 + limits.cushion) * needed[:, 1:] - limits.equity_in_stress - earned
+    return {
         "venue_gross": size @ account - limits.venue_gross_max * equity,
-        "margin_ratio": needed - limits.margin_ratio_max * equity,
+        "margin_ratio": needed[:, 0] - limits.margin_ratio_max * equity,
         "free_collateral": (size * limits.initial_rate) @ account
         - (1.0 - limits.free_collateral_min) * equity,
+        **{f"stress_{name}": stressed[:, row] for row, name in enumerate(limits.stress_names)},
     }
-    stresses = zip(limits.stress_names, limits.stress, limits.stressed_equity(), strict=True)
-    for name, moves, left in stresses:
-        rates = limits.shocked_rates(moves)
-        stressed = maintenance(weights, rates, limits.tier_deductions) @ account
-        earned = (weights * moves) @ account
-        excess[f"stress_{name}"] = (1.0 + limits.cushion) * stressed - left - earned
-    return excess
 
 
 def _correlation_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArray]:

@@ -90,17 +90,30 @@ class Conditions:
         self.features, self.smooth = Features.of(inputs), Smooth.of(inputs)
         self.lower, self.upper = effective_bounds(inputs)
         self._rows: dict[Key, LimitRow] = {}
-        self._seen: tuple[FloatArray, dict[str, FloatArray]] | None = None
+        self._seen: tuple[FloatArray, dict[str, FloatArray], FloatArray] | None = None
+        self._keys: list[Key] = []
 
     def excess(self, weights: FloatArray) -> dict[str, FloatArray]:
         """Return by how much each limit is exceeded that is no bound of one contract, (k,) each."""
+        return self._excess(weights)[0]
+
+    def excess_in_row(self, weights: FloatArray) -> FloatArray:
+        """Return the same one after another, in the order of `keys`."""
+        return self._excess(weights)[1]
+
+    def keys(self, weights: FloatArray) -> list[Key]:
+        """Return the limits in the order of `excess`."""
+        if not self._keys:
+            parts = self.excess(weights).items()
+            self._keys = [(name, place) for name, rows in parts for place in range(len(rows))]
+        return self._keys
+
+    def _excess(self, weights: FloatArray) -> tuple[dict[str, FloatArray], FloatArray]:
         if self._seen is None or self._seen[0] is not weights:
             found = limit_excess(weights[None, :], self.inputs.before, self.limits)
-            self._seen = (
-                weights,
-                {name: rows[0] for name, rows in found.items() if name not in APART},
-            )
-        return self._seen[1]
+            parts = {name: rows[0] for name, rows in found.items() if name not in APART}
+            self._seen = (weights, parts, np.concatenate(list(parts.values())))
+        return self._seen[1:]
 
     def rows(self, active: Active) -> dict[Key, LimitRow]:
         """Return the rows of the limits taken to bind that are sums over contracts."""

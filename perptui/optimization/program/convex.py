@@ -26,6 +26,7 @@ from perptui.optimization.program.phase_one import clashes
 from perptui.optimization.program.redundancy import could_bind, risk_could_bind
 from perptui.optimization.program.solution import DECIMALS, RESIDUAL_MAX, Solution, stated_excess
 from perptui.optimization.program.structure import Structure
+from perptui.optimization.program.terms import limit_values
 from perptui.optimization.program.workspaces import CLARABEL, PIQP, workspace
 from perptui.risk.arrays import robust_risk
 
@@ -118,26 +119,53 @@ def _attempted(
     return Solution.without_answer("failed", inputs, detail, residual)
 
 
-def nearly(inputs: ProgramInputs, attempt: Attempt) -> Solution | None:
-    """Return the optimum without the risk limit, no limit verified; None where there was none.
+class Nearby:
+    """Programs without the risk limit that differ in their objectives only; no limit is verified.
 
-    Of the answer only weights, not rounded, and prices are read.
+    Parameters
+    ----------
+    inputs : ProgramInputs
+        Any of them: what the limits say is read once.
     """
-    structure = Structure.of(inputs, volatility=False)
-    program, kept = compiled(structure), could_bind(inputs, structure)
-    posed = optimum_numbers(program, inputs, attempt.scale)
-    answer = workspace(structure, kept, attempt.solver).solve(posed.numbers, attempt)
-    if answer.status != "optimal":
-        return None
-    exact = np.clip(answer.found[program.columns["w"]], inputs.lower, inputs.upper)
-    return Solution(
-        "optimal",
-        exact,
-        prices=prices_of(program, answer, inputs.limits, attempt.scale),
-        exact=exact,
-        solver=answer.solver,
-        iterations=answer.iterations,
-    )
+
+    def __init__(self, inputs: ProgramInputs, solver: str) -> None:
+        self._structure = Structure.of(inputs, volatility=False)
+        self._program = compiled(self._structure)
+        kept = could_bind(inputs, self._structure)
+        self._workspace, self._limits = workspace(self._structure, kept, solver), inputs.limits
+        self._stated = limit_values(inputs, self._structure)
+        self._answer: Answer | None = None
+        self._scale = 1.0
+
+    def weights(self, inputs: ProgramInputs, attempt: Attempt) -> FloatArray | None:
+        """Return the optimum, not rounded, as exact as its solver left it; None: there was none."""
+        posed = optimum_numbers(self._program, inputs, attempt.scale, self._stated)
+        answer = self._workspace.solve(posed.numbers, attempt)
+        if answer.status != "optimal":
+            return None
+        self._answer, self._scale = answer, attempt.scale
+        return np.clip(answer.found[self._program.columns["w"]], inputs.lower, inputs.upper)
+
+    def solution(self, weights: FloatArray) -> Solution:
+        """Return the last optimum with the prices of its limits, and nothing else of its duals.
+
+        Raises
+        ------
+        ValueError
+            When there was none.
+        """
+        if self._answer is None:
+            raise ValueError("expected an optimum, was none; solve first")
+        answer = self._answer
+        prices = prices_of(self._program, answer, self._limits, self._scale)
+        return Solution(
+            "optimal",
+            weights,
+            prices=prices,
+            exact=weights,
+            solver=answer.solver,
+            iterations=answer.iterations,
+        )
 
 
 class _Reading:

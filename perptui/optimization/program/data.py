@@ -38,10 +38,18 @@ class Posed:
     free: Numbers
 
 
-def optimum_numbers(program: Compiled, inputs: ProgramInputs, scale: float) -> Posed:
-    """Return the numbers of the optimum's program, its objective times `scale`."""
+def optimum_numbers(
+    program: Compiled, inputs: ProgramInputs, scale: float, stated: Values | None = None
+) -> Posed:
+    """Return the numbers of the optimum's program, its objective times `scale`.
+
+    Parameters
+    ----------
+    stated : mapping of str to array, optional
+        `limit_values` of the inputs, where they are known.
+    """
     structure = program.structure
-    values = limit_values(inputs, structure)
+    values = limit_values(inputs, structure) if stated is None else dict(stated)
     values.update(objective_values(inputs, scale))
     prices = {
         name: np.full(_slack_size(program, name), scale * inputs.soft_prices.get(name, UNUSED))

@@ -15,7 +15,6 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.answer import Answer
 from perptui.optimization.program.compiled import Compiled
 from perptui.optimization.program.data import Posed, matrix_product, quadratic_product
-from perptui.optimization.program.kinks import margin_rates
 from perptui.risk.arrays import LimitArrays
 
 NO_DUAL = 1e-14
@@ -98,7 +97,7 @@ def tier_slope(
 
     Where a limit has no price the slope is that of the tier in force.
     """
-    rates = margin_rates(limits)
+    rates = limits.margin_rates
     duals = np.maximum(answer.duals[program.tier_rows], 0.0) / scale
     total = duals.sum(axis=1)
     sure = total > NO_DUAL

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.risk.arrays import LimitArrays
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -22,12 +21,6 @@ SIZE, TRADE, MARGIN = 0, 1, 2
 """Rows of the features; the plain margin, then one row for each stress."""
 TIE = 1e-12
 """Margin by two tiers closer than this, weight units, is at the floor between them."""
-
-
-def margin_rates(limits: LimitArrays) -> FloatArray:
-    """Return r_k of each contract under the plain and each stressed margin limit, (Q+1, K, N)."""
-    shocked = [limits.shocked_rates(moves) for moves in limits.stress]
-    return np.array([limits.tier_rates, *shocked])
 
 
 def effective_bounds(inputs: ProgramInputs) -> tuple[FloatArray, FloatArray]:
@@ -65,7 +58,7 @@ class Features:
     @classmethod
     def of(cls, inputs: ProgramInputs) -> Features:
         """Return the features of a program."""
-        rates, deductions = margin_rates(inputs.limits), inputs.limits.tier_deductions
+        rates, deductions = inputs.limits.margin_rates, inputs.limits.tier_deductions
         rise = np.diff(rates, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             floors = np.where(rise > 0.0, np.diff(deductions, axis=0) / rise, np.nan)

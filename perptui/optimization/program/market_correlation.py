@@ -56,10 +56,12 @@ def solve_with_correlation(inputs: ProgramInputs, solve_program: Solve) -> Solut
     solve_program : callable
         Solves inputs without the cap; linear limits stand in their rows.
     """
+    limits = inputs.limits
+    if not limits.caps_correlation:
+        return solve_program(inputs)
     free = without_correlation(inputs)
     plain = solve_program(free)
-    limits = inputs.limits
-    if not limits.caps_correlation or plain.status != "optimal":
+    if plain.status != "optimal":
         return plain
     if excess_of(limits, plain.exact) <= EXCESS_MAX:
         return _accepted(plain, inputs, np.zeros((2, len(inputs.before))))

@@ -9,6 +9,7 @@ asked (`convex`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
@@ -17,15 +18,14 @@ import numpy as np
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.active import OWN, RISK
 from perptui.optimization.program.answer import Attempt
-from perptui.optimization.program.convex import nearly
+from perptui.optimization.program.convex import Nearby
 from perptui.optimization.program.polish import polished
 from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
-from perptui.optimization.program.structure import Structure
 from perptui.optimization.program.workspaces import PIQP
 from perptui.risk.arrays import robust_risk
 
-QUICK = Attempt(PIQP, 1e2, 1e-9)
-"""Polishing finds the digits that this leaves out."""
+ROUGH, QUICK = Attempt(PIQP, 1e2, 1e-5), Attempt(PIQP, 1e2, 1e-9)
+"""To know a book to curve about, and to know what binds: polishing finds the last digits."""
 ROUNDS_MAX = 4
 FIRST_SIZE = 0.03
 """Trade and position of each contract, weight units, about which the first round is curved."""
@@ -39,8 +39,18 @@ LIMIT_LEAST = 1e-9
 """Nothing is divided by a smaller risk limit."""
 
 
-def proved(inputs: ProgramInputs) -> Solution | None:
+def _any(_: FloatArray) -> bool:
+    return True
+
+
+def proved(inputs: ProgramInputs, may_be: Callable[[FloatArray], bool] = _any) -> Solution | None:
     """Return the exact optimum, None where it was not proved; CVaR is not judged.
+
+    Parameters
+    ----------
+    may_be : callable
+        Whether a book near the optimum may be it: the neighbour of one that may not is returned as
+        it is, not polished.
 
     Raises
     ------
@@ -50,18 +60,23 @@ def proved(inputs: ProgramInputs) -> Solution | None:
     if OWN & inputs.soft_prices.keys():
         return None
     started = perf_counter()
-    weights: FloatArray | None = None
-    aversion, most = 1.0, _risk_max(inputs)
     # About which book to curve can only be guessed at first: the answer is no neighbour yet.
-    guessed = int(Structure.of(inputs, volatility=False).conic)
+    guessed = int(bool(inputs.impact.any()) or inputs.ellipsoid > 0.0)
+    weights: FloatArray | None = None
+    programs: Nearby | None = None
+    aversion, most = 1.0, _risk_max(inputs)
     for turn in range(ROUNDS_MAX):
-        near = nearly(_beside(inputs, weights, aversion), QUICK)
-        if near is None:
+        asked = _beside(inputs, weights, aversion)
+        programs = programs or Nearby(asked, PIQP)
+        weights = programs.weights(asked, QUICK if turn >= guessed else ROUGH)
+        if weights is None:
             return None
-        weights = near.exact
         over = float(robust_risk(weights[None, :], inputs.limits)[0]) / most
         met = abs(over - 1.0) <= RISK_NEAR if aversion > 1.0 else over <= 1.0
         if (met and turn >= guessed) or turn == ROUNDS_MAX - 1:
+            near = programs.solution(weights)
+            if not may_be(weights):
+                return near
             price = (aversion - 1.0) * inputs.risk_aversion * most
             prices = {**near.prices, RISK[0]: np.array([price])}
             found = polished(inputs, replace(near, prices=prices))
@@ -105,7 +120,9 @@ def _beside(inputs: ProgramInputs, weights: FloatArray | None, aversion: float) 
     aversion : float
         Multiple of the risk aversion.
     """
-    asked = replace(inputs, risk_aversion=aversion * inputs.risk_aversion)
+    asked = inputs
+    if aversion > 1.0:
+        asked = replace(inputs, risk_aversion=aversion * inputs.risk_aversion)
     if inputs.ellipsoid > 0.0 and inputs.omega_root is not None:
         asked = _with_smooth_doubt(asked, inputs.omega_root, weights)
     return with_smooth_impact(asked, weights) if inputs.impact.any() else asked

@@ -73,7 +73,8 @@ class PiqpWorkspace:
             part for one in (quadratic, equal, less) for part in (one.indptr, one.indices)
         )
         same = len(patterns) == len(self._patterns) and all(
-            np.array_equal(one, other) for one, other in zip(patterns, self._patterns, strict=True)
+            one is other or np.array_equal(one, other)
+            for one, other in zip(patterns, self._patterns, strict=True)
         )
         if self._solver is not None and same:
             self._solver.update(P=quadratic, c=cost, A=equal, b=equal_to, G=less, h_u=less_than)

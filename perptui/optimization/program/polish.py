@@ -43,7 +43,6 @@ PRICE_SCALE = 1e-2
 TIED, TIED_FOUND = 1e-7, 1e-12
 """Losses this close to the VaR are tied: of an interior-point answer, and of a finished one."""
 CHANGES_MAX = 24
-NOTHING = np.zeros(0)
 SLACK = 1e-12
 """By how much a subgradient may miss its interval, or a price its sign."""
 MET = 1e-11
@@ -168,15 +167,13 @@ class _Problem:
             start, pinned = np.where(at_bound, bound, start), pinned | at_bound
         shut = self.at.lower >= self.at.upper
         start = np.where(shut, self.at.inputs.lower, start)
-        binding: dict[Key, float] = {}
-        for name, over in self.at.excess(start).items():
-            paid = prices.get(name, NOTHING)
-            if not len(paid) or float(paid.max()) <= 0.0:
-                continue
-            binds = (over >= -BINDS * near) & (paid > PRICE_SCALE * np.maximum(-over, 0.0))
-            binding |= {
-                (name, place): float(paid[place]) for place in np.flatnonzero(binds).tolist()
-            }
+        over = self.at.excess_in_row(start)
+        paid = np.concatenate(
+            [prices.get(name, np.zeros(len(rows))) for name, rows in self.at.excess(start).items()]
+        )
+        binds = (over >= -BINDS * near) & (paid > PRICE_SCALE * np.maximum(-over, 0.0))
+        keys = self.at.keys(start)
+        binding = {keys[row]: float(paid[row]) for row in np.flatnonzero(binds).tolist()}
         exceeded = {key for key in binding if binding[key] >= self._most(key) * (1.0 - 1e-6)}
         binding |= {key: self._most(key) for key in exceeded}
         tail = Tail.of(self.at.limits, start, TIED) if SHORTFALL in binding else None
@@ -208,7 +205,7 @@ class _Problem:
             sides=self.at.features.slopes(found.weights),
             costs=self.at.costs(found),
         )
-        crossed, broken = self._crossed(active, found, seen), self._broken(found, seen)
+        crossed, broken = self._crossed(active, found, seen), self._broken(found)
         if any(part.any() for part in crossed) or broken:
             return self._tightened(active, found, crossed, broken)
         if not solved:
@@ -260,14 +257,10 @@ class _Problem:
             free & (found.weights > self.at.upper),
         )
 
-    def _broken(self, found: Active, seen: _Seen) -> list[Key]:
-        over = (
-            (name, int(place))
-            for name, rows in seen.excess.items()
-            if len(rows) and float(rows.max()) > EXCESS_MAX
-            for place in np.flatnonzero(rows > EXCESS_MAX)
-        )
-        return [key for key in over if key not in found.prices]
+    def _broken(self, found: Active) -> list[Key]:
+        broken = np.flatnonzero(self.at.excess_in_row(found.weights) > EXCESS_MAX).tolist()
+        keys = self.at.keys(found.weights) if broken else []
+        return [keys[row] for row in broken if keys[row] not in found.prices]
 
     def _tightened(
         self,
@@ -382,7 +375,7 @@ class _Problem:
         return slacks
 
     def _prices(self, found: Active, seen: _Seen) -> dict[str, FloatArray]:
-        prices = {name: np.zeros_like(rows) for name, rows in seen.excess.items()}
+        prices = {name: np.zeros(len(rows)) for name, rows in seen.excess.items()}
         for (name, place), price in found.prices.items():
             prices[name][place] = max(price, 0.0)
         return prices

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.kinks import margin_rates
 from perptui.optimization.program.rows import TRADE, tier_group
 from perptui.optimization.program.structure import Structure
 from perptui.risk.arrays import LimitArrays
@@ -83,7 +82,7 @@ class _Margins:
     @classmethod
     def of(cls, limits: LimitArrays, largest: _Largest) -> _Margins:
         """Return them: a margin is convex in |w| and 0 at 0."""
-        rates, size = margin_rates(limits), np.minimum(largest.each, largest.total)
+        rates, size = limits.margin_rates, np.minimum(largest.each, largest.total)
         lines = rates * size - limits.tier_deductions
         # A tier's line lies below the earlier ones until its floor, under any stress.
         sofar = np.maximum.accumulate(lines, axis=1)
@@ -168,7 +167,7 @@ def _of_margins(limits: LimitArrays, largest: _Largest) -> set[str]:
     most = (1.0 + limits.cushion) * margins.most[1:] + loss
     near = [
         _reached(margins.most[0], limits.margin_ratio_max * limits.equity_share),
-        *map(_reached, most, limits.stressed_equity()),
+        *map(_reached, most, limits.equity_in_stress),
     ]
     names = ("margin_ratio", *(f"stress_{name}" for name in limits.stress_names))
     return {

@@ -112,5 +112,5 @@ def stated_excess(weights: FloatArray, inputs: ProgramInputs, *, volatility: boo
 
 def _largest(parts: Mapping[str, FloatArray], inputs: ProgramInputs) -> float:
     soft = {name for name, price in inputs.soft_prices.items() if price > 0.0}
-    hard = (part for name, part in parts.items() if name not in soft)
-    return max(0.0, *(float(part.max(initial=0.0)) for part in hard))
+    hard = [part.ravel() for name, part in parts.items() if name not in soft]
+    return float(np.concatenate(hard).max(initial=0.0)) if hard else 0.0

@@ -29,7 +29,7 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.convex import solve_roughly
 from perptui.optimization.program.neighbour import proved, with_smooth_impact
 from perptui.optimization.program.polish import polished
-from perptui.optimization.program.solution import Solution, largest_excess
+from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
 from perptui.optimization.tail_rows import TailRows
 from perptui.risk.arrays import LimitArrays
 from perptui.risk.tail import tail_count
@@ -53,6 +53,8 @@ BANDS = (158, 288)
 earlier ones: what one shape holds, and the next."""
 SMOOTH_MAX, UNPROVED_MAX = 4, 2
 """Rounds with smooth impact, and how many of their answers may be no optimum's neighbours."""
+FAR_BEYOND = 0.99
+"""Share of a book's CVaR that is beyond its cap for certain, were that book made more exact."""
 FAR = 4
 """Earlier ones within so many bands stay."""
 WIDEN_AFTER = 3
@@ -101,6 +103,8 @@ class TailPoint:
 def without_tail(inputs: ProgramInputs) -> ProgramInputs:
     """Return the inputs with no scenarios, for a program that does not know the cap."""
     limits = inputs.limits
+    if not limits.has_tail:
+        return inputs
     bare = replace(
         limits,
         scenarios=np.zeros((0, len(inputs.before))),
@@ -123,8 +127,13 @@ def solve_with_tail(inputs: ProgramInputs, solve_program: Solve = solve_roughly)
         in their rows.
     """
     bare = without_tail(inputs)
-    plain = proved(bare) or solve_program(bare)
-    if not inputs.limits.has_tail or plain.status != "optimal":
+
+    def may_be(weights: FloatArray) -> bool:
+        return inputs.limits.cvar_max >= FAR_BEYOND * TailPoint.at(inputs.limits, weights).value
+
+    has_tail = inputs.limits.has_tail
+    plain = (proved(bare, may_be) if has_tail else proved(bare)) or solve_program(bare)
+    if not has_tail or plain.status != "optimal":
         return plain if plain.polished else polished(inputs, plain)
     return _Search(inputs, bare, solve_program).run(plain)
 
@@ -327,6 +336,21 @@ class _Search:
         return replace(
             found,
             prices={**found.prices, "cvar": price},
-            residual=largest_excess(found.weights, self._inputs),
+            residual=max(found.residual, self._tail_residual(found.weights, point)),
             tail_gradient=point.gradient,
         )
+
+    def _tail_residual(self, weights: FloatArray, point: TailPoint) -> float:
+        """Return by how much CVaR is beyond a hard cap: the other limits are verified already.
+
+        Parameters
+        ----------
+        weights : (N,) array
+            Rounded.
+        point : TailPoint
+            Of the same before rounding, which moves CVaR by far less than `RESIDUAL_MAX`.
+        """
+        soft = self._inputs.soft_prices.get("cvar", 0.0) > 0.0
+        if soft or point.value <= self._inputs.limits.cvar_max - RESIDUAL_MAX:
+            return 0.0
+        return max(self._point(weights).value - self._inputs.limits.cvar_max, 0.0)

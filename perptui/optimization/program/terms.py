@@ -105,7 +105,7 @@ def limit_values(inputs: ProgramInputs, structure: Structure) -> Values:
         values["root_offset"] = np.append(limits.root_offset, 0.0)
     for index, moves in enumerate(limits.stress, start=1):
         values[f"moves_{index}"] = moves
-        values[f"rates_{index}"] = limits.shocked_rates(moves)
+        values[f"rates_{index}"] = limits.margin_rates[index]
     if inputs.tail_rows is not None:
         values.update(_tail_values(inputs.tail_rows))
     return values | _right_sides(limits) | _row_values(limits, structure)
@@ -130,7 +130,7 @@ def _right_sides(limits: LimitArrays) -> Values:
         "stablecoin": 1.0 - limits.stablecoin_min,
         "volatility": limits.volatility_max,
     }
-    for name, equity in zip(limits.stress_names, limits.stressed_equity(), strict=True):
+    for name, equity in zip(limits.stress_names, limits.equity_in_stress, strict=True):
         sides[f"stress_{name}"] = equity
     for name, more in room.items():
         if name in sides:
