@@ -70,7 +70,8 @@ class InForce:
     stablecoin_min : float
         Least share of total equity that no initial margin binds.
     desk, standing : Limits, Standing or None
-        What they were worked out from; None for a hybrid's, which are the tighter of two.
+        What they were worked out from. A hybrid's are the tighter of two, which stand differently:
+        it has no `standing`.
     """
 
     limits: Limits
@@ -212,6 +213,7 @@ def tighter(one: InForce, other: InForce) -> InForce:
         notes=tuple(dict.fromkeys((*one.notes, *other.notes))),
         depeg=max(one.depeg, other.depeg),
         stablecoin_min=max(one.stablecoin_min, other.stablecoin_min),
+        desk=one.desk if one.desk == other.desk else None,
     )
 
 

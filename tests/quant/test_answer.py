@@ -145,3 +145,22 @@ def test_the_frontier_of_a_hybrid_is_its_own_programs(
     assert [point.risk_aversion for point in points] == [1.0, 4.0, 16.0]
     risks = [point.volatility_annual for point in points]
     assert risks == sorted(risks, reverse=True)
+
+
+def test_a_hybrids_clash_is_told_in_the_desks_own_limits(
+    history: History, estimator: Estimator
+) -> None:
+    """Gross is what the tactical part's regime leaves of it; the setting is the desk's."""
+    first = job(history, "hybrid")
+    targets = {one.id: 0.2 for one in first.snapshot.instruments[:2]}
+    open_wide = {"net_max": 3.0, "coin_net_max": 3.0, "beta_max": 5.0, "gross_max": 0.5}
+    bent = WhatIf(targets=targets, regime="crisis", limits=open_wide)
+    asked = job(history, "hybrid", bent)
+    clash = {one.name: one for one in proposed(history, estimator, asked).explanation.clash}
+    gross = clash["gross"]
+    assert (gross.setting, gross.limit) == ("gross_max", 0.5)
+    assert gross.needed is not None
+    for share, status in ((1.0, True), (0.999, False)):
+        limits = {**open_wide, "gross_max": gross.needed * share}
+        again = msgspec.structs.replace(asked, what_if=msgspec.structs.replace(bent, limits=limits))
+        assert (proposed(history, estimator, again).status != "infeasible") == status
