@@ -81,8 +81,9 @@ class SimulatedVenueProcess:
             self.child.stdout.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def venue() -> Iterator[SimulatedVenueProcess]:
+    """A venue of its own: what earlier desks asked would count against this one's minute."""
     with tempfile.TemporaryDirectory(prefix="pt-") as folder:
         process = SimulatedVenueProcess(f"{folder}/venue.sock")
         yield process
