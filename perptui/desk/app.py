@@ -7,6 +7,7 @@ panel waits for.
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -163,6 +164,8 @@ class DeskApp:
             for index, venue in enumerate(venues)
         ]
         await asyncio.gather(*(poller.prepare() for poller in self._pollers))
+        # The venue library stays: no collection need look through it again.
+        gc.freeze()
         for poller in self._pollers:
             self._start(poller.run(), "poller")
         self._intents.pace = Pace(venues[0].control, self._clock, self._state, self._poll_now)
