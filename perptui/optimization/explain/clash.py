@@ -71,13 +71,18 @@ class Needs:
     def __init__(self, limits: Feasibility) -> None:
         self._limits = limits
         self.values: dict[Key, float | None] = {}
+        self._known: dict[tuple[str, frozenset[Key]], float | None] = {}
 
     def proves(self, key: Key, kept: Set[Key]) -> Search[bool]:
         """Return whether a book keeps `kept` without `key` and nothing else relaxed."""
         inputs = self._limits.inputs
-        value = yield from needed(key, inputs, self._limits)
-        self.values[key] = value
-        return value is not None and kept & set(relaxation_of(key, inputs).give) == {key}
+        way = relaxation_of(key, inputs)
+        # One setting may stand behind many limits, and needs the same for each.
+        same = way.setting, frozenset(way.give)
+        if same not in self._known:
+            self._known[same] = yield from needed(key, inputs, self._limits)
+        value = self.values[key] = self._known[same]
+        return value is not None and kept & set(way.give) == {key}
 
 
 def _beside(lost: Sequence[Relaxation], limits: Feasibility) -> Search[dict[str, str]]:

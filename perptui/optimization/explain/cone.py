@@ -7,7 +7,7 @@ widens many limits at once, or one for each limit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import clarabel
@@ -33,6 +33,8 @@ class Widening:
         Which column widens it.
     costs, low, most : (m,) arrays
         Of each column: its cost, and its least and largest value; infinite where there is none.
+    stops : mapping of Key to float
+        Largest widening of single limits, weight units.
     """
 
     give: Mapping[Key, float]
@@ -40,12 +42,20 @@ class Widening:
     costs: FloatArray
     low: FloatArray
     most: FloatArray
+    stops: Mapping[Key, float] = field(default_factory=dict)
 
     @classmethod
-    def common(cls, give: Mapping[Key, float], low: float, most: float | None) -> Self:
+    def common(
+        cls,
+        give: Mapping[Key, float],
+        low: float,
+        most: float | None,
+        stops: Mapping[Key, float] | None = None,
+    ) -> Self:
         """Return one scalar behind all of `give`."""
-        largest = np.inf if most is None else most
-        return cls(give, dict.fromkeys(give, 0), np.ones(1), np.array([low]), np.array([largest]))
+        columns = dict.fromkeys(give, 0)
+        largest = np.array([np.inf if most is None else most])
+        return cls(give, columns, np.ones(1), np.array([low]), largest, stops or {})
 
     @classmethod
     def each(cls, costs: Mapping[Key, float], most: Mapping[Key, float]) -> Self:

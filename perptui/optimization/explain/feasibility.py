@@ -98,15 +98,16 @@ class Feasibility:
         OptimizationError
             When the solver gives no answer to trust.
         """
-        wider = {key: self._scale[key] for key in (kept if give is None else give)}
+        scales = {key: self._scale[key] for key in (kept if give is None else give)}
+        wider = Widening.common(scales, ROOM, None)
         if CORRELATION not in kept:
-            found = yield from self._convex(kept, wider, ROOM, None)
+            found = yield from self._kept_tail(kept, wider, None)
         else:
-            found = yield from self._convex(kept - {CORRELATION}, wider, ROOM, None)
+            found = yield from self._kept_tail(kept - {CORRELATION}, wider, None)
             clear = found.amount > TOLERANCE or self._alike(found.weights) <= TOLERANCE
             if found.status == "solved" and not clear:
                 starts = (found.weights, *(yield from self.least_alike(kept)))
-                found = yield from self._descended(kept, wider, ROOM, None, starts)
+                found = yield from self._descended(kept, wider, starts)
         if found.status != "solved":
             raise OptimizationError("expected an answer of phase 1, was none; scale the estimates")
         return found
@@ -116,22 +117,29 @@ class Feasibility:
         found = yield from self.conflict(kept)
         return found.amount > TOLERANCE
 
-    def widened(self, give: Mapping[Key, float], most: float | None) -> Search[Found]:
+    def widened(
+        self,
+        give: Mapping[Key, float],
+        most: float | None,
+        stops: Mapping[Key, float] | None = None,
+    ) -> Search[Found]:
         """Return the least t with which a book exists when each limit of `give` is wider by give·t.
 
         Parameters
         ----------
         most : float, optional
             Largest t; none is tried beyond it.
+        stops : mapping of Key to float, optional
+            Largest widening of single limits, weight units.
 
         Returns
         -------
         Found
             "infeasible" where no t will do.
         """
-        whole = frozenset(self.keys)
+        whole, widening = frozenset(self.keys), Widening.common(give, 0.0, most, stops)
         if CORRELATION not in whole:
-            found = yield from self._convex(whole, give, 0.0, most)
+            found = yield from self._kept_tail(whole, widening, None)
             if found.status == "infeasible" or found.amount * max(give.values()) < FAR:
                 return found
         # A solver that sees no end tells less than the rest of the limits by themselves.
@@ -141,7 +149,7 @@ class Feasibility:
         if CORRELATION not in whole:
             return found
         starts = (free.weights, *(yield from self.least_alike(whole - set(give))))
-        return (yield from self._descended(whole, give, 0.0, most, starts))
+        return (yield from self._descended(whole, widening, starts))
 
     def least_violation(self, most: Mapping[Key, float]) -> Search[Found]:
         """Return the book that exceeds limits least, those of `most` up to so much, no others.
@@ -175,8 +183,8 @@ class Feasibility:
         All of `kept` holds; the amount is below zero where it is less alike than `cap`.
         """
         turned = self._turned(weights, cap)
-        give = {CORRELATION: 1.0}
-        return (yield from self._convex(kept | {CORRELATION}, give, ROOM, None, turned))
+        widening = Widening.common({CORRELATION: 1.0}, ROOM, None)
+        return (yield from self._kept_tail(kept | {CORRELATION}, widening, turned))
 
     def least_alike(self, kept: Set[Key]) -> Search[tuple[FloatArray, ...]]:
         """Return the book that keeps `kept` with the least covariance with the market, if any."""
@@ -184,12 +192,7 @@ class Feasibility:
         return (found.weights,) if found.status == "solved" else ()
 
     def _descended(
-        self,
-        kept: Set[Key],
-        give: Mapping[Key, float],
-        low: float,
-        most: float | None,
-        starts: Sequence[FloatArray],
+        self, kept: Set[Key], widening: Widening, starts: Sequence[FloatArray]
     ) -> Search[Found]:
         """Return the least amount found, the correlation's cap linearised from book to book."""
         best = Found("infeasible")
@@ -197,26 +200,15 @@ class Feasibility:
             found = Found("solved", weights=start)
             for turn in range(ROUNDS):
                 turned = self._turned(found.weights, self.inputs.limits.market_correlation_max)
-                after = yield from self._convex(kept, give, low, most, turned)
+                after = yield from self._kept_tail(kept, widening, turned)
                 stays = bool(turn) and after.amount > found.amount - TOLERANCE
                 if after.status != "solved" or stays:
                     break
                 found = after
                 best = min(best, found, key=lambda one: one.amount)
-                if low < 0.0 and best.amount <= TOLERANCE:
+                if widening.low[0] < 0.0 and best.amount <= TOLERANCE:
                     return best
         return best
-
-    def _convex(
-        self,
-        kept: Set[Key],
-        give: Mapping[Key, float],
-        low: float,
-        most: float | None,
-        turned: Rows | None = None,
-    ) -> Search[Found]:
-        """Return the least amount under limits that are all convex."""
-        return (yield from self._kept_tail(kept, Widening.common(give, low, most), turned))
 
     def _kept_tail(self, kept: Set[Key], widening: Widening, turned: Rows | None) -> Search[Found]:
         """Return the cheapest widening, its book within the CVaR cap on all scenarios."""
@@ -268,6 +260,9 @@ class Feasibility:
         program.below(
             rows.matrix.chosen(below), rows.bound[below], [rows.keys[index] for index in below]
         )
+        stopped = [at for at in below if rows.keys[at] in widening.stops]
+        ends = [rows.bound[at] + widening.stops[rows.keys[at]] for at in stopped]
+        program.below(rows.matrix.chosen(stopped), np.array(ends), [None] * len(ends))
         if VOLATILITY in kept:
             program.cone(*self._cone, VOLATILITY)
         if shape is not None:

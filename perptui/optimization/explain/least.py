@@ -49,7 +49,7 @@ def needed(key: Key, inputs: ProgramInputs, limits: Feasibility) -> Search[float
         return (yield from _distance(way, limits))
     if way.setting == CORRELATION_SETTING:
         return (yield from _correlation(limits))
-    found = yield from limits.widened(way.give, way.most)
+    found = yield from limits.widened(way.give, way.most, way.stops)
     if found.status != "solved":
         return None
     if key[0] == TARGET:

@@ -7,7 +7,7 @@ also sets the standalone share): widening it widens all of them, as a what-if wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -44,6 +44,8 @@ class Relaxation:
         The limit is a least value: relaxing lowers it.
     most : float or None
         Largest change that does anything, where another rule stands behind the limit.
+    stops : mapping of Key to float
+        Largest widening of single limits, weight units, where another rule stands behind them.
     start : float or None
         Where the setting begins to act, where that is not at `limit`.
     """
@@ -55,6 +57,7 @@ class Relaxation:
     floor: bool = False
     most: float | None = None
     start: float | None = None
+    stops: Mapping[Key, float] = field(default_factory=dict)
 
     def value_after(self, amount: float) -> float:
         """Return the setting relaxed by `amount`."""
@@ -191,37 +194,53 @@ def _of_participation(label: str, key: Key, inputs: ProgramInputs) -> Relaxation
     caps = inputs.limits.trade_max
     order = float(limits.order_notional_max_usd)
     equity = float(inputs.equity)
-    if caps[row] * equity >= order * (1.0 - ROUNDING):
-        at_order = [at for at, cap in enumerate(caps) if cap * equity >= order * (1.0 - ROUNDING)]
-        give = {("participation", at): 1.0 / equity for at in at_order}
-        most = _until_volume(key, inputs)
-        return Relaxation(label, "order_notional_max_usd", order, give, most=most)
-    share = limits.participation_max
-    forecast = inputs.contracts[row].forecast
-    volume = max(forecast.volume_usd_day, 1.0) if forecast else 0.0
-    if volume * share > caps[row] * equity * (1.0 + ROUNDING) or volume == 0.0:
+    whole = order * (1.0 - ROUNDING)
+    if caps[row] * equity >= whole:
+        rows = [at for at, cap in enumerate(caps) if cap * equity >= whole]
+        give = {("participation", at): 1.0 / equity for at in rows}
+        stops = _stops(
+            {at: min(_share_usd(at, inputs), _venue_usd(at, inputs)) for at in rows}, inputs
+        )
+        return Relaxation(label, "order_notional_max_usd", order, give, stops=stops)
+    rows = [at for at in range(len(caps)) if _is_share(at, inputs)]
+    if row not in rows:
         return Relaxation(label, "", float(caps[row]), {key: 1.0})
-    most = max(min(order, _venue_max(row, inputs)) / volume - share, 0.0)
-    return Relaxation(label, "participation_max", share, {key: volume / equity}, most=most)
+    share = limits.participation_max
+    give = {("participation", at): _share_usd(at, inputs) / share / equity for at in rows}
+    stops = _stops({at: min(order, _venue_usd(at, inputs)) for at in rows}, inputs)
+    return Relaxation(label, "participation_max", share, give, stops=stops)
 
 
-def _venue_max(row: int, inputs: ProgramInputs) -> float:
+def _stops(most: Mapping[int, float], inputs: ProgramInputs) -> Give:
+    """Return by how much each contract's trade may grow to its next cap, given in USD."""
+    equity, caps = float(inputs.equity), inputs.limits.trade_max
+    return {
+        ("participation", row): max(usd / equity - float(caps[row]), 0.0)
+        for row, usd in most.items()
+        if np.isfinite(usd)
+    }
+
+
+def _is_share(row: int, inputs: ProgramInputs) -> bool:
+    """Return whether a share of its volume is what caps a contract's trade."""
+    cap = float(inputs.limits.trade_max[row]) * float(inputs.equity)
+    share = _share_usd(row, inputs)
+    return share > 0.0 and share <= cap * (1.0 + ROUNDING)
+
+
+def _share_usd(row: int, inputs: ProgramInputs) -> float:
+    """Return the share of its daily volume that may be traded of a contract; without end: none."""
+    forecast = inputs.contracts[row].forecast
+    if forecast is None:
+        return float("inf")
+    return inputs.in_force.limits.participation_max * max(forecast.volume_usd_day, 1.0)
+
+
+def _venue_usd(row: int, inputs: ProgramInputs) -> float:
     """Return the largest order the venue takes, USD."""
     contract = inputs.contracts[row]
     largest = contract.instrument.max_contracts
     return float("inf") if largest is None else float(largest * contract.usd_per_contract)
-
-
-def _until_volume(key: Key, inputs: ProgramInputs) -> float | None:
-    """Return by how much the order limit may grow before volume or venue stop the trade, USD."""
-    row = key[1]
-    forecast = inputs.contracts[row].forecast
-    most = _venue_max(row, inputs)
-    if forecast is not None:
-        share = inputs.in_force.limits.participation_max
-        most = min(most, share * max(forecast.volume_usd_day, 1.0))
-    room = most - float(inputs.in_force.limits.order_notional_max_usd)
-    return max(room, 0.0) if np.isfinite(room) else None
 
 
 def _of_volatility(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:

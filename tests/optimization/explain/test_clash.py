@@ -146,6 +146,22 @@ def test_limits_in_dollars_are_named_where_they_are_the_narrower() -> None:
     assert member(posed(targets=targets, limits=both), "turnover").needed is None
 
 
+def test_a_share_of_volume_stands_behind_every_contract_up_to_the_largest_order() -> None:
+    # 60 000 and 55 000 USD of a billion a day each: one share lets both through, or neither.
+    targets = {BTC: 0.6, ETH: 0.55, SOL: 0.0}
+    shares: dict[str, float | Decimal] = {**WIDER, "participation_max": 5e-5}
+    found = [one for one in clashes(posed(targets=targets, limits=shares)) if one.needed]
+    share = next(one for one in found if one.name.startswith("participation"))
+    assert (share.setting, share.limit) == ("participation_max", 5e-5)
+    assert share.needed == pytest.approx(6e-5, rel=5e-5)
+    # Behind the share stands the largest order, which stops the larger of the two.
+    shares["order_notional_max_usd"] = Decimal(58_000)
+    found = list(clashes(posed(targets=targets, limits=shares)))
+    needs = {one.setting: one.needed for one in found}
+    assert needs.get("participation_max") is None
+    assert "participation_max" in needs
+
+
 def test_the_venues_largest_order_is_no_setting() -> None:
     small = [msgspec.structs.replace(LEGS[0], max_contracts=Decimal("0.5")), *LEGS[1:]]
     snap = snapshot(small, MARKS, {"binanceusdm": "100000"})
