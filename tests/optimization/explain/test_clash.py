@@ -310,6 +310,24 @@ def test_what_is_needed_is_enough_and_hardly_less_is_not(book: RandomBook) -> No
         assert run(short_of.clash(frozenset(short_of.keys)))
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_what_is_needed_beside_a_tail_of_many_scenarios(seed: int) -> None:
+    """Far more than are counted one by one: 150 in the tail of 3 000."""
+    book = RandomBook(seed, 1)
+    book.scenarios = np.random.default_rng(seed).standard_t(4, (3000, 4)) * 0.03
+    book.limits, book.targets = {"cvar_max": 0.005, "turnover_max": 0.05}, {}
+    held = ("0.3", "-4", "0.2", "5") if seed == 2 else ("0.2", "2", "-0.4", "3")
+    book.positions = dict(zip(book.positions, held, strict=True))
+    found = clashes(book.posed())
+    assert {one.name for one in found} == {"cvar", "turnover"}
+    for member in found:
+        assert member.needed is not None
+        enough = book.posed(member.setting, member.needed)
+        assert least_excess(enough, every_key(enough)) < CLEAR
+        less = book.posed(member.setting, member.needed * (1.0 - 2e-4))
+        assert least_excess(less, every_key(less)) > CLEAR
+
+
 def test_a_soft_limit_takes_no_part() -> None:
     inputs = posed({BTC: "2.5"}, limits={"turnover_max": 0.3})
     assert clashes(replace(inputs, soft_prices={"turnover": 1.0})) == ()
