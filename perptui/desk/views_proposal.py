@@ -11,7 +11,7 @@ from perptui.desk.what_ifs import offers
 from perptui.model.assignment import assignments
 from perptui.model.explanation import NO_BOOK
 from perptui.model.instrument import split_id
-from perptui.model.order import OrderIntent
+from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.proposal import BookRisk, Proposal, TargetRow
 from perptui.protocol.views_rebalance import (
     Comparison,
@@ -116,14 +116,30 @@ def _frontier(proposed: ProposalPicture, proposal: Proposal) -> FrontierView:
 
 def rebalance_rows(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[RebalanceRow, ...]:
     """Return one line a contract, orders beside their targets."""
-    orders = {order.id: order for order in proposal.orders}
+    legs: dict[str, list[OrderIntent]] = {}
+    for order in proposal.orders:
+        legs.setdefault(order.id, []).append(order)
     return tuple(
-        _rebalance_row(row, orders.get(row.id), carry.get(row.id)) for row in proposal.rows
+        _rebalance_row(row, legs.get(row.id, []), carry.get(row.id)) for row in proposal.rows
     )
 
 
+def _effect_of(legs: list[OrderIntent]) -> str:
+    """Return what the legs of one contract do together: one that closes and one that opens flip."""
+    effects = {leg.effect for leg in legs}
+    return effects.pop().value if len(effects) == 1 else Effect.FLIP.value if effects else ""
+
+
+def _furthest_price(legs: list[OrderIntent]) -> Decimal | None:
+    """Return the limit price furthest from the mark, the worst that any leg may be filled at."""
+    prices = [leg.limit_price for leg in legs]
+    if not prices:
+        return None
+    return max(prices) if legs[0].side is Side.BUY else min(prices)
+
+
 def _rebalance_row(
-    row: TargetRow, order: OrderIntent | None, carry: CarryChange | None
+    row: TargetRow, legs: list[OrderIntent], carry: CarryChange | None
 ) -> RebalanceRow:
     venue, symbol = split_id(row.id)
     return RebalanceRow(
@@ -137,10 +153,10 @@ def _rebalance_row(
         cost_usd=row.cost_usd,
         carry_usd_day=Decimal(0) if carry is None else carry.after - carry.now,
         why=row.why,
-        side="" if order is None else order.side.value,
-        effect="" if order is None else order.effect.value,
-        contracts=None if order is None else order.contracts,
-        limit_price=None if order is None else order.limit_price,
+        side=legs[0].side.value if legs else "",
+        effect=_effect_of(legs),
+        contracts=sum((leg.contracts for leg in legs), Decimal(0)) if legs else None,
+        limit_price=_furthest_price(legs),
         edited=row.edited,
     )
 

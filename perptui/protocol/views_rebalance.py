@@ -18,7 +18,11 @@ from perptui.model.record import Record
 
 
 class RebalanceRow(Record, frozen=True):
-    """One line of the proposal. `carry_usd_day` is the change the trade makes."""
+    """One line of the proposal. `carry_usd_day` is the change the trade makes.
+
+    `effect`, `contracts` and `limit_price` are of all legs of the contract together: one that
+    closes and one that opens are a FLIP of their sum, at the limit price furthest from the mark.
+    """
 
     id: str
     coin: str

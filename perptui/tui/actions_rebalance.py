@@ -56,7 +56,7 @@ class RebalanceActions(TypingKeys):
     def action_solve(self) -> None:
         """Ask for a new proposal, with nothing bent."""
         if self.may_propose():
-            self.rebalance_panel().wanted.clear()
+            self.rebalance_panel().forget_asked()
             self.say("solving")
             self.bend(Solve())
 
@@ -68,27 +68,32 @@ class RebalanceActions(TypingKeys):
     def action_strategy(self) -> None:
         """Bend the strategy to the next one."""
         if self.may_propose():
-            chosen = next_of(STRATEGIES, self.showing.live.rebalance.strategy)
+            chosen = self._switch("strategy", STRATEGIES, self.showing.live.rebalance.strategy)
             self.say(f"strategy {chosen}")
-            self.bend(Bend(text=f"strategy={chosen}"))
 
     def action_robust(self) -> None:
         """Bend the shape of the robust mean to the next one."""
         if self.may_propose():
-            chosen = next_of(ROBUST, self.showing.live.rebalance.robust)
+            chosen = self._switch("robust", ROBUST, self.showing.live.rebalance.robust)
             self.say(f"robust mean {chosen}")
-            self.bend(Bend(text=f"robust={chosen}"))
+
+    def _switch(self, key: str, choices: tuple[str, ...], now: str) -> str:
+        """Bend a switch to the choice after the one asked for last, else after what stands."""
+        switched = self.rebalance_panel().switched
+        chosen = switched[key] = next_of(choices, switched.get(key, now))
+        self.bend(Bend(text=f"{key}={chosen}"))
+        return chosen
 
     def action_undo(self) -> None:
         """Step back."""
         if self.may_propose():
-            self.rebalance_panel().wanted.clear()
+            self.rebalance_panel().forget_asked()
             self.bend(Undo())
 
     def action_redo(self) -> None:
         """Step forward."""
         if self.may_propose():
-            self.rebalance_panel().wanted.clear()
+            self.rebalance_panel().forget_asked()
             self.bend(Redo())
 
     # ---------------------------------------------------------------- cells
@@ -268,7 +273,7 @@ class RebalanceActions(TypingKeys):
         if not 0 <= index < len(choices):
             return False
         if self.may_propose():
-            panel.wanted.clear()
+            panel.forget_asked()
             self.bend(choices[index])
         return True
 

@@ -96,6 +96,7 @@ class DeskApp(App[int]):
         self._dirty: set[str] = set()
         self._painted_at = -1e9
         self._paint_due = False
+        self._owes_limits = False
 
     def palette_now(self) -> themes.Palette:
         """Return the theme of the moment."""
@@ -176,9 +177,12 @@ class DeskApp(App[int]):
 
     def _mark(self, panel: str) -> None:
         """Note a change and paint it now, or as soon as half a second is over."""
-        self._dirty.add(panel)
-        if self._bends.busy:
-            # A person waits for it: what the key asked for stands on the screen at once.
+        # The Rebalance view draws the limits beside the trades of the same proposal.
+        self._dirty.update(("limits", "rebalance") if panel == "limits" else (panel,))
+        if self._bends.busy or (panel == "limits" and self._owes_limits):
+            # A person waits for it: what the key asked for stands on the screen at once, and the
+            # limits of that proposal with it, though its answer came before them.
+            self._owes_limits = panel == "rebalance" or (self._owes_limits and panel != "limits")
             self._paint()
             return
         if self._paint_due:
@@ -261,7 +265,7 @@ class DeskApp(App[int]):
             if reply.text:
                 self._report(reply)
             return
-        self.desk_screen.rebalance_panel().wanted.clear()
+        self.desk_screen.rebalance_panel().forget_asked()
         if not isinstance(intent, Withdraw):  # where nothing stood, nothing need be taken back
             self.desk_screen.refused(reply.text or "the desk said no")
         self.tick()

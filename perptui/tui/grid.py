@@ -285,7 +285,9 @@ class Grid(Generic[Row]):
                 line = self._line(row, found, order, widths, gap, editing)
                 line = (("▸" if at_cursor else " ", "focus"), *line)
                 line = on_ground(_padded(line, width), ground) if ground else line
-                laid = self._laid[name] = (key, line)
+                laid = (key, line)
+            if editing is None:  # a line with a cell being typed into must not outlive the typing
+                self._laid[name] = laid
             lines.append(laid[1])
         return lines
 

@@ -22,6 +22,7 @@ from perptui.model.carry import best_venues
 from perptui.model.clock import DAY_MS, ManualClock
 from perptui.model.forecast import VolatilityTrack
 from perptui.model.limit import LimitCheck
+from perptui.model.order import Effect, Side
 from perptui.protocol.views import DeskView, EventLine
 from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.load import load
@@ -412,3 +413,29 @@ def test_the_trading_side_stands_in_the_status() -> None:
     status = Desk().fill().panels(standing=standing).status
     assert (status.kill_state, status.unknown_legs) == ("HALTED", 2)
     assert status.sends_locked == "the desk is HALTED"
+
+
+def test_a_position_that_turns_over_is_a_flip_of_both_its_legs() -> None:
+    """.4 BTC are sold, then .1 more: .5 in all, at the lower of both limit prices."""
+    made = proposal()
+    closing = msgspec.structs.replace(made.orders[0], contracts=Decimal("0.4"), after=Decimal(0))
+    opening = msgspec.structs.replace(
+        closing,
+        effect=Effect.ADD,
+        contracts=Decimal("0.1"),
+        limit_price=Decimal("97402.5"),
+        reduce_only=False,
+        before=Decimal(0),
+        after=Decimal("-0.1"),
+    )
+    flip = msgspec.structs.replace(made, orders=(closing, opening))
+    picture = msgspec.structs.replace(solved(), proposal=flip)
+    row, other = Desk().fill().panels(picture).rebalance.rows
+    assert (row.side, row.effect, row.contracts) == ("sell", "FLIP", Decimal("0.5"))
+    assert row.limit_price == Decimal("97207.5")
+    assert (other.side, other.effect, other.contracts, other.limit_price) == ("", "", None, None)
+    bought = [msgspec.structs.replace(leg, side=Side.BUY) for leg in (closing, closing, opening)]
+    picture = msgspec.structs.replace(
+        solved(), proposal=msgspec.structs.replace(made, orders=tuple(bought))
+    )
+    assert Desk().fill().panels(picture).rebalance.rows[0].limit_price == Decimal("97402.5")

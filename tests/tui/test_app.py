@@ -599,3 +599,47 @@ async def test_nothing_is_edited_before_the_first_proposal(state: str, words: st
             await made.press(key)
             assert words in made.text()
         assert made.desk.asked == []
+
+
+@pytest.mark.asyncio
+async def test_switches_pressed_before_the_answer_go_on_from_what_was_asked() -> None:
+    view = book.desk(rebalance=what_ifs.what_if(strategy="balanced"))
+    async with session(view) as made:
+        await made.press("5", "m", "m", "o", "o")
+        await made.until(lambda: len(made.desk.asked) == 4)
+        assert made.desk.asked == [
+            Bend(text="strategy=tactical"),
+            Bend(text="strategy=hybrid"),
+            Bend(text="robust=ellipsoid"),
+            Bend(text="robust=off"),
+        ]
+        made.desk.replace(what_ifs.what_if(strategy="hybrid", robust="off"))
+        panel = made.app.desk_screen.rebalance_panel()
+        await made.until(lambda: not panel.switched)
+        await made.press("m")
+        await made.until(lambda: made.desk.asked[-1] == Bend(text="strategy=balanced"))
+        made.desk.answer = lambda _: Reply(number=0, ok=False, text="no")
+        await made.press("m")
+        await made.until(lambda: not panel.switched)
+
+
+@pytest.mark.asyncio
+async def test_limits_beside_the_trades_are_painted_as_soon_as_they_come() -> None:
+    """The answer is painted at once; its limits come just behind and may not lag half a second."""
+    async with session(book.desk(rebalance=what_ifs.what_if()), size=(200, 60)) as made:
+        await made.press("5")
+        assert "1.87" not in made.text()
+        made.desk.answer = lambda _: None
+        await made.press("m")
+        await made.until(lambda: bool(made.desk.asked))
+        made.desk.replace(what_ifs.what_if(strategy="hybrid"))
+        made.desk.send(encode(Reply(number=1, ok=True)))
+        await made.until(lambda: " hybrid" in made.text())
+        rows = tuple(
+            msgspec.structs.replace(row, after=1.87) if row.name == "gross" else row
+            for row in book.LIMITS
+        )
+        made.desk.replace(msgspec.structs.replace(book.limits(), rows=rows))
+        await made.until(lambda: made.app.showing.live.limits.rows == rows)
+        await made.pilot.pause()
+        assert "1.87" in made.text()

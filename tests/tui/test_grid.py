@@ -155,3 +155,17 @@ def test_every_row_has_a_line_in_order_whatever_its_name(
     assert len(made.lines(width, 20, now=0.0, focused=True)) == 1 + len(rows)
     sizes = [row.size for row in made.shown if row.size is not None]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_cell_that_was_typed_into_is_as_before_once_the_typing_ends() -> None:
+    made = grid(ROWS)
+    before = text(made.lines(40, 6, now=0.0, focused=True))
+    typed = made.lines(
+        40,
+        6,
+        now=0.0,
+        focused=True,
+        editing=lambda row, _: ("12▏", "") if row.name == "btc" else None,
+    )
+    assert "12▏" in "\n".join(text(typed))
+    assert text(made.lines(40, 6, now=0.0, focused=True)) == before

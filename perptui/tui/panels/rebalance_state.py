@@ -33,6 +33,8 @@ class RebalanceState(PanelWidget):
         Where the cursor is: ``trades`` or ``limits``.
     wanted : dict of str to float
         Targets asked for that have not come back, by instrument id.
+    switched : dict of str to str
+        Strategy and robust mean asked for that have not come back.
     """
 
     panel = "rebalance"
@@ -72,6 +74,7 @@ class RebalanceState(PanelWidget):
         self.page = ""
         self.part = "trades"
         self.wanted: dict[str, float] = {}
+        self.switched: dict[str, str] = {}
 
     @property
     def _view(self) -> RebalanceView:
@@ -161,6 +164,14 @@ class RebalanceState(PanelWidget):
         for row in view.rows:
             if row.edited and abs(row.weight_target - self.wanted.get(row.id, 99.0)) < 5e-7:
                 del self.wanted[row.id]
+        for key, stands in (("strategy", view.strategy), ("robust", view.robust)):
+            if self.switched.get(key) == stands:
+                del self.switched[key]
+
+    def forget_asked(self) -> None:
+        """Forget what was asked for: it was taken back, or refused."""
+        self.wanted.clear()
+        self.switched.clear()
 
     def _grid_of(self) -> Grid[Any]:
         if self.page == "ledgers":
