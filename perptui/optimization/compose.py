@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perptui.model.explanation import Clash, Explanation
+from perptui.model.explanation import Explanation
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck
 from perptui.model.money import ZERO, to_cents
@@ -58,10 +58,7 @@ def compose(
 ) -> Proposal:
     """Return the proposal of an answer, without its digest and the solver's seconds.
 
-    Parameters
-    ----------
-    names_clash : bool
-        Where limits clash, find out which: a search of its own.
+    Where limits clash, `names_clash` has it find out which: a search of its own.
     """
     after = positions_after(inputs, answer.steps)
     book = exact_book(inputs, after)
@@ -71,16 +68,14 @@ def compose(
     reducing = only_reduces(book)
     blocked = forbidding(inputs, limits, now.limits, reducing=reducing)
     status = _status(answer, orders)
-    crowded = _too_many(orders, inputs.in_force.limits.ticket_legs_max)
+    crowded = _too_many(orders, inputs)
     rows = _rows(inputs, answer, after, orders)
     optimum = checks_of(inputs, float_book(inputs, answer.target))
-    clash = clashes(inputs) if status == "infeasible" and names_clash else None
-    share = reduce_only_share(inputs) if status == "infeasible" else None
-    explanation = (
-        Explanation(clash=clash or (), reduce_only_share=share)
-        if status == "infeasible"
-        else explanation_of(inputs, answer, optimum, strategy, estimates)
-    )
+    if status == "infeasible":
+        explanation, why = _in_conflict(inputs, names_clash=names_clash)
+    else:
+        explanation = explanation_of(inputs, answer, optimum, strategy, estimates)
+        why = _why_not(answer, blocked, status)
     return Proposal(
         status=status,
         strategy=strategy.name,
@@ -102,7 +97,7 @@ def compose(
         solver=_report(answer.solution),
         exportable=status == "ok" and not blocked and not crowded,
         reasons=(
-            *_why_not(answer, inputs, blocked, status, clash, share),
+            *why,
             *crowded,
             *given_way(inputs, limits),
             *inputs.notes,
@@ -142,7 +137,18 @@ def _report(solution: Solution) -> SolverReport:
     return SolverReport(solution.status, solution.solver, 0.0, solution.residual, solution.detail)
 
 
-def _too_many(orders: Sequence[OrderIntent], most: int) -> tuple[str, ...]:
+def _in_conflict(
+    inputs: ProgramInputs, *, names_clash: bool
+) -> tuple[Explanation, tuple[str, ...]]:
+    """Return what there is to say where no book keeps every limit, in figures and in words."""
+    clash = clashes(inputs) if names_clash else None
+    share = reduce_only_share(inputs)
+    explanation = Explanation(clash=clash or (), reduce_only_share=share)
+    return explanation, explain(inputs, clash, share)
+
+
+def _too_many(orders: Sequence[OrderIntent], inputs: ProgramInputs) -> tuple[str, ...]:
+    most = inputs.in_force.limits.ticket_legs_max
     if len(orders) <= most:
         return ()
     return (f"{len(orders)} orders are more than the {most} of one ticket; fix some targets",)
@@ -156,14 +162,9 @@ def _status(answer: Rebalance, orders: Sequence[OrderIntent]) -> str:
 
 def _why_not(
     answer: Rebalance,
-    inputs: ProgramInputs,
     blocked: Sequence[LimitCheck],
     status: str,
-    clash: Sequence[Clash] | None,
-    share: float | None,
 ) -> tuple[str, ...]:
-    if status == "infeasible":
-        return explain(inputs, clash, share)
     if status == "failed":
         return (f"the solver gave no answer to trust: {answer.solution.detail}; nothing is sent",)
     texts = [
