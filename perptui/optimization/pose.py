@@ -17,7 +17,7 @@ from perptui.optimization.book import BookBefore, book_before, standing_of
 from perptui.optimization.bounds import clusters_of, covariance_root, limit_arrays
 from perptui.optimization.costs import impact_coefficients
 from perptui.optimization.forecasts import DAYS_A_YEAR
-from perptui.optimization.funding_caps import funding_bounds
+from perptui.optimization.funding_caps import funding_bounds, whole_lots
 from perptui.optimization.hedge_shorts import short_bounds
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
 from perptui.optimization.kept import Kept
@@ -85,7 +85,8 @@ def program_inputs(
     returns = book.returns_with(overrides)
     if returns is not book.returns:
         arrays = replace(arrays, scenarios=returns)
-    lower, upper, capped = funding_bounds(contracts, before, bounds, rules.limits, arrays.trade_max)
+    reach = whole_lots(contracts, arrays.trade_max, snapshot.equity_usd)
+    lower, upper, capped = funding_bounds(contracts, before, bounds, rules.limits, reach)
     lower, upper, hedging = short_bounds(contracts, before, (lower, upper), strategy, regime)
     notes = [*rules.notes, *capped, *hedging, *frozen.values()]
     notes += _reducing_note(reached, asked=reduce_only)

@@ -64,6 +64,7 @@ def _short_of(target: FloatArray, inputs: ProgramInputs) -> Rounded:
     Trades are cut to whole steps, not positions: the limits on trading are what keeps the rest.
     Where lots leave a signed limit broken, a share of the same trades leaves more room.
     """
+    inputs = _reaching_back(inputs)
     lots = Lots.of(inputs)
     for share in SHARES:
         wanted = share * (target - inputs.before) / lots.unit
@@ -74,6 +75,14 @@ def _short_of(target: FloatArray, inputs: ProgramInputs) -> Rounded:
         if rounded.excess <= 0:
             return rounded
     return hold_lots(inputs)
+
+
+def _reaching_back(inputs: ProgramInputs) -> ProgramInputs:
+    """Return the inputs with bounds that what is held keeps, so that trades may stop short."""
+    free = inputs.lower < inputs.upper
+    lower = np.where(free, np.minimum(inputs.lower, inputs.before), inputs.lower)
+    upper = np.where(free, np.maximum(inputs.upper, inputs.before), inputs.upper)
+    return replace(inputs, lower=lower, upper=upper)
 
 
 def _too_poor(inputs: ProgramInputs) -> Solution | None:

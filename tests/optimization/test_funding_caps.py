@@ -1,9 +1,13 @@
+from decimal import Decimal
+
 import msgspec
 import pytest
 
 from perptui.model.forecast import Estimates
 from perptui.model.limit import Limits
+from perptui.optimization.orders import positions_after
 from perptui.optimization.pose import program_inputs
+from perptui.optimization.rebalance import rebalance
 from tests.optimization.market import BALANCED, LIMITS, covariance, estimates, instrument, snapshot
 
 LEGS = [instrument("BTC"), instrument("ETH"), instrument("SOL")]
@@ -72,10 +76,44 @@ def test_what_is_held_beyond_the_cap_comes_down_as_far_as_trades_reach() -> None
     found = paying(BTC=(0.25, 1.0))
     assert bounds(found)[1][0] == pytest.approx(0.2)
     small = msgspec.structs.replace(LIMITS, order_notional_max_usd=10_000)
-    assert bounds(found, small)[1][0] == pytest.approx(0.5)
+    # 166 lots of 60 USD.
+    assert bounds(found, small)[1][0] == pytest.approx(0.5004)
     # Half of what a one-way turnover of 5 % can trade: 5 % of equity.
     slow = msgspec.structs.replace(LIMITS, turnover_max=0.05)
     assert bounds(found, slow)[1][0] == pytest.approx(0.55)
+
+
+def test_the_least_violation_is_reached_in_lots_where_a_funding_cap_is_out_of_reach() -> None:
+    # Nothing keeps the coin's limit of .1 of equity: 16,000 of the 60,000 are all that trades.
+    limits = msgspec.structs.replace(
+        LIMITS, coin_net_max=0.1, coin_gross_max=0.1, order_notional_max_usd=Decimal("16003")
+    )
+    inputs = program_inputs(SNAP, paying(BTC=(0.25, 1.0)), BALANCED, limits, {}, reduce_only=True)
+    after = positions_after(inputs, rebalance(inputs).steps)
+    # 266 lots of 60 USD are 15,960; the last may be left by the shares tried.
+    assert Decimal("0.734") <= after[0] <= Decimal("0.735")
+
+
+@pytest.mark.parametrize("most", ["10003", "9999.99", "50001"])
+@pytest.mark.parametrize("reduce_only", [False, True])
+def test_a_position_beyond_its_cap_by_more_than_one_order_comes_down_by_whole_lots(
+    most: str, reduce_only: bool
+) -> None:
+    limits = msgspec.structs.replace(LIMITS, order_notional_max_usd=Decimal(most))
+    inputs = program_inputs(
+        SNAP, paying(BTC=(0.25, 1.0)), BALANCED, limits, {}, reduce_only=reduce_only
+    )
+    after = positions_after(inputs, rebalance(inputs).steps)
+    # Lots of .001 at 60,000: 60 USD. The cap is .2 of 100,000, held are 60,000.
+    assert after[0] <= max(Decimal("20000"), 60000 - Decimal(most) // 60 * 60) / 60000
+    assert 60000 * (1 - after[0]) <= Decimal(most)
+
+
+def test_a_coin_limit_of_none_leaves_funding_nothing_to_cap() -> None:
+    limits = msgspec.structs.replace(LIMITS, coin_net_max=0.0)
+    lower, upper, _ = bounds(paying(SOL=(0.5, 1.0)), limits)
+    assert lower[2] == pytest.approx(-3.03)
+    assert upper[2] == 0.0
 
 
 def test_a_target_that_the_trader_fixed_stands() -> None:
