@@ -363,7 +363,7 @@ class Proposer:
             exposure_before=job.exposure_before,
             snapshot=job.snapshot,
             robust=str(job.what_if.parameters.get("robust", job.strategy.robust)),
-            shown_only=shown_only(job.what_if, job.limits, job.strategy),
+            shown_only=shown_only(job.what_if, job.limits, job.strategy, job.blended),
         )
         self._trace()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -18,11 +19,28 @@ _GUARDS = {
     "depeg": -1,
     "drawdown_control": -1,
     "drawdown_share": 1,
+    "exposure_min": 1,
+    "follow_regime": -1,
+    "horizon_days": -1,
     "leverage_cut": 1,
     "put_premium_max": 1,
+    "soft_penalty": -1,
+    "volatility_target": 1,
     "volatility_threshold": 1,
 }
-"""Parameters that limit the book: the direction in which each is looser."""
+"""Parameters that limit the book: the direction in which each is looser. CVaR is limited over the
+horizon: a shorter one leaves more room."""
+_MEASURES = frozenset(
+    {
+        "combined_correlation",
+        "combined_volatility",
+        "correlation_halflife_days",
+        "volatility_halflife_days",
+    }
+)
+"""Parameters that say how risk is measured: another measure is held against the same limits."""
+_WAYS = {"soft_order": ("lexicographic", "penalty")}
+"""Parameters that are words: their values, the strictest first."""
 
 
 def bent_limits(what_if: WhatIf, limits: Limits) -> Limits:
@@ -48,21 +66,44 @@ def bent_strategy(what_if: WhatIf, strategy: StrategyParameters) -> StrategyPara
     return msgspec.structs.replace(strategy, **{"puts": puts, **what_if.parameters})
 
 
-def shown_only(what_if: WhatIf, limits: Limits, strategy: StrategyParameters) -> tuple[str, ...]:
+def shown_only(
+    what_if: WhatIf,
+    limits: Limits,
+    strategy: StrategyParameters,
+    blended: Sequence[StrategyParameters] = (),
+) -> tuple[str, ...]:
     """Return why a proposal on `what_if` may be looked at but never sent, in words; none: it may.
 
     Parameters
     ----------
     limits, strategy : Limits, StrategyParameters
         The desk's own, before anything was bent.
+    blended : sequence of StrategyParameters
+        Those that a hybrid hands over between: parameters are bent in each of them.
     """
     reasons = [f"{name}: supposed, not so in the market" for name in what_if.hypothetical]
     for name in sorted(what_if.limits):
         own, bent = float(getattr(limits, name)), what_if.limits[name]
         if bent < own if name.endswith("_min") or name == "trade_min_usd" else bent > own:
             reasons.append(f"{name} {bent:g} is looser than the desk's {own:g}")
-    for name in sorted(set(what_if.parameters) & set(_GUARDS)):
-        own, bent = float(getattr(strategy, name)), float(what_if.parameters[name])
-        if _GUARDS[name] * (bent - own) > 0:
-            reasons.append(f"{name} {bent:g} is looser than the desk's {own:g}")
+    for name in sorted(what_if.parameters):
+        said = (_loosened(name, what_if.parameters[name], one) for one in (strategy, *blended))
+        reasons.extend(tuple(dict.fromkeys(text for text in said if text))[:1])
     return tuple(reasons)
+
+
+def _loosened(name: str, bent: float | bool | str, strategy: StrategyParameters) -> str:
+    """Return in words how a bent parameter leaves more room than a strategy's own; "": not so."""
+    own = getattr(strategy, name)
+    if name in _MEASURES and bent != own:
+        return f"{name} {_shown(bent)} measures risk otherwise than the desk's {_shown(own)}"
+    looser = name in _GUARDS and _GUARDS[name] * (float(bent) - float(own)) > 0
+    if name in _WAYS:
+        looser = _WAYS[name].index(str(bent)) > _WAYS[name].index(own)
+    return f"{name} {_shown(bent)} is looser than the desk's {_shown(own)}" if looser else ""
+
+
+def _shown(value: float | bool | str) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else f"{value:g}"

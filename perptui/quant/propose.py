@@ -149,7 +149,7 @@ def _named_hedge(row: TargetRow) -> TargetRow:
 
 def _with_what_if(proposal: Proposal, job: ProposeJob) -> Proposal:
     """Return the proposal with its what-if; one that is only supposed may not be sent."""
-    why = shown_only(job.what_if, job.limits, job.strategy)
+    why = shown_only(job.what_if, job.limits, job.strategy, job.blended)
     reasons = (*(f"shown, not sent: {reason}" for reason in why), *proposal.reasons)
     return msgspec.structs.replace(
         proposal,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -203,11 +204,20 @@ def test_limits_and_parameters_keep_their_types() -> None:
     "text",
     ["regime=calm", "equity=5", "shock=0.1", "cost=1.5", "gross_max=3.1", "net_min=-1.1",
      "liquidation_distance_min=0.1", "free_collateral_min=0", "drawdown_control=false",
-     "cluster_correlation=0.9", "covariance_uncertainty=0"],
+     "cluster_correlation=0.9", "covariance_uncertainty=0", "follow_regime=false",
+     "exposure_min=1", "volatility_target=0.5", "soft_penalty=0.5", "horizon_days=5",
+     "soft_order=penalty", "volatility_halflife_days=500", "combined_volatility=true"],
 )  # fmt: skip
 def test_what_is_supposed_or_looser_is_only_shown(text: str) -> None:
     strategy = bent_strategy(
-        WhatIf(parameters={"drawdown_control": True, "covariance_uncertainty": 0.02}),
+        WhatIf(
+            parameters={
+                "drawdown_control": True,
+                "covariance_uncertainty": 0.02,
+                "follow_regime": True,
+                "soft_order": "lexicographic",
+            }
+        ),
         market.BALANCED,
     )
     assert len(shown_only(bend(NOTHING, text), market.LIMITS, strategy)) == 1
@@ -217,7 +227,19 @@ def test_what_is_supposed_or_looser_is_only_shown(text: str) -> None:
     "text",
     ["gross_max=3", "gross_max=2", "net_min=-0.5", "net_max=1", "liquidation_distance_min=0.3",
      "trade_min_usd=10", "uncertainty=0", "robust=off", "risk_aversion=1", "reduce_only=true",
-     f"target:{BTC}=0.1", "view:BTC=1", "put:BTC=1,2026-12-25,1", "cluster_correlation=0.7"],
+     f"target:{BTC}=0.1", "view:BTC=1", "put:BTC=1,2026-12-25,1", "cluster_correlation=0.7",
+     "follow_regime=true", "exposure_min=0", "volatility_target=0.2", "soft_penalty=2",
+     "horizon_days=20", "soft_order=lexicographic", "volatility_halflife_days=63"],
 )  # fmt: skip
 def test_what_a_trader_may_decide_may_be_sent(text: str) -> None:
     assert shown_only(bend(NOTHING, text), market.LIMITS, market.BALANCED) == ()
+
+
+def test_what_is_looser_than_a_part_of_a_hybrid_is_only_shown() -> None:
+    hybrid = market.BALANCED
+    part = msgspec.structs.replace(hybrid, name="tactical", follow_regime=True)
+    bent = bend(NOTHING, "follow_regime=false")
+    assert shown_only(bent, market.LIMITS, hybrid) == ()
+    assert shown_only(bent, market.LIMITS, hybrid, (hybrid, part)) == (
+        "follow_regime false is looser than the desk's true",
+    )
