@@ -138,13 +138,17 @@ class Nearby:
         self._scale = 1.0
 
     def weights(self, inputs: ProgramInputs, attempt: Attempt) -> FloatArray | None:
-        """Return the optimum, not rounded, as exact as its solver left it; None: there was none."""
+        """Return the optimum to `DECIMALS`, None: there was none.
+
+        PIQP's last bits are not the same from one run to the next: nothing may rest on them.
+        """
         posed = optimum_numbers(self._program, inputs, attempt.scale, self._stated)
         answer = self._workspace.solve(posed.numbers, attempt)
         if answer.status != "optimal":
             return None
         self._answer, self._scale = answer, attempt.scale
-        return np.clip(answer.found[self._program.columns["w"]], inputs.lower, inputs.upper)
+        found = np.round(answer.found[self._program.columns["w"]], DECIMALS) + 0.0
+        return np.clip(found, inputs.lower, inputs.upper)
 
     def solution(self, weights: FloatArray) -> Solution:
         """Return the last optimum with the prices of its limits, and nothing else of its duals.
@@ -157,11 +161,11 @@ class Nearby:
         if self._answer is None:
             raise ValueError("expected an optimum, was none; solve first")
         answer = self._answer
-        prices = prices_of(self._program, answer, self._limits, self._scale)
+        found = prices_of(self._program, answer, self._limits, self._scale)
         return Solution(
             "optimal",
             weights,
-            prices=prices,
+            prices={name: np.round(price, DECIMALS) for name, price in found.items()},
             exact=weights,
             solver=answer.solver,
             iterations=answer.iterations,
