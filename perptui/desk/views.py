@@ -92,7 +92,12 @@ def _proposal_panels(scene: Scene, book: Book) -> dict[str, Panel]:
         ),
         "rebalance": rebalance_view(picture, proposed, scene.waits or picture.history),
         "limits": limits_view(
-            checks, proposed.proposal, book, observed, loss_row(picture, scene.limits)
+            checks,
+            proposed.proposal,
+            book,
+            observed,
+            loss_row(picture, scene.limits),
+            scene.limits,
         ),
         "journal": scene.journal,
         "ticket": scene.ticket,

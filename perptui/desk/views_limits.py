@@ -133,9 +133,11 @@ def limits_view(
     book: Book,
     observed: float | None,
     loss: LimitRow,
+    limits: Limits,
 ) -> LimitsView:
     """Return each limit now and after, or what the panel waits for.
 
+    Now is judged by the desk's own limits, after by those the proposal is held to.
     What only the optimiser measures (CVaR, correlation with the market, the first component,
     stressed margin, robust volatility) is shown as it was when the proposal was made, as long as
     the book still is the one that it was made from.
@@ -148,7 +150,8 @@ def limits_view(
         if "volatility" in checks and "volatility" in measured:
             robust = measured["volatility"].value
             checks["volatility"] = _again(checks["volatility"], robust)
-        checks = {**{name: measured[name] for name in measured if name not in checks}, **checks}
+        unmeasured = (check for name, check in measured.items() if name not in checks)
+        checks |= {check.name: _own(check, limits) for check in unmeasured}
     after = {check.name: check for check in proposal.limits} if proposal is not None else {}
     prices = _prices(proposal)
     order = dict.fromkeys((*(check.name for check in now), *checks, *after))
@@ -161,6 +164,14 @@ def stands_on(proposal: Proposal, book: Book) -> bool:
     held = {row.instrument.id: row.position.contracts for row in book.holdings}
     then = {row.id: row.contracts_now for row in proposal.rows if row.contracts_now}
     return then == held and not proposal.what_if.hypothetical
+
+
+def _own(check: LimitCheck, limits: Limits) -> LimitCheck:
+    """Return a check held to the desk's own limit, not to a what-if's or a lowered one."""
+    own: float | None = getattr(limits, f"{check.name}_max", None)
+    if own is None:
+        return check
+    return _again(msgspec.structs.replace(check, limit=own), check.value)
 
 
 def _again(check: LimitCheck, value: float) -> LimitCheck:

@@ -15,7 +15,7 @@ from perptui.model.proposal import Proposal
 from perptui.model.whatif import WhatIf
 from perptui.protocol.views import LimitRow
 from tests.desk.estimated import estimates, proposal
-from tests.desk.market import BTC, ETH, VENUE
+from tests.desk.market import BTC, ETH, VENUE, limits
 from tests.desk.test_views import Desk
 
 replace = msgspec.structs.replace
@@ -105,3 +105,14 @@ def test_units_of_the_new_limits() -> None:
     assert {unit_of(name) for name in ("cvar", "standalone_risk:a", "free_collateral:b")} == {
         "fraction"
     }
+
+
+def test_now_is_judged_by_the_limits_of_the_desk_and_after_by_those_of_the_proposal() -> None:
+    """A CVaR of .1 breaches a what-if's .01, which the desk's own cvar_max is well above."""
+    own = limits().cvar_max
+    bent = LimitCheck("cvar", 0.1, 0.01, ok=False)
+    after = (*proposal().limits, LimitCheck("cvar", 0.008, 0.01, ok=True))
+    row = shown(replace(proposal(), limits_now=(bent,), limits=after))["cvar"]
+    assert own > 0.12
+    assert (row.limit, row.now, row.state) == (own, 0.1, "ok")
+    assert (row.limit_after, row.after, row.state_after) == (0.01, 0.008, "ok")

@@ -24,7 +24,7 @@ from perptui.protocol.views import (
 from perptui.protocol.views_rebalance import Comparison, RebalanceView
 from perptui.protocol.views_ticket import JournalView
 from perptui.tui.panels.base import wrapped
-from perptui.tui.panels.limits import limit_name, state_words
+from perptui.tui.panels.limits import headroom, limit_name, state_words
 from perptui.tui.panels.rebalance_clash import ways_out
 from perptui.tui.panels.regime_sections import coverage_table, tail_table
 from perptui.tui.plot import line_mark
@@ -405,7 +405,7 @@ def test_a_bent_limit_stands_as_the_proposal_is_held_to_it_with_its_price_a_poin
     table = text(book.desk(limits=LimitsView(rows=(row,), waiting=None)), WIDE, "6")
     line = next(line for line in table.splitlines() if "▸gross" in line)
     assert "1.00x" in line
-    assert "3.00x" not in line
+    assert "3.00x→1.00x" in line
     assert "WARN→BINDS" in line
     assert " 9.4 " in line
 
@@ -469,3 +469,16 @@ def test_markup_from_outside_is_text() -> None:
     shown = text(book.desk(rebalance=view), WIDE, "5")
     assert hostile in shown
     assert f"view:{hostile}=1" in shown
+
+
+def test_headroom_is_of_the_figure_and_the_bound_beside_it() -> None:
+    """Held to 1.5 by the proposal, 3 by the desk: 1.5 - .75 after, and both bounds in words."""
+    held = LimitRow("gross", "x", 3.0, 1.94, "ok", 0.75, "ok", limit_after=1.5)
+    assert headroom(held) == 0.75
+    floor = LimitRow("free", "fraction", 0.2, 0.5, "ok", 0.45, "ok", at_least=True, limit_after=0.3)
+    assert headroom(floor) == pytest.approx(0.15)
+    alone = LimitRow("gross", "x", 3.0, 1.94, "ok")
+    assert headroom(alone) == pytest.approx(1.06)
+    assert headroom(LimitRow("gross", "x", 3.0, None, "")) is None
+    shown = text(book.desk(limits=changed(book.limits(), rows=(held, alone))), WIDE, "6")
+    assert "3.00x→1.50x" in shown

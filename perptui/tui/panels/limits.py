@@ -59,15 +59,24 @@ def bound_of(row: LimitRow) -> float:
 
 
 def _limit(row: LimitRow, _now: float) -> Cell:
-    text = ("≥" if row.at_least else "") + figures.in_unit(bound_of(row), row.unit)
-    return Cell(text, "text" if bound_of(row) == row.limit else "edited")
+    """Write the bound; where now and after are held to two, both: 3.00→1.50, as the states are."""
+    own, held = (figures.in_unit(bound, row.unit) for bound in (row.limit, bound_of(row)))
+    text = held if own == held or row.now is None else f"{own}→{held}"
+    return Cell(("≥" if row.at_least else "") + text, "text" if own == held else "edited")
 
 
 def headroom(row: LimitRow) -> float | None:
-    """Return how far the value is inside its limit, in the limit's unit (negative: outside)."""
-    if row.now is None:
+    """Return how far a limit's value is inside its bound, in its unit (negative: outside).
+
+    After the proposal, within the bound it is held to, as on the ticket; now where none stands.
+    """
+    if row.after is None:
+        value, bound = row.now, row.limit
+    else:
+        value, bound = row.after, bound_of(row)
+    if value is None:
         return None
-    return row.now - row.limit if row.at_least else row.limit - row.now
+    return value - bound if row.at_least else bound - value
 
 
 def point_price(row: LimitRow) -> float | None:
@@ -179,7 +188,10 @@ class LimitsPanel(PanelWidget):
             *held,
             ("now", f.in_unit(row.now, row.unit)),
             ("after the proposal", f.in_unit(row.after, row.unit)),
-            ("headroom", f.in_unit(headroom(row), row.unit)),
+            (
+                "headroom now" if row.after is None else "headroom after",
+                f.in_unit(headroom(row), row.unit),
+            ),
             ("state", state_words(row)),
             ("price", price),
         )
