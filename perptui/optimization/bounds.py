@@ -162,7 +162,7 @@ def _risks(
         "root": root,
         "root_offset": np.zeros(len(root)),
         "sigma": sigma,
-        "size_max": _size_max(sigma, limits.standalone_risk_max * volatility_max),
+        "size_max": risk_sizes(sigma, limits.standalone_risk_max * volatility_max),
         "rows": np.array([beta, -beta, leading, -leading]),
         "row_max": np.array([limits.beta_max, limits.beta_max, most, most]),
         "row_names": ROW_NAMES,
@@ -206,9 +206,9 @@ def first_component(covariance: FloatArray) -> FloatArray:
     return np.asarray(-leading if leading.sum() < 0.0 else leading)
 
 
-def _size_max(sigma: FloatArray, budget: float) -> FloatArray:
+def risk_sizes(sigma: FloatArray, budget: float) -> FloatArray:
     """Return budget/sigma, (N,), and no infinity: `SIZE_FREE` where nothing moves."""
-    return np.asarray(budget / np.maximum(sigma, budget / SIZE_FREE))
+    return np.asarray(budget / np.maximum(sigma, max(budget, LEAST_DEVIATION) / SIZE_FREE))
 
 
 def leverage_of(contract: Contract, limits: Limits, equity: float) -> Decimal:

@@ -62,8 +62,11 @@ def whole_lots(contracts: Sequence[Contract], trade_max: FloatArray, equity: Dec
 
 
 def _capped(scales: FloatArray, free: BoolArray, most: float) -> FloatArray:
-    """Return the largest size of one side, (N,); infinite where funding caps none."""
-    capped = free & np.isfinite(scales)
+    """Return the largest size of one side, (N,); infinite where funding caps none.
+
+    A coin limit of nothing leaves funding nothing to cap.
+    """
+    capped = free & np.isfinite(scales) & (most > 0.0)
     return np.where(capped, most * np.where(capped, scales, 1.0), np.inf)
 
 

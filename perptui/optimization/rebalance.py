@@ -8,6 +8,7 @@ import numpy as np
 
 from perptui.optimization.explain.reduction import eased, least_violation
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.judge import HEADROOM
 from perptui.optimization.lots import Lots, allowed, too_small
 from perptui.optimization.program.optimum import optimum, optimum_near
 from perptui.optimization.program.solution import Solution
@@ -134,7 +135,8 @@ def _or_held(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
     if inputs.edited:
         return rounded
     hold = hold_lots(inputs)
-    if hold.excess > 0:
+    # Where nothing is traded the sums are those of before: no room is needed beside the limit.
+    if hold.excess > HEADROOM:
         return rounded
     gain = inputs.objective(np.array([rounded.weights, hold.weights]))
     return hold if rounded.excess > 0 or gain[0] < gain[1] else rounded

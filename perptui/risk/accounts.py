@@ -35,11 +35,11 @@ class MarginRules:
     Attributes
     ----------
     margin_ratio_max : float
-        Maintenance over equity, positive.
+        Maintenance over equity; at 0 no equity carries a position, and none is asked for.
     free_collateral_min : float
         Share of equity that no initial margin binds, below 1.
     venue_gross_max : float
-        Gross over equity, positive.
+        Gross over equity; at 0 as `margin_ratio_max`.
     stress_move, cushion, depeg : float
         (1 + cushion)·MM after common moves of ±stress_move must fit in the stressed equity, of
         which the collateral has lost `depeg`, below 1.
@@ -117,9 +117,9 @@ def account_states(book: Book[Number], rules: MarginRules) -> tuple[AccountState
 
 
 def _refuse_hopeless(rules: MarginRules) -> None:
-    if rules.margin_ratio_max <= 0 or rules.free_collateral_min >= 1 or rules.depeg >= 1:
+    if rules.margin_ratio_max < 0 or rules.free_collateral_min >= 1 or rules.depeg >= 1:
         raise ValueError(
-            "expected a positive margin ratio, and free collateral and depeg below 1, was "
+            "expected a margin ratio of at least 0, and free collateral and depeg below 1, was "
             f"{rules.margin_ratio_max:g}, {rules.free_collateral_min:g} and {rules.depeg:g}; "
             "no equity would do"
         )
@@ -139,7 +139,7 @@ def _state(
     gross = sum((abs(leg.notional) for leg in legs), zero)
     stresses = _stresses(legs, rules, coin, zero)
     required = max(
-        needed / like(zero, rules.margin_ratio_max),
+        _carrying(needed, rules.margin_ratio_max, equity),
         bound / (1 - like(zero, rules.free_collateral_min)),
         *(stress.required(like(zero, rules.cushion)) for stress in stresses),
     )
@@ -150,9 +150,19 @@ def _state(
         stressed=max(stress.used(equity, like(zero, rules.cushion)) for stress in stresses),
         bound=bound,
         required=required,
-        to_keep=max(required, gross / like(zero, rules.venue_gross_max)),
+        to_keep=max(required, _carrying(gross, rules.venue_gross_max, equity)),
         shock=account_shock(equity, legs, coin),
     )
+
+
+def _carrying(used: Number, share_max: float, equity: Number) -> Number:
+    """Return the equity that `used` is a share of at most `share_max` of.
+
+    At a limit of 0 no equity will do: what is there stays, and more would not mend it.
+    """
+    if share_max > 0.0:
+        return used / like(equity, share_max)
+    return equity if used > 0 else used
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "strategy.*.leverage_cut": (0, 1),
     "strategy.*.stablecoin_min": (0, 1),
     "strategy.*.stablecoin_apr": (0, 1),
-    "strategy.*.depeg": (0, 1),
+    # Collateral that loses all of its value carries no margin at all.
+    "strategy.*.depeg": (0, 0.99),
     "strategy.*.put_premium_max": (0, 1),
     "strategy.*.soft_penalty": (1e-6, 1e6),
     "strategy.*.tracking_penalty": (0, 1e6),

@@ -250,3 +250,29 @@ def test_a_collar_that_leaves_no_price_is_refused() -> None:
     limits = msgspec.structs.replace(LIMITS, collar_bps=10000.0)
     with pytest.raises(OptimizationError, match="positive limit price"):
         proposed([-0.05, 0.0, 0.0], limits=limits)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["margin_ratio_max", "venue_gross_max", "standalone_risk_max", "first_component_max",
+     "coin_net_max", "beta_max", "gross_max"],
+)  # fmt: skip
+def test_a_limit_of_nothing_leaves_nothing_of_it(name: str) -> None:
+    limits = msgspec.structs.replace(LIMITS, **{name: 0.0})
+    flat = proposed([0.04, -0.03, 0.02], limits=limits)
+    assert flat.status in {"ok", "no_trade"}
+    assert all(check.ok for check in flat.limits)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["margin_ratio_max", "venue_gross_max", "standalone_risk_max", "coin_net_max", "gross_max"],
+)
+def test_what_is_held_beyond_a_limit_of_nothing_is_closed(name: str) -> None:
+    limits = msgspec.structs.replace(LIMITS, **{name: 0.0})
+    held = proposed([0.04, -0.03, 0.02], {BTC: "0.5"}, limits=limits)
+    assert held.status == "ok"
+    assert held.exportable
+    assert held.risk.gross == 0.0
+    # No equity carries a position at a limit of nothing: no transfer would mend one.
+    assert held.risk_now.accounts[0].transfer_usd == 0

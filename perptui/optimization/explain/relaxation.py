@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from perptui.optimization.bounds import risk_sizes
 from perptui.optimization.explain.limit_rows import CORRELATION, CVAR, TARGET, VOLATILITY, Key
 from perptui.optimization.forecasts import DAYS_A_YEAR
 from perptui.optimization.inputs import ProgramInputs
@@ -257,11 +258,10 @@ def _of_volatility(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
 
 
 def _of_standalone(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
-    share = inputs.in_force.limits.standalone_risk_max
-    give = {
-        ("standalone_risk", row): float(size) / share
-        for row, size in enumerate(inputs.limits.size_max)
-    }
+    # Worked out from the budget: a share of none has no ratio to its sizes.
+    share, limits = inputs.in_force.limits.standalone_risk_max, inputs.limits
+    sizes = risk_sizes(limits.sigma, limits.volatility_max)
+    give = {("standalone_risk", row): float(size) for row, size in enumerate(sizes)}
     return Relaxation(label, "standalone_risk_max", share, give)
 
 
@@ -271,10 +271,10 @@ def _of_beta(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
 
 
 def _of_component(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
-    share = inputs.in_force.limits.first_component_max
+    share, limits = inputs.in_force.limits.first_component_max, inputs.limits
     give = {
-        (name, 0): float(bound) / share
-        for name, bound in zip(inputs.limits.row_names, inputs.limits.row_max, strict=True)
+        (name, 0): limits.volatility_max
+        for name in limits.row_names
         if name.startswith("first_component")
     }
     return Relaxation(label, "first_component_max", share, give)
