@@ -219,6 +219,12 @@ class Grid(Generic[Row]):
         """Rows in sight at the last layout."""
         return self._page
 
+    @property
+    def place(self) -> int:
+        """Which of the rows shown the cursor is on, from 1; 0 where there is none."""
+        index = self._index()
+        return 0 if index is None else index + 1
+
     def select(self, name: str) -> None:
         """Put the cursor on the row with this identity, where it is shown."""
         if any(self._identity(row) == name for row in self._shown):

@@ -482,3 +482,48 @@ def test_headroom_is_of_the_figure_and_the_bound_beside_it() -> None:
     assert headroom(LimitRow("gross", "x", 3.0, None, "")) is None
     shown = text(book.desk(limits=changed(book.limits(), rows=(held, alone))), WIDE, "6")
     assert "3.00x→1.50x" in shown
+
+
+def test_the_split_of_today_is_written_short_before_it_is_left_out() -> None:
+    status = book.status(
+        today_usd=Decimal(-121_940),
+        today_price_usd=Decimal(-117_410),
+        today_funding_usd=Decimal(318),
+        today_fees_usd=Decimal(-4_848),
+    )
+    line = drawn(book.desk(status=status), WIDE)[0]
+    assert "today −121.9k  px −117.4k fund +318 fees −4.8k" in line
+    assert "= price −2,210 fund +318 fees −48" in drawn(book.desk(), WIDE)[0]
+
+
+def many_figures() -> RebalanceView:
+    """All figures that a desk shows, in its order."""
+    named: tuple[str, ...] = (
+        "carry",
+        "expected carry",
+        "volatility",
+        "expected return",
+        "CVaR 95 %",
+        "beta",
+    )
+    named += ("correlation", "gross", "net", "margin binance", "liquidation down", "liquidation up")
+    figures = tuple(Comparison(name, "x", 1.0, 0.5) for name in named)
+    return what_ifs.what_if(comparisons=figures)
+
+
+def test_a_small_terminal_keeps_gross_net_margin_liquidation_cost_and_turnover() -> None:
+    shown = text(book.desk(rebalance=many_figures()), SMALL, "5")
+    for words in ("gross", "net ", "margin binance", "liquidation down", "liquidation up"):
+        assert f" {words}" in shown
+    assert "turnover 58%   cost 282.7 $   … 4 more figures: enter" in shown
+    card = text(book.desk(rebalance=many_figures()), (80, 60), "5", "enter")
+    for row in many_figures().comparisons:
+        assert f" {row.name} " in card
+    assert "target ETH binance=0.25" in card
+
+
+def test_limits_that_find_no_room_are_counted_where_the_cursor_is() -> None:
+    rows = tuple(LimitRow(f"coin_net:C{index}", "x", 1.0, 0.1, "ok") for index in range(40))
+    view = book.desk(rebalance=what_ifs.what_if(), limits=changed(book.limits(), rows=rows))
+    assert " 1 of 40 limits: j k" in text(view, SMALL, "5", "v")
+    assert " 40 of 40 limits: j k" in text(view, SMALL, "5", "v", "G")

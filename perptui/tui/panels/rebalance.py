@@ -140,9 +140,13 @@ class RebalancePanel(RebalanceState):
         return [*lines[: max(room - 1, 0)], ((f" … {more} more lines: enter", "dim"),)][:room]
 
     def _caps(self, width: int, height: int) -> list[Line]:
+        shown = len(self.caps.shown)
+        if self.grid is self.caps and shown > height - 1:
+            table = self._table(self.caps, width, height - 1, editing=self._cell_of_cap)
+            return [*table, ((f" {self.caps.place} of {shown} limits: j k", "dim"),)]
         lines = self._table(self.caps, width, height, editing=self._cell_of_cap)
-        hidden = len(self.caps.shown) - self.caps.page
-        if hidden > 0 and self.grid is not self.caps and len(lines) > 2:
+        hidden = shown - self.caps.page
+        if hidden > 0 and len(lines) > 2:
             lines[-1] = ((f" … {hidden + 1} more limits: v", "dim"),)
         return lines
 
@@ -190,23 +194,27 @@ class RebalancePanel(RebalanceState):
         table = len(self.trades.shown) + 1 + reasons
         below = self._below(width, height - 1 - table)
         if below:
-            return [*self._trades(width, height - len(below) - 1), (), *below]
+            return [*self._trades(width, height - len(below)), *below]
         lines = self._trades(width, height - 1)
         lines += [()] * (height - 1 - len(lines))
         return [*lines[: height - 1], book.foot_line(view, width)]
 
     def _below(self, width: int, room: int) -> list[Line]:
-        """Return the figures now and after in one or two columns, as many as `room` lines take."""
-        if not self._view.comparisons:
+        """Return the trade's cost, and figures now and after: as many as `room` more lines take."""
+        view = self._view
+        if not view.comparisons:
             return []
-        head, *lines = book.comparison_lines(self._view)
+        head, *lines = book.comparison_lines(view)
         if len(lines) + 1 <= room:
-            return [head, *lines]
-        half = min((len(lines) + 1) // 2, room - 1)
+            return [(), head, *lines]
+        known = len(view.comparisons)
+        half = min((known + 1) // 2, room - 1)
         if half < LEAST_FIGURES or width < 2 * book.COMPARISON_WIDTH - 4:
             return []
-        first, second = [head, *lines[:half]], [head, *lines[half : 2 * half]]
-        return book.beside_each_other(first, second, book.COMPARISON_WIDTH - 1, half + 1)
+        kept = book.most_telling(view, 2 * half)
+        first, second = [head, *kept[:half]], [head, *kept[half:]]
+        both = book.beside_each_other(first, second, book.COMPARISON_WIDTH - 1, half + 1)
+        return [book.trade_line(view, known - 2 * half), *both]
 
     def _why_block(self, width: int, height: int) -> list[Line]:
         row = self.selected
@@ -225,9 +233,18 @@ class RebalancePanel(RebalanceState):
         return self._why_block(width, height)
 
     def details(self, width: int) -> list[Line]:
-        """Return the card of the row under the cursor, and every reason in full."""
-        reasons = self._reasons(width)
-        return [*super().details(width), *([()] if reasons else []), *reasons]
+        """Return the card of the row under the cursor; every reason, figure and edit in full."""
+        bent = [((f"   {book.named(text)}", "edited"),) for text in self._view.assignments]
+        blocks: list[list[Line]] = [
+            super().details(width),
+            self._reasons(width),
+            book.comparison_lines(self._view) if self._view.comparisons else [],
+            [((" bent", "header"),), *bent] if bent else [],
+        ]
+        lines: list[Line] = []
+        for block in blocks:
+            lines += [(), *block] if lines and block else block
+        return lines
 
     def _reasons(self, width: int) -> list[Line]:
         view = self._view

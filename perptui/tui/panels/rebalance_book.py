@@ -15,6 +15,11 @@ COMPARISON_WIDTH = 40
 """Cells that the before/after table takes."""
 
 NAME_WIDTH = 17
+TELLING = (
+    "gross", "net", "margin", "worst margin", "liquidation", "worst liq", "volatility", "CVaR",
+    "carry",
+)  # fmt: skip
+"""What a limit is on comes first where not every figure has room."""
 
 
 def compared(row: Comparison, value: float | None) -> str:
@@ -57,6 +62,25 @@ def _legs(row: Comparison) -> Line:
     return ((f"   {right(words, COMPARISON_WIDTH - 4)}", "dim"),)
 
 
+def _rank(row: Comparison) -> int:
+    """Return how soon a figure is left out where the room is short: the last are left out first."""
+    return next((rank for rank, name in enumerate(TELLING) if row.name.startswith(name)), 99)
+
+
+def most_telling(view: RebalanceView, room: int) -> list[Line]:
+    """Return the figures now and after, at most `room` of them, in the order of the desk."""
+    kept = sorted(view.comparisons, key=_rank)[: max(room, 0)]
+    return [_comparison(row) for row in view.comparisons if row in kept]
+
+
+def trade_line(view: RebalanceView, hidden: int) -> Line:
+    """Return what the trade costs, on one line, and how many figures found no room."""
+    text = f" turnover {figures.percent(view.turnover, 0)}%"
+    text += f"   cost {figures.number(view.cost_usd, 1)} $"
+    more: Line = ((f"   … {hidden} more figures: enter", "dim"),) if hidden > 0 else ()
+    return ((text, "title"), *more)
+
+
 def foot_line(view: RebalanceView, width: int) -> Line:
     """Return the figures that fit on one line, the most telling first."""
     f = figures
@@ -65,7 +89,7 @@ def foot_line(view: RebalanceView, width: int) -> Line:
         f"cost {f.number(view.cost_usd, 1)} $",
         *(
             f"{row.name} {compared(row, row.now)}→{compared(row, row.after)}"
-            for row in view.comparisons
+            for row in sorted(view.comparisons, key=_rank)
         ),
     ]
     text = ""

@@ -38,6 +38,9 @@ WIDE = 110
 WIDEST = 150
 """From this width on, views and venues have their long names."""
 
+SPLIT_RANK = 6
+"""Of the split of today's profit: written short before it is left out."""
+
 MODE_ROLES = {"LIVE": "alarm@alarm", "VIEW": "dim", "EXPORT": "accent"}
 
 
@@ -48,17 +51,18 @@ class Piece(NamedTuple):
     spans: Line
 
 
+def needed(pieces: Sequence[Piece]) -> int:
+    """Return the cells that pieces take with two spaces between."""
+    return sum(width_of(piece.spans) + 2 for piece in pieces) - 1
+
+
 def packed(pieces: Sequence[Piece], width: int) -> Line:
     """Return the pieces in order, two spaces apart, less those of highest rank that do not fit.
 
     The last one stays whatever its length: what matters most is cut rather than left out.
     """
     kept = [piece for piece in pieces if piece.spans]
-
-    def needed() -> int:
-        return sum(width_of(piece.spans) + 2 for piece in kept) - 1
-
-    while len(kept) > 1 and needed() > width:
+    while len(kept) > 1 and needed(kept) > width:
         kept.remove(max(kept, key=lambda piece: piece.rank))
     spans: list[Span] = [(" ", "text")]
     for index, piece in enumerate(kept):
@@ -94,24 +98,31 @@ class StatusLines(Picture):
 
     def book_line(self, width: int) -> Line:
         """Return mode, equity, today's split, drawdown and the worst account."""
-        status, f = self.status, figures
         wide = width >= WIDE
-        moment = f.clock_time(self.showing.venue_ms()) + ("Z" if wide else "")
+        moment = figures.clock_time(self.showing.venue_ms()) + ("Z" if wide else "")
         clock: Line = ((moment + " ", "dim"),)
+        room = width - width_of(clock) - 1
+        pieces = self._book_pieces(width, short=width < WIDE)
+        if needed([one for one in pieces if one.spans and one.rank <= SPLIT_RANK]) > room:
+            pieces = self._book_pieces(width, short=True)
+        return beside(packed(pieces, room), clock, width)
+
+    def _book_pieces(self, width: int, *, short: bool) -> list[Piece]:
+        status, f, wide = self.status, figures, width >= WIDE
         pieces = [Piece(0, self._connection())]
         if status.mode:
             role = MODE_ROLES.get(status.mode, "title@bar")
             pieces.append(Piece(1, ((f" {status.mode} {status.desk} ", role),)))
-        money = f.number if wide else f.short_money
+        money = f.short_money if short else f.number
         pieces.append(Piece(2, (("NAV ", "dim"), (money(status.equity_usd), "title"))))
-        pieces.append(Piece(3, self._today()))
-        pieces.append(Piece(6, self._split(width)))
+        pieces.append(Piece(3, self._today(short=short)))
+        pieces.append(Piece(SPLIT_RANK, self._split(short=short) if wide else ()))
         pieces.append(Piece(4, self._drawdown()))
         pieces.append(Piece(7, self._gross()))
         pieces.append(Piece(5, self._worst(both=wide)))
         if wide:
             pieces.append(Piece(8, self._margin()))
-        return beside(packed(pieces, width - width_of(clock) - 1), clock, width)
+        return pieces
 
     def _connection(self) -> Line:
         showing = self.showing
@@ -126,21 +137,22 @@ class StatusLines(Picture):
             return ((f" FROZEN {seconds}: f thaws ", "accent@bar"),)
         return ()
 
-    def _today(self) -> Line:
+    def _today(self, *, short: bool) -> Line:
         status = self.status
-        money = figures.signed if self.size.width >= WIDE else _short_signed
+        money = _short_signed if short else figures.signed
         return (("today ", "dim"), (money(status.today_usd), gain_role(status.today_usd)))
 
-    def _split(self, width: int) -> Line:
+    def _split(self, *, short: bool) -> Line:
         status = self.status
-        if width < WIDE or status.today_usd is None:
+        if status.today_usd is None:
             return ()
+        money = _short_signed if short else figures.signed
         parts = (
-            f"price {figures.signed(status.today_price_usd)}",
-            f"fund {figures.signed(status.today_funding_usd)}",
-            f"fees {figures.signed(status.today_fees_usd)}",
+            f"{'px' if short else '= price'} {money(status.today_price_usd)}",
+            f"fund {money(status.today_funding_usd)}",
+            f"fees {money(status.today_fees_usd)}",
         )
-        return (("= " + " ".join(parts), "dim"),)
+        return ((" ".join(parts), "dim"),)
 
     def _drawdown(self) -> Line:
         status = self.status
