@@ -217,6 +217,11 @@ def forbidding(
     )
 
 
+def gated(name: str, inputs: ProgramInputs) -> bool:
+    """Return whether a limit is soft in the program and never at the desk's gate."""
+    return name in GATED and is_soft(name, inputs)
+
+
 def given_way(inputs: ProgramInputs, checks: Sequence[LimitCheck]) -> tuple[str, ...]:
     """Return in words which soft limits a book is beyond."""
     return tuple(

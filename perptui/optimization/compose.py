@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from perptui.optimization.checks import (
     exact_book,
     float_book,
     forbidding,
+    gated,
     given_way,
     with_binding,
 )
@@ -35,9 +36,10 @@ from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.kept import Kept
-from perptui.optimization.orders import orders_of, positions_after
+from perptui.optimization.orders import beyond_limits, orders_of, positions_after
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.rebalanced import Rebalance
+from perptui.risk.arrays import without_puts
 from perptui.risk.limits import only_reduces, turnover
 
 NOWS_KEPT = 4
@@ -68,14 +70,14 @@ def compose(
     reducing = only_reduces(book)
     blocked = forbidding(inputs, limits, now.limits, reducing=reducing)
     status = _status(answer, orders)
-    crowded = _too_many(orders, inputs)
+    crowded = beyond_limits(orders, inputs.in_force.limits)
     rows = _rows(inputs, answer, after, orders)
     optimum = checks_of(inputs, float_book(inputs, answer.target))
     if status == "infeasible":
         explanation, why = _in_conflict(inputs, names_clash=names_clash)
     else:
         explanation = explanation_of(inputs, answer, optimum, strategy, estimates)
-        why = _why_not(answer, blocked, status)
+        why = _why_not(inputs, answer, blocked, status)
     return Proposal(
         status=status,
         strategy=strategy.name,
@@ -129,6 +131,8 @@ def now_of(inputs: ProgramInputs) -> Now:
 
 
 def _now(inputs: ProgramInputs) -> Now:
+    # Puts are bought with the trade: before it there are none.
+    inputs = replace(inputs, limits=without_puts(inputs.limits))
     book = exact_book(inputs, [contract.position for contract in inputs.contracts])
     return Now(checks_of(inputs, book), book_risk(inputs, book))
 
@@ -147,13 +151,6 @@ def _in_conflict(
     return explanation, explain(inputs, clash, share)
 
 
-def _too_many(orders: Sequence[OrderIntent], inputs: ProgramInputs) -> tuple[str, ...]:
-    most = inputs.in_force.limits.ticket_legs_max
-    if len(orders) <= most:
-        return ()
-    return (f"{len(orders)} orders are more than the {most} of one ticket; fix some targets",)
-
-
 def _status(answer: Rebalance, orders: Sequence[OrderIntent]) -> str:
     if answer.solution.status != "optimal":
         return answer.solution.status
@@ -161,6 +158,7 @@ def _status(answer: Rebalance, orders: Sequence[OrderIntent]) -> str:
 
 
 def _why_not(
+    inputs: ProgramInputs,
     answer: Rebalance,
     blocked: Sequence[LimitCheck],
     status: str,
@@ -170,6 +168,11 @@ def _why_not(
     texts = [
         f"{check.name} would be {check.value:.6g} against its limit {check.limit:g} after rounding"
         for check in blocked
+    ]
+    texts += [
+        f"{check.name} may give way in the program and never at the desk's gate: make it hard"
+        for check in blocked
+        if gated(check.name, inputs)
     ]
     if status == "ok" and answer.solution.detail:
         texts.append(answer.solution.detail)

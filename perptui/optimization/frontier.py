@@ -8,6 +8,7 @@ import numpy as np
 
 from perptui.model.errors import OptimizationError
 from perptui.model.explanation import FrontierPoint
+from perptui.optimization.explain.figures import robust_return
 from perptui.optimization.forecasts import DAYS_A_YEAR
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.solve import solve
@@ -57,9 +58,8 @@ def point_of(inputs: ProgramInputs, weights: FloatArray, risk_aversion: float) -
     """
     a_year = DAYS_A_YEAR / inputs.horizon_days
     spread = inputs.limits.root @ weights + inputs.limits.root_offset
-    gain = inputs.expected_return @ weights - inputs.uncertainty @ np.abs(weights)
     return FrontierPoint(
         volatility_annual=round(float(np.sqrt(spread @ spread * a_year)), DECIMALS),
-        return_annual=round(float(gain * a_year), DECIMALS),
+        return_annual=round(robust_return(inputs, weights), DECIMALS),
         risk_aversion=risk_aversion,
     )

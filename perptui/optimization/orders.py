@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -49,6 +50,26 @@ def orders_of(inputs: ProgramInputs, steps: IntArray, limits: Limits) -> tuple[O
     return tuple(legs)
 
 
+def beyond_limits(orders: Sequence[OrderIntent], limits: Limits) -> tuple[str, ...]:
+    """Return in words which limits on orders and on one ticket these are beyond, exactly."""
+    texts = []
+    if len(orders) > limits.ticket_legs_max:
+        texts.append(
+            f"{len(orders)} orders are more than the {limits.ticket_legs_max} of one ticket; "
+            "fix some targets"
+        )
+    most, whole = limits.order_notional_max_usd, limits.ticket_notional_max_usd
+    texts += [
+        f"{leg.id}: an order of {leg.notional_usd:.2f} USD is above order_notional_max_usd {most}"
+        for leg in orders
+        if leg.notional_usd > most
+    ]
+    total = sum((leg.notional_usd for leg in orders), ZERO)
+    if total > whole:
+        texts.append(f"orders of {total:.2f} USD are above ticket_notional_max_usd {whole}")
+    return tuple(texts)
+
+
 def _limit_price(contract: Contract, side: Side, limits: Limits, *, reducing: bool) -> Decimal:
     annual = None if contract.forecast is None else contract.forecast.volatility.combined
     collar = collar_bps(limits, annual, reducing=reducing)
@@ -78,14 +99,19 @@ def _order(
         before=start,
         after=end,
         fee_usd=to_cents(notional * contract.instrument.taker_fee),
-        slippage_usd=_slippage(inputs, index, notional),
+        slippage_usd=_slippage(inputs, index, start, end),
     )
 
 
-def _slippage(inputs: ProgramInputs, index: int, notional: Decimal) -> Decimal:
-    """Return half-spread plus impact of one order, USD."""
-    trade = np.zeros(len(inputs.contracts))
-    trade[index] = float(notional / inputs.equity)
-    fee = float(inputs.contracts[index].instrument.taker_fee)
-    cost = trade_costs(trade, inputs.linear_cost - fee, inputs.impact)[index]
-    return to_cents(decimal_of(max(float(cost), 0.0) * float(inputs.equity), "slippage"))
+def _slippage(inputs: ProgramInputs, index: int, start: Decimal, end: Decimal) -> Decimal:
+    """Return half-spread plus impact of one order, USD.
+
+    Of a flip's second order, what it adds to that of the first: they go into one market.
+    """
+    contract = inputs.contracts[index]
+    value = contract.usd_per_contract / inputs.equity
+    trades = np.array([float((at - contract.position) * value) for at in (start, end)])
+    linear = inputs.linear_cost[index] - float(contract.instrument.taker_fee)
+    before, after = trade_costs(trades, linear, inputs.impact[index])
+    cost = max(float(after - before), 0.0)
+    return to_cents(decimal_of(cost * float(inputs.equity), "slippage"))

@@ -28,6 +28,8 @@ from perptui.risk.arrays import LimitArrays
 
 GROUNDS_KEPT = 6
 """A hybrid poses three programs of one snapshot."""
+AT_HELD = 1e-9
+"""Weight within which a target is what is held."""
 
 
 class Ground(NamedTuple):
@@ -239,8 +241,18 @@ def _bounds(
         if contract.id in frozen:
             lower[index] = upper[index] = before[index]
         elif contract.id in overrides:
+            if reduce_only:
+                _refuse_opening(contract, overrides[contract.id], float(before[index]))
             lower[index] = upper[index] = overrides[contract.id]
     return lower, upper
+
+
+def _refuse_opening(contract: Contract, target: float, held: float) -> None:
+    if not min(held, 0.0) - AT_HELD <= target <= max(held, 0.0) + AT_HELD:
+        raise OptimizationError(
+            f"expected a target of {contract.id} between 0 and the {held:.4g} held while only "
+            f"reducing is allowed, was {target:.4g}; drop it"
+        )
 
 
 def _reducing_note(reached: bool, *, asked: bool) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ def applied(job: ProposeJob, estimates: Estimates) -> Applied:
     limits = bent_limits(what_if, job.limits)
     _refuse_unknown(job.snapshot, what_if)
     snapshot = _shocked(job.snapshot, what_if.shocks)
+    _refuse_ruin(job.snapshot, snapshot, what_if.shocks)
     snapshot = _costly(_with_equity(snapshot, what_if.equity_usd), what_if.costs)
     return Applied(
         snapshot, _bent_estimates(estimates, what_if, snapshot, strategy), strategy, limits, blended
@@ -117,6 +118,18 @@ def _shocked(snapshot: MarketSnapshot, shocks: Mapping[str, float]) -> MarketSna
         quotes=tuple(_moved(quote, moves[quote.id]) for quote in snapshot.quotes),
         accounts=tuple(accounts),
     )
+
+
+def _refuse_ruin(
+    before: MarketSnapshot, after: MarketSnapshot, shocks: Mapping[str, float]
+) -> None:
+    if before.equity_usd > 0 >= after.equity_usd:
+        named = {"every coin" if coin == EVERY else coin: shocks[coin] for coin in sorted(shocks)}
+        moves = ", ".join(f"{coin} {move:+.1%}" for coin, move in named.items())
+        raise OptimizationError(
+            f"expected a shock that leaves equity, was {moves}: it takes {before.equity_usd:.2f} "
+            f"USD to {after.equity_usd:.2f}, every account is liquidated; bend a smaller one"
+        )
 
 
 def _moved(quote: Quote, move: Decimal) -> Quote:

@@ -7,7 +7,7 @@ one matrix. Weights are fractions of total equity. The answers are tested equal 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -325,3 +325,13 @@ def total_excess(
     """
     parts = limit_excess(weights, before, limits).values()
     return np.asarray(np.sum([np.maximum(part + headroom, 0.0).sum(axis=1) for part in parts], 0))
+
+
+def without_puts(limits: LimitArrays) -> LimitArrays:
+    """Return the limits with nothing held beside the book."""
+    return replace(
+        limits,
+        root_offset=np.zeros_like(limits.root_offset),
+        scenario_offset=np.zeros_like(limits.scenario_offset),
+        market_offset=0.0,
+    )

@@ -2,6 +2,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
+import numpy as np
 import pytest
 
 from perptui.model.errors import OptimizationError
@@ -10,6 +11,8 @@ from perptui.model.order import Effect, Side
 from perptui.model.proposal import Proposal, TargetRow
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.compose import compose
+from perptui.optimization.costs import trade_costs
+from perptui.optimization.orders import beyond_limits
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
 from tests.optimization.market import (
@@ -276,3 +279,34 @@ def test_what_is_held_beyond_a_limit_of_nothing_is_closed(name: str) -> None:
     assert held.risk.gross == 0.0
     # No equity carries a position at a limit of nothing: no transfer would mend one.
     assert held.risk_now.accounts[0].transfer_usd == 0
+
+
+def test_orders_are_held_against_their_own_limits_to_the_last_digit() -> None:
+    made = proposed([0.04, -0.03, 0.02])
+    largest = max(order.notional_usd for order in made.orders)
+    total = sum((order.notional_usd for order in made.orders), D(0))
+    most = {"order_notional_max_usd": largest, "ticket_notional_max_usd": total}
+    assert beyond_limits(made.orders, msgspec.structs.replace(LIMITS, **most)) == ()
+    for name, value in most.items():
+        less = msgspec.structs.replace(LIMITS, **{name: value - D("0.01")})
+        (said,) = beyond_limits(made.orders, less)
+        assert name in said
+
+
+def test_a_flip_costs_what_the_whole_trade_costs_the_program() -> None:
+    proposal = proposed([0.04, 0.0, 0.0], {BTC: "-0.5"})
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "-0.5"})
+    found = estimates(LEGS, MARKS, [0.04, 0.0, 0.0], SIGMA)
+    inputs = program_inputs(snap, found, BALANCED, LIMITS, {})
+    trade = np.array([float(one.trade_usd) / 100_000 for one in proposal.rows])
+    cost = trade_costs(trade, inputs.linear_cost, inputs.impact) * 100_000
+    # Four amounts are rounded to cents.
+    assert float(row(proposal, BTC).cost_usd) == pytest.approx(cost[0], abs=0.025)
+
+
+def test_a_soft_limit_that_the_gate_holds_anyway_is_said_to_be_so() -> None:
+    strategy = msgspec.structs.replace(BALANCED, soft_limits=("turnover",), soft_penalty=1e-6)
+    limits = msgspec.structs.replace(LIMITS, turnover_max=0.1)
+    proposal = proposed([0.04, -0.03, 0.02], limits=limits, strategy=strategy)
+    assert not proposal.exportable
+    assert any("turnover may give way" in text and "gate" in text for text in proposal.reasons)

@@ -8,6 +8,9 @@ import pytest
 
 from perptui.model.errors import OptimizationError
 from perptui.model.limit import Limits
+from perptui.optimization.checks import exact_book
+from perptui.optimization.compose import now_of
+from perptui.optimization.explain.figures import book_risk
 from perptui.optimization.frontier import frontier_point, point_of
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
@@ -93,3 +96,43 @@ def test_the_place_of_any_book_is_its_own_figures() -> None:
     assert point.volatility_annual == pytest.approx(np.sqrt(variance), rel=1e-12)
     gain = book @ inputs.expected_return - 0.5 * 0.01 * np.abs(book).sum()
     assert point.return_annual == pytest.approx(36.5 * gain, rel=1e-12)
+
+
+def test_the_ellipsoid_of_uncertain_returns_is_taken_off_as_of_the_book() -> None:
+    strategy = msgspec.structs.replace(BALANCED, robust="ellipsoid", uncertainty=0.7)
+    legs = [instrument("BTC"), instrument("ETH")]
+    marks = {legs[0].id: "60000", legs[1].id: "3000"}
+    sigma = covariance([0.5, 0.7], 0.6)
+    found = estimates(legs, marks, [0.02, 0.01], sigma, deviation=[0.02, 0.03])
+    snap = snapshot(legs, marks, {"binanceusdm": "100000"})
+    inputs = program_inputs(snap, found, strategy, LIMITS, {})
+    weights = np.array([0.4, -0.3])
+    assert inputs.omega_root is not None
+    # mu'w - k |Omega^1/2 w| over ten days, a year of 365 (BookRisk.expected_return_annual).
+    off = 0.7 * float(np.linalg.norm(inputs.omega_root @ weights))
+    expected = (0.4 * 0.02 - 0.3 * 0.01 - off) * 36.5
+    assert off > 0.0
+    assert point_of(inputs, weights, 4.0).return_annual == pytest.approx(expected, abs=1e-9)
+
+
+def test_puts_held_count_in_correlation_and_volatility_and_not_before() -> None:
+    legs = [instrument("BTC"), instrument("ETH")]
+    marks = {legs[0].id: "60000", legs[1].id: "3000"}
+    found = estimates(legs, marks, [0.02, 0.01], covariance([0.5, 0.7], 0.6))
+    snap = snapshot(legs, marks, {"binanceusdm": "100000"}, {legs[0].id: "0.5"})
+    plain = program_inputs(snap, found, BALANCED, LIMITS, {})
+    # A put's delta moves as that much less of BTC: .3 of equity long, .2 of it covered.
+    covered = np.array([-0.2, 0.0])
+    arrays = replace(
+        plain.limits,
+        root_offset=plain.limits.root @ covered,
+        market_offset=float(plain.limits.market @ covered),
+    )
+    hedged = replace(plain, limits=arrays)
+    book = exact_book(hedged, [one.position for one in hedged.contracts])
+    risk = book_risk(hedged, book)
+    # All of it is BTC, the market itself: wholly correlated, a tenth of equity at 50 % a year.
+    assert risk.correlation == pytest.approx(1.0)
+    assert risk.volatility_annual == pytest.approx(0.1 * 0.5)
+    assert now_of(hedged).risk.volatility_annual == pytest.approx(0.3 * 0.5)
+    assert now_of(hedged).risk == now_of(plain).risk

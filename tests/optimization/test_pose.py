@@ -230,3 +230,14 @@ def test_a_covariance_that_is_not_psd_is_refused_and_a_singular_one_is_not() -> 
     assert root.T @ root == pytest.approx(singular)
     with pytest.raises(OptimizationError, match="positive semidefinite"):
         covariance_root(np.array([[0.04, 0.05], [0.05, 0.04]]))
+
+
+def test_a_target_that_opens_is_refused_while_only_reducing_is_asked_for() -> None:
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "0.5"})
+    found = estimates(LEGS, MARKS, [0.0] * len(LEGS), SIGMA)
+    for target in (0.31, -0.01):
+        with pytest.raises(OptimizationError, match=r"between 0 and the 0\.3 held"):
+            program_inputs(snap, found, BALANCED, LIMITS, {BTC: target}, reduce_only=True)
+    for target in (0.0, 0.3):
+        inputs = program_inputs(snap, found, BALANCED, LIMITS, {BTC: target}, reduce_only=True)
+        assert inputs.edited == {BTC: target}

@@ -42,5 +42,5 @@ def test_every_number_that_can_be_bent_has_a_range() -> None:
 
 
 def test_collateral_that_loses_everything_is_no_supposition() -> None:
-    with pytest.raises(InputError, match="expected depeg from 0 to 0.99, was 1"):
+    with pytest.raises(InputError, match=r"expected depeg from 0 to 0\.99, was 1"):
         refuse_out_of_range(WhatIf(parameters={"depeg": 1.0}), SETTINGS)

@@ -39,8 +39,13 @@ def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
     beta = arrays.row("beta_up") @ weights
     others = inputs.in_force.limits.beta_max - arrays.row_bound("beta_up")
     risk = float(plain_risk(books, arrays)[0])
+    shared = float(weights @ arrays.market) + arrays.market_offset
+    # With what puts held beside the book take off it; without any, of the book alone.
+    hedged = risk * math.sqrt(DAYS_A_YEAR / inputs.horizon_days)
     return BookRisk(
-        volatility_annual=annual_volatility(inputs, weights),
+        volatility_annual=_kept(hedged)
+        if arrays.root_offset.any()
+        else annual_volatility(inputs, weights),
         gross=math.fsum(np.abs(weights).tolist()),
         net=math.fsum(weights.tolist()),
         margin_ratio=max(one.margin_ratio for one in accounts),
@@ -51,9 +56,9 @@ def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
         liquidation_down_leg=worst.liquidation_down_leg,
         liquidation_up_leg=worst.liquidation_up_leg,
         cvar=_kept(float(book_shortfall(books, arrays)[0])) if arrays.has_tail else None,
-        correlation=_kept(float(weights @ arrays.market) / risk) if risk > 0.0 else None,
+        correlation=_kept(shared / risk) if risk > 0.0 else None,
         beta=_kept(float(beta) + others),
-        expected_return_annual=_kept(_robust_return(inputs, weights)),
+        expected_return_annual=_kept(robust_return(inputs, weights)),
         accounts=accounts,
     )
 
@@ -76,7 +81,7 @@ def _margin_rules(inputs: ProgramInputs) -> MarginRules:
     )
 
 
-def _robust_return(inputs: ProgramInputs, weights: FloatArray) -> float:
+def robust_return(inputs: ProgramInputs, weights: FloatArray) -> float:
     """Return mu'w - rho'|w| - k|W w|, annualised."""
     worst = float(weights @ inputs.expected_return - np.abs(weights) @ inputs.uncertainty)
     if inputs.omega_root is not None:
