@@ -13,6 +13,9 @@ from perptui.tui.picture import Line
 
 COMMANDS = ("kill", "cancel", "theme", "quit")
 WORDS = ("strategy=", "regime=", "equity=", "shock=", "cost=", "reduce_only=", "view:", "target:")
+UNFINISHED = frozenset({"", "-", "+", ".", "-.", "+."})
+"""What a number may begin with."""
+
 MOST_HISTORY = 50
 MOST_CHARACTERS = 400
 _ZERO = re.compile(r"[+-]?0*\.?0*")
@@ -69,6 +72,11 @@ class CommandLine:
             self.error = str(error)
             return None
         return " ".join(parts) if parts else None
+
+    def unfinished(self) -> bool:
+        """Return whether the word under way may still become an assignment, its number begun."""
+        _, equals, value = self._word().partition("=")
+        return not equals or value in UNFINISHED
 
     def remember(self) -> None:
         """Put the line into the history, as its newest."""

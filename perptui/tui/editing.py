@@ -5,7 +5,7 @@ from __future__ import annotations
 from perptui.model.assignment import bend
 from perptui.model.errors import InputError
 from perptui.model.whatif import WhatIf
-from perptui.tui.command_line import told
+from perptui.tui.command_line import UNFINISHED, told
 from perptui.tui.editor import LineEditor
 from perptui.tui.format import MINUS
 from perptui.tui.picture import Line, Span
@@ -54,7 +54,7 @@ class CellEdit:
 
     def unfinished(self) -> bool:
         """Return whether what is typed may still become a number: nothing yet, a sign, a point."""
-        return self.editor.text.strip().replace(MINUS, "-") in {"", "-", "+", ".", "-.", "+."}
+        return self.editor.text.strip().replace(MINUS, "-") in UNFINISHED
 
     def prompt(self) -> Line:
         """Return what is being typed and what stood there before."""

@@ -6,6 +6,7 @@ from textual.events import Key, Paste
 
 from perptui.model.assignment import assignments_in
 from perptui.protocol.intents import Bend, Withdraw
+from perptui.tui.arrange import columns_of
 from perptui.tui.command_line import CommandLine, half_typed
 from perptui.tui.editing import CellEdit
 from perptui.tui.editor import LineEditor
@@ -13,6 +14,9 @@ from perptui.tui.panels.base import PanelWidget
 from perptui.tui.parts import DeskParts
 from perptui.tui.picture import Line
 from perptui.tui.whatif import PREVIEW
+
+SAFE = frozenset({"kill", "quit"})
+"""Actions that are taken even where the terminal is too small to show anything."""
 
 
 class TypingKeys(DeskParts):
@@ -33,7 +37,9 @@ class TypingKeys(DeskParts):
 
     async def on_key(self, event: Key) -> None:
         """Hand keys to what is being typed."""
-        if self._asking_to_quit:
+        if self._unseen(event.key):
+            taken = True
+        elif self._asking_to_quit:
             taken = self._answer_quit(event)
         elif self.filter_line is not None:
             taken = self._type_filter(self.filter_line, event)
@@ -46,6 +52,12 @@ class TypingKeys(DeskParts):
         if taken:
             event.stop()
             event.prevent_default()
+
+    def _unseen(self, key: str) -> bool:
+        """Return whether a key would act on what is too small to be seen; stopping always may."""
+        if columns_of(*self.app.size) > 0 or self._asking_to_quit:
+            return False
+        return not SAFE.intersection(self.bound.get(key, ()))
 
     async def _run_bound(self, key: str) -> bool:
         """Run what a key is bound to, here and now.
@@ -123,7 +135,16 @@ class TypingKeys(DeskParts):
         if text is not None and not any(map(half_typed, assignments_in(text))):
             line.previewed = True
             self.bend(Bend(text=text, preview=True), PREVIEW)
+        elif text is None and line.unfinished():
+            line.error = ""
+        elif text is None and line.previewed:
+            self._take_back(line)
         self._show_command(line)
+
+    def _take_back(self, typed: CommandLine | CellEdit) -> None:
+        """Withdraw a preview that is no longer what stands in the line."""
+        typed.previewed = False
+        self.bend(Withdraw(), PREVIEW)
 
     def _type_command(self, line: CommandLine, event: Key) -> bool:
         if event.key == "escape":
@@ -186,6 +207,8 @@ class TypingKeys(DeskParts):
                 self.bend(Bend(text=text, preview=True), PREVIEW)
             elif cell.unfinished():
                 cell.wrong = ""
+            elif text is None and cell.previewed:
+                self._take_back(cell)
         if self.cell is not None:
             self.prompt(self.cell.prompt(), self.cell.below(self.app.size.width))
         if self._cell_panel is not None:

@@ -235,7 +235,7 @@ async def test_a_cap_is_edited_in_the_risk_limits_panel() -> None:
         await made.press("6", "e", "2", ".")
         assert "gross (gross_max): 2.▏   was 2" in made.text()
         assert "│▸gross" in made.text()
-        assert "2.▏     −1.02x   BREACH" in made.text()
+        assert "2.▏       .00x   BREACH" in made.text()
         await made.press("5", "enter")
         await made.until(lambda: Bend(text="gross_max=2.5") in made.desk.asked)
         assert made.desk.asked[0] == Bend(text="gross_max=2", preview=True)
@@ -643,3 +643,31 @@ async def test_limits_beside_the_trades_are_painted_as_soon_as_they_come() -> No
         await made.until(lambda: made.app.showing.live.limits.rows == rows)
         await made.pilot.pause()
         assert "1.87" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_what_is_typed_no_longer_standing_takes_its_preview_back() -> None:
+    async with session() as made:
+        await made.press("5", "colon", *"gross_max=2", ",")
+        await made.until(lambda: made.desk.asked[-1:] == [Withdraw()])
+        assert made.desk.asked[0] == Bend(text="gross_max=2", preview=True)
+        await made.press("backspace", "space", *"net_max=")
+        assert "expected" not in made.text()
+        await made.until(lambda: made.desk.asked[-1] == Bend(text="gross_max=2", preview=True))
+        await made.press("x")
+        await made.until(lambda: made.desk.asked[-1] == Withdraw())
+        withdrawn = made.desk.asked.count(Withdraw())
+        await made.press("escape", "e", "2", "x")
+        await made.until(lambda: made.desk.asked.count(Withdraw()) == withdrawn + 1)
+
+
+@pytest.mark.asyncio
+async def test_a_terminal_too_small_to_show_anything_takes_only_quit_and_kill() -> None:
+    async with session(size=(79, 23)) as made:
+        await made.press("5", "m", "right_square_bracket", "colon", *"gross_max=2", "enter", "r")
+        assert made.desk.asked == []
+        await made.press("f10", "f10")
+        await made.until(lambda: len(made.desk.asked) == 1)
+        assert isinstance(made.desk.asked[0], Kill)
+        await made.press("q")
+        await made.until(lambda: any(isinstance(one, Quit) for one in made.desk.asked))

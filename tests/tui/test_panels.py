@@ -527,3 +527,9 @@ def test_limits_that_find_no_room_are_counted_where_the_cursor_is() -> None:
     view = book.desk(rebalance=what_ifs.what_if(), limits=changed(book.limits(), rows=rows))
     assert " 1 of 40 limits: j k" in text(view, SMALL, "5", "v")
     assert " 40 of 40 limits: j k" in text(view, SMALL, "5", "v", "G")
+
+
+def test_the_help_of_a_view_names_each_key_once() -> None:
+    lines = text(book.desk(), (100, 90), "5", "question_mark").splitlines()
+    for key in ("y", "m", "p"):
+        assert sum(line.split()[:1] == [key] for line in lines) == 1

@@ -33,12 +33,14 @@ TWO_COLUMNS = 110
 def help_lines(panel: PanelWidget, keymap: dict[str, str], width: int) -> list[Line]:
     """Return the help, in two columns where there is room."""
     blocks: list[list[Line]] = []
-    shown = {binding_id for binding_id, _ in panel.keys}
+    shown = {keys_of(binding_id, keymap) for binding_id, _ in panel.keys}
     if panel.keys:
         blocks.append(_block(panel.title, panel.keys, keymap))
     for group, title in GROUPS:
         pairs = tuple(
-            (key.id, key.words) for key in KEYS if key.group == group and key.id not in shown
+            (key.id, key.words)
+            for key in KEYS
+            if key.group == group and keys_of(key.id, keymap) not in shown
         )
         if not pairs:
             continue
