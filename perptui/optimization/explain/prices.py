@@ -22,6 +22,7 @@ from perptui.optimization.explain.ledger import bound_name, priced
 from perptui.optimization.explain.relaxation import COMMON_MOVES, STRESS, relaxation_in_force
 from perptui.optimization.explain.slopes import Slopes, at_optimum
 from perptui.optimization.explain.ties import price_ranges
+from perptui.optimization.explain.wording import DOLLARS
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.active import CORRELATION, RISK, Key
 from perptui.optimization.program.kinks import MARGIN
@@ -100,10 +101,25 @@ def limit_prices(
         rows.append(
             LimitPrice(check.name, 0.0, setting, check.limit, check.value)
             if one is None
-            else one.times(day).record(check.name, check.limit, check.value)
+            else one.times(day).record(check.name, *_as_set(check, one, inputs))
         )
     rows.extend(one.times(day).record(name, one.limit, one.limit) for name, one in found.items())
     return tuple(rows)
+
+
+def _as_set(check: LimitCheck, one: _Priced, inputs: ProgramInputs) -> tuple[float, float]:
+    """Return limit and value in the units of the setting that has the price.
+
+    Largest orders and tickets are USD, where the check they share is a fraction.
+    """
+    if one.setting not in DOLLARS:
+        return check.limit, check.value
+    usd = 2.0 * float(inputs.equity)
+    if check.name != "turnover":
+        row = inputs.ids.index(check.name.partition(":")[2])
+        forecast = inputs.contracts[row].forecast
+        usd = 0.0 if forecast is None else max(forecast.volume_usd_day, 1.0)
+    return one.limit, check.value * usd
 
 
 def setting_of(name: str) -> str:

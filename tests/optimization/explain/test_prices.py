@@ -109,6 +109,19 @@ def test_a_price_is_what_the_setting_is_worth(setting: str) -> None:
         assert price == pytest.approx(slope(told, limits, setting, tail=tail), rel=1e-2)
 
 
+@pytest.mark.parametrize("setting", ["order_notional_max_usd", "ticket_notional_max_usd"])
+def test_a_row_is_in_the_units_of_the_setting_that_has_its_price(setting: str) -> None:
+    told = market(0)
+    limits = msgspec.structs.replace(LOOSE, **{setting: Decimal(30000)})
+    rows = [one for one in prices_of(told, limits) if one.setting == setting]
+    priced = [one for one in rows if one.price_usd_per_day > 0.0]
+    assert priced
+    for one in priced:
+        assert one.limit == 30000.0
+        # It binds: what is traded stands at the limit, USD.
+        assert one.value == pytest.approx(30000.0, rel=1e-4)
+
+
 PAIRED = ("gross_max", "coin_gross_max", "turnover_max", "volatility_max", "cvar_max", "beta_max")
 
 
