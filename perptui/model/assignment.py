@@ -108,7 +108,7 @@ def bend(what_if: WhatIf, text: str) -> WhatIf:
 
 
 def _bend(what_if: WhatIf, key: str, value: str) -> WhatIf:
-    prefix, colon, name = key.partition(":")
+    prefix, colon, name = (part.strip() for part in key.partition(":"))
     if colon:
         if prefix == "put":
             return _with_put(what_if, name, value)

@@ -154,6 +154,10 @@ def test_a_later_assignment_of_a_key_wins() -> None:
     assert [one.premium_usd for one in puts.puts] == [3.0]
 
 
+def test_blanks_around_a_name_are_no_part_of_it() -> None:
+    assert bend(NOTHING, f"target: {BTC} =.25") == bend(NOTHING, f"target:{BTC}=0.25")
+
+
 def test_dropping_one_key_leaves_the_others() -> None:
     bent = bend_all(NOTHING, [f"target:{BTC}=0.1", f"target:{ETH}=0.2", "regime=calm"])
     assert assignments(unbend(bent, f"target:{BTC}")) == ("regime=calm", f"target:{ETH}=0.2")
