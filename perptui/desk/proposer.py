@@ -306,10 +306,9 @@ class Proposer:
         if before is not None:
             self._steps.restore(before)
         self._clashes.resume()
-        if before is not None and stood.state == "ready":
-            self._show(state="ready")
-        else:
-            self._show(state="failed", failure=failure)
+        ready = before is not None and stood.state == "ready"
+        self._show(state="ready" if ready else "failed", failure="" if ready else failure)
+        self._trace()
 
     def _newest_snapshot(self) -> MarketSnapshot:
         snapshot = self._snapshot()

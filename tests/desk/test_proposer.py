@@ -231,7 +231,7 @@ async def test_what_cannot_be_read_leaves_what_stands(desk: Desk) -> None:
 
 async def test_a_step_that_cannot_be_solved_is_taken_back(desk: Desk) -> None:
     stands = desk.proposer.picture
-    with pytest.raises(WorkerError, match="positive equity"):
+    with pytest.raises(WorkerError, match="a shock that leaves equity"):
         await desk.proposer.bend("shock:BTC=-0.9 shock:ETH=10")
     assert msgspec.structs.replace(desk.proposer.picture, failure="") == stands
     assert not desk.proposer.picture.can_undo
@@ -427,3 +427,14 @@ async def test_the_frontier_is_traced_a_point_at_a_time_and_dropped(desk: Desk) 
     desk.proposer.draw_frontier(on=False)
     assert desk.view().frontier.wanted == 0
     assert desk.view().frontier.points == ()
+
+
+async def test_the_frontier_comes_back_when_the_step_after_it_fails(desk: Desk) -> None:
+    desk.proposer.draw_frontier(on=True)
+    await until(desk, lambda: len(desk.proposer.picture.frontier) == len(FACTORS))
+    traced = desk.proposer.picture.frontier
+    desk.away = "a venue that is away"
+    with pytest.raises(WorkerError, match="a venue that is away"):
+        await desk.proposer.bend("gross_max=1.5")
+    await until(desk, lambda: len(desk.proposer.picture.frontier) == len(FACTORS))
+    assert desk.proposer.picture.frontier == traced
