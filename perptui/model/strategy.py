@@ -20,7 +20,8 @@ SOFT_LIMITS = {
     "turnover": 6,
 }
 """Limits that may be soft, and their level (method §6), 1 the most important. Those of levels 1 and
-2 (margins, gross, venue and coin limits) never are; drawdown acts through cvar and volatility."""
+2 (margins, gross, venue and coin limits) never are; drawdown acts through cvar and volatility. Net
+and turnover are in the program only: the desk's gate holds every order to them."""
 
 
 class HoldingCost(Record, frozen=True):

@@ -37,7 +37,7 @@ from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.kept import Kept
 from perptui.optimization.orders import beyond_limits, orders_of, positions_after
-from perptui.optimization.program.solution import Solution
+from perptui.optimization.program.solution import DECIMALS, Solution
 from perptui.optimization.rebalanced import Rebalance
 from perptui.risk.arrays import without_puts
 from perptui.risk.limits import only_reduces, turnover
@@ -202,7 +202,7 @@ def _rows(
             TargetRow(
                 id=contract.id,
                 weight_now=float(contract.notional / inputs.equity),
-                weight_target=float(answer.target[index]),
+                weight_target=round(float(answer.target[index]), DECIMALS) + 0.0,
                 weight_rounded=float(notional / inputs.equity),
                 expected_return=round(float(inputs.expected_return[index]), KEPT_DECIMALS),
                 carry_apr=-forecast.funding.apr if forecast else 0.0,

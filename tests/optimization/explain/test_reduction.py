@@ -127,6 +127,8 @@ def test_reductions_can_be_sent_and_break_no_limit_more(seed: int, tight: int) -
             was = before[check.name]
             assert check.value >= was.value if check.at_least else check.value <= was.value
     assert all(order.reduce_only for order in proposal.orders)
+    # No dust of a solver in what is told.
+    assert all(row.weight_target == round(row.weight_target, 9) for row in proposal.rows)
     inputs = book.posed(reduce_only=True)
     after = np.array([row.weight_rounded for row in proposal.rows])
     assert (np.abs(after) <= np.abs(inputs.before)).all()
