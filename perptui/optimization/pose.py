@@ -91,7 +91,6 @@ def program_inputs(
     lower, upper, capped = funding_bounds(contracts, before, bounds, rules.limits, reach)
     lower, upper, hedging = short_bounds(contracts, before, (lower, upper), strategy, regime)
     notes = [*rules.notes, *capped, *hedging, *frozen.values()]
-    notes += _reducing_note(reached, asked=reduce_only)
     notes += () if scenarios is None else scenarios.notes([one.id for one in contracts])
     return ProgramInputs(
         **ground.given,
@@ -104,7 +103,7 @@ def program_inputs(
         fixed=frozenset(frozen) | frozenset(overrides),
         edited=dict(overrides),
         reduce_only=reached or reduce_only,
-        notes=tuple(notes),
+        notes=(*notes, *_reducing_note(reached, asked=reduce_only)),
     )
 
 
