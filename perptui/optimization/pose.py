@@ -84,14 +84,13 @@ def program_inputs(
     reached = book.drawdown >= limits.drawdown_max
     frozen = _frozen(contracts, limits.restricted, overrides)
     bounds = _bounds(contracts, before, rules.limits, frozen, overrides, reached or reduce_only)
-    returns = book.returns_with(overrides)
-    if returns is not book.returns:
+    if (returns := book.returns_with(overrides)) is not book.returns:
         arrays = replace(arrays, scenarios=returns)
     reach = whole_lots(contracts, arrays.trade_max, snapshot.equity_usd)
     lower, upper, capped = funding_bounds(contracts, before, bounds, rules.limits, reach)
     lower, upper, hedging = short_bounds(contracts, before, (lower, upper), strategy, regime)
-    notes = [*rules.notes, *capped, *hedging, *frozen.values()]
-    notes += () if scenarios is None else scenarios.notes([one.id for one in contracts])
+    silent = () if scenarios is None else scenarios.notes([one.id for one in contracts])
+    notes = (*rules.notes, *capped, *hedging, *frozen.values(), *silent)
     return ProgramInputs(
         **ground.given,
         lower=lower,

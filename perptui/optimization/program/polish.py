@@ -88,7 +88,10 @@ def polished(inputs: ProgramInputs, solution: Solution) -> Solution:
     """
     if solution.status != "optimal" or not len(solution.exact) or OWN & inputs.soft_prices.keys():
         return solution
-    found = polish(inputs, solution.exact, solution.prices)
+    # Last bits of an interior-point answer are not the same from one run to the next.
+    start = np.round(solution.exact, DECIMALS) + 0.0
+    prices = {name: np.round(price, DECIMALS) for name, price in solution.prices.items()}
+    found = polish(inputs, start, prices)
     if found is None:
         return solution
     weights = np.round(found.weights, DECIMALS) + 0.0
