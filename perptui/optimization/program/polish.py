@@ -169,7 +169,7 @@ class _Problem:
             at_bound = np.abs(weights - bound) <= near
             start, pinned = np.where(at_bound, bound, start), pinned | at_bound
         shut = self.at.lower >= self.at.upper
-        start = np.where(shut, self.at.inputs.lower, start)
+        start = np.where(shut, self.at.lower, start)
         over = self.at.excess_in_row(start)
         paid = np.concatenate(
             [prices.get(name, np.zeros(len(rows))) for name, rows in self.at.excess(start).items()]
