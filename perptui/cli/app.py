@@ -109,7 +109,11 @@ def _kept(command: str, error: Exception) -> PerptuiError:
     said = f"expected `perptui {command}` to end well, was {kind} inside perptui"
     try:
         file = log_file("crashes", command)
-        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        # Its own mode, whatever the umask: a message in a traceback may hold anything.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as kept:
+            os.fchmod(descriptor, 0o600)
+            kept.write("".join(traceback.format_exception(error)))
     except (OSError, PerptuiError):
         return PerptuiError(f"{said}; its traceback could not be written, free the state directory")
     return PerptuiError(f"{said}; report it with {file}")

@@ -1,5 +1,6 @@
 import argparse
 import os
+import stat
 import subprocess
 import sys
 from importlib.metadata import version
@@ -68,7 +69,13 @@ def test_what_nobody_expected_is_one_line_and_a_file(
     monkeypatch.setitem(sys.modules, "perptui.cli.desk", module)
     state = tmp_path / "state"
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
-    if not writable:
+    if writable:
+        # One that an earlier run left open to others is closed to them.
+        left = state / "perptui" / "crashes" / "schema.log"
+        left.parent.mkdir(parents=True, mode=0o700)
+        left.write_text("")
+        left.chmod(0o644)
+    else:
         state.write_text("a file stands where the directory would be")
     assert app.run(["schema"]) == 1
     captured = capsys.readouterr()
@@ -82,6 +89,7 @@ def test_what_nobody_expected_is_one_line_and_a_file(
         file = state / "perptui" / "crashes" / "schema.log"
         assert captured.err.endswith(f"report it with {file}\n")
         assert "in broken\n" in file.read_text()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with pytest.raises(ZeroDivisionError):
         app.run(["desk"])
 
