@@ -122,8 +122,7 @@ def hybrid_rebalance(
         rounded = round_to_lots(mixture, _nearest(own, mixture))
         if rounded.excess <= 0.0:
             solution = _mixed(own, parts, solutions, share, mixture)
-            of_parts = tuple(zip((1.0 - share, share), parts, solutions, strict=True))
-            answer = Rebalance(solution, mixture, rounded.steps, rounded.weights, of_parts)
+            answer = Rebalance(solution, mixture, rounded.steps, rounded.weights)
             return Hybrid(posed, answer, mixed=True, parts=solutions, notes=wanted)
         broken = ("a limit in lots",)
     note = f"the mixture would break {', '.join(broken)}: the hybrid's own program tracks it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.inputs import FloatArray
 from perptui.optimization.lots import IntArray
 from perptui.optimization.program.solution import Solution
 
@@ -23,12 +23,9 @@ class Rebalance:
         Trade of each contract in steps of its lot, signed.
     rounded : (N,) array
         Weights after that trade.
-    parts : tuple of (float, ProgramInputs, Solution)
-        Of a mixture of optima: the share, program and optimum of each; empty for an optimum.
     """
 
     solution: Solution
     target: FloatArray
     steps: IntArray
     rounded: FloatArray
-    parts: tuple[tuple[float, ProgramInputs, Solution], ...] = ()

@@ -309,24 +309,6 @@ def _correlation_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, F
     return {"market_correlation": np.where(risk > 0.0, alike, -1.0)[:, None]}
 
 
-def worst_excess(weights: FloatArray, before: FloatArray, limits: LimitArrays) -> FloatArray:
-    """Return the largest excess over all limits of each book, (M,); at most 0 keeps them all."""
-    parts = limit_excess(weights, before, limits).values()
-    return np.asarray(np.max([part.max(axis=1) for part in parts if part.shape[1]], axis=0))
-
-
-def total_excess(
-    weights: FloatArray, before: FloatArray, limits: LimitArrays, headroom: float = 0.0
-) -> FloatArray:
-    """Return the sum of all excesses, each limit tightened by `headroom`, of each book, (M,).
-
-    Zero exactly where every limit holds; it falls when any one of several broken limits is mended,
-    which the largest excess does not.
-    """
-    parts = limit_excess(weights, before, limits).values()
-    return np.asarray(np.sum([np.maximum(part + headroom, 0.0).sum(axis=1) for part in parts], 0))
-
-
 def without_puts(limits: LimitArrays) -> LimitArrays:
     """Return the limits with nothing held beside the book."""
     return replace(

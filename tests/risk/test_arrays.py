@@ -10,8 +10,6 @@ from perptui.risk.arrays import (
     cheap_excess,
     limit_excess,
     robust_risk,
-    total_excess,
-    worst_excess,
 )
 from perptui.risk.tail import FloatArray, shortfall
 from tests.risk.test_limits import arrays
@@ -116,16 +114,6 @@ def test_what_is_off_has_no_name() -> None:
 def test_a_book_without_risk_is_like_nothing() -> None:
     limits = replace(full(), root_offset=np.zeros(4), market_offset=0.0)
     assert limit_excess(np.zeros((1, 4)), BEFORE, limits)["market_correlation"][0, 0] < 0.0
-
-
-def test_worst_and_total_are_of_all_limits() -> None:
-    limits = full()
-    parts = limit_excess(BOOKS, BEFORE, limits)
-    together = np.concatenate(list(parts.values()), axis=1)
-    assert worst_excess(BOOKS, BEFORE, limits) == pytest.approx(together.max(axis=1))
-    assert total_excess(BOOKS, BEFORE, limits) == pytest.approx(
-        np.maximum(together, 0.0).sum(axis=1)
-    )
 
 
 def test_rows_are_found_by_name() -> None:

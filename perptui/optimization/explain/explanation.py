@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from perptui.model.explanation import Explanation
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.explain.break_even import break_evens
 from perptui.optimization.explain.drift import drift_of, usd_a_day
-from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of, mixed_ledger
+from perptui.optimization.explain.ledger import ledger_of
 from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.explain.slopes import at_optimum
 from perptui.optimization.inputs import ProgramInputs
@@ -37,11 +35,8 @@ def explanation_of(
     if solution.status != "optimal" or not solution.prices:
         return Explanation()
     slopes = at_optimum(inputs, solution)
-    moved = np.abs(solution.exact - inputs.before) > TRADED_MIN
     return Explanation(
-        ledger=mixed_ledger(answer.parts, moved.tolist())
-        if answer.parts
-        else ledger_of(inputs, solution, slopes),
+        ledger=ledger_of(inputs, solution, slopes),
         limits=limit_prices(inputs, solution, optimum, strategy, estimates, slopes),
         break_even=break_evens(inputs, answer.rounded),
         drift=drift_of(inputs, solution.exact),

@@ -7,7 +7,7 @@ is not traded is held by the cost of trading it, of which it uses up as much as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -137,41 +137,6 @@ def ledger_of(
                 by_limit=parts,
             )
         )
-    return tuple(rows)
-
-
-def mixed_ledger(
-    parts: Sequence[tuple[float, ProgramInputs, Solution]], traded: Sequence[bool]
-) -> tuple[LedgerRow, ...]:
-    """Return the ledger of a mixture of optima: each part's, by its share.
-
-    Each part is the optimum of a program of its own, whose terms cancel; the mixture of their
-    terms cancels too, which no one program's terms at the mixture would.
-
-    Parameters
-    ----------
-    parts : sequence of (float, ProgramInputs, Solution)
-        Share, program and optimum of each.
-    traded : sequence of bool
-        Whether the mixture trades each contract.
-    """
-    shares = [share for share, _, _ in parts]
-    ledgers = [ledger_of(inputs, solution) for _, inputs, solution in parts]
-    rows = []
-    for moved, of_parts in zip(traded, zip(*ledgers, strict=True), strict=True):
-        by_limit: dict[str, float] = {}
-        for share, row in zip(shares, of_parts, strict=True):
-            for name, value in row.by_limit.items():
-                by_limit[name] = by_limit.get(name, 0.0) + share * value
-        summed = {
-            name: sum(
-                share * getattr(row, name) for share, row in zip(shares, of_parts, strict=True)
-            )
-            for name in (*TERMS, "limits", "residual", "distance")
-        }
-        if moved:
-            summed["distance"] = 0.0
-        rows.append(LedgerRow(id=of_parts[0].id, traded=moved, by_limit=by_limit, **summed))
     return tuple(rows)
 
 

@@ -7,8 +7,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from perptui.model.explanation import Explanation
 from perptui.model.strategy import HoldingCost
-from perptui.optimization.explain.ledger import ledger_of, mixed_ledger
+from perptui.optimization.explain.blended import blended
+from perptui.optimization.explain.ledger import ledger_of
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
@@ -152,10 +154,11 @@ def test_the_ledger_of_a_mixture_is_that_of_its_parts_by_their_shares() -> None:
     )
     solutions = (solve(core), solve(tactical))
     traded = [True] * 9 + [False]
-    rows = mixed_ledger(((0.7, core, solutions[0]), (0.3, tactical, solutions[1])), traded)
     first, second = (
         ledger_of(part, found) for part, found in zip((core, tactical), solutions, strict=True)
     )
+    parts = (Explanation(ledger=first), Explanation(ledger=second))
+    rows = blended(Explanation(), parts, 0.3, traded).ledger
     assert [row.traded for row in rows] == traded
     for row, one, two in zip(rows, first, second, strict=True):
         assert row.risk == pytest.approx(0.7 * one.risk + 0.3 * two.risk)
