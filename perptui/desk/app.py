@@ -19,9 +19,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from perptui.desk.after_fills import AfterFills
 from perptui.desk.ahead import Ahead
 from perptui.desk.backfill import Backfill
-from perptui.desk.intents import Intents
+from perptui.desk.intents import BUSY, Intents
 from perptui.desk.kept import KeptFile
 from perptui.desk.kill import words_of
 from perptui.desk.lifecycle import LEFT, DeskPaths, SimulatedVenue, forget_market, listens
@@ -105,6 +106,7 @@ class DeskApp:
         self._proposer = Proposer(self._worker, settings, base, self._snapshot, changed=self._hurry)
         self._ahead = Ahead(self._worker, base, self._proposer, self._snapshot)
         self._sight = Sight(self._state, self._proposer, base, settings.digest)
+        self._after_fills = AfterFills(self._state, self._proposer, base, self._observed)
         self._regime = ""
         self._intents = Intents(self._proposer, self._sight, self._leave)
 
@@ -124,6 +126,7 @@ class DeskApp:
                 private=self._private_fd is not None,
             )
             self._server = server
+            server.left = self._left
             stack.push_async_callback(server.close)
             await server.open()
             self._worker.start()
@@ -218,21 +221,8 @@ class DeskApp:
             self._kept.keep(self._state.kept)
             ticket = trading.ticket_view
             before, phase = phase, ticket.phase
-            if (before, phase) == ("sending", "done"):
-                self._state.tell("info", f"ticket {ticket.id}: {ticket.reason}")
-                await self._propose_after_fills()
-
-    async def _propose_after_fills(self) -> None:
-        since = self._base.monotonic()
-        while any(
-            (venue.observed_mono("account") or 0.0) <= since for venue in self._state.picture.venues
-        ):
-            self._observed.clear()
-            await self._observed.wait()
-        try:
-            await self._proposer.solve()
-        except WorkerError as error:
-            _log.warning("proposing after fills: %s", error)
+            if before in BUSY and phase == "done":
+                await self._after_fills.propose(ticket, self._intents.planned(ticket.digest))
 
     async def _stop(self, trading: Trading) -> None:
         try:
@@ -323,6 +313,9 @@ class DeskApp:
         finally:
             if self._painter is not None and self._server is not None:
                 self._painter.paint_answer(self._server)
+
+    def _left(self, peer: Peer) -> None:
+        self._start(self._intents.gone(peer), "leaving")
 
     def _leave(self) -> str:
         """Go on without the terminal that a private desk lives and dies with."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
 
 from perptui.desk.pace import Pace
@@ -11,11 +13,16 @@ from perptui.desk.sight import Sight
 from perptui.desk.ticketing import trader_of
 from perptui.desk.trading import Trading
 from perptui.journal.events import Actor
-from perptui.model.errors import ConfirmationRefused, InputError, JournalError
+from perptui.model.errors import ConfirmationRefused, InputError, JournalError, WorkerError
+from perptui.model.proposal import Proposal
+from perptui.model.whatif import WhatIf
 from perptui.protocol import intents as asked
 
 BUSY = frozenset({"confirm", "sending"})
 """Phases of a ticket during which a replay runs at 1x."""
+AGAIN_S = 1.0
+"""Between two tries to take back what a lost terminal typed."""
+_log = logging.getLogger(__name__)
 
 
 class Intents:
@@ -39,10 +46,28 @@ class Intents:
         self.trading_fault = "expected an open journal, was none yet; wait a moment"
         self.pace: Pace | None = None
         self._opening = 0
+        self._typist: Peer | None = None
+        self._planned = ("", WhatIf())
         proposer.held = self._ticket_waits
 
     def _ticket_waits(self) -> bool:
         return self.trading is not None and self.trading.ticket_view.phase == "confirm"
+
+    def planned(self, digest: str) -> WhatIf:
+        """Return what was bent in the proposal that the newest ticket was made from.
+
+        Nothing where that is not the proposal of this digest.
+        """
+        return self._planned[1] if self._planned[0] == digest else WhatIf()
+
+    async def gone(self, peer: Peer) -> None:
+        """Take back what a terminal that is gone was typing: nobody else could settle it."""
+        while self._typist == peer and self._proposer.previewing:
+            try:
+                await self._proposer.withdraw()
+            except WorkerError as error:
+                _log.warning("taking back what a lost terminal typed: %s", error)
+                await asyncio.sleep(AGAIN_S)
 
     async def answer(self, intent: asked.Intent, peer: Peer) -> str:
         """Carry out `intent` for the process that the kernel vouches for."""
@@ -63,7 +88,7 @@ class Intents:
                 | asked.Reduce()
                 | asked.Recall()
             ):
-                await self._bend(intent)
+                await self._bend(intent, peer)
                 await self._supersede()
                 return ""
             case _:
@@ -86,16 +111,22 @@ class Intents:
             case asked.Redo():
                 await self._proposer.redo()
             case _:
-                await self._proposer.reestimate()
+                await self._proposer.solve()
 
-    async def _bend(self, intent: asked.Intent) -> None:
+    async def _bend(self, intent: asked.Intent, peer: Peer) -> None:
         proposer = self._proposer
         match intent:
+            case asked.Bend(preview=True):
+                await self._type(intent.text, peer)
             case asked.Bend():
-                await proposer.bend(intent.text, preview=intent.preview)
+                await proposer.bend(intent.text)
             case asked.Unbend():
                 await proposer.unbend(intent.key)
             case asked.Withdraw():
+                if proposer.previewing and self._typist != peer:
+                    raise InputError(
+                        "expected a preview of this terminal, was another's; u takes it back"
+                    )
                 await proposer.withdraw()
             case asked.Relax():
                 await proposer.relax(intent.name)
@@ -103,6 +134,15 @@ class Intents:
                 await proposer.reduce(intent.share)
             case asked.Recall():
                 await proposer.recall(intent.slot)
+
+    async def _type(self, text: str, peer: Peer) -> None:
+        """Preview what a terminal types; it goes when the terminal does."""
+        before, self._typist = self._typist, peer
+        try:
+            await self._proposer.bend(text, preview=True)
+        except InputError:
+            self._typist = before
+            raise
 
     async def _beside(self, intent: asked.Intent) -> str:
         """Carry out what leaves the proposal that stands as it is."""
@@ -132,6 +172,8 @@ class Intents:
             case asked.CloseTicket():
                 await trading.close(intent.id)
             case asked.ExportOrders():
+                if not intent.ticket:
+                    self._fresh(intent.digest)
                 return (await trading.export(intent.digest, trader, intent.ticket)).reason
             case asked.CancelWorking():
                 return f"{await trading.cancel_working(trader)} orders cancelled"
@@ -144,20 +186,24 @@ class Intents:
         return ""
 
     async def _open(self, trading: Trading, intent: asked.OpenTicket, trader: Actor) -> str:
-        proposal = self._sight.proposal(intent.digest)
-        if proposal is None:
-            raise ConfirmationRefused(
-                f"expected the fresh proposal, was {intent.digest[:4]}; solve again", "proposal"
-            )
+        proposal = self._fresh(intent.digest)
         self._opening += 1
         try:
             if self.pace is not None:
                 await self.pace.slow()
             await trading.open_ticket(proposal, intent.purpose, trader, intent.columns, intent.rows)
+            self._planned = (proposal.digest, proposal.what_if)
         finally:
             self._opening -= 1
             await self.settle_pace()
         return ""
+
+    def _fresh(self, digest: str) -> Proposal:
+        """Return the proposal that a terminal shows, while it is the one that stands."""
+        proposal = self._sight.proposal(digest)
+        if proposal is None:
+            raise ConfirmationRefused(self._proposer.picture.why_not(digest), "proposal")
+        return proposal
 
     async def settle_pace(self) -> None:
         """Let a slowed replay go on once no ticket is opened, waits or is being sent."""

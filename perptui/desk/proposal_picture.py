@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from perptui.model.bent import shown_only
 from perptui.model.explanation import Clash, FrontierPoint
 from perptui.model.forecast import Estimates
-from perptui.model.jobs import ProposeJob
+from perptui.model.jobs import EstimateDone, ProposeDone, ProposeJob
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.whatif import WhatIf
@@ -30,13 +31,13 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     state : str
         none, solving, ready or failed; while solving, the old proposal is still shown.
     failure : str
-        Why the last solve failed, in words.
+        Why there is nothing newer than what stands, or nothing at all, in words; "": there is.
     what_if : WhatIf
-        What is asked for: that of the proposal once it is solved.
+        What is asked for; while it is being solved, what stands is of `proposal.what_if`.
     shown_only : tuple of str
         Why what stands may be looked at but never sent.
     preview : bool
-        The what-if is still being typed: its proposal opens no ticket.
+        What stands was solved for a what-if that is still being typed: it opens no ticket.
     robust : str
         Shape of the robust mean that the proposal was made with: box, ellipsoid or off.
     kept : tuple of Kept
@@ -86,4 +87,36 @@ class ProposalPicture(msgspec.Struct, frozen=True):
             and not self.preview
             and self.expires_mono is not None
             and now_mono <= self.expires_mono
+        )
+
+    def why_not(self, digest: str) -> str:
+        """Return why the proposal of `digest`, which a terminal shows, may not be planned with."""
+        stands = self.proposal
+        if self.state == "solving":
+            return "expected a solved proposal, was one being solved; wait for it, look, c again"
+        if stands is None:
+            return "expected a proposal, was none; r solves"
+        if stands.digest != digest:
+            new, old = stands.digest[:4], digest[:4]
+            return f"expected #{new}, which stands by now, was #{old}; look at it, c again"
+        if self.preview:
+            return "expected a what-if that is kept, was one being typed; Enter keeps it"
+        return f"expected a fresh proposal, was #{digest[:4]}, too old; r solves it again, then c"
+
+    def solved(
+        self, result: ProposeDone | EstimateDone, job: ProposeJob, now_mono: float, ends_mono: float
+    ) -> ProposalPicture:
+        """Return the picture with the answer to `job` in it, which stands until `ends_mono`."""
+        proposal = result.proposal if isinstance(result, ProposeDone) else None
+        return msgspec.structs.replace(
+            self,
+            state="none" if proposal is None else "ready",
+            proposal=proposal,
+            estimates=result.estimates,
+            solved_mono=now_mono,
+            expires_mono=ends_mono,
+            exposure_before=job.exposure_before,
+            snapshot=job.snapshot,
+            robust=str(job.what_if.parameters.get("robust", job.strategy.robust)),
+            shown_only=shown_only(job.what_if, job.limits, job.strategy, job.blended),
         )

@@ -1,7 +1,8 @@
 """The strategy in force, its proposal, and the stack of what-ifs around it.
 
 Every step of a what-if, back and forth too, is solved anew on the newest snapshot, so nothing that
-stands was made in place or from old prices.
+stands was made in place or from old prices. A solve that fails leaves what stood before it, with
+the steps that led there.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import msgspec
 from perptui.desk.clashes import Clashes
 from perptui.desk.exposures import Exposures
 from perptui.desk.frontier import Frontier
-from perptui.desk.proposal_picture import Kept, ProposalPicture
-from perptui.desk.steps import Mark, Steps
-from perptui.desk.what_ifs import SLOTS, reduced, refuse_strangers, relaxed
+from perptui.desk.proposal_picture import ProposalPicture
+from perptui.desk.shelf import Shelf
+from perptui.desk.steps import Steps
+from perptui.desk.what_ifs import reduced, refuse_strangers, relaxed
 from perptui.desk.worker import QuantWorker, SupersededError
-from perptui.model.assignment import assignments_in, bend_all, unbend
-from perptui.model.bent import shown_only
+from perptui.model.assignment import assignments, assignments_in, bend_all, unbend
 from perptui.model.clock import Clock
 from perptui.model.errors import InputError, WorkerError
 from perptui.model.jobs import EstimateDone, EstimateJob, ProposeDone, ProposeJob
@@ -33,10 +34,6 @@ SOLVE_TIMEOUT_S = 60.0
 
 HOLD_S = 0.25
 """How often an automatic solve looks whether the ticket that holds it up has ended."""
-
-
-def _no_ticket() -> bool:
-    return False
 
 
 class Proposer:
@@ -68,11 +65,13 @@ class Proposer:
         self._clock = clock
         self._snapshot = snapshot
         self._changed = changed
-        self.held: Callable[[], bool] = _no_ticket
+        self.held: Callable[[], bool] = bool
         self._steps = Steps()
+        self._stood = self._steps.mark()
+        self._strategy = settings.desk.strategy
         self._asked = 0
         self._exposures = Exposures()
-        self._kept: dict[str, Kept] = {}
+        self._shelf = Shelf(worker)
         self._job: ProposeJob | None = None
         self._draws_frontier = False
         self._frontier = Frontier(worker, self._show)
@@ -84,33 +83,61 @@ class Proposer:
         """What stands now."""
         return self._picture
 
+    @property
+    def previewing(self) -> bool:
+        """Whether a what-if is being typed."""
+        return self._steps.previewing
+
     async def solve(self, strategy: str = "") -> None:
-        """Make a new proposal with `strategy` ("": the present one), nothing bent.
+        """Make the proposal again on the newest bars and snapshot, with what is bent.
+
+        Parameters
+        ----------
+        strategy : str
+            To be in force from here on; "": the present one.
 
         Raises
         ------
         InputError
             When there is no such strategy.
         WorkerError
-            When it cannot be made, with why.
+            When it cannot be made, with why: what stood before stands again.
         """
         known = self._settings.strategy
         if strategy and strategy not in known:
             names = ", ".join(known)
             raise InputError(f"expected a strategy ({names}), was {strategy!r}; name one of these")
-        self._steps.clear()
-        self._show(strategy=strategy or self._picture.strategy)
+        self._strategy = strategy or self._strategy
         await self._solve()
 
     async def renew(self) -> None:
         """Make the proposal again on new bars, keeping the what-if, once no ticket waits."""
         while self.held():  # noqa: ASYNC110  a ticket also ends by the clock
             await asyncio.sleep(HOLD_S)
-        await self.reestimate()
-
-    async def reestimate(self) -> None:
-        """Make the proposal again from the newest bars and snapshot now, keeping the what-if."""
         await self._solve()
+
+    async def follow_fills(self, sent: WhatIf) -> str:
+        """Make the proposal again on the book that fills of a proposal on `sent` made.
+
+        What was bent for it is done: one more step drops it, which undo takes back. What was bent
+        further meanwhile stays.
+
+        Returns
+        -------
+        str
+            What was dropped, as it would be typed; "" for nothing.
+
+        Raises
+        ------
+        WorkerError
+            When it cannot be made: nothing is dropped then.
+        """
+        if self._steps.previewing or self._steps.base != sent or sent.empty:
+            await self._solve()
+            return ""
+        self._steps.push(WhatIf())
+        await self._solve()
+        return " ".join(assignments(sent))
 
     async def bend(self, text: str, *, preview: bool = False) -> None:
         """Ask what would be with the assignments of `text` besides; a step of the what-if.
@@ -181,11 +208,8 @@ class Proposer:
         InputError
             For another slot, or while nothing settled stands.
         """
-        _refuse_slot(slot)
-        proposal, job = self._picture.proposal, self._job
-        if proposal is None or job is None or self._picture.state != "ready":
-            raise InputError("expected a solved proposal to keep, was none; wait or solve first")
-        self._kept[slot] = Kept(slot, job, proposal)
+        settled = self._picture.state == "ready"
+        self._shelf.keep(slot, self._job if settled else None, self._picture.proposal)
         self._show()
 
     def forget(self, slot: str) -> None:
@@ -196,7 +220,7 @@ class Proposer:
         InputError
             When nothing is.
         """
-        del self._kept[self._kept_in(slot).slot]
+        self._shelf.forget(slot)
         self._show()
 
     async def recall(self, slot: str) -> None:
@@ -207,30 +231,11 @@ class Proposer:
         InputError
             When nothing is kept there.
         """
-        await self._step(self._kept_in(slot).proposal.what_if)
+        await self._step(self._shelf.at(slot).proposal.what_if)
 
     async def compare(self) -> None:
-        """Solve what is kept again on the market of what stands.
-
-        Raises
-        ------
-        InputError
-            When nothing is kept, or nothing stands to compare with.
-        WorkerError
-            When one cannot be solved.
-        """
-        job = self._job
-        if not self._kept or job is None:
-            raise InputError("expected a kept what-if and a proposal, was none; keep one first")
-        for slot, kept in sorted(self._kept.items()):
-            again = msgspec.structs.replace(kept.job, snapshot=job.snapshot)
-            if again == kept.job:
-                continue
-            done = await self._worker.ask(
-                again, "comparing", SOLVE_TIMEOUT_S, replaces=f"compare {slot}", background=True
-            )
-            if isinstance(done, ProposeDone) and self._kept.get(slot) is kept:
-                self._kept[slot] = Kept(slot, again, done.proposal)
+        """Solve what is kept again on the market of what stands; see `Shelf.compare`."""
+        await self._shelf.compare(self._job)
         self._show()
 
     def draw_frontier(self, *, on: bool) -> None:
@@ -261,24 +266,20 @@ class Proposer:
         self._steps.redo()
         await self._solve()
 
-    def _kept_in(self, slot: str) -> Kept:
-        _refuse_slot(slot)
-        if slot not in self._kept:
-            raise InputError(f"expected something kept under {slot}, was nothing; keep it first")
-        return self._kept[slot]
-
     async def _step(self, bent: WhatIf, *, preview: bool = False) -> None:
         self._refuse(bent)
-        mark, asked = self._steps.mark(), self._steps.now
+        asked, stands = self._steps.now, self._picture.proposal
         if preview:
             self._steps.preview(bent)
         else:
             self._steps.push(bent)
-        if bent == asked and self._picture.state in {"ready", "solving"}:
-            # A preview that is settled stands already, or is on its way.
-            self._show()
+        if bent != asked or self._picture.state not in {"ready", "solving"}:
+            await self._solve()
             return
-        await self._solve(mark)
+        # A preview that is settled stands already, or is on its way.
+        if stands is not None and stands.what_if == bent:
+            self._stood = self._steps.mark()
+        self._show()
 
     def _refuse(self, bent: WhatIf) -> None:
         if self._settings.desk.mode == "view":
@@ -286,10 +287,10 @@ class Proposer:
         refuse_strangers(bent, self._picture.proposal)
         refuse_out_of_range(bent, self._settings)
 
-    async def _solve(self, before: Mark | None = None) -> None:
-        """Solve for what is asked; a failed step goes back to the mark `before` it."""
+    async def _solve(self) -> None:
+        """Solve for what is asked; where that fails, what stood before stands again."""
         self._asked += 1
-        mine, stood = self._asked, self._picture
+        mine = self._asked
         self._frontier.drop()
         self._clashes.stop()
         self._show(state="solving", failure="")
@@ -299,15 +300,20 @@ class Proposer:
             return
         except WorkerError as error:
             if mine == self._asked:
-                self._fall_back(stood, before, str(error))
+                self._fall_back(str(error))
             raise
 
-    def _fall_back(self, stood: ProposalPicture, before: Mark | None, failure: str) -> None:
-        if before is not None:
-            self._steps.restore(before)
+    def _fall_back(self, failure: str) -> None:
+        stands = self._picture.proposal
+        again = stands is None or self._steps.now == stands.what_if
+        self._steps.restore(self._stood)
+        self._strategy = self._picture.strategy
         self._clashes.resume()
-        ready = before is not None and stood.state == "ready"
-        self._show(state="ready" if ready else "failed", failure="" if ready else failure)
+        self._show(
+            state="failed" if stands is None else "ready",
+            # A step that failed was answered; what could not be renewed goes on saying so.
+            failure=failure if again else "",
+        )
         self._trace()
 
     def _newest_snapshot(self) -> MarketSnapshot:
@@ -319,7 +325,7 @@ class Proposer:
     def job_on(self, snapshot: MarketSnapshot) -> ProposeJob:
         """Return what is asked of the quant process on a snapshot."""
         what_if, known = self._steps.now, self._settings.strategy
-        parameters = known[what_if.strategy or self._picture.strategy]
+        parameters = known[what_if.strategy or self._strategy]
         return ProposeJob(
             snapshot,
             parameters,
@@ -346,24 +352,16 @@ class Proposer:
         self._stand(result, asked)
 
     def _stand(self, result: ProposeDone | EstimateDone, job: ProposeJob) -> None:
-        now = self._clock.monotonic()
-        proposed = isinstance(result, ProposeDone)
-        self._job = job if proposed else None
-        if isinstance(result, ProposeDone) and result.proposal.status == "infeasible":
-            self._clashes.look(job)
-        else:
-            self._clashes.drop()
-        self._show(
-            state="ready" if proposed else "none",
-            proposal=result.proposal if isinstance(result, ProposeDone) else None,
-            estimates=result.estimates,
-            solved_mono=now,
-            expires_mono=now + self._settings.confirmation.proposal_s,
-            exposure_before=job.exposure_before,
-            snapshot=job.snapshot,
-            robust=str(job.what_if.parameters.get("robust", job.strategy.robust)),
-            shown_only=shown_only(job.what_if, job.limits, job.strategy, job.blended),
-        )
+        self._job, self._stood = None, self._steps.mark()
+        self._clashes.drop()
+        if isinstance(result, ProposeDone):
+            self._job = job
+            self._shelf.take(job, result.proposal)
+            if result.proposal.status == "infeasible":
+                self._clashes.look(job)
+        now, lasts = self._clock.monotonic(), self._settings.confirmation.proposal_s
+        self._picture = self._picture.solved(result, job, now, now + lasts)
+        self._show(strategy=self._strategy)
         self._trace()
 
     def _trace(self) -> None:
@@ -379,10 +377,10 @@ class Proposer:
         self._picture = msgspec.structs.replace(
             self._picture,
             what_if=self._steps.now,
-            preview=self._steps.previewing,
+            preview=self._stood.preview is not None,
             can_undo=self._steps.can_undo,
             can_redo=self._steps.can_redo,
-            kept=tuple(self._kept[slot] for slot in sorted(self._kept)),
+            kept=self._shelf.all,
             clash=self._clashes.found,
             clash_words=self._clashes.words,
             clash_pending=self._clashes.pending,
@@ -391,8 +389,3 @@ class Proposer:
             **new,
         )
         self._changed()
-
-
-def _refuse_slot(slot: str) -> None:
-    if slot not in SLOTS:
-        raise InputError(f"expected {' or '.join(SLOTS)}, was {slot!r}; name one of them")

@@ -49,11 +49,12 @@ _log = logging.getLogger(__name__)
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """A process at the other end of a socket, as the kernel says."""
+    """A process at the other end of a socket, as the kernel says; `connection` counts ours."""
 
     pid: int
     uid: int
     gid: int
+    connection: int = 0
 
 
 Answer = Callable[[Intent, Peer], Awaitable[str]]
@@ -64,6 +65,10 @@ def peer_of(connection: socket.socket) -> Peer:
     """Return who is at the other end of a UNIX socket."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return Peer(*_CREDENTIALS.unpack(raw))
+
+
+def _nobody(_: Peer) -> None:
+    """Tell nobody."""
 
 
 class Terminal:
@@ -102,8 +107,8 @@ class Terminal:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for message in self._take():
-                self._writer.write(frame(encode(message)))
+            # In one piece: what belongs together arrives, and is painted, together.
+            self._writer.writelines([frame(encode(message)) for message in self._take()])
             await self._writer.drain()
 
     def _take(self) -> list[ToTerminal]:
@@ -131,6 +136,11 @@ class Server:
         Builds the greeting for a uid.
     answer : Answer
         Carries out intents.
+
+    Attributes
+    ----------
+    left : callable
+        Told of a terminal that is gone.
     """
 
     def __init__(
@@ -146,6 +156,8 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._bound: BoundSocket | None = None
+        self._connections = 0
+        self.left: Callable[[Peer], None] = _nobody
         self.attached = asyncio.Event()
 
     @property
@@ -199,7 +211,9 @@ class Server:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        terminal = Terminal(peer_of(writer.get_extra_info("socket")), writer)
+        self._connections += 1
+        peer = peer_of(writer.get_extra_info("socket"))
+        terminal = Terminal(msgspec.structs.replace(peer, connection=self._connections), writer)
         try:
             await self._attend(terminal, reader)
         except (OSError, EOFError):
@@ -211,6 +225,7 @@ class Server:
             _log.info("terminal %d dropped: the desk ends", terminal.peer.pid)
         finally:
             self._terminals.discard(terminal)
+            self.left(terminal.peer)
             writer.close()
 
     async def _attend(self, terminal: Terminal, reader: asyncio.StreamReader) -> None:

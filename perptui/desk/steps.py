@@ -61,10 +61,6 @@ class Steps:
         """Go back to where `mark` was taken."""
         self._steps, self._at, self._preview = mark
 
-    def clear(self) -> None:
-        """Forget every step: the desk as it is."""
-        self.restore(Mark((WhatIf(),), 0, None))
-
     def preview(self, what_if: WhatIf) -> None:
         """Let `what_if` stand until it is settled or withdrawn."""
         self._preview = what_if

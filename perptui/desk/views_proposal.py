@@ -36,6 +36,8 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
             edits=len(asked),
             what_if=bool(asked),
         )
+    # All of one proposal: what is asked for besides has its own place until it is solved.
+    bent = assignments(proposal.what_if)
     carry = proposed_carry(picture, proposal)
     words = proposed.clash_words or NO_BOOK
     reasons = tuple(words if reason == NO_BOOK else reason for reason in proposal.reasons)
@@ -56,14 +58,15 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         cost_usd=proposal.cost_usd,
         exportable=proposal.exportable and proposed.state == "ready" and not proposed.preview,
         reasons=reasons,
-        what_if=bool(asked),
-        edits=len(asked),
+        what_if=bool(bent),
+        edits=len(bent),
         can_undo=proposed.can_undo,
         can_redo=proposed.can_redo,
         observed_mono=proposed.solved_mono,
         expires_mono=proposed.expires_mono,
         waiting=None,
-        assignments=asked,
+        assignments=bent,
+        asked=asked if asked != bent else None,
         preview=proposed.preview,
         shown_only=proposed.shown_only,
         ledger=explanation.ledger,

@@ -6,7 +6,10 @@ from perptui.model.record import Record
 
 
 class Solve(Record, frozen=True, tag=True):
-    """Make a new proposal; `strategy` "" keeps the present one. Drops the what-if."""
+    """Make the proposal again on the newest market; `strategy` "" keeps the present one.
+
+    What is bent stays: `Unbend` drops it, as a step.
+    """
 
     strategy: str = ""
 

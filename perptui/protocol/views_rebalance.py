@@ -124,7 +124,9 @@ class RebalanceView(Record, frozen=True):
     Attributes
     ----------
     assignments : tuple of str
-        The what-if as it would be typed, one assignment each; empty: the desk as it is.
+        The what-if that stands as it would be typed, one assignment each; empty: the desk as it is.
+    asked : tuple of str or None
+        The what-if that is being solved, where it is another: no figure here is of it yet.
     edits : int
         How many there are.
     preview : bool
@@ -166,6 +168,7 @@ class RebalanceView(Record, frozen=True):
     """When the proposal grows too old to be confirmed."""
     waiting: str | None = "r solves: waiting for estimates"
     assignments: tuple[str, ...] = ()
+    asked: tuple[str, ...] | None = None
     preview: bool = False
     shown_only: tuple[str, ...] = ()
     ledger: tuple[LedgerRow, ...] = ()

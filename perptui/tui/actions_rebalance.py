@@ -54,9 +54,8 @@ class RebalanceActions(TypingKeys):
     # ---------------------------------------------------------------- solving and switches
 
     def action_solve(self) -> None:
-        """Ask for a new proposal, with nothing bent."""
+        """Ask for the proposal on the newest market, with what is bent."""
         if self.may_propose():
-            self.rebalance_panel().forget_asked()
             self.say("solving")
             self.bend(Solve())
 
@@ -193,6 +192,12 @@ class RebalanceActions(TypingKeys):
             return
         self.rebalance_panel().wanted.pop(cell.row, None)
         self.bend(Unbend(key=cell.key))
+
+    def action_reset_all(self) -> None:
+        """Drop all that is bent, as one step."""
+        if self.may_propose():
+            self.rebalance_panel().forget_asked()
+            self.bend(Unbend())
 
     # ---------------------------------------------------------------- pages
 

@@ -7,15 +7,17 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from perptui.desk.intents import Intents
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Peer
 from perptui.desk.ticketing import trader_of
-from perptui.model.errors import InputError
+from perptui.model.errors import ConfirmationRefused, InputError
 from perptui.model.jobs import ProposeDone
 from perptui.model.proposal import Proposal
+from perptui.model.whatif import WhatIf
 from perptui.protocol import intents as asked
 from perptui.protocol.intents import OpenTicket, Solve
 from tests.desk.dealing import REDUCE_BTC, REDUCE_ETH, Deal, proposal
@@ -58,6 +60,19 @@ class Answering:
 
     async def ask(self, job: Any, *_: Any, **__: Any) -> ProposeDone:
         return ProposeDone(self.proposals.pop(0), estimates())
+
+
+class Slow(Answering):
+    """The same, behind a gate."""
+
+    def __init__(self, *proposals: Proposal) -> None:
+        super().__init__(*proposals)
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def ask(self, job: Any, *_: Any, **__: Any) -> ProposeDone:
+        await self.gate.wait()
+        return await super().ask(job)
 
 
 def proposer_of(deal: Deal, answering: Answering) -> Proposer:
@@ -117,4 +132,104 @@ async def test_a_what_if_voids_the_ticket_and_what_stands_beside_does_not(tmp_pa
         await intents.answer(asked.Relax("gross"), peer)
     with pytest.raises(InputError, match="a share above 0"):
         await intents.answer(asked.Reduce(0.0), peer)
+    deal.journal.close()
+
+
+def connected(number: int) -> Peer:
+    return Peer(pid=os.getpid(), uid=os.getuid(), gid=os.getgid(), connection=number)
+
+
+async def test_what_is_typed_goes_with_the_terminal_that_typed_it(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    proposer = proposer_of(deal, Answering(first, bent, bent, first, bent))
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    # Another terminal neither takes it back with its own esc, nor by leaving.
+    with pytest.raises(InputError, match="another's"):
+        await intents.answer(asked.Withdraw(), connected(2))
+    with pytest.raises(InputError, match="expected"):
+        await intents.answer(asked.Bend("gross_mx=2", preview=True), connected(2))
+    await intents.gone(connected(2))
+    assert proposer.picture.preview
+    await intents.answer(asked.Bend("gross_max=1.9", preview=True), connected(1))
+    await intents.gone(connected(1))
+    assert (proposer.picture.preview, proposer.picture.state) == (False, "ready")
+    assert proposer.picture.proposal == first
+    # What was kept stays.
+    await intents.answer(asked.Bend("gross_max=2"), connected(1))
+    await intents.gone(connected(1))
+    assert proposer.picture.can_undo
+    deal.journal.close()
+
+
+async def test_what_a_lost_terminal_typed_is_taken_back_as_soon_as_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perptui.desk.intents.AGAIN_S", 0.01)
+    deal = Deal(tmp_path)
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    snapshots: list[Any] = [deal.picture.snapshot()] * 2 + ["stale", "stale"]
+    snapshots.append(deal.picture.snapshot())
+    proposer = Proposer(
+        cast(Any, Answering(first, bent, first)),
+        deal.settings,
+        deal.clock,
+        lambda: snapshots.pop(0),
+    )
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    await intents.gone(connected(1))
+    assert snapshots == []
+    assert (proposer.picture.preview, proposer.picture.proposal) == (False, first)
+    deal.journal.close()
+
+
+async def test_a_plan_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    await deal.trading.reconcile()
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    answering = Slow(first, bent, bent)
+    proposer = proposer_of(deal, answering)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    intents.trading = deal.trading
+
+    async def refused(digest: str) -> str:
+        # The fake sight knows no proposal that stands: each is refused, and it is said why.
+        texts = []
+        for intent in (OpenTicket(digest, "send", 120, 40), asked.ExportOrders(digest)):
+            with pytest.raises(ConfirmationRefused) as caught:
+                await intents.answer(intent, connected(1))
+            texts.append(str(caught.value))
+        assert texts[0] == texts[1]
+        return texts[0]
+
+    assert await refused("9f3c") == "expected a proposal, was none; r solves"
+    await proposer.solve()
+    assert "too old; r solves it again, then c" in await refused(first.digest)
+    answering.gate.clear()
+    nudged = asyncio.create_task(
+        intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    )
+    await asyncio.sleep(0)
+    assert "wait for it, look, c again" in await refused(first.digest)
+    answering.gate.set()
+    await nudged
+    assert f"#{bent.digest[:4]}, which stands by now" in await refused(first.digest)
+    assert "Enter keeps it" in await refused(bent.digest)
+    deal.journal.close()
+
+
+async def test_what_was_bent_in_a_ticket_is_known_by_its_proposal(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    await deal.trading.reconcile()
+    made = msgspec.structs.replace(proposal(REDUCE_BTC), what_if=WhatIf(limits={"gross_max": 2.0}))
+    deal.picture.take(made)
+    intents = Intents(waiting(tmp_path), cast(Any, deal.picture), lambda: "")
+    intents.trading = deal.trading
+    await intents.answer(OpenTicket(made.digest, "send", 120, 40), connected(1))
+    assert intents.planned(made.digest) == made.what_if
+    assert intents.planned("another").empty
     deal.journal.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -149,10 +149,12 @@ def quant(tmp_path_factory: pytest.TempPathFactory) -> tuple[History, Worker]:
 
 
 @pytest_asyncio.fixture
-async def desk(tmp_path: Path, quant: tuple[History, Worker]) -> Desk:
+async def desk(tmp_path: Path, quant: tuple[History, Worker]) -> AsyncIterator[Desk]:
     made = Desk(tmp_path, *quant)
+    made.worker.start()
     await made.proposer.solve()
-    return made
+    yield made
+    await made.worker.close()
 
 
 def weight(proposal: Proposal, identifier: str) -> float:
@@ -237,6 +239,127 @@ async def test_a_step_that_cannot_be_solved_is_taken_back(desk: Desk) -> None:
     assert not desk.proposer.picture.can_undo
 
 
+async def test_a_new_market_keeps_what_is_bent(desk: Desk) -> None:
+    await desk.proposer.bend("gross_max=0.8")
+    await desk.proposer.bend("risk_aversion=9")
+    before = desk.proposal
+    desk.at_ms += HOUR_MS
+    await desk.proposer.solve()
+    assert desk.proposal.snapshot_digest != before.snapshot_digest
+    assert desk.view().assignments == ("gross_max=0.8", "risk_aversion=9")
+    await desk.proposer.undo()
+    assert desk.view().assignments == ("gross_max=0.8",)
+    assert desk.proposer.picture.can_redo
+
+
+async def test_a_market_that_is_away_leaves_the_what_if_and_says_why(desk: Desk) -> None:
+    await desk.proposer.bend("gross_max=0.8")
+    stands = desk.view()
+    desk.away = "binanceusdm quotes is stale"
+    for ask in (desk.proposer.solve, desk.proposer.undo, desk.proposer.unbend):
+        with pytest.raises(WorkerError, match="quotes is stale"):
+            await ask()
+        view = desk.view()
+        assert (view.state, view.digest) == ("ready", stands.digest)
+        assert view.assignments == ("gross_max=0.8",)
+        assert view.comparisons == stands.comparisons
+    # What could not be renewed says so until it is; a step that failed was answered.
+    with pytest.raises(WorkerError):
+        await desk.proposer.solve()
+    assert desk.view().reasons[0] == "nothing to propose from: binanceusdm quotes is stale"
+    desk.away = ""
+    await desk.proposer.undo()
+    assert desk.view().assignments == ()
+    assert not any("stale" in reason for reason in desk.view().reasons)
+
+
+@pytest.mark.parametrize("then", ["solve", "undo", "redo", "withdraw", "unbend", "bend"])
+async def test_whatever_is_solved_title_and_figures_are_of_one_proposal(
+    desk: Desk, then: str
+) -> None:
+    await desk.proposer.bend("gross_max=0.8")
+    await desk.proposer.bend("gross_max=0.6")
+    await desk.proposer.undo()
+    if then == "withdraw":
+        await desk.proposer.bend("cost=2", preview=True)
+    stands = desk.view()
+    desk.worker.gate.clear()
+    texts = ("gross_max=0.5",) if then == "bend" else ()
+    asking = asyncio.create_task(getattr(desk.proposer, then)(*texts))
+    await asyncio.sleep(0)
+    solving = desk.view()
+    assert solving.state == "solving"
+    asked = {
+        "solve": None,
+        "undo": (),
+        "redo": ("gross_max=0.6",),
+        "withdraw": ("gross_max=0.8",),
+        "unbend": (),
+        "bend": ("gross_max=0.5",),
+    }
+    assert solving.asked == asked[then]
+    for name in ("assignments", "edits", "what_if", "preview", "digest", "comparisons", "rows"):
+        assert getattr(solving, name) == getattr(stands, name)
+    desk.worker.gate.set()
+    await asking
+    assert desk.view().asked is None
+    assert desk.view().assignments == (asked[then] if then != "solve" else ("gross_max=0.8",))
+
+
+async def test_steps_that_fail_one_after_the_other_lead_back_to_what_stands(desk: Desk) -> None:
+    await desk.proposer.bend("gross_max=0.8")
+    digest = desk.proposal.digest
+    desk.worker.gate.clear()
+    undone = asyncio.create_task(desk.proposer.undo())
+    await asyncio.sleep(0)
+    bent = asyncio.create_task(desk.proposer.bend("shock:BTC=-0.9 shock:ETH=10"))
+    await asyncio.sleep(0)
+    desk.worker.gate.set()
+    await undone
+    with pytest.raises(WorkerError, match="a shock that leaves equity"):
+        await bent
+    assert (desk.view().state, desk.view().digest) == ("ready", digest)
+    assert desk.view().assignments == ("gross_max=0.8",)
+    assert desk.view().can_undo
+    await desk.proposer.undo()
+    assert desk.view().assignments == ()
+
+
+async def test_a_preview_settled_while_it_is_renewed_stays_settled(desk: Desk) -> None:
+    await desk.proposer.bend("gross_max=0.8", preview=True)
+    desk.worker.gate.clear()
+    renewed = asyncio.create_task(desk.proposer.solve())
+    await asyncio.sleep(0)
+    await desk.proposer.bend("gross_max=0.8")
+    desk.away = "a venue that is away"
+    again = asyncio.create_task(desk.proposer.solve())
+    with pytest.raises(WorkerError, match="a venue that is away"):
+        await again
+    desk.worker.gate.set()
+    await asyncio.gather(renewed, return_exceptions=True)
+    assert (desk.view().preview, desk.view().assignments) == (False, ("gross_max=0.8",))
+    assert desk.view().can_undo
+
+
+async def test_what_was_sent_is_dropped_after_its_fills_and_comes_back(desk: Desk) -> None:
+    await desk.proposer.bend("gross_max=0.8")
+    await desk.proposer.bend("risk_aversion=9")
+    sent = desk.proposal.what_if
+    assert await desk.proposer.follow_fills(sent) == "gross_max=0.8 risk_aversion=9"
+    assert desk.view().assignments == ()
+    await desk.proposer.undo()
+    assert desk.view().assignments == ("gross_max=0.8", "risk_aversion=9")
+    # What was bent further meanwhile, or is being typed, is not what was sent.
+    await desk.proposer.bend("cost=2")
+    assert await desk.proposer.follow_fills(sent) == ""
+    assert set(desk.view().assignments) == {"gross_max=0.8", "risk_aversion=9", "cost=2"}
+    await desk.proposer.undo()
+    await desk.proposer.bend("cost=3", preview=True)
+    assert await desk.proposer.follow_fills(sent) == ""
+    assert desk.view().preview
+    assert set(desk.view().assignments) == {"gross_max=0.8", "risk_aversion=9", "cost=3"}
+
+
 async def test_the_latest_what_if_wins(desk: Desk) -> None:
     desk.worker.gate.clear()
     asked = [
@@ -295,7 +418,7 @@ async def test_two_what_ifs_are_kept_and_compared(desk: Desk) -> None:
     assert all(one.same_market for one in view.kept)
     # The market moves on: what is kept stays as it was until it is compared anew.
     desk.at_ms += HOUR_MS
-    await desk.proposer.reestimate()
+    await desk.proposer.solve()
     stale = desk.view().kept
     assert not any(one.same_market for one in stale)
     await desk.proposer.compare()

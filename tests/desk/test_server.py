@@ -259,3 +259,23 @@ async def test_a_desk_that_listens_is_not_replaced(path: Path) -> None:
         with pytest.raises(InputError, match="was a process"):
             await Server(path, "main", answer, VIEW, shared=False, private=False).open()
         assert isinstance(await (await attach(path)).next(), Hello)
+
+
+async def test_a_terminal_that_is_gone_is_told_of_by_its_connection(path: Path) -> None:
+    async with serving(path) as server:
+        gone: list[int] = []
+        ended = asyncio.Event()
+
+        def left(peer: Peer) -> None:
+            assert peer.pid == os.getpid()
+            gone.append(peer.connection)
+            ended.set()
+
+        server.left = left
+        first, second = await attach(path), await attach(path)
+        for terminal in (first, second):
+            await terminal.next()
+        second.writer.close()
+        await asyncio.wait_for(ended.wait(), 10)
+        assert gone == [2]
+        assert server.terminals == 1

@@ -511,7 +511,7 @@ async def test_the_keymap_changes_keys_help_and_footer() -> None:
 async def test_the_palette_offers_neither_confirm_nor_kill() -> None:
     async with session() as made:
         titles = [c.title for c in made.app.get_system_commands(made.app.screen)]
-        assert "new proposal, with nothing bent" in titles
+        assert "solve on the newest market; what is bent stays" in titles
         assert not [title for title in titles if "confirm" in title or "HALT" in title]
         await made.press("ctrl+p", *"estimate again")
         await made.until(lambda: "estimate again from" in made.text())
