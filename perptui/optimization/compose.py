@@ -32,6 +32,7 @@ from perptui.optimization.checks import (
 from perptui.optimization.explain.clash import clashes, explain
 from perptui.optimization.explain.explanation import explanation_of
 from perptui.optimization.explain.figures import book_risk
+from perptui.optimization.explain.least import Pose
 from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.inputs import ProgramInputs
@@ -57,10 +58,12 @@ def compose(
     snapshot_digest: str,
     *,
     names_clash: bool = True,
+    pose: Pose | None = None,
 ) -> Proposal:
     """Return the proposal of an answer, without its digest and the solver's seconds.
 
-    Where limits clash, `names_clash` has it find out which: a search of its own.
+    Where limits clash, `names_clash` has it find out which: a search of its own, whose ways out
+    are proven by solving where `pose` poses the program anew.
     """
     after = positions_after(inputs, answer.steps)
     book = exact_book(inputs, after)
@@ -74,7 +77,7 @@ def compose(
     rows = _rows(inputs, answer, after, orders)
     optimum = checks_of(inputs, float_book(inputs, answer.target))
     if status == "infeasible":
-        explanation, why = _in_conflict(inputs, names_clash=names_clash)
+        explanation, why = _in_conflict(inputs, pose, names_clash=names_clash)
     else:
         explanation = explanation_of(inputs, answer, optimum, strategy, estimates)
         why = _why_not(inputs, answer, blocked, status)
@@ -142,10 +145,10 @@ def _report(solution: Solution) -> SolverReport:
 
 
 def _in_conflict(
-    inputs: ProgramInputs, *, names_clash: bool
+    inputs: ProgramInputs, pose: Pose | None, *, names_clash: bool
 ) -> tuple[Explanation, tuple[str, ...]]:
     """Return what there is to say where no book keeps every limit, in figures and in words."""
-    clash = clashes(inputs) if names_clash else None
+    clash = clashes(inputs, pose) if names_clash else None
     share = reduce_only_share(inputs)
     explanation = Explanation(clash=clash or (), reduce_only_share=share)
     return explanation, explain(inputs, clash, share)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
+from perptui.model.assignment import bend
 from perptui.model.explanation import Explanation
 from perptui.model.forecast import Estimates
 from perptui.model.jobs import ProposeJob
@@ -15,6 +16,7 @@ from perptui.model.proposal import HedgeRow, Proposal
 from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
 from perptui.optimization.explain.blended import blended
+from perptui.optimization.explain.least import Pose
 from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of
 from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.hedges import (
@@ -92,6 +94,19 @@ def posed(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Posed:
         _program(job, view, parent, rules) for view, parent in zip(views, parents, strict=True)
     )
     return _hedged(job, Posed(bent, own, parts, tuple(views)), told, parents)
+
+
+def posing(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Pose:
+    """Return what poses the job's own program with one assignment more.
+
+    No limit is read by estimates: those at hand serve.
+    """
+
+    def pose(assignment: str) -> ProgramInputs:
+        bent = msgspec.structs.replace(job, what_if=bend(job.what_if, assignment))
+        return posed(bent, told, parents).own
+
+    return pose
 
 
 def answered(programs: Posed) -> Answered:

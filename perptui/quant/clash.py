@@ -7,7 +7,7 @@ import time
 from perptui.model.jobs import ClashDone, ProposeJob
 from perptui.optimization.explain.clash import clash_search, summary
 from perptui.optimization.explain.search import Search
-from perptui.quant.answer import posed
+from perptui.quant.answer import posed, posing
 from perptui.quant.estimate import Estimator
 from perptui.quant.propose import parents_of, told_of
 
@@ -47,7 +47,8 @@ class ClashSearch:
 
 
 def _steps(asked: ProposeJob, estimator: Estimator) -> Search[ClashDone]:
-    inputs = posed(asked, told_of(asked, estimator), parents_of(asked, estimator)).own
+    told, parents = told_of(asked, estimator), parents_of(asked, estimator)
+    inputs = posed(asked, told, parents).own
     yield
-    clash = yield from clash_search(inputs)
+    clash = yield from clash_search(inputs, posing(asked, told, parents))
     return ClashDone(clash, summary(clash))

@@ -18,7 +18,7 @@ from perptui.model.proposal import Proposal, TargetRow
 from perptui.model.snapshot import MarketSnapshot
 from perptui.optimization.compose import compose, now_of
 from perptui.optimization.frontier import frontier_point
-from perptui.quant.answer import Told, answered, explained, posed
+from perptui.quant.answer import Told, answered, explained, posed, posing
 from perptui.quant.estimate import Estimator
 
 
@@ -104,6 +104,7 @@ def proposal_of(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Pr
         bent.strategy,
         _snapshot_digest(job.snapshot),
         names_clash=job.names_clash,
+        pose=posing(job, told, parents),
     )
     shorts = bent.strategy.hedge_shorts
     proposal = msgspec.structs.replace(

@@ -7,35 +7,43 @@ by themselves (Farkas), so that a handful of small programs find it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from typing import TypeVar
 
 from perptui.model.errors import OptimizationError
 from perptui.model.explanation import NO_BOOK, Clash
 from perptui.optimization.explain.feasibility import PRICED, Feasibility
 from perptui.optimization.explain.found import TOLERANCE, Found
-from perptui.optimization.explain.least import needed
+from perptui.optimization.explain.least import Pose, needed, proven
 from perptui.optimization.explain.limit_rows import TARGET, Key
 from perptui.optimization.explain.reduction import reduction_offer
-from perptui.optimization.explain.relaxation import Relaxation, relaxation_of
+from perptui.optimization.explain.relaxation import DRAWDOWN, Relaxation, relaxation_of
 from perptui.optimization.explain.search import Search, run
 from perptui.optimization.explain.wording import figure, listed
 from perptui.optimization.inputs import ProgramInputs
 
 PLAINEST = frozenset({"gross", "volatility", "turnover", TARGET})
+FUNDING_CAP = "funding_cap:"
+Limit = TypeVar("Limit", bound=Relaxation | Clash)
 HOLD = "hold: nothing is traded, the book stays as it is"
 
 
-def clashes(inputs: ProgramInputs) -> tuple[Clash, ...]:
+def clashes(inputs: ProgramInputs, pose: Pose | None = None) -> tuple[Clash, ...]:
     """Return one minimal set of limits that cannot all hold; empty where a book keeps them all.
 
     Each member's `needed` is the least value of its setting with which, alone and with every other
     limit as it is, a book exists; None where other limits clash as well, and its text names them.
     Empty too where the solver gives no answer to trust: then nothing is said of single limits.
+
+    Parameters
+    ----------
+    pose : callable, optional
+        Poses the program with one assignment more: each `needed` is then proven by solving it.
     """
-    return run(clash_search(inputs))
+    return run(clash_search(inputs, pose))
 
 
-def clash_search(inputs: ProgramInputs) -> Search[tuple[Clash, ...]]:
+def clash_search(inputs: ProgramInputs, pose: Pose | None = None) -> Search[tuple[Clash, ...]]:
     """Return what `clashes` does, by a search that pauses between its solves."""
     limits = Feasibility(inputs)
     needs = Needs(limits)
@@ -44,16 +52,35 @@ def clash_search(inputs: ProgramInputs) -> Search[tuple[Clash, ...]]:
         ways = [relaxation_of(key, inputs) for key in members]
         lost = [way for way, key in zip(ways, members, strict=True) if needs.values[key] is None]
         beside = yield from _beside(lost, limits)
+        values = {way.name: needs.values[key] for way, key in zip(ways, members, strict=True)}
+        if pose is not None:
+            values = yield from _proven(ways, values, pose)
     except OptimizationError:
         return ()
     found: dict[tuple[str, str], Clash] = {}
-    for way, key in zip(ways, members, strict=True):
-        value = needs.values[key]
+    for way in ways:
+        value = values[way.name]
         others = [other for other in ways if other.name != way.name]
         text = _text(way, value, others, beside.get(way.name, ""))
         clash = Clash(way.name, way.limit, value, way.setting, text)
         found.setdefault((way.name, way.setting), clash)
     return tuple(found.values())
+
+
+def _proven(
+    ways: Sequence[Relaxation], values: Mapping[str, float | None], pose: Pose
+) -> Search[dict[str, float | None]]:
+    """Return the values that solving bears out, one search a setting."""
+    known: dict[str, float | None] = {}
+    found = dict(values)
+    for way in ways:
+        value = values[way.name]
+        if value is None or not way.setting:
+            continue
+        if way.setting not in known:
+            known[way.setting] = yield from proven(way, value, pose)
+        found[way.name] = known[way.setting]
+    return found
 
 
 class Needs:
@@ -151,14 +178,39 @@ def _text(way: Relaxation, value: float | None, others: Sequence[Relaxation], be
     cannot = f"{_standing([way])} cannot hold"
     if others:
         cannot += f" with {_standing(others)}"
+    if not way.setting:
+        need = "" if value is None else f" (it would have to be {figure('', value)})"
+        return f"{cannot}: no one setting relaxes it{need}: {way.why}"
     if value is not None:
-        return f"{cannot}: needs {figure(way.setting, value, outward_from=way.limit)}"
+        return f"{cannot}: needs {_owner(way)}{figure(way.setting, value, outward_from=way.limit)}"
     also = f", as {beside} cannot hold either" if beside else ""
     return f"{cannot}: no value of it alone would do{also}"
 
 
-def _standing(ways: Sequence[Relaxation]) -> str:
-    return listed([f"{one.name} {figure(one.setting, one.limit)}" for one in ways])
+def _standing(limits: Sequence[Relaxation | Clash]) -> str:
+    """Return limits with their figures; those of one setting together."""
+    return listed([_group_words(group) for group in _by_setting(limits)])
+
+
+def _by_setting(limits: Sequence[Limit]) -> list[list[Limit]]:
+    groups: dict[str, list[Limit]] = {}
+    for one in limits:
+        groups.setdefault(one.setting or one.name, []).append(one)
+    return list(groups.values())
+
+
+def _group_words(group: Sequence[Relaxation | Clash]) -> str:
+    first = group[0]
+    shown = figure(first.setting, first.limit)
+    if len(group) > 1:
+        return f"{first.setting} {shown} ({', '.join(one.name for one in group)})"
+    return f"{first.name} {_owner(first)}{shown}"
+
+
+def _owner(one: Relaxation | Clash) -> str:
+    """Return the setting's name, and a blank, where the limit goes by another."""
+    other = one.name.startswith(FUNDING_CAP) or one.setting == DRAWDOWN
+    return f"{one.setting} " if other else ""
 
 
 def explain(
@@ -181,12 +233,12 @@ def summary(found: Sequence[Clash]) -> str:
     """Return in words what clashes, and what would mend it."""
     if not found:
         return f"{NO_BOOK} within the solver's accuracy"
-    names = listed([f"{one.name} {figure(one.setting, one.limit)}" for one in found])
     ways = [
-        f"{one.name} {figure(one.setting, one.needed, outward_from=one.limit)}"
-        for one in found
-        if one.needed is not None
+        f"{group[0].setting if len(group) > 1 else group[0].name} "
+        f"{figure(group[0].setting, group[0].needed, outward_from=group[0].limit)}"
+        for group in _by_setting(found)
+        if group[0].needed is not None and group[0].setting
     ]
     together = "cannot hold" if len(found) == 1 else "cannot hold together"
-    mended = f"needs {listed(ways, 'or')}" if ways else "and other limits clash as well"
-    return f"{NO_BOOK}: {names} {together}: {mended}"
+    mended = f"needs {listed(ways, 'or')}" if ways else "relaxing one of them alone is not enough"
+    return f"{NO_BOOK}: {_standing(found)} {together}: {mended}"

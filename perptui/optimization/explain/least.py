@@ -24,7 +24,11 @@ from perptui.optimization.explain.relaxation import (
 )
 from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.solve import solve
 from perptui.risk.arrays import CORRELATION_OFF, cheap_excess
+
+Pose = Callable[[str], ProgramInputs]
+"""Poses the whole program anew with one assignment more, as a what-if would."""
 
 MARGIN = 2e-5
 """By how much of itself a least value is relaxed further: a set of books without an inside is
@@ -34,6 +38,10 @@ MARGIN_MIN = 1e-7
 HALVINGS = 40
 STRESS_PRECISION = 1e-6
 """Of the least distance, fraction of price."""
+FURTHER = (1e-4, 1e-3, 1e-2, 0.1, 0.5, 1.0, 3.0)
+"""Shares of a relaxation by which it is tried further where it does not do in the program."""
+SHORT = 0.995
+"""Share of a relaxation at which the least one no longer does."""
 
 
 def needed(key: Key, inputs: ProgramInputs, limits: Feasibility) -> Search[float | None]:
@@ -160,3 +168,49 @@ def _less_alike(weights: FloatArray, rest: Set[Key], limits: Feasibility) -> Sea
             break
         least = value
     return least
+
+
+def proven(way: Relaxation, value: float, pose: Pose) -> Search[float | None]:
+    """Return the least value of a setting with which the program, posed anew with it, has a book.
+
+    A setting may act in more places than its limits: on what regime and drawdown leave, on how far
+    one proposal reaches, on funding's caps. None where nothing near `value` does.
+
+    Parameters
+    ----------
+    value : float
+        What the limits by themselves ask for.
+    """
+    change = value - way.limit
+
+    def at(share: float) -> float:
+        return way.limit + share * change
+
+    good: float | None = 1.0 if (yield from _holds(way.setting, value, pose)) else None
+    bad = 1.0 if good is None else SHORT
+    if good is None:
+        for more in FURTHER:
+            if (yield from _holds(way.setting, at(1.0 + more), pose)):
+                good = 1.0 + more
+                break
+            bad = 1.0 + more
+    elif (yield from _holds(way.setting, at(SHORT), pose)):
+        good, bad = SHORT, 0.0
+    if good is None:
+        return None
+    while good - bad > (1.0 - SHORT) * good:
+        middle = 0.5 * (good + bad)
+        if (yield from _holds(way.setting, at(middle), pose)):
+            good = middle
+        else:
+            bad = middle
+    return value if good == 1.0 else at(good)
+
+
+def _holds(setting: str, value: float, pose: Pose) -> Search[bool]:
+    """Return whether the program has an optimum with this assignment: by solving it."""
+    inputs = pose(f"{setting}={value!r}")
+    limits = Feasibility(inputs)
+    if (yield from limits.clash(frozenset(limits.keys))):
+        return False
+    return solve(inputs).status == "optimal"

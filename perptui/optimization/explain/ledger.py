@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perptui.model.explanation import LedgerRow
+from perptui.optimization.explain.contract_bounds import bound_name
 from perptui.optimization.explain.relaxation import relaxation_in_force
 from perptui.optimization.explain.slopes import Slopes, at_optimum
 from perptui.optimization.inputs import FloatArray, ProgramInputs
@@ -123,7 +124,8 @@ def ledger_of(
             if values[at] != 0.0:
                 parts[label] = parts.get(label, 0.0) + values[at]
         if shown["bounds"][at] != 0.0:
-            parts[bound_name(inputs, at)] = shown["bounds"][at]
+            upper = shown["bounds"][at] < 0.0
+            parts[bound_name(inputs, at, upper=upper)] = shown["bounds"][at]
         own = {term: shown[term][at] for term in TERMS}
         limits = sum(parts.values())
         rows.append(
@@ -138,14 +140,6 @@ def ledger_of(
             )
         )
     return tuple(rows)
-
-
-def bound_name(inputs: ProgramInputs, at: int) -> str:
-    """Return the name of what fixes or bounds one contract, as clashes name it."""
-    name = inputs.ids[at]
-    if inputs.lower[at] != inputs.upper[at]:
-        return f"bound:{name}"
-    return f"target:{name}" if name in inputs.edited else f"held:{name}"
 
 
 def _bound_price(solution: Solution) -> FloatArray:

@@ -18,8 +18,14 @@ from perptui.model.explanation import LimitPrice
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck, Limits
 from perptui.model.strategy import StrategyParameters
-from perptui.optimization.explain.ledger import bound_name, priced
-from perptui.optimization.explain.relaxation import COMMON_MOVES, STRESS, relaxation_in_force
+from perptui.optimization.explain.contract_bounds import bound_name, funding_share
+from perptui.optimization.explain.ledger import priced
+from perptui.optimization.explain.relaxation import (
+    COIN_NET,
+    COMMON_MOVES,
+    STRESS,
+    relaxation_in_force,
+)
 from perptui.optimization.explain.slopes import Slopes, at_optimum
 from perptui.optimization.explain.ties import price_ranges
 from perptui.optimization.explain.wording import DOLLARS
@@ -30,8 +36,6 @@ from perptui.optimization.program.solution import Solution
 from perptui.optimization.strategies import InForce, in_force
 from perptui.risk.arrays import plain_risk
 
-AT_CAP = 1e-9
-"""Weight within which a bound is that of the expected funding (`funding_caps`)."""
 BUMP = 1e-6
 """Relative change of a setting by which the rate of the limit in force is found."""
 FLOORS = {"net_min": "net_min", "liquidation": STRESS, "free_collateral": "free_collateral_min"}
@@ -243,24 +247,14 @@ def _bounds(inputs: ProgramInputs, solution: Solution) -> dict[str, _Priced]:
     """Return the prices of bounds, and of fixed targets signed: what raising the target gains."""
     found = {}
     for at in np.flatnonzero(solution.bound_price).tolist():
-        price, name = float(solution.bound_price[at]), bound_name(inputs, at)
-        weight = float(solution.exact[at])
-        cap = _funding_cap(inputs, at, weight)
+        price, weight = float(solution.bound_price[at]), float(solution.exact[at])
+        name = bound_name(inputs, at, upper=price > 0.0)
+        share = funding_share(inputs, at, upper=price > 0.0)
         if inputs.lower[at] == inputs.upper[at]:
             setting = name if name.startswith("target:") else ""
             found[name] = _Priced(price, setting, weight)
-        elif cap is not None:
-            found[name] = _Priced(abs(price) * cap, "coin_net_max", inputs.limits.coin_net_max)
+        elif share is not None:
+            found[name] = _Priced(abs(price) * share, COIN_NET, inputs.limits.coin_net_max)
         else:
             found[name] = _Priced(abs(price), "", weight)
     return found
-
-
-def _funding_cap(inputs: ProgramInputs, at: int, weight: float) -> float | None:
-    """Return the share of the coin's cap that its funding leaves, where that is the bound."""
-    forecast = inputs.contracts[at].forecast
-    if forecast is None:
-        return None
-    cap = forecast.funding.short_cap if weight < 0.0 else forecast.funding.long_cap
-    stands = abs(abs(weight) - cap * inputs.limits.coin_net_max) <= AT_CAP
-    return cap if cap < 1.0 and stands else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from perptui.optimization.bounds import risk_sizes
+from perptui.optimization.explain.contract_bounds import bound_name, funding_share, why_bound
 from perptui.optimization.explain.limit_rows import CORRELATION, CVAR, TARGET, VOLATILITY, Key
 from perptui.optimization.forecasts import DAYS_A_YEAR
 from perptui.optimization.inputs import ProgramInputs
@@ -19,6 +20,8 @@ from perptui.optimization.inputs import ProgramInputs
 LOWERED = frozenset({"gross_max", "volatility_max", "cvar_max"})
 """Limits that a strategy lowers by regime, volatility or drawdown."""
 STRESS = "liquidation_distance_min"
+COIN_NET = "coin_net_max"
+DRAWDOWN = "drawdown_max"
 CORRELATION_SETTING = "market_correlation_max"
 COMMON_MOVES = ("stress_up", "stress_down")
 ROUNDING = 1e-9
@@ -34,7 +37,7 @@ class Relaxation:
     Attributes
     ----------
     name : str
-        As `LimitCheck.name`; ``target:<id>``, ``held:<id>`` or ``bound:<id>`` for a contract's own.
+        As `LimitCheck.name`; as `bound_name` has it for a contract's own.
     setting : str
         The key of config.toml, or ``target:<id>``; "" where no one key relaxes it.
     limit : float
@@ -49,6 +52,10 @@ class Relaxation:
         Largest widening of single limits, weight units, where another rule stands behind them.
     start : float or None
         Where the setting begins to act, where that is not at `limit`.
+    why : str
+        Where `setting` is "": what sets the limit instead, in words.
+    share : float or None
+        Of a limit that is a share of its setting: that share.
     """
 
     name: str
@@ -59,6 +66,8 @@ class Relaxation:
     most: float | None = None
     start: float | None = None
     stops: Mapping[Key, float] = field(default_factory=dict)
+    why: str = ""
+    share: float | None = None
 
     def value_after(self, amount: float) -> float:
         """Return the setting relaxed by `amount`."""
@@ -95,11 +104,26 @@ def _of_desk(way: Relaxation, inputs: ProgramInputs) -> Relaxation:
     if held >= desk * (1.0 - ROUNDING):
         return way
     if way.setting == "cvar_max":
-        return replace(way, setting="")
+        return _of_drawdown(way, inputs)
     share = min(held / desk, rules.exposure) if way.setting == "gross_max" else held / desk
     give = {key: units * share for key, units in way.give.items()}
     # Where turnover stopped the cut short, the setting begins to act above the desk's own.
     return replace(way, limit=desk, start=held / share, give=give)
+
+
+def _of_drawdown(way: Relaxation, inputs: ProgramInputs) -> Relaxation:
+    """Return CVaR's cap where drawdown control sets it: a share of what drawdown leaves."""
+    rules, why = inputs.in_force, "drawdown control leaves no more (drawdown_max, drawdown_share)"
+    if rules.desk is None or rules.standing is None:
+        return replace(way, setting="", why=why)
+    left = rules.desk.drawdown_max - rules.standing.drawdown
+    if left <= 0.0:
+        return replace(way, setting="", why=why)
+    rate = way.limit / left
+    most = (rules.desk.cvar_max - way.limit) / rate
+    return replace(
+        way, setting=DRAWDOWN, limit=rules.desk.drawdown_max, give={CVAR: rate}, most=most
+    )
 
 
 def _label(name: str, row: int, inputs: ProgramInputs) -> str:
@@ -120,16 +144,27 @@ def _label(name: str, row: int, inputs: ProgramInputs) -> str:
 
 def _of_contract(key: Key, inputs: ProgramInputs) -> Relaxation:
     name, row = key
-    identifier = inputs.ids[row]
+    label = bound_name(inputs, row, upper=name != "lower")
+    share = funding_share(inputs, row, upper=name != "lower")
+    if share is not None:
+        most = inputs.limits.coin_net_max
+        return Relaxation(label, COIN_NET, most, _of_coin_net(inputs), share=share)
     bound = float(inputs.lower[row] if name == "lower" else inputs.upper[row])
-    if name != TARGET:
-        return Relaxation(f"bound:{identifier}", "", bound, {key: 1.0}, floor=name == "lower")
-    if identifier in inputs.edited:
-        label = f"target:{identifier}"
+    if label.startswith(f"{TARGET}:"):
         return Relaxation(label, label, bound, {key: 1.0})
-    # A flat position that may only be reduced is bounded to nothing; others are kept as they are.
-    kind = "held" if identifier in inputs.fixed else "bound"
-    return Relaxation(f"{kind}:{identifier}", "", bound, {key: 1.0})
+    why = why_bound(inputs, row)
+    return Relaxation(label, "", bound, {key: 1.0}, floor=name == "lower", why=why)
+
+
+def _of_coin_net(inputs: ProgramInputs) -> Give:
+    """Return what coin_net_max gives: each coin's net, and each side that funding caps."""
+    give = _same("coin_net", inputs)
+    for row in range(len(inputs.contracts)):
+        for side in ("lower", "upper"):
+            share = funding_share(inputs, row, upper=side == "upper")
+            if share is not None and share > 0.0:
+                give[side, row] = share
+    return give
 
 
 def _of_stress(key: Key, inputs: ProgramInputs) -> Relaxation:
@@ -141,7 +176,8 @@ def _of_stress(key: Key, inputs: ProgramInputs) -> Relaxation:
         label = f"margin_stress:{account}"
         return Relaxation(label, STRESS, limits.stress_move, give, floor=True)
     share = float(limits.equity_share[row])
-    return Relaxation(f"margin_{name}:{account}", "", 1.0, {key: share})
+    why = "a named stress: its moves are the project's own"
+    return Relaxation(f"margin_{name}:{account}", "", 1.0, {key: share}, why=why)
 
 
 def _same(name: str, inputs: ProgramInputs, scale: float = 1.0) -> Give:
@@ -161,7 +197,8 @@ def _of_book(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
     floor = name.endswith("_min")
     setting = name if floor or name == "net_max" else f"{name}_max"
     limit = float(getattr(inputs.limits, setting))
-    return Relaxation(label, setting, limit, _same(name, inputs), floor=floor)
+    give = _of_coin_net(inputs) if setting == COIN_NET else _same(name, inputs)
+    return Relaxation(label, setting, limit, give, floor=floor)
 
 
 def _of_cluster(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
@@ -205,7 +242,8 @@ def _of_participation(label: str, key: Key, inputs: ProgramInputs) -> Relaxation
         return Relaxation(label, "order_notional_max_usd", order, give, stops=stops)
     rows = [at for at in range(len(caps)) if _is_share(at, inputs)]
     if row not in rows:
-        return Relaxation(label, "", float(caps[row]), {key: 1.0})
+        why = "the venue takes no larger order"
+        return Relaxation(label, "", float(caps[row]), {key: 1.0}, why=why)
     share = limits.participation_max
     give = {("participation", at): _share_usd(at, inputs) / share / equity for at in rows}
     stops = _stops({at: min(order, _venue_usd(at, inputs)) for at in rows}, inputs)
@@ -285,8 +323,8 @@ def _of_cvar(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
 
 
 def _of_stablecoin(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:
-    # By regime in the configuration: no one number sets it.
-    return Relaxation(label, "", inputs.limits.stablecoin_min, {key: 1.0}, floor=True)
+    why = "the strategy's stablecoin_min sets it by regime"
+    return Relaxation(label, "", inputs.limits.stablecoin_min, {key: 1.0}, floor=True, why=why)
 
 
 def _of_correlation(label: str, key: Key, inputs: ProgramInputs) -> Relaxation:

@@ -331,3 +331,66 @@ def test_what_is_needed_beside_a_tail_of_many_scenarios(seed: int) -> None:
 def test_a_soft_limit_takes_no_part() -> None:
     inputs = posed({BTC: "2.5"}, limits={"turnover_max": 0.3})
     assert clashes(replace(inputs, soft_prices={"turnover": 1.0})) == ()
+
+
+def test_funding_caps_move_with_the_coins_limit_that_they_are_shares_of() -> None:
+    found = estimates(LEGS, MARKS, [0.0] * 3, SIGMA)
+    rows = []
+    for row in found.instruments:
+        share = 1.0 if row.id == BTC else 0.5
+        funding = msgspec.structs.replace(row.funding, long_cap=share)
+        rows.append(msgspec.structs.replace(row, funding=funding))
+    found = msgspec.structs.replace(found, instruments=tuple(rows))
+    rules = msgspec.structs.replace(LIMITS, coin_net_max=0.1, net_min=0.5, turnover_max=2.0)
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"})
+
+    def asked(assignment: str) -> ProgramInputs:
+        setting, _, value = assignment.partition("=")
+        bent = msgspec.structs.replace(rules, **{setting: float(value)})
+        return program_inputs(snap, found, BALANCED, bent, {})
+
+    inputs = asked("coin_net_max=0.1")
+    # Of m, BTC may be m and the others m/2 each: a net of .5 takes m = .25.
+    for pose in (None, asked):
+        members = clashes(inputs, pose)
+        caps = {f"funding_cap:{ETH}", f"funding_cap:{SOL}"}
+        assert {one.name for one in members} == {"net_min", "coin_net:BTC", *caps}
+        for one in members:
+            assert one.setting == ("net_min" if one.name == "net_min" else "coin_net_max")
+            assert one.needed == pytest.approx(0.2 if one.name == "net_min" else 0.25, rel=1e-4)
+    assert explain(inputs, members, None)[0] == (
+        "no book keeps every limit: net_min 0.5x and coin_net_max 0.1x (coin_net:BTC, "
+        f"funding_cap:{ETH}, funding_cap:{SOL}) cannot hold together: "
+        "needs net_min 0.199x or coin_net_max 0.251x"
+    )
+
+
+def test_a_bound_that_no_setting_moves_says_what_does() -> None:
+    rules = msgspec.structs.replace(LIMITS, gross_max=0.5, restricted=(BTC,))
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "1"})
+    inputs = program_inputs(snap, estimates(LEGS, MARKS, [0.0] * 3, SIGMA), BALANCED, rules, {})
+    held = member(inputs, f"held:{BTC}")
+    assert held.setting == ""
+    assert held.text.endswith(f"{BTC} is restricted: kept as it is")
+
+
+def test_a_way_out_is_proven_by_posing_the_program_with_it() -> None:
+    limits = {"turnover_max": 0.3}
+    inputs = posed({BTC: "2.5"}, limits=limits)
+    tried: list[str] = []
+
+    def asked(assignment: str) -> ProgramInputs:
+        # A program in which more turnover makes the coin's limit stricter by half as much.
+        tried.append(assignment)
+        setting, _, value = assignment.partition("=")
+        if setting == "turnover_max":
+            stricter = 0.8 - 0.5 * (float(value) - 0.3)
+            bent = {"turnover_max": float(value), "coin_net_max": stricter}
+            return posed({BTC: "2.5"}, limits=bent)
+        return posed({BTC: "2.5"}, limits={**limits, setting: float(value)})
+
+    found = {one.name: one.needed for one in clashes(inputs, asked)}
+    # 1.5 - 2 T <= .8 - (T - .3)/2 from T = .3667 on; .35 by the limits alone.
+    assert found["turnover"] == pytest.approx(0.55 / 1.5, rel=2e-3)
+    assert found["coin_net:BTC"] == pytest.approx(0.9, rel=5e-5)
+    assert tried
