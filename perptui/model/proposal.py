@@ -65,7 +65,8 @@ class BookRisk(Record, frozen=True):
 class HedgeRow(Record, frozen=True):
     """A put of the overlay: bought by hand, since no venue perptui reaches lists it.
 
-    `quantity` is in coins; `delta` per coin; `why` in words, also where none is bought.
+    `quantity` is in coins, `held` what the desk says it has of it before; `delta` per coin; `why`
+    in words, also where none is bought.
     """
 
     name: str
@@ -76,6 +77,7 @@ class HedgeRow(Record, frozen=True):
     premium_usd: Decimal
     delta: float
     why: str = ""
+    held: float = 0.0
 
 
 class SolverReport(Record, frozen=True):

@@ -29,6 +29,8 @@ class PutQuote(Record, frozen=True):
         Asked for one coin's worth, USD.
     step : float
         Smallest quantity, coins.
+    held : float
+        Coins of it that the desk has bought by hand already: counted before and after a trade.
     """
 
     coin: str
@@ -36,6 +38,7 @@ class PutQuote(Record, frozen=True):
     expiry_ms: int
     premium_usd: float
     step: float = 0.01
+    held: float = 0.0
 
     @property
     def name(self) -> str:
@@ -98,5 +101,6 @@ class WhatIf(Record, frozen=True):
             "an equity": self.equity_usd is not None,
             "a price shock": bool(self.shocks),
             "other costs": bool(self.costs),
+            "a put": bool(self.puts),
         }
         return tuple(name for name, is_bent in bent.items() if is_bent)

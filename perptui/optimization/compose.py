@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -40,7 +40,7 @@ from perptui.optimization.kept import Kept
 from perptui.optimization.orders import beyond_limits, orders_of, positions_after
 from perptui.optimization.program.solution import DECIMALS, Solution
 from perptui.optimization.rebalanced import Rebalance
-from perptui.risk.arrays import without_puts
+from perptui.optimization.unhedged import until_bought
 from perptui.risk.limits import only_reduces, turnover
 
 NOWS_KEPT = 4
@@ -72,6 +72,7 @@ def compose(
     orders = orders_of(inputs, answer.steps, inputs.in_force.limits)
     reducing = only_reduces(book)
     blocked = forbidding(inputs, limits, now.limits, reducing=reducing)
+    unhedged = until_bought(inputs, after, now.limits, reducing=reducing)
     status = _status(answer, orders)
     crowded = beyond_limits(orders, inputs.in_force.limits)
     rows = _rows(inputs, answer, after, orders)
@@ -100,10 +101,11 @@ def compose(
         regime=estimates.regime.label,
         exposure=inputs.in_force.exposure,
         solver=_report(answer.solution),
-        exportable=status == "ok" and not blocked and not crowded,
+        exportable=status == "ok" and not (blocked or unhedged.blocked or crowded),
         reasons=(
             *why,
             *crowded,
+            *unhedged.words(blocked, limits),
             *given_way(inputs, limits),
             *inputs.notes,
         ),
@@ -125,8 +127,10 @@ _NOWS: Kept[Now] = Kept(NOWS_KEPT)
 def now_of(inputs: ProgramInputs) -> Now:
     """Return what is said of the book before the trade, kept until something it rests on changes.
 
-    All of the inputs is held to be that but `DECIDED`, which says what may be traded.
+    All of the inputs is held to be that but `DECIDED`, which says what may be traded. Puts that are
+    still to be bought are not in it.
     """
+    inputs = inputs.unhedged or inputs
     read = [getattr(inputs, name) for name in _READ]
     small = tuple(value for value in read if isinstance(value, Decimal | float | int))
     large = tuple(value for value in read if not isinstance(value, Decimal | float | int))
@@ -134,8 +138,6 @@ def now_of(inputs: ProgramInputs) -> Now:
 
 
 def _now(inputs: ProgramInputs) -> Now:
-    # Puts are bought with the trade: before it there are none.
-    inputs = replace(inputs, limits=without_puts(inputs.limits))
     book = exact_book(inputs, [contract.position for contract in inputs.contracts])
     return Now(checks_of(inputs, book), book_risk(inputs, book))
 

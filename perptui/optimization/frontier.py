@@ -44,7 +44,9 @@ def frontier_point(inputs: ProgramInputs, risk_aversion: float) -> FrontierPoint
             f"expected a positive risk aversion, was {risk_aversion:g}; choose some from 1e-3 to "
             "1e3"
         )
-    solution = solve(replace(inputs, risk_aversion=risk_aversion))
+    # What puts held pull is the risk that they take off, at the aversion to it.
+    pull = None if inputs.pull is None else inputs.pull * (risk_aversion / inputs.risk_aversion)
+    solution = solve(replace(inputs, risk_aversion=risk_aversion, pull=pull))
     if solution.status != "optimal":
         return None
     return point_of(inputs, solution.weights, risk_aversion)

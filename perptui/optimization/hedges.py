@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,7 +50,8 @@ def bought(
     )
     if not quantities.any():
         return inputs, rows
-    return holding(inputs, puts, quantities * puts.spot / equity), rows
+    hedged = holding(inputs, puts, quantities * puts.spot / equity)
+    return replace(hedged, unhedged=inputs), rows
 
 
 def spread_over(
@@ -69,7 +71,8 @@ def spread_over(
         return inputs
     coins = {row.name: row.quantity for row in rows}
     quantities = np.array([coins.get(quote.name, 0.0) for quote in puts.quotes])
-    return holding(inputs, puts, quantities * puts.spot / equity)
+    hedged = holding(inputs, puts, quantities * puts.spot / equity)
+    return replace(hedged, unhedged=inputs)
 
 
 def _whys(
@@ -93,17 +96,22 @@ def _whys(
     ):
         limits = f", eases {' and '.join(binding)}" if binding else ""
         both = (
-            f"takes {gain * BASIS_POINT:.1f} bp off the risk charge{limits}, "
-            f"costs {cost * BASIS_POINT:.1f} bp above its value"
+            f"takes {_points(gain)} bp off the risk charge{limits}, costs {_points(cost)} bp above "
+            "its value"
         )
         if coins > 0.0:
             cap = "; all premium allowed is spent" if budget else ""
-            words.append(f"hedge: {both}{cap}; not a margin asset at any venue")
+            words.append(f"hedge, to buy by hand: {both}{cap}; no margin asset")
         elif weight > WANTED:
             words.append(f"not bought: less than one step of it is wanted; it {both}")
         else:
             words.append(f"not bought: it {both}")
     return words
+
+
+def _points(share: float) -> str:
+    """Return a share of the notional in basis points; next to nothing is 0.0 without a sign."""
+    return f"{round(share * BASIS_POINT, 1) + 0.0:.1f}"
 
 
 def withheld(quotes: Sequence[PutQuote], strategy: StrategyParameters, regime: str) -> str:
@@ -118,3 +126,23 @@ def withheld(quotes: Sequence[PutQuote], strategy: StrategyParameters, regime: s
 def withheld_rows(quotes: Sequence[PutQuote], why: str) -> tuple[HedgeRow, ...]:
     """Return a row for each put that is not even offered to the program."""
     return tuple(hedge_row(quote, 0.0, 0.0, why) for quote in quotes)
+
+
+def held_rows(
+    quotes: Sequence[PutQuote], offer: Puts | None, refused: Sequence[HedgeRow]
+) -> tuple[HedgeRow, ...]:
+    """Return a row for each put that the desk says it holds, and for each that is not counted."""
+    counted = () if offer is None else zip(offer.quotes, offer.delta.tolist(), strict=True)
+    deltas = {quote.name: delta for quote, delta in counted}
+    why = {row.name: row.why.removeprefix("refused: ") for row in refused}
+    return tuple(
+        hedge_row(
+            quote,
+            0.0,
+            deltas.get(quote.name, 0.0),
+            f"held but not counted: {why[quote.name]}"
+            if quote.name in why
+            else f"held: {quote.held:g} {quote.coin} counted before and after, as config.toml says",
+        )
+        for quote in quotes
+    )

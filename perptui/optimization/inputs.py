@@ -100,6 +100,11 @@ class ProgramInputs:
     factors, specific : (R, N), (N,) arrays, optional
         Sigma = factors'factors + diag(specific), where that is how it was estimated; its root in
         `limits` is then the factors above diag(sqrt(specific)).
+    constant : float
+        What puts add to the objective whatever is traded: less what they cost above their value
+        and their own risk.
+    unhedged : ProgramInputs, optional
+        The same program without puts that are still to be bought; None: there are none.
     """
 
     contracts: tuple[Contract, ...]
@@ -135,6 +140,8 @@ class ProgramInputs:
     tail_rows: TailRows | None = None
     factors: FloatArray | None = None
     specific: FloatArray | None = None
+    constant: float = 0.0
+    unhedged: ProgramInputs | None = None
 
     @property
     def gain(self) -> FloatArray:
@@ -162,7 +169,7 @@ class ProgramInputs:
         """Return the program's objective of books (..., N): fraction of equity over the horizon.
 
         gain'w - k|W w| - c'|w| + y - lam_c·cost(z) - ½ gamma [w'Sigma w + rho_S (sigma'|w|)²]
-        - sum_p W_p·pos(excess_p), with y the yield of all equity in stablecoins.
+        - sum_p W_p·pos(excess_p) + constant, with y the yield of all equity in stablecoins.
         """
         costs = trade_costs(weights - self.before, self.linear_cost, self.impact)
         size = np.abs(weights)
@@ -173,6 +180,7 @@ class ProgramInputs:
             - size @ self.size_cost
             - self._doubt(weights)
             + self.stablecoin_yield
+            + self.constant
             - self.cost_aversion * costs.sum(axis=-1)
             - 0.5 * self.risk_aversion * risk
             - self._penalty(weights)

@@ -2,18 +2,17 @@
 
 A put is bought for what it takes off the risk and off the worst scenarios, never for a gain: where
 it costs less than it is worth at the forecast volatility, the difference is not counted. No venue
-that perptui reaches lists it: it is no margin asset, in no account, and bought by hand.
+that perptui reaches lists it: it is no margin asset, in no account, and bought by hand. Until the
+desk says that it holds one, limits must hold without it too (`ProgramInputs.unhedged`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perptui.model.clock import DAY_MS, iso
 from perptui.model.forecast import InstrumentForecast
 from perptui.model.money import decimal_of, to_cents
 from perptui.model.proposal import HedgeRow
@@ -21,6 +20,7 @@ from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
 from perptui.optimization.forecasts import DAYS_A_YEAR
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
+from perptui.optimization.put_quotes import Market, put_value, refusal, requoted
 from perptui.optimization.scenarios import HorizonScenarios
 
 PREMIUM_ROW = "put_premium"
@@ -65,67 +65,13 @@ class Puts:
         return np.asarray(np.floor(coins / steps * (1.0 + 1e-9)) * steps)
 
 
-def put_value(
-    spot: FloatArray, strike: float, volatility: float, years: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return value and delta of a European put at zero interest (Black and Scholes 1973), per coin.
-
-    P = K N(-d2) - S N(-d1), delta = -N(-d1), d1 = (ln(S/K) + s²T/2)/(s sqrt T), d2 = d1 - s sqrt T;
-    at expiry max(K - S, 0), and -1 or 0.
-
-    Parameters
-    ----------
-    spot : array
-        Prices of the coin, positive, USD.
-    volatility, years : float
-        Annualised; time to expiry, at least 0.
-    """
-    from scipy.special import ndtr
-
-    deviation = volatility * math.sqrt(years)
-    if deviation <= 0.0:
-        return np.maximum(strike - spot, 0.0), -(spot < strike).astype(float)
-    d1 = np.log(spot / strike) / deviation + 0.5 * deviation
-    value = strike * ndtr(deviation - d1) - spot * ndtr(-d1)
-    return np.maximum(value, 0.0), -ndtr(-d1)
-
-
-def refusal(quote: PutQuote, spot: float | None, as_of_ms: int, horizon_days: float) -> str:
-    """Return why a quote cannot be used, with the cure; "" where it can.
-
-    Parameters
-    ----------
-    spot : float or None
-        Price of its coin; None: the program has no contract of it with estimates.
-    """
-    if min(quote.strike, quote.premium_usd, quote.step) <= 0.0:
-        return (
-            f"expected a positive strike, premium and step, was {quote.strike:g}, "
-            f"{quote.premium_usd:g} and {quote.step:g}; mend the quote"
-        )
-    if quote.expiry_ms <= as_of_ms:
-        return f"expected an expiry ahead, was {iso(quote.expiry_ms)}; take the quote out"
-    if quote.expiry_ms < as_of_ms + horizon_days * DAY_MS:
-        return (
-            f"expected an expiry at the horizon of {horizon_days:g} d or later, was "
-            f"{iso(quote.expiry_ms)}; quote a later one, or shorten the horizon"
-        )
-    if spot is None:
-        return f"expected a contract of {quote.coin} with estimates, was none; add one"
-    if quote.premium_usd < quote.strike - spot:
-        return (
-            f"expected a premium of at least {quote.strike - spot:.6g} USD, what the put is worth "
-            f"at once, was {quote.premium_usd:g}; ask for a fresh quote"
-        )
-    return ""
-
-
 def put_offer(
     inputs: ProgramInputs,
     quotes: Sequence[PutQuote],
     strategy: StrategyParameters,
     scenarios: HorizonScenarios,
     as_of_ms: int,
+    quoted_at: Mapping[str, float] | None = None,
 ) -> tuple[Puts | None, tuple[HedgeRow, ...]]:
     """Return the puts to choose from, None where there are none, and the rows of those refused.
 
@@ -135,32 +81,38 @@ def put_offer(
         Of the program without puts.
     scenarios : HorizonScenarios
         Those of `inputs`, for the coins' prices.
+    quoted_at : mapping of str to float, optional
+        Marks by instrument id at which the premiums were asked, where a shock moves them: the
+        volatility that a premium implies there stays, its price goes along.
     """
     usable, refused = [], []
     for quote in quotes:
         column = _reference(inputs.contracts, quote.coin)
-        forecast = None if column is None else inputs.contracts[column].forecast
-        spot = None if column is None else float(inputs.contracts[column].mark)
-        why = refusal(quote, spot, as_of_ms, inputs.horizon_days)
+        known = None if column is None else inputs.contracts[column]
+        market = _market_of(known, strategy, as_of_ms, quoted_at or {})
+        why = refusal(quote, market, as_of_ms, inputs.horizon_days)
         if not why and scenarios.paths and quote.coin not in scenarios.coins:
             why = f"expected scenarios of {quote.coin}, was none; wait for its history"
-        if column is None or forecast is None or spot is None or why:
+        if column is None or known is None or market is None or why:
             refused.append(hedge_row(quote, 0.0, 0.0, f"refused: {why}"))
         else:
-            usable.append((quote, column, spot, forecast))
+            moved = replace(market, spot=float(known.mark))
+            usable.append((requoted(quote, market, moved), column, moved))
     if not usable:
         return None, tuple(refused)
+    columns = np.array([column for _, column, _ in usable])
+    drifts = [_price_drift(inputs, column) for column in columns.tolist()]
     priced = [
-        _priced(quote, spot, forecast, inputs.horizon_days, strategy, scenarios, as_of_ms)
-        for quote, _, spot, forecast in usable
+        _priced(quote, market, drift, inputs.horizon_days, scenarios)
+        for (quote, _, market), drift in zip(usable, drifts, strict=True)
     ]
     value, delta = (np.array([one[place] for one in priced]) for place in (0, 1))
-    spots = np.array([spot for _, _, spot, _ in usable])
+    spots = np.array([market.spot for *_, market in usable])
     premium = np.array([quote.premium_usd for quote, *_ in usable])
     puts = Puts(
         quotes=tuple(quote for quote, *_ in usable),
         spot=spots,
-        reference=np.array([column for _, column, *_ in usable], dtype=np.int64),
+        reference=columns,
         delta=delta,
         premium=premium / spots,
         excess=np.maximum(premium - value, 0.0) / spots,
@@ -168,6 +120,25 @@ def put_offer(
         premium_max=strategy.put_premium_max,
     )
     return puts, tuple(refused)
+
+
+def _market_of(
+    contract: Contract | None,
+    strategy: StrategyParameters,
+    as_of_ms: int,
+    quoted_at: Mapping[str, float],
+) -> Market | None:
+    if contract is None or contract.forecast is None:
+        return None
+    spot = quoted_at.get(contract.id, float(contract.mark))
+    return Market(spot, _volatility(contract.forecast, strategy), as_of_ms)
+
+
+def _price_drift(inputs: ProgramInputs, column: int) -> float:
+    """Return the move of the price in a contract's expected return, its funding left out."""
+    forecast = inputs.contracts[column].forecast
+    paid = 0.0 if forecast is None else forecast.funding.horizon_mean
+    return float(inputs.expected_return[column]) + paid
 
 
 def _reference(contracts: Sequence[Contract], coin: str) -> int | None:
@@ -182,22 +153,22 @@ def _reference(contracts: Sequence[Contract], coin: str) -> int | None:
 
 def _priced(
     quote: PutQuote,
-    spot: float,
-    forecast: InstrumentForecast,
+    market: Market,
+    drift: float,
     horizon_days: float,
-    strategy: StrategyParameters,
     scenarios: HorizonScenarios,
-    as_of_ms: int,
 ) -> tuple[float, float, FloatArray]:
-    """Return value and delta now, and the value at the horizon's end on each path, per coin."""
-    volatility = _volatility(forecast, strategy)
-    years = (quote.expiry_ms - as_of_ms) / DAY_MS / DAYS_A_YEAR
+    """Return value and delta now, and the value at the horizon's end on each path, per coin.
+
+    Paths drift as the perpetual's own do, so that a view means the same to both.
+    """
+    spot, years = market.spot, market.years_to(quote)
     left = max(years - horizon_days / DAYS_A_YEAR, 0.0)
-    value, delta = put_value(np.array([spot]), quote.strike, volatility, years)
+    value, delta = put_value(np.array([spot]), quote.strike, market.volatility, years)
     moves = scenarios.moves_of(quote.coin) if scenarios.paths else np.zeros(0)
-    drift = math.expm1(horizon_days * forecast.drift.blend)
     ahead = np.maximum(spot * (1.0 + moves + drift), 1e-9 * spot)
-    return float(value[0]), float(delta[0]), put_value(ahead, quote.strike, volatility, left)[0]
+    ends = put_value(ahead, quote.strike, market.volatility, left)[0]
+    return float(value[0]), float(delta[0]), ends
 
 
 def _volatility(forecast: InstrumentForecast, strategy: StrategyParameters) -> float:
@@ -257,7 +228,8 @@ def with_puts(inputs: ProgramInputs, puts: Puts) -> ProgramInputs:
         impact=padded(inputs.impact, none),
         lower=padded(inputs.lower, none),
         upper=padded(inputs.upper, most),
-        pull=None if inputs.pull is None else padded(inputs.pull, none),
+        # All that is pulled so far is by puts held: a put's price moves by its delta.
+        pull=None if inputs.pull is None else moved(inputs.pull),
         holding_cost=None if inputs.holding_cost is None else padded(inputs.holding_cost, none),
         omega_root=None if inputs.omega_root is None else padded(inputs.omega_root, none),
         factors=None,
@@ -267,7 +239,11 @@ def with_puts(inputs: ProgramInputs, puts: Puts) -> ProgramInputs:
 
 
 def holding(inputs: ProgramInputs, puts: Puts, weights: FloatArray) -> ProgramInputs:
-    """Return the program of perpetuals alone, with puts of `weights` (K,) held beside them."""
+    """Return the program of perpetuals alone, with puts of `weights` (K,) held beside them.
+
+    Its objective is that of both together: the puts' price above their value, and their own risk,
+    are in its constant.
+    """
     limits = inputs.limits
     moved = puts.delta * weights
     by_contract = np.bincount(puts.reference, weights=moved, minlength=len(inputs.before))
@@ -280,7 +256,16 @@ def holding(inputs: ProgramInputs, puts: Puts, weights: FloatArray) -> ProgramIn
     )
     before = np.zeros(len(inputs.before)) if inputs.pull is None else inputs.pull
     pull = before - inputs.risk_aversion * (limits.root.T @ offset)
-    return replace(inputs, limits=arrays, pull=pull)
+    risk = offset @ (offset + 2.0 * limits.root_offset)
+    charge = float(puts.excess @ weights) + 0.5 * inputs.risk_aversion * float(risk)
+    return replace(inputs, limits=arrays, pull=pull, constant=inputs.constant - charge)
+
+
+def held_already(inputs: ProgramInputs, puts: Puts) -> ProgramInputs:
+    """Return the program with what the desk says it holds: paid for, before and after a trade."""
+    coins = np.array([quote.held for quote in puts.quotes])
+    paid = replace(puts, excess=np.zeros_like(puts.excess))
+    return holding(inputs, paid, coins * puts.spot / float(inputs.equity))
 
 
 def hedge_row(quote: PutQuote, coins: float, delta: float, why: str) -> HedgeRow:
@@ -295,4 +280,5 @@ def hedge_row(quote: PutQuote, coins: float, delta: float, why: str) -> HedgeRow
         premium_usd=to_cents(premium),
         delta=round(delta, KEPT_DECIMALS),
         why=why,
+        held=quote.held,
     )

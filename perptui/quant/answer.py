@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from perptui.model.assignment import bend
+from perptui.model.errors import OptimizationError
 from perptui.model.explanation import Explanation
 from perptui.model.forecast import Estimates
 from perptui.model.jobs import ProposeJob
@@ -21,6 +22,7 @@ from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of
 from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.hedges import (
     bought,
+    held_rows,
     spread_over,
     withheld,
     withheld_rows,
@@ -29,7 +31,7 @@ from perptui.optimization.hybrid import hybrid_rebalance, tactical_share
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs, rules_of
 from perptui.optimization.program.solution import Solution
-from perptui.optimization.puts import put_offer
+from perptui.optimization.puts import Puts, held_already, put_offer
 from perptui.optimization.rebalance import rebalance
 from perptui.optimization.rebalanced import Rebalance
 from perptui.optimization.scenarios import HorizonScenarios
@@ -177,24 +179,65 @@ def _program(job: ProposeJob, bent: Applied, told: Told, rules: InForce | None) 
 
 
 def _hedged(job: ProposeJob, programs: Posed, told: Told, parents: Sequence[Told]) -> Posed:
-    """Return the programs with the puts that the hybrid's or strategy's own program buys."""
+    """Return the programs with the puts held, and those that the strategy's own program buys."""
+    every = (told, *parents)
+    programs, kept = _with_held(job, programs, every)
     strategy, regime = programs.bent.strategy, programs.bent.estimates.regime.label
     quotes, rows = _offered(job, strategy, regime)
-    scenarios = told.scenarios or HorizonScenarios.none(SILENT)
-    as_of_ms, equity = job.snapshot.as_of_ms, float(programs.own.equity)
-    offer, refused = put_offer(programs.own, quotes, strategy, scenarios, as_of_ms)
+    offer, refused = _offer_to(programs.own, strategy, told, job, quotes)
+    _refuse_asked(job, quotes, refused)
+    rows = (*kept, *rows, *refused)
     if offer is None:
-        return programs._replace(hedges=(*rows, *refused))
+        return programs._replace(hedges=rows)
+    equity = float(programs.own.equity)
     own, chosen = bought(programs.own, offer, equity)
-    hedges = (*rows, *refused, *chosen)
+    rows = (*rows, *chosen)
     if own is programs.own:
-        return programs._replace(hedges=hedges)
+        return programs._replace(hedges=rows)
     parts = []
     for part, parent, view in zip(programs.parts, parents, programs.views, strict=True):
-        moved = parent.scenarios or HorizonScenarios.none(SILENT)
-        like, _ = put_offer(part, offer.quotes, view.strategy, moved, as_of_ms)
+        like, _ = _offer_to(part, view.strategy, parent, job, quotes)
         parts.append(spread_over(part, like, chosen, equity))
-    return programs._replace(own=own, parts=tuple(parts), hedges=hedges)
+    return programs._replace(own=own, parts=tuple(parts), hedges=rows)
+
+
+def _offer_to(
+    program: ProgramInputs,
+    strategy: StrategyParameters,
+    told: Told,
+    job: ProposeJob,
+    quotes: Sequence[PutQuote],
+) -> tuple[Puts | None, tuple[HedgeRow, ...]]:
+    scenarios = told.scenarios or HorizonScenarios.none(SILENT)
+    marks = {quote.id: float(quote.mark) for quote in job.snapshot.quotes}
+    return put_offer(program, quotes, strategy, scenarios, job.snapshot.as_of_ms, marks)
+
+
+def _with_held(
+    job: ProposeJob, programs: Posed, every: Sequence[Told]
+) -> tuple[Posed, tuple[HedgeRow, ...]]:
+    """Return the programs with the puts that the desk says it holds, in any regime; their rows."""
+    quotes = tuple(quote for quote in programs.bent.strategy.puts if quote.held > 0.0)
+    if not quotes:
+        return programs, ()
+    strategies = (programs.bent.strategy, *(view.strategy for view in programs.views))
+    holding: list[ProgramInputs] = []
+    rows: tuple[HedgeRow, ...] = ()
+    for program, strategy, told in zip(
+        (programs.own, *programs.parts), strategies, every, strict=True
+    ):
+        offer, refused = _offer_to(program, strategy, told, job, quotes)
+        holding.append(program if offer is None else held_already(program, offer))
+        rows = rows or held_rows(quotes, offer, refused)
+    return programs._replace(own=holding[0], parts=tuple(holding[1:])), rows
+
+
+def _refuse_asked(job: ProposeJob, quotes: Sequence[PutQuote], refused: Sequence[HedgeRow]) -> None:
+    """Refuse a what-if's own quote that cannot be used; one of the desk's is only left out."""
+    asked = {quote.name for quote in quotes if quote in job.what_if.puts}
+    for row in refused:
+        if row.name in asked:
+            raise OptimizationError(f"put on {row.coin}: {row.why.removeprefix('refused: ')}")
 
 
 def _offered(

@@ -307,13 +307,3 @@ def _correlation_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, F
     shared = np.abs(weights @ limits.market + limits.market_offset)
     alike = shared - limits.market_correlation_max * risk
     return {"market_correlation": np.where(risk > 0.0, alike, -1.0)[:, None]}
-
-
-def without_puts(limits: LimitArrays) -> LimitArrays:
-    """Return the limits with nothing held beside the book."""
-    return replace(
-        limits,
-        root_offset=np.zeros_like(limits.root_offset),
-        scenario_offset=np.zeros_like(limits.scenario_offset),
-        market_offset=0.0,
-    )

@@ -10,9 +10,12 @@ from perptui.model.clock import parse_iso
 from perptui.model.errors import ConfigError
 from perptui.model.instrument import split_id
 from perptui.model.strategy import SOFT_LIMITS
+from perptui.model.whatif import PutQuote
 from perptui.settings.schema import SUPPORTED_VENUES, Settings
 
 DAY_S = 86_400.0
+EXPIRIES_MS = (10**12, 10**13 - 1)
+"""Expiries of thirteen digits: of fewer or more, the unit is another."""
 
 # (lowest, highest), both allowed; a path may hold * for a name.
 RANGES: dict[str, tuple[float, float]] = {
@@ -136,6 +139,27 @@ def _hedges(settings: Settings) -> Iterator[tuple[str, str]]:
                 split_id(identifier)
             except ValueError as error:
                 yield f"strategy.{name}.hedge_shorts", str(error)
+        for put in one.puts:
+            why = _put(put)
+            if why:
+                yield f"strategy.{name}.puts", f"{put.name}: {why}"
+
+
+def _put(put: PutQuote) -> str:
+    """Return why a put cannot be one, with the cure; "" where the market decides that."""
+    if min(put.strike, put.premium_usd, put.step) <= 0.0 or put.held < 0.0:
+        return "expected a positive strike, premium_usd and step, and held of 0 or more; mend it"
+    if put.premium_usd >= put.strike:
+        return (
+            f"expected a premium_usd below the strike of {put.strike:g}, was {put.premium_usd:g}; "
+            "mend it"
+        )
+    if not EXPIRIES_MS[0] <= put.expiry_ms <= EXPIRIES_MS[1]:
+        return (
+            f"expected expiry_ms in milliseconds since 1970, was {put.expiry_ms}; write all "
+            "thirteen digits"
+        )
+    return ""
 
 
 def _soft_limits(settings: Settings) -> Iterator[tuple[str, str]]:

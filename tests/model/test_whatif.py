@@ -231,7 +231,7 @@ def test_what_is_supposed_or_looser_is_only_shown(text: str) -> None:
     "text",
     ["gross_max=3", "gross_max=2", "net_min=-0.5", "net_max=1", "liquidation_distance_min=0.3",
      "trade_min_usd=10", "uncertainty=0", "robust=off", "risk_aversion=1", "reduce_only=true",
-     f"target:{BTC}=0.1", "view:BTC=1", "put:BTC=1,2026-12-25,1", "cluster_correlation=0.7",
+     f"target:{BTC}=0.1", "view:BTC=1", "cluster_correlation=0.7",
      "follow_regime=true", "exposure_min=0", "volatility_target=0.2", "soft_penalty=2",
      "horizon_days=20", "soft_order=lexicographic", "volatility_halflife_days=63"],
 )  # fmt: skip
@@ -246,4 +246,13 @@ def test_what_is_looser_than_a_part_of_a_hybrid_is_only_shown() -> None:
     assert shown_only(bent, market.LIMITS, hybrid) == ()
     assert shown_only(bent, market.LIMITS, hybrid, (hybrid, part)) == (
         "follow_regime false is looser than the desk's true",
+    )
+
+
+def test_a_put_that_the_desk_does_not_offer_itself_is_shown_only() -> None:
+    put = PutQuote("BTC", 50000.0, EXPIRY, 1200.0)
+    own = msgspec.structs.replace(market.BALANCED, puts=(put,), hedge_from="calm")
+    assert shown_only(NOTHING, market.LIMITS, own) == ()
+    assert shown_only(WhatIf(puts=(put,)), market.LIMITS, own) == (
+        "a put: supposed, not so in the market",
     )

@@ -128,7 +128,7 @@ def test_puts_held_count_in_correlation_and_volatility_and_not_before() -> None:
         root_offset=plain.limits.root @ covered,
         market_offset=float(plain.limits.market @ covered),
     )
-    hedged = replace(plain, limits=arrays)
+    hedged = replace(plain, limits=arrays, unhedged=plain)
     book = exact_book(hedged, [one.position for one in hedged.contracts])
     risk = book_risk(hedged, book)
     # All of it is BTC, the market itself: wholly correlated, a tenth of equity at 50 % a year.

@@ -17,7 +17,8 @@ from perptui.optimization.hedges import bought, withheld
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.solve import solve
-from perptui.optimization.puts import holding, put_offer, put_value, with_puts
+from perptui.optimization.put_quotes import implied_volatility, put_value
+from perptui.optimization.puts import held_already, holding, put_offer, with_puts
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.risk.arrays import book_shortfall, limit_excess, plain_risk
 from tests.optimization.market import (
@@ -107,6 +108,14 @@ def test_at_expiry_a_put_is_its_payoff() -> None:
             msgspec.structs.replace(QUOTE, strike=60000.0, premium_usd=9999.0),
             "expected a premium of at least 10000 USD",
         ),
+        (msgspec.structs.replace(QUOTE, premium_usd=1.0), "the put's value at a volatility of 20%"),
+        (msgspec.structs.replace(QUOTE, premium_usd=48000.0), "which no put is worth"),
+        (
+            msgspec.structs.replace(QUOTE, strike=500000.0, premium_usd=460000.0),
+            "expected a strike from 10000 to 100000, BTC is at 50000",
+        ),
+        (msgspec.structs.replace(QUOTE, strike=480.0), "expected a strike from 10000"),
+        (msgspec.structs.replace(QUOTE, held=-1.0), "(-1 held); mend the quote"),
     ],
 )
 def test_a_quote_that_cannot_be_is_refused_with_the_cure(quote: PutQuote, why: str) -> None:
@@ -124,7 +133,7 @@ def test_a_put_that_ends_with_the_horizon_is_taken_at_its_payoff() -> None:
     offer, rows = put_offer(inputs, (quote,), HEDGED, scenarios, NOW_MS)
     assert offer is not None
     assert rows == ()
-    ahead = 50000.0 * (1.0 + scenarios.moves_of("BTC"))
+    ahead = 50000.0 * (1.0 + scenarios.moves_of("BTC") + 0.033)
     payoff = (np.maximum(48000.0 - ahead, 0.0) - 1500.0) / 50000.0
     assert offer.gains[:, 0] == pytest.approx(payoff, abs=1e-12)
 
@@ -158,8 +167,60 @@ def test_puts_add_their_delta_and_their_payoff_and_nothing_else() -> None:
     assert book_shortfall(perps, held.limits) == pytest.approx(
         book_shortfall(np.hstack([perps, np.repeat(puts[:1], 20, 0)]), joint.limits), abs=1e-14
     )
-    gap = joint.objective(np.hstack([perps, np.repeat(puts[:1], 20, 0)])) - held.objective(perps)
-    assert gap == pytest.approx(gap[0], abs=1e-12)
+    together = joint.objective(np.hstack([perps, np.repeat(puts[:1], 20, 0)]))
+    assert held.objective(perps) == pytest.approx(together, abs=1e-14)
+    # Of puts that are held in two parts the second is added to the first.
+    twice = holding(holding(inputs, offer, 0.4 * puts[0]), offer, 0.6 * puts[0])
+    assert twice.objective(perps) == pytest.approx(together, abs=1e-14)
+    part = with_puts(holding(inputs, offer, 0.4 * puts[0]), offer)
+    more = np.hstack([perps, np.repeat(0.6 * puts[:1], 20, 0)])
+    assert part.objective(more) == pytest.approx(together, abs=1e-14)
+
+
+def test_what_the_desk_holds_is_paid_for() -> None:
+    """Held puts count in risk and tail; nothing of their price is charged again."""
+    scenarios = drawn()
+    inputs = posed(scenarios=scenarios)
+    quote = msgspec.structs.replace(QUOTE, premium_usd=3000.0, held=2.0)
+    offer, _ = put_offer(inputs, (quote,), HEDGED, scenarios, NOW_MS)
+    assert offer is not None
+    assert offer.excess[0] > 0.0
+    weight = np.array([2.0 * 50000.0 / EQUITY])
+    bought_now, held = holding(inputs, offer, weight), held_already(inputs, offer)
+    assert (held.limits.root_offset == bought_now.limits.root_offset).all()
+    assert (held.limits.scenario_offset == bought_now.limits.scenario_offset).all()
+    assert held.constant - bought_now.constant == pytest.approx(offer.excess[0] * weight[0])
+
+
+@pytest.mark.parametrize("move", [-0.2, 0.0, 0.15])
+def test_a_quote_goes_along_with_a_shock_at_the_volatility_it_implies(move: float) -> None:
+    """Quoted at 50000, the coin now elsewhere: Black and Scholes at the implied volatility."""
+    moved = dict(zip(IDS, (str(50000 * (1 + move)), "2500"), strict=True))
+    told = estimates(ONES, moved, (0.03, 0.02), covariance([0.6, 0.8], 0.7))
+    market = snapshot(ONES, moved, {"binanceusdm": "1000000"})
+    inputs = program_inputs(market, told, HEDGED, LIMITS, {})
+    offer, rows = put_offer(
+        inputs, (QUOTE,), HEDGED, HorizonScenarios.none(""), NOW_MS, {IDS[0]: 50000.0}
+    )
+    assert rows == ()
+    assert offer is not None
+    years = 30.0 / 365.0
+    implied = implied_volatility(50000.0, 48000.0, 2300.0, years)
+    assert put_value(np.array([50000.0]), 48000.0, implied, years)[0][0] == pytest.approx(2300.0)
+    expected = put_value(np.array([50000.0 * (1 + move)]), 48000.0, implied, years)[0][0]
+    assert offer.premium[0] * offer.spot[0] == pytest.approx(expected)
+
+
+def test_a_put_drifts_on_its_paths_as_the_perpetual_does() -> None:
+    """Price drift of both is the expected return with its funding put back: .03 + .003 here."""
+    scenarios = drawn()
+    inputs = posed(scenarios=scenarios)
+    quote = msgspec.structs.replace(QUOTE, expiry_ms=NOW_MS + 10 * DAY_MS, premium_usd=1500.0)
+    offer, _ = put_offer(inputs, (quote,), HEDGED, scenarios, NOW_MS)
+    assert offer is not None
+    perp = inputs.limits.scenarios[:, 0] + 0.003
+    payoff = np.maximum(48000.0 - 50000.0 * (1.0 + perp), 0.0) - 1500.0
+    assert offer.gains[:, 0] * 50000.0 == pytest.approx(payoff, abs=1e-6)
 
 
 def tight(cvar_max: float) -> Limits:
@@ -183,19 +244,18 @@ def test_a_put_is_bought_where_the_cvar_cap_binds_and_lets_the_book_hold_more() 
     assert float(rows[0].premium_usd) == pytest.approx(2300.0 * rows[0].quantity)
     assert float(rows[0].premium_usd) <= 0.01 * EQUITY
     assert -1.0 < rows[0].delta < 0.0
-    assert rows[0].why.startswith("hedge: takes")
+    assert rows[0].why.startswith("hedge, to buy by hand: takes")
     assert "cvar" in rows[0].why
-    assert "not a margin asset" in rows[0].why
+    assert "no margin asset" in rows[0].why
+    assert "-0.0" not in rows[0].why
+    assert hedged.unhedged is inputs
     after = solve(hedged)
     assert after.status == "optimal"
     assert shortfalls(hedged, after.weights) <= 0.04 + 1e-6
     assert after.weights[0] > without.weights[0] + 0.01
     # What is held is paid for: nothing is worse than without it, premium above value included.
-    paid = rows[0].quantity * offer.spot[0] / EQUITY * offer.excess[0]
-    offset = hedged.limits.root_offset
-    constant = 0.5 * inputs.risk_aversion * float(offset @ offset)
     gained = float(hedged.objective(after.weights) - inputs.objective(without.weights))
-    assert gained - paid - constant >= -1e-7
+    assert gained >= -1e-7
 
 
 def test_a_dear_put_is_not_bought_and_says_why() -> None:
@@ -215,7 +275,7 @@ def test_a_cheap_put_is_no_gain_to_chase() -> None:
     """A flat book buys no put, however far below its value it is offered."""
     scenarios = drawn()
     inputs = posed((0.0, 0.0), scenarios=scenarios)
-    cheap = msgspec.structs.replace(QUOTE, premium_usd=100.0)
+    cheap = msgspec.structs.replace(QUOTE, premium_usd=800.0)
     offer, _ = put_offer(inputs, (cheap,), HEDGED, scenarios, NOW_MS)
     assert offer is not None
     assert offer.excess[0] == 0.0

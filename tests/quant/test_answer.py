@@ -8,6 +8,7 @@ import pytest
 
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, parse_iso
+from perptui.model.errors import OptimizationError
 from perptui.model.jobs import FrontierJob, ProposeJob
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import PutQuote, WhatIf
@@ -90,21 +91,89 @@ def test_a_put_asked_about_is_looked_at_whatever_the_regime(
     )
     expiry = snapshot.as_of_ms + 30 * DAY_MS
     cheap = PutQuote("BTC", round(0.97 * mark), expiry, 0.035 * mark)
-    late = PutQuote("BTC", round(0.97 * mark), snapshot.as_of_ms - DAY_MS, 0.02 * mark)
-    bent = viewed(history, puts=(cheap, late), limits={"cvar_max": 0.02})
+    bent = viewed(history, puts=(cheap,), limits={"cvar_max": 0.02})
     for strategy in ("balanced", "hybrid"):
         found = proposed(history, estimator, job(history, strategy, bent))
         rows = {row.expiry_ms: row for row in found.hedges}
-        assert set(rows) == {expiry, late.expiry_ms}
-        assert rows[late.expiry_ms].why.startswith("refused: expected an expiry ahead")
+        assert set(rows) == {expiry}
         assert rows[expiry].quantity > 0.0
-        assert rows[expiry].why.startswith("hedge: takes")
+        assert rows[expiry].why.startswith("hedge, to buy by hand: takes")
+        assert not found.exportable
+        assert "shown, not sent: a put: supposed, not so in the market" in found.reasons
         assert float(rows[expiry].premium_usd) <= 0.01 * 1e6
         assert all(check.ok for check in found.limits)
         without = msgspec.structs.replace(bent, puts=())
         plain = proposed(history, estimator, job(history, strategy, without))
         assert plain.hedges == ()
         assert found.risk.gross > plain.risk.gross
+
+
+@pytest.mark.parametrize(
+    ("strike", "days", "premium", "why"),
+    [
+        (0.97, -1, 0.02, "expected an expiry ahead"),
+        (0.97, 30, 1e-4, "expected a premium of at least"),
+        (1.10, 30, 0.09, "what the put is worth at once"),
+        (9.00, 30, 8.50, "expected a strike from"),
+    ],
+)
+def test_a_what_if_of_a_put_that_nobody_can_have_quoted_is_refused(
+    history: History,
+    estimator: Estimator,
+    strike: float,
+    days: int,
+    premium: float,
+    why: str,
+) -> None:
+    """The same quote in config.toml is only left out: its expiry passes while the desk runs."""
+    first = job(history, "balanced").snapshot
+    mark = next(float(one.mark) for one in first.quotes if ":BTC/" in one.id)
+    quote = PutQuote("BTC", strike * mark, first.as_of_ms + days * DAY_MS, premium * mark)
+    with pytest.raises(OptimizationError, match="put on BTC: ") as refused:
+        proposed(history, estimator, job(history, "balanced", viewed(history, puts=(quote,))))
+    assert why in str(refused.value)
+    left = job(history, "balanced", viewed(history), puts=(quote,), hedge_from="calm")
+    rows = proposed(history, estimator, left).hedges
+    assert [row.quantity for row in rows] == [0.0]
+    assert rows[0].why.startswith("refused: expected")
+
+
+@pytest.mark.parametrize("strategy", ["balanced", "hybrid"])
+def test_a_limit_kept_by_a_put_alone_is_not_sent_until_the_put_is_held(
+    history: History, estimator: Estimator, strategy: str
+) -> None:
+    first = job(history, strategy).snapshot
+    mark = next(float(one.mark) for one in first.quotes if ":BTC/" in one.id)
+    quote = PutQuote("BTC", round(0.97 * mark), first.as_of_ms + 30 * DAY_MS, 0.035 * mark)
+    bent = viewed(history, limits={"cvar_max": 0.02})
+    own = {"puts": (quote,), "hedge_from": "calm"}
+    found = proposed(history, estimator, job(history, strategy, bent, **own))
+    assert [row.quantity > 0.0 for row in found.hedges] == [True]
+    assert all(check.ok for check in found.limits)
+    assert not found.exportable
+    broken = next(text for text in found.reasons if text.startswith("cvar would be"))
+    assert "until the puts are bought: buy them by hand" in broken
+    assert float(broken.split()[3]) > 0.02
+    assert any(text.startswith("the puts are no orders of this proposal") for text in found.reasons)
+    plain = proposed(history, estimator, job(history, strategy, bent))
+    assert plain.exportable
+    # The book before the trade is the same book, whatever is offered.
+    assert found.limits_now == plain.limits_now
+    assert found.risk_now == plain.risk_now
+    # Bought, and written down as such: it counts before and after, and the plan may go.
+    coins = found.hedges[0].quantity
+    held = msgspec.structs.replace(quote, held=coins)
+    own = {"puts": (held,), "hedge_from": "never"}
+    after = proposed(history, estimator, job(history, strategy, bent, **own))
+    assert after.hedges[0].why.startswith("held: ")
+    assert after.hedges[0].held == coins
+    assert after.exportable
+    assert after.risk.gross > plain.risk.gross
+    assert all(check.ok for check in after.limits)
+    assert after.risk_now.cvar is not None
+    assert plain.risk_now.cvar is not None
+    # A flat book that holds a put can only lose what it is worth.
+    assert 0.0 < after.risk_now.cvar <= coins * quote.premium_usd / 1e6
 
 
 def test_configured_puts_wait_for_their_regime(history: History, estimator: Estimator) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from perptui.model.whatif import PutQuote
 from perptui.settings.load import load
 from perptui.settings.ranges import contradictions, range_of
 
@@ -51,3 +52,25 @@ def test_what_others_are_shares_of_is_never_zero() -> None:
         bounds = range_of(f"limits.{name}")
         assert bounds is not None
         assert bounds[0] > 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, ""),
+        ({"held": 2.5}, ""),
+        ({"premium_usd": 0.0}, "expected a positive strike"),
+        ({"held": -1.0}, "held of 0 or more"),
+        ({"premium_usd": 50_000.0}, "expected a premium_usd below the strike of 50000"),
+        ({"expiry_ms": 1_798_000_000}, "write all thirteen digits"),
+    ],
+)
+def test_a_put_that_no_market_has_is_refused(changes: dict[str, float], why: str) -> None:
+    put = msgspec.structs.replace(PutQuote("BTC", 50_000.0, 1_798_000_000_000, 1_200.0), **changes)
+    balanced = msgspec.structs.replace(SETTINGS.strategy["balanced"], puts=(put,))
+    changed = msgspec.structs.replace(
+        SETTINGS, strategy={**SETTINGS.strategy, "balanced": balanced}
+    )
+    found = dict(contradictions(changed))
+    assert list(found) == (["strategy.balanced.puts"] if why else [])
+    assert why in found.get("strategy.balanced.puts", "")

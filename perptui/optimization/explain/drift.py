@@ -20,7 +20,8 @@ def drift_of(inputs: ProgramInputs, target: FloatArray) -> Drift:
     """
     trade = target - inputs.before
     variance = float(trade @ inputs.covariance @ trade)
-    gain = float(inputs.objective(target)) - float(inputs.objective(inputs.before))
+    held = inputs.unhedged or inputs
+    gain = float(inputs.objective(target)) - float(held.objective(inputs.before))
     return Drift(
         half_turnover=0.5 * float(np.abs(trade).sum()),
         tracking=float(np.sqrt(max(variance, 0.0) * DAYS_A_YEAR / inputs.horizon_days)),
