@@ -87,7 +87,7 @@ class Judge:
         total = np.zeros(len(books))
         for name, part in parts.items():
             if name not in self._soft:
-                total += np.maximum(part + HEADROOM, 0.0).sum(axis=1)
+                total += np.maximum(_kept_off(part), 0.0).sum(axis=1)
         return total
 
     def tail_excess(self, books: FloatArray) -> FloatArray:
@@ -101,8 +101,19 @@ class Judge:
         inputs, books = self._inputs, book[None, :]
         parts = cheap_excess(books, inputs.before, inputs.limits)
         worst = [
-            float(part.max(initial=-1.0)) for name, part in parts.items() if name not in self._soft
+            float(_kept_off(part).max(initial=-1.0))
+            for name, part in parts.items()
+            if name not in self._soft
         ]
         if self._tail:
-            worst.append(float(book_shortfall(books, inputs.limits)[0]) - inputs.limits.cvar_max)
-        return max(worst) + HEADROOM
+            beyond = book_shortfall(books, inputs.limits) - inputs.limits.cvar_max
+            worst.append(float(_kept_off(beyond)[0]))
+        return max(worst)
+
+
+def _kept_off(excess: FloatArray) -> FloatArray:
+    """Return excesses with `HEADROOM` added.
+
+    Not where they are 0 exactly: a limit of nothing is kept by nothing, and by nothing else.
+    """
+    return np.where(excess == 0.0, 0.0, excess + HEADROOM)

@@ -19,6 +19,10 @@ DUST = 1e-4
 """A target this small, fraction of equity, is none: the program means to close."""
 NOTIONAL_HEADROOM = 1.02
 """Smallest order over the venue's minimum: its limit price lies below the mark when selling."""
+CLOSED = 1e-12
+"""Share of a position within which nothing is left of it: sums of floats."""
+WHOLE = 1e-9
+"""Relative: a trade this close to a whole step is that step."""
 SMALLEST = 1.0 - 1e-12
 """Share of a smallest size that counts as it: sums of floats."""
 
@@ -71,6 +75,12 @@ class Lots:
         )
 
 
+def books_after(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> FloatArray:
+    """Return the books (..., N) after trades in steps (..., N); what is closed is 0 exactly."""
+    after = inputs.before + steps * lots.unit
+    return np.where(np.abs(after) <= CLOSED * np.abs(inputs.before), 0.0, after)
+
+
 def too_small(target: FloatArray, inputs: ProgramInputs) -> BoolArray:
     """Return which trades to `target` are too small to be made, and not simply none."""
     lots = Lots.of(inputs)
@@ -100,6 +110,19 @@ def truncated(target: FloatArray, inputs: ProgramInputs, lots: Lots) -> IntArray
     steps = np.where(closed, -np.rint(before / lots.unit), whole).astype(np.int64)
     steps[~allowed(steps[None, :], inputs, lots)[0]] = 0
     return steps
+
+
+def whole_trades(wanted: FloatArray, inputs: ProgramInputs, lots: Lots) -> IntArray:
+    """Return trades (N,), given as weights, in whole steps that are let through; else none.
+
+    Where too little of a position would be left to be traded later, as little stays as may be.
+    """
+    steps = np.trunc(wanted / lots.unit * (1.0 + WHOLE)).astype(np.int64)
+    size = np.abs(inputs.before)
+    spare = np.floor((size - np.maximum(lots.smallest, DUST)) / lots.unit).astype(np.int64)
+    less = np.where(steps * inputs.before < 0.0, np.sign(steps) * np.maximum(spare, 0), 0)
+    steps = np.where(allowed(steps[None, :], inputs, lots)[0], steps, less)
+    return np.where(allowed(steps[None, :], inputs, lots)[0], steps, 0)
 
 
 def allowed(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> BoolArray:

@@ -7,20 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from perptui.optimization.explain.reduction import eased, least_violation
+from perptui.optimization.fitting import SHARES, fitted, short_of
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.judge import HEADROOM
-from perptui.optimization.lots import Lots, allowed, too_small
+from perptui.optimization.lots import Lots, too_small
 from perptui.optimization.program.optimum import optimum, optimum_near
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.rebalanced import Rebalance
 from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
-from perptui.optimization.soft_limits import with_room
+from perptui.optimization.soft_limits import level_prices, with_room
 
 REDUCED = "no book within reach keeps every limit: this one exceeds them least"
-SHARES = (1.0, 0.999, 0.99, 0.95, 0.9, 0.75, 0.5)
-"""Of the trades to the least violation, tried in turn until lots of them will do."""
-ROUNDING = 1e-9
-"""Relative: a trade this close to a whole step is that step."""
 PASSES = 3
 """Times that the rest is solved again without trades that are too small."""
 
@@ -40,9 +36,7 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
         nothing = np.zeros(len(inputs.contracts), dtype=np.int64)
         return Rebalance(solution, inputs.before, nothing, inputs.before)
     solution = _without_small_trades(solution, inputs)
-    within = _given_way(solution, inputs)
-    rounded = round_to_lots(solution.weights, within)
-    rounded = _or_held(rounded, within)
+    rounded = _in_lots(solution, inputs)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights)
 
 
@@ -66,12 +60,8 @@ def _short_of(target: FloatArray, inputs: ProgramInputs) -> Rounded:
     Where lots leave a signed limit broken, a share of the same trades leaves more room.
     """
     inputs = _reaching_back(inputs)
-    lots = Lots.of(inputs)
     for share in SHARES:
-        wanted = share * (target - inputs.before) / lots.unit
-        steps = np.trunc(wanted * (1.0 + ROUNDING)).astype(np.int64)
-        steps[~allowed(steps[None, :], inputs, lots)[0]] = 0
-        short = inputs.before + steps * lots.unit
+        short = short_of(target, share, inputs)
         rounded = round_to_lots(short, eased(inputs, short))
         if rounded.excess <= 0:
             return rounded
@@ -120,23 +110,18 @@ def _without_small_trades(solution: Solution, inputs: ProgramInputs) -> Solution
     return solution
 
 
-def _given_way(solution: Solution, inputs: ProgramInputs) -> ProgramInputs:
-    """Return the inputs with each level of soft limits where the optimum had to leave it."""
-    if not inputs.soft_levels:
-        return inputs
-    return with_room(replace(inputs, soft_levels=()), solution.slacks, solution.weights)
+def _in_lots(solution: Solution, inputs: ProgramInputs) -> Rounded:
+    """Return the book in lots near an optimum.
 
-
-def _or_held(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
-    """Return the book as it is where that is better, or keeps limits that the rounded one breaks.
-
-    Lots too coarse for the limits may leave nothing near the optimum. What the trader fixed stays.
+    Levels of soft limits hold where the optimum left them, but for those that it had to leave: lots
+    rather go farther beyond these than beyond a hard limit. Where that is not enough all give way.
     """
-    if inputs.edited:
+    if not inputs.soft_levels:
+        return fitted(solution, inputs)
+    hard = with_room(replace(inputs, soft_levels=()), solution.slacks, solution.weights)
+    left = frozenset(name for name, room in solution.slacks.items() if room.any())
+    rounded = fitted(solution, replace(hard, soft_prices=level_prices(inputs.soft_levels, left)))
+    if rounded.excess <= 0:
         return rounded
-    hold = hold_lots(inputs)
-    # Where nothing is traded the sums are those of before: no room is needed beside the limit.
-    if hold.excess > HEADROOM:
-        return rounded
-    gain = inputs.objective(np.array([rounded.weights, hold.weights]))
-    return hold if rounded.excess > 0 or gain[0] < gain[1] else rounded
+    every = frozenset(solution.slacks)
+    return fitted(solution, replace(hard, soft_prices=level_prices(inputs.soft_levels, every)))

@@ -14,7 +14,7 @@ import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import Judge
-from perptui.optimization.lots import BoolArray, IntArray, Lots, allowed, truncated
+from perptui.optimization.lots import BoolArray, IntArray, Lots, allowed, books_after, truncated
 
 GAIN_MIN = 1e-9
 """Least gain of the objective, fraction of equity, that is worth a step."""
@@ -90,7 +90,7 @@ class _Search:
 
     @property
     def _book(self) -> FloatArray:
-        return np.asarray(self._inputs.before + self._steps * self._lots.unit)
+        return books_after(self._steps, self._inputs, self._lots)
 
     def found(self) -> Rounded:
         """Return where the search stands, held against every limit and every path."""
@@ -126,7 +126,7 @@ class _Search:
         moves = self._neighbours(self._kept, 1, beside=True)
         if not len(moves):
             return None
-        books = self._inputs.before + moves * self._lots.unit
+        books = books_after(moves, self._inputs, self._lots)
         gain = self._judge.objective(np.vstack([self._book, books]))
         gain = gain[1:] - gain[0]
         gaining = np.flatnonzero(gain > GAIN_MIN)
@@ -146,7 +146,7 @@ class _Search:
     def _longest(self, moves: IntArray) -> IntArray | None:
         """Return the trades after as many of the moves, made in turn, as all gain and keep all."""
         together = self._steps + np.cumsum(moves - self._steps, axis=0)
-        books = self._inputs.before + together * self._lots.unit
+        books = books_after(together, self._inputs, self._lots)
         objective = self._judge.objective(np.vstack([self._book, books]))
         good = (np.diff(objective) > GAIN_MIN) & (self._judge.total_near(books) <= 0)
         count = len(good) if good.all() else int(good.argmin())
@@ -172,7 +172,7 @@ class _Search:
     def _least_broken(self, moves: IntArray) -> IntArray | None:
         if not len(moves):
             return None
-        books = self._inputs.before + moves * self._lots.unit
+        books = books_after(moves, self._inputs, self._lots)
         # The bound on CVaR sorts out most of them; the few left are looked at closely.
         bound = self._judge.total(books)
         better = np.flatnonzero(bound < self._broken)

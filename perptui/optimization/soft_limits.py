@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +44,19 @@ def soft_levels(strategy: StrategyParameters) -> tuple[tuple[str, ...], ...]:
     if strategy.soft_order != "lexicographic":
         return ()
     return tuple(EXCESS_NAMES[name] for name in reversed(strategy.soft_limits))
+
+
+def level_prices(levels: Sequence[Sequence[str]], names: Collection[str]) -> dict[str, float]:
+    """Return what a weight unit beyond those of `names` costs: a quarter of the level before.
+
+    Parameters
+    ----------
+    levels : sequence of sequences of str
+        As `soft_levels` gives them.
+    """
+    return {
+        name: LESS**rank for rank, level in enumerate(levels) for name in level if name in names
+    }
 
 
 def is_soft(check: str, inputs: ProgramInputs) -> bool:

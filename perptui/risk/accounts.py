@@ -37,7 +37,7 @@ class MarginRules:
     margin_ratio_max : float
         Maintenance over equity; at 0 no equity carries a position, and none is asked for.
     free_collateral_min : float
-        Share of equity that no initial margin binds, below 1.
+        Share of equity that no initial margin binds; at 1 as `margin_ratio_max` at 0.
     venue_gross_max : float
         Gross over equity; at 0 as `margin_ratio_max`.
     stress_move, cushion, depeg : float
@@ -117,11 +117,11 @@ def account_states(book: Book[Number], rules: MarginRules) -> tuple[AccountState
 
 
 def _refuse_hopeless(rules: MarginRules) -> None:
-    if rules.margin_ratio_max < 0 or rules.free_collateral_min >= 1 or rules.depeg >= 1:
+    if rules.margin_ratio_max < 0 or rules.free_collateral_min > 1 or rules.depeg >= 1:
         raise ValueError(
-            "expected a margin ratio of at least 0, and free collateral and depeg below 1, was "
-            f"{rules.margin_ratio_max:g}, {rules.free_collateral_min:g} and {rules.depeg:g}; "
-            "no equity would do"
+            "expected a margin ratio of at least 0, free collateral of at most 1 and depeg below "
+            f"1, was {rules.margin_ratio_max:g}, {rules.free_collateral_min:g} and "
+            f"{rules.depeg:g}; no equity would do"
         )
 
 
@@ -139,8 +139,8 @@ def _state(
     gross = sum((abs(leg.notional) for leg in legs), zero)
     stresses = _stresses(legs, rules, coin, zero)
     required = max(
-        _carrying(needed, rules.margin_ratio_max, equity),
-        bound / (1 - like(zero, rules.free_collateral_min)),
+        _carrying(needed, like(zero, rules.margin_ratio_max), equity),
+        _carrying(bound, 1 - like(zero, rules.free_collateral_min), equity),
         *(stress.required(like(zero, rules.cushion)) for stress in stresses),
     )
     return AccountState(
@@ -150,18 +150,18 @@ def _state(
         stressed=max(stress.used(equity, like(zero, rules.cushion)) for stress in stresses),
         bound=bound,
         required=required,
-        to_keep=max(required, _carrying(gross, rules.venue_gross_max, equity)),
+        to_keep=max(required, _carrying(gross, like(zero, rules.venue_gross_max), equity)),
         shock=account_shock(equity, legs, coin),
     )
 
 
-def _carrying(used: Number, share_max: float, equity: Number) -> Number:
+def _carrying(used: Number, share_max: Number, equity: Number) -> Number:
     """Return the equity that `used` is a share of at most `share_max` of.
 
     At a limit of 0 no equity will do: what is there stays, and more would not mend it.
     """
-    if share_max > 0.0:
-        return used / like(equity, share_max)
+    if share_max > 0:
+        return used / share_max
     return equity if used > 0 else used
 
 

@@ -202,20 +202,35 @@ def test_at_the_drawdown_limit_only_reductions_are_proposed() -> None:
     assert (after * before >= -1e-12).all()
 
 
-def test_lots_too_coarse_for_the_limits_hold_a_book_that_keeps_them() -> None:
-    # One lot of SOL is 25 % of equity here and one of BTC 10 %: net within ±.5 % is out of reach.
-    limits = msgspec.structs.replace(LIMITS, net_min=-0.005, net_max=0.005, standalone_risk_max=2.0)
-    inputs = posed(
+def nearly_neutral(net: float) -> ProgramInputs:
+    """One lot of SOL is 25 % of equity here and one of BTC 10 %."""
+    limits = msgspec.structs.replace(LIMITS, net_min=-net, net_max=net, standalone_risk_max=2.0)
+    return posed(
         [-0.047, -0.05, 0.054, -0.048, 0.004],
         {},
         dict.fromkeys(VENUES, "300"),
         limits=limits,
     )
+
+
+def test_lots_too_coarse_for_the_limits_hold_a_book_that_keeps_them() -> None:
+    inputs = nearly_neutral(1e-4)
     answer = rebalance(inputs)
     assert np.abs(answer.target).max() > 0.01
-    assert round_to_lots(answer.target, inputs).excess > 0
     assert not answer.steps.any()
     assert hold_lots(inputs).excess <= 0
+
+
+def test_where_lots_beside_the_optimum_break_a_limit_others_are_looked_for() -> None:
+    inputs = nearly_neutral(0.005)
+    answer = rebalance(inputs)
+    assert round_to_lots(answer.target, inputs).excess > 0
+    assert answer.steps.any()
+    assert abs(answer.rounded.sum()) <= 0.005
+    after = positions_after(inputs, answer.steps)
+    assert all(one.ok for one in checks_of(inputs, exact_book(inputs, after)))
+    found, hold = inputs.objective(np.array([answer.rounded, inputs.before]))
+    assert found > hold
 
 
 def test_two_steps_at_once_mend_what_no_single_step_does() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -9,15 +10,16 @@ import pytest
 
 from perptui.optimization.checks import checks_of, exact_book, forbidding, given_way
 from perptui.optimization.inputs import ProgramInputs
-from perptui.optimization.lots import Lots, too_small
+from perptui.optimization.lots import DUST, Lots, too_small
 from perptui.optimization.orders import positions_after
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.optimum import optimum
-from perptui.optimization.rebalance import rebalance
+from perptui.optimization.rebalance import REDUCED, rebalance
 from perptui.optimization.rounding import hold_lots, round_to_lots
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.risk.arrays import book_shortfall
 from perptui.risk.tail import worst_of
+from tests.optimization.explain.random_books import RandomBook
 from tests.optimization.market import BALANCED, WIDE, covariance, estimates, instrument, snapshot
 from tests.optimization.random_markets import Market, inputs_of
 
@@ -185,3 +187,78 @@ def test_a_soft_tail_is_priced_on_the_paths_looked_at() -> None:
     assert round_to_lots(answer.target, inputs).excess <= 0
     beyond = float(book_shortfall(answer.rounded[None, :], inputs.limits)[0])
     assert beyond > 0.5 * wild
+
+
+def test_a_reduction_in_lots_goes_as_far_as_the_least_violation() -> None:
+    """Each leg ends within lots of the target, or its smallest order where it cannot close."""
+    reduced = 0
+    for seed in (0, 2, 3, 4, 5, 6, 8, 21):
+        book = RandomBook(seed, 6)
+        book.targets = {}
+        inputs = book.posed(reduce_only=True)
+        answer = rebalance(inputs)
+        if answer.solution.detail == REDUCED:
+            lots = Lots.of(inputs)
+            near = 2.0 * max(lots.unit.max(), lots.smallest.max(), DUST)
+            assert np.abs(answer.rounded - answer.target).max() <= near
+            reduced += 1
+    assert reduced >= 3
+
+
+def test_a_small_leg_is_closed_beside_large_ones_that_stay_beyond_their_limit() -> None:
+    legs = [instrument(coin, step="0.001") for coin in ("BTC", "ETH", "SOL")]
+    marks = {one.id: "100" for one in legs}
+    held = {legs[0].id: "-60", legs[1].id: "40", legs[2].id: "-8"}
+    snap = snapshot(legs, marks, {"binanceusdm": "10000"}, held)
+    found = estimates(legs, marks, [0.0] * 3, covariance([0.5, 0.6, 0.9], 0.6))
+    limits = msgspec.structs.replace(
+        WIDE, venue_gross_max=0.3, order_notional_max_usd=D(1667), turnover_max=1.0
+    )
+    inputs = program_inputs(snap, found, BALANCED, limits, {}, reduce_only=True)
+    answer = rebalance(inputs)
+    assert answer.solution.detail == REDUCED
+    # 1.08 of gross with .3 allowed: each leg goes as far as one order does, and SOL is closed.
+    assert answer.rounded == pytest.approx([-0.4333, 0.2333, 0.0], abs=1e-4)
+
+
+def test_lots_go_farther_beyond_a_soft_limit_than_beyond_a_hard_one() -> None:
+    """Level by level: turnover is left as little as can be, and every other limit holds."""
+    inputs = pair(
+        ("0.37", "0.41"), held={A: "70", B: "-5"}, gross_max=0.1, turnover_max=0.1,
+        net_min=-0.02, net_max=0.02,
+    )  # fmt: skip
+    posed = replace(inputs, soft_levels=(("turnover",),))
+    answer = rebalance(posed)
+    assert answer.solution.status == "optimal"
+    assert float(answer.solution.slacks["turnover"][0]) > 0.1
+    assert failed(posed, answer.steps) == ["turnover"]
+
+
+def test_a_small_account_far_beyond_its_limits_ends_within_them() -> None:
+    """Turnover and beta bind at once, in lots of a hundredth of equity: room is left for both."""
+    kept = 0
+    for long, short in (("131", "-47"), ("127", "-61"), ("119", "-33"), ("141", "-29")):
+        inputs = pair(
+            ("1.7", "2.3"), held={A: _whole(long, "1.7"), B: _whole(short, "2.3")},
+            expected=(-0.08, 0.03), turnover_max=0.6, beta_max=0.2, gross_max=1.1,
+        )  # fmt: skip
+        answer = rebalance(inputs)
+        if answer.solution.status == "optimal":
+            assert failed(inputs, answer.steps) == []
+            kept += 1
+    assert kept == 4
+
+
+def _whole(contracts: str, step: str) -> str:
+    return str((D(contracts) / D(step)).to_integral() * D(step))
+
+
+@pytest.mark.parametrize("cap", ["gross_max", "beta_max", "coin_net_max"])
+def test_a_limit_of_nothing_is_kept_by_nothing(cap: str) -> None:
+    """No room is asked for below nothing: the flat book keeps it, and so does closing."""
+    nothing: dict[str, Any] = {cap: 0.0}
+    inputs = pair(("1", "1"), held={A: "30", B: "-20"}, **nothing)
+    flat = round_to_lots(np.zeros(2), inputs)
+    assert flat.steps.tolist() == [-30, 20]
+    assert flat.excess <= 0
+    assert failed(inputs, flat.steps) == []

@@ -423,7 +423,19 @@ def floats(tier: Tier[Decimal]) -> FloatTier:
 
 def test_limits_that_no_equity_meets_are_refused() -> None:
     with pytest.raises(ValueError, match="no equity would do"):
-        account_states(random_book(0), replace(RULES, free_collateral_min=1.0))
+        account_states(random_book(0), replace(RULES, free_collateral_min=1.01))
+
+
+def test_where_no_margin_may_be_bound_no_transfer_is_asked_for() -> None:
+    """Free collateral of 1: no equity carries any position, so more of it would mend nothing."""
+    states = account_states(random_book(0), replace(RULES, free_collateral_min=1.0))
+    held = [one for one in states if one.bound > 0]
+    assert held
+    for one in held:
+        assert one.required >= one.equity
+        assert one.spare == 0
+    flat = Book[float]((), {"one": 1_000.0})
+    assert account_states(flat, replace(RULES, free_collateral_min=1.0))[0].required == 0
 
 
 def test_a_named_stress_counts_where_it_is_the_worst() -> None:

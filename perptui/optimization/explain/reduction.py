@@ -16,7 +16,8 @@ from perptui.optimization.explain.found import TOLERANCE
 from perptui.optimization.explain.limit_rows import CORRELATION
 from perptui.optimization.explain.search import run
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.risk.arrays import cheap_excess, limit_excess
+from perptui.optimization.judge import HEADROOM
+from perptui.risk.arrays import cheap_excess, limit_excess, plain_risk
 from perptui.risk.tail import shortfall
 
 PATH = 1001
@@ -127,17 +128,22 @@ def eased(inputs: ProgramInputs, book: FloatArray) -> ProgramInputs:
     """
     now = limit_excess(inputs.before[None, :], inputs.before, inputs.limits)
     then = limit_excess(book[None, :], inputs.before, inputs.limits)
-    room = {
-        name: np.clip(then[name][0], 0.0, np.maximum(part[0], 0.0)) for name, part in now.items()
-    }
+    room = {name: _as_far(then[name][0], part[0]) for name, part in now.items()}
     limits = inputs.limits
     shortfall = float(room.pop("cvar", np.zeros(1))[0])
     room.pop("market_correlation", None)
     alike = min(correlation_of(book, limits), correlation_of(inputs.before, limits))
+    alike += HEADROOM / max(float(plain_risk(book[None, :], limits)[0]), HEADROOM)
     arrays = replace(
         limits,
         room=room,
         cvar_max=limits.cvar_max + shortfall,
-        market_correlation_max=max(limits.market_correlation_max, alike),
+        market_correlation_max=max(limits.market_correlation_max, min(alike, 1.0)),
     )
     return replace(inputs, limits=arrays)
+
+
+def _as_far(then: FloatArray, now: FloatArray) -> FloatArray:
+    """Return by how much limits give way, (k,): rounding keeps `HEADROOM` below each of them."""
+    room = np.clip(then, 0.0, np.maximum(now, 0.0))
+    return np.where(room > 0.0, room + 2.0 * HEADROOM, 0.0)
