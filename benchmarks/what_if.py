@@ -7,7 +7,8 @@ of 20 generated contracts: terminal, desk, quant and venue processes are the rea
 driven in control mode: a key goes in by `send-keys`, what the program writes comes back, and a
 small screen kept from that tells when the digest of the new proposal stands on it. Each key nudges
 a target. Printed for each setting: median and 95th percentile of key to repainted what-if, and of
-the key's own echo, ms. Target: p95 <= 50 ms.
+the key's own echo, ms; and the CPU time a key costs each of the desk's processes above what they
+use at rest, which other work on the machine hardly changes. Target: p95 <= 50 ms.
 """
 
 from __future__ import annotations
@@ -33,10 +34,14 @@ ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 120, 40
 LONGEST_S = 5.0
 START_S = 240.0
+REST_S = 10.0
 TARGET_MS = 50.0
 COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE", "AVAX", "ADA", "LINK", "LTC")
 MORE = ("DOT", "ATOM", "NEAR", "UNI", "AAVE", "FIL", "ETC", "XLM", "TRX", "ALGO")
 """Names for a second market of the same ten kinds of coins."""
+
+PROCESSES = {"desk": "desk", "perptui.quant.serve": "quant", "simulate": "venue"}
+"""Words that tell the processes of a desk apart; without any of them it is the terminal."""
 
 SETTINGS: dict[str, tuple[str, ...]] = {
     "as configured": (),
@@ -235,6 +240,23 @@ def environment(folder: Path) -> dict[str, str]:
     return made
 
 
+def cpu_ms(folder: Path) -> dict[str, float]:
+    """Return the CPU time so far of each process of this desk, ms, by what it is."""
+    found: dict[str, float] = {}
+    mark = f"XDG_STATE_HOME={folder / 'S'}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark not in (process / "environ").read_bytes().split(b"\0"):
+                continue
+            words = (process / "cmdline").read_text().split("\0")
+            ticks = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+            if "python" in words[0]:
+                kind = next((PROCESSES[word] for word in words if word in PROCESSES), "terminal")
+                spent = sum(map(int, ticks)) * 1000 / os.sysconf("SC_CLK_TCK")
+                found[kind] = found.get(kind, 0.0) + spent
+    return found
+
+
 def nudges(pane: Pane, keys: int) -> Iterator[tuple[float, float]]:
     """Yield (echo, repainted) ms of each nudge."""
     draw = random.Random(11)
@@ -280,21 +302,36 @@ def main() -> int:
             pane.rest(5.0)
             pane.press("5")
             pane.rest(1.0)
-            print(f"{'ms':<26}{'echo p50':>9}{'p95':>7}{'what-if p50':>13}{'p95':>7}{'max':>7}")
+            before = cpu_ms(folder)
+            pane.rest(REST_S)
+            at_rest = {kind: (end - before[kind]) / REST_S for kind, end in cpu_ms(folder).items()}
+            print("at rest, CPU ms a s: " + "  ".join(f"{k} {v:.0f}" for k, v in at_rest.items()))
+            print(
+                f"{'ms':<26}{'echo p50':>9}{'p95':>7}{'what-if p50':>13}{'p95':>7}{'max':>7}"
+                f"{'CPU: terminal':>16}{'desk':>7}{'quant':>7}"
+            )
             for name, assignments in SETTINGS.items():
                 if args.only not in name:
                     continue
-                pane.press("r")
+                pane.press("D")
                 pane.rest(2.0)
                 for assignment in assignments:
                     type_command(pane, assignment)
+                spent, began = cpu_ms(folder), time.perf_counter()
                 times = list(nudges(pane, args.keys))
+                seconds = time.perf_counter() - began
+                spent = {
+                    kind: end - spent[kind] - at_rest[kind] * seconds
+                    for kind, end in cpu_ms(folder).items()
+                }
                 echo, repainted = (sorted(column) for column in zip(*times, strict=True))
                 worst = percentile(repainted, 0.95)
                 missed = missed or worst > TARGET_MS
                 print(
                     f"{name:<26}{statistics.median(echo):>9.1f}{percentile(echo, 0.95):>7.1f}"
                     f"{statistics.median(repainted):>13.1f}{worst:>7.1f}{repainted[-1]:>7.1f}"
+                    f"{spent['terminal'] / args.keys:>16.1f}{spent['desk'] / args.keys:>7.1f}"
+                    f"{spent['quant'] / args.keys:>7.1f}"
                 )
                 if args.raw:
                     print(" ".join(f"{value:.0f}" for value in repainted))

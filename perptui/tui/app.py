@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -96,6 +97,7 @@ class DeskApp(App[int]):
         self._dirty: set[str] = set()
         self._painted_at = -1e9
         self._paint_due = False
+        self._paint_asked = False
         self._owes_limits = False
 
     def palette_now(self) -> themes.Palette:
@@ -169,6 +171,8 @@ class DeskApp(App[int]):
         elif isinstance(message, PictureTaken):
             showing.take_whole(message.view)
             self.paint_all()
+            # What stands now stays: no pause of the collector will walk through it again.
+            self.call_after_refresh(gc.freeze)
         elif isinstance(message, Attached):
             showing.private = message.private
         elif isinstance(message, DeskLost):
@@ -183,7 +187,7 @@ class DeskApp(App[int]):
             # A person waits for it: what the key asked for stands on the screen at once, and the
             # limits of that proposal with it, though its answer came before them.
             self._owes_limits = panel == "rebalance" or (self._owes_limits and panel != "limits")
-            self._paint()
+            self._paint_at_once()
             return
         if self._paint_due:
             return
@@ -194,8 +198,14 @@ class DeskApp(App[int]):
             self._paint_due = True
             self.set_timer(wait_s, self._paint)
 
+    def _paint_at_once(self) -> None:
+        """Paint once what came together: after all that was read, before anything else is."""
+        if not self._paint_asked:
+            self._paint_asked = True
+            asyncio.get_running_loop().call_soon(self._paint)
+
     def _paint(self) -> None:
-        self._paint_due = False
+        self._paint_due = self._paint_asked = False
         self._painted_at = time.monotonic()
         dirty, self._dirty = self._dirty, set()
         for screen in self._on_top():
@@ -204,6 +214,7 @@ class DeskApp(App[int]):
                     self.desk_screen.repaint_panel(panel)
             if "ticket" in dirty and hasattr(screen, "repaint_ticket"):
                 screen.repaint_ticket()
+        self.desk_screen.send_painted()
 
     def _on_top(self) -> list[Screen[Any]]:
         """Return the screen on top; none when a timer's last turn comes after all are closed."""

@@ -284,18 +284,29 @@ class Grid(Generic[Row]):
         for y, (row, found) in enumerate(zip(visible, matrix, strict=True)):
             at_cursor = focused and self._top + y == cursor
             ground = "cursor" if at_cursor else "zebra" if (self._top + y) % 2 else ""
-            key = (found, tuple(order), tuple(widths.values()), gap, ground)
+            typed = self._typed(row, order, editing)
+            key = (found, tuple(order), tuple(widths.values()), gap, ground, typed)
             name = self._identity(row)
             laid = self._laid.get(name)
-            if laid is None or laid[0] != key or editing is not None:
-                line = self._line(row, found, order, widths, gap, editing)
+            if laid is None or laid[0] != key:
+                line = self._line(row, found, order, widths, gap, typed)
                 line = (("▸" if at_cursor else " ", "focus"), *line)
                 line = on_ground(_padded(line, width), ground) if ground else line
-                laid = (key, line)
-            if editing is None:  # a line with a cell being typed into must not outlive the typing
-                self._laid[name] = laid
+                laid = self._laid[name] = (key, line)
             lines.append(laid[1])
         return lines
+
+    def _typed(
+        self,
+        row: Row,
+        order: Sequence[int],
+        editing: Callable[[Row, str], Span | None] | None,
+    ) -> dict[int, Span]:
+        """Return what is typed into cells of a row in the place of their figures, by column."""
+        if editing is None:
+            return {}
+        spans = ((index, editing(row, self.columns[index].name)) for index in order)
+        return {index: span for index, span in spans if span is not None}
 
     def _keep_in_sight(self) -> None:
         index = self._index() or 0
@@ -360,15 +371,15 @@ class Grid(Generic[Row]):
         order: Sequence[int],
         widths: dict[int, int],
         gap: int,
-        editing: Callable[[Row, str], Span | None] | None,
+        typed: dict[int, Span],
     ) -> Line:
         spans: list[Span] = []
         mark = self._mark(row) if self._mark else ""
         for index in order:
             column, cell, width = self.columns[index], found[index], widths[index]
-            typed = editing(row, column.name) if editing else None
-            if typed is not None:
-                spans.append((right(typed[0], width) + " " * gap, typed[1]))
+            if index in typed:
+                text, role = typed[index]
+                spans.append((right(text, width) + " " * gap, role))
                 continue
             if column.align_left:
                 text = left(cell.text, width)

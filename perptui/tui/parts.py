@@ -42,6 +42,9 @@ class DeskParts(Screen[None]):
         def bend(self, intent: Intent, slot: str = "") -> None:
             """Send an intent of the what-if once nudges before it are settled."""
 
+        def send_painted(self) -> None:
+            """Send what was repainted to the terminal now."""
+
         def expect_ticket(self) -> None:
             """Note that this terminal asked for a ticket, so its confirmation opens here."""
 

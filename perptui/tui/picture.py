@@ -167,8 +167,10 @@ def changed_runs(old: Line, new: Line) -> Iterator[tuple[int, int]]:
     """Yield (column, cells) of each run in which two lines of equal width differ."""
     if old == new:
         return
+    same, skipped = _same_spans(old, new)
     start = end = -1
-    for x, (before, after) in enumerate(zip(cells(old), cells(new), strict=True)):
+    pairs = zip(cells(old[same:]), cells(new[same:]), strict=True)
+    for x, (before, after) in enumerate(pairs, skipped):
         if before == after:
             continue
         if start < 0:
@@ -179,6 +181,21 @@ def changed_runs(old: Line, new: Line) -> Iterator[tuple[int, int]]:
         end = x + 1
     if start >= 0:
         yield start, end - start
+
+
+def _same_spans(old: Line, new: Line) -> tuple[int, int]:
+    """Return how many spans two lines begin with alike, and the cells of these.
+
+    Only up to where ASCII begins again: nothing after it joins a cell before.
+    """
+    count = width = skipped = 0
+    for index, (before, after) in enumerate(zip(old, new, strict=False)):
+        if before[0].isascii() and after[0].isascii():
+            count, skipped = index, width
+        if before != after:
+            break
+        width += size_of(before[0])
+    return count, skipped
 
 
 def differences(old: Sequence[Line], new: Sequence[Line]) -> list[Region]:
@@ -238,6 +255,16 @@ class Picture(Widget):
         if regions:
             self.refresh(*regions)
         return len(regions)
+
+    @property
+    def lays_out(self) -> bool:
+        """Whether a new layout was asked for and has not come."""
+        return self._layout_required
+
+    def take_owed(self) -> bool:
+        """Return whether cells were repainted that have not been sent; they are sent now."""
+        owed, self._repaint_required = self._repaint_required, False
+        return owed
 
     def forget(self) -> None:
         """Draw anew at the next frame that shows the picture: out of sight, it costs nothing."""

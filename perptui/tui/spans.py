@@ -1,40 +1,79 @@
 """Send only the cells that changed.
 
-Textual 8.2.8 starts each changed span at the left edge of its widget, and a line's spans each
-anew: a changed figure at the right end of a table costs the whole line, several cost it several
-times. Here a span is sent from where it starts. Textual is pinned exactly; a test compares the
-screen after such updates with one that was painted whole.
+Textual 8.2.8 starts each changed span at the left edge of its widget, a line's spans each anew, and
+renders for it every line between the first and the last that changed. Here a span is sent from
+where it starts, and a line is rendered where one of its spans changed: pictures are all there is
+on this screen, and none stands on another. Textual is pinned exactly; a test compares the screen
+after such updates with one that was painted whole.
 """
 
 from __future__ import annotations
 
-from rich.console import Console
+from typing import NamedTuple
+
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.control import Control
-from textual._compositor import ChopsUpdate, Compositor
+from textual._compositor import Compositor, CompositorUpdate
+from textual.geometry import Region
+from textual.strip import Strip
+
+from perptui.tui.picture import Picture
 
 
-class SpanUpdate(ChopsUpdate):
+class Run(NamedTuple):
+    """Cells that stand side by side, from column `x` of line `y` on."""
+
+    x: int
+    y: int
+    strip: Strip
+
+
+class SpanUpdate(CompositorUpdate):
     """A partial update whose spans begin where the change begins."""
+
+    def __init__(self, runs: list[Run]) -> None:
+        self.runs = runs
 
     def render_segments(self, console: Console) -> str:
         """Return the terminal's sequences for all spans."""
         sequences: list[str] = []
-        for y, first, last in self.spans:
-            for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
-                if strip is None or x >= last or end <= first:
-                    continue
-                left, right = max(x, first), min(end, last)
-                sequences.append(Control.move_to(left, y).segment.text)
-                sequences.append(strip.crop(left - x, right - x).render(console))
+        for x, y, strip in self.runs:
+            sequences.append(Control.move_to(x, y).segment.text)
+            sequences.append(strip.render(console))
         return "".join(sequences)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the same as segments."""
+        for x, y, strip in self.runs:
+            yield Control.move_to(x, y).segment
+            yield from strip
 
 
 class SpanCompositor(Compositor):
     """A compositor whose partial updates are `SpanUpdate`s."""
 
-    def render_partial_update(self) -> ChopsUpdate | None:
+    def render_partial_update(self) -> SpanUpdate | None:  # type: ignore[override]
         """Return what changed since the last update, None when nothing did."""
-        update = super().render_partial_update()
-        if update is None:
+        regions = self._dirty_regions.copy()
+        self._dirty_regions.clear()
+        if not regions:
             return None
-        return SpanUpdate(update.chops, update.spans, update.chop_ends)
+        pictures = [
+            (widget, region)
+            for widget, (region, _) in self.visible_widgets.items()
+            if isinstance(widget, Picture)
+        ]
+        return SpanUpdate(
+            [
+                _run_of(picture, region, cells)
+                for y, first, last in self._regions_to_spans(regions)
+                for picture, region in pictures
+                if (cells := region.intersection(Region(first, y, last - first, 1)))
+            ]
+        )
+
+
+def _run_of(picture: Picture, region: Region, cells: Region) -> Run:
+    """Return cells of one line of the screen, of the picture that stands in `region` there."""
+    line = picture.render_line(cells.y - region.y)
+    return Run(cells.x, cells.y, line.crop(cells.x - region.x, cells.right - region.x))

@@ -52,6 +52,7 @@ class TypingKeys(DeskParts):
         if taken:
             event.stop()
             event.prevent_default()
+            self.send_painted()
 
     def _unseen(self, key: str) -> bool:
         """Return whether a key would act on what is too small to be seen; stopping always may."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 from textual.events import Key
 
+from perptui.client.messages import PanelReplaced
 from perptui.protocol.frames import Reply, encode
 from perptui.protocol.intents import (
     AskFrontier,
@@ -32,6 +34,7 @@ from perptui.protocol.intents import (
     Withdraw,
 )
 from perptui.protocol.views import LimitsView, PositionsView
+from perptui.tui.picture import Line
 from tests.tui import book, what_ifs
 from tests.tui.sitting import session
 
@@ -643,6 +646,35 @@ async def test_limits_beside_the_trades_are_painted_as_soon_as_they_come() -> No
         await made.until(lambda: made.app.showing.live.limits.rows == rows)
         await made.pilot.pause()
         assert "1.87" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_what_comes_together_is_painted_together_and_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A person waits for it: neither the half second of live figures nor a frame of Textual's."""
+    async with session(book.desk(rebalance=what_ifs.what_if()), size=(120, 40)) as made:
+        await made.press("5")
+        made.desk.answer = lambda _: None
+        await made.press("m")
+        await made.until(lambda: bool(made.desk.asked))
+        panel = made.app.desk_screen.rebalance_panel()
+        drawn: list[bool] = []
+        body = panel.body
+
+        def counted(width: int, height: int) -> list[Line]:
+            drawn.append(True)
+            return body(width, height)
+
+        monkeypatch.setattr(panel, "body", counted)
+        hybrid = what_ifs.what_if(strategy="hybrid")
+        for name, view in (("rebalance", hybrid), ("limits", book.limits())):
+            made.app._deliver(PanelReplaced(name, view))  # noqa: SLF001  as one read brings them
+        assert not drawn
+        await asyncio.sleep(0)
+        assert drawn == [True]
+        assert not any(picture.take_owed() for picture in made.app.desk_screen.pictures())
+        assert " hybrid" in made.text()
 
 
 @pytest.mark.asyncio

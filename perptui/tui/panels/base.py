@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from perptui.tui import format as figures
@@ -34,6 +35,12 @@ def wrapped(text: str, width: int, first: str = "", role: str = "text") -> list[
 
     A no-break space keeps two words on one line.
     """
+    return list(_wrapped(text, width, first, role))
+
+
+@lru_cache(maxsize=512)
+def _wrapped(text: str, width: int, first: str, role: str) -> tuple[Line, ...]:
+    """Kept: the same reasons stand in picture after picture."""
     lines: list[Line] = []
     lead, current = first, ""
     for word in text.split(" "):
@@ -45,7 +52,7 @@ def wrapped(text: str, width: int, first: str = "", role: str = "text") -> list[
         else:
             current = tried
     lines.append(((lead, "dim"), (crop(current, max(width - len(lead), 1)), role)))
-    return lines
+    return tuple(lines)
 
 
 class PanelWidget(Picture, can_focus=True):

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.events import MouseScrollDown, MouseScrollUp, Resize
 from textual.layout import Layout
+from textual.widget import Widget
 
 from perptui.protocol.intents import Intent
 from perptui.tui.actions import DeskActions
@@ -191,6 +192,18 @@ class DeskScreen(DeskActions):
             _repaint(picture)
         if name == "status":
             self.news.repaint()
+
+    def send_painted(self) -> None:
+        """Send what was repainted to the terminal now: a person waits for it.
+
+        Textual would do so at its next frame, some milliseconds and some turns of the loop later.
+        """
+        if self._layout_required or self.top.lays_out or not self.is_current:
+            return
+        painted: set[Widget] = {picture for picture in self.pictures() if picture.take_owed()}
+        if painted:
+            self._compositor.update_widgets(painted)
+            self._compositor_refresh()
 
     # ---------------------------------------------------------------- the mouse
 
