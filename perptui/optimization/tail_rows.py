@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 
 CAPACITIES = (160, 320, 640, 1280, 2560, 5120, 10240, 20480)
 """Rows that are compiled; those not needed say nothing. Few shapes, so that few are compiled."""
-TANGENTS = 8
+TANGENTS = 16
 """Compiled with them, in whole multiples."""
 NOTHING = 1.0
 """What rows without a scenario read u + 1 >= 0 and -1 <= level with: both always hold."""

@@ -111,7 +111,7 @@ def at_optimum(inputs: ProgramInputs, solution: Solution) -> Slopes:
         doubt=_doubt(inputs, solution),
         tail=_tail(limits, solution),
         correlation=_correlation(limits, solution, (spread + offset) / max(plain, TINY)),
-        coin_net=np.where(net < 0.0, -1.0, 1.0),
+        coin_net=solution.net_slope if len(solution.net_slope) else np.where(net < 0.0, -1.0, 1.0),
     )
 
 

@@ -20,6 +20,7 @@ OWN = frozenset({"participation", "standalone_risk"})
 """Limits on one contract alone: they act as bounds of its weight."""
 RISK: Key = ("volatility", 0)
 SHORTFALL: Key = ("cvar", 0)
+NET = "coin_net"
 CORRELATION = "market_correlation"
 """It is no convex limit: linear rows stand for it in the program."""
 APART = OWN | {CORRELATION}
@@ -80,7 +81,7 @@ def limit_row(limits: LimitArrays, key: Key, weights: FloatArray) -> LimitRow:
         inside = limits.account[place]
         pull = -inside * limits.stress[scenario]
         return LimitRow(pull, MARGIN + 1 + scenario, (1.0 + limits.cushion) * inside)
-    if name == "coin_net":
+    if name == NET:
         side = 1.0 if limits.coin[place] @ weights >= 0.0 else -1.0
         return LimitRow(side * limits.coin[place], SIZE, nothing)
     if name in {"net_min", "net_max"}:

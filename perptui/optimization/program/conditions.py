@@ -13,6 +13,7 @@ import numpy as np
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.active import (
     APART,
+    NET,
     RISK,
     SHORTFALL,
     Active,
@@ -76,6 +77,14 @@ class Smooth:
         return (self.inputs.ellipsoid / length * turned, length) if length > 0.0 else None
 
 
+def _level(inputs: ProgramInputs) -> frozenset[Key]:
+    limits = inputs.limits
+    if inputs.soft_prices.get(NET, 0.0) > 0.0:
+        return frozenset()
+    most = limits.coin_net_max + limits.room.get(NET, np.zeros(len(limits.coin)))
+    return frozenset((NET, coin) for coin in np.flatnonzero(most == 0.0).tolist())
+
+
 class Conditions:
     """The conditions of one program at any weights and prices.
 
@@ -83,12 +92,15 @@ class Conditions:
     ----------
     lower, upper : (N,) arrays
         Bounds of each weight, whatever sets them.
+    level : frozenset of (str, int)
+        Limits of 0 on an absolute value: equations, whose price may have either sign.
     """
 
     def __init__(self, inputs: ProgramInputs) -> None:
         self.inputs, self.limits = inputs, inputs.limits
         self.features, self.smooth = Features.of(inputs), Smooth.of(inputs)
         self.lower, self.upper = effective_bounds(inputs)
+        self.level = _level(inputs)
         self._rows: dict[Key, LimitRow] = {}
         self._seen: tuple[FloatArray, dict[str, FloatArray], FloatArray] | None = None
         self._keys: list[Key] = []
@@ -119,7 +131,8 @@ class Conditions:
         """Return the rows of the limits taken to bind that are sums over contracts."""
         for key in active.prices:
             if key not in self._rows and key not in {RISK, SHORTFALL}:
-                self._rows[key] = limit_row(self.limits, key, active.weights)
+                at = np.zeros_like(active.weights) if key in self.level else active.weights
+                self._rows[key] = limit_row(self.limits, key, at)
         return self._rows
 
     def costs(self, found: Active) -> FloatArray:

@@ -35,6 +35,8 @@ class Equations:
         Of every binding limit but `RISK` and `SHORTFALL`.
     excess : mapping of str to (k,) array
         Of every limit at `active.weights`.
+    level : mapping of key to float
+        What has to be 0, of either sign, of the limits that are equations.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Equations:
         active: Active,
         rows: Mapping[Key, LimitRow],
         excess: Mapping[str, FloatArray],
+        level: Mapping[Key, float],
     ) -> None:
         self._smooth, self._active, self._inputs = smooth, active, smooth.inputs
         inputs, limits = smooth.inputs, smooth.inputs.limits
@@ -51,7 +54,7 @@ class Equations:
         self._risky = RISK in active.prices and RISK not in active.exceeded
         self._keys = [key for key in active.prices if key != RISK and key not in active.exceeded]
         gradients = [self._gradient(key, rows)[free] for key in self._keys]
-        over = [self._excess(key, excess) for key in self._keys]
+        over = [level.get(key, self._excess(key, excess)) for key in self._keys]
         prices = [active.prices[key] for key in self._keys]
         if active.tail is not None:
             gradients.extend(active.tail.ties(limits)[:, free])

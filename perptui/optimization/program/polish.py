@@ -11,7 +11,7 @@ program is convex, is taken. Nocedal and Wright 2006, chapters 16 and 18.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,13 +26,11 @@ from perptui.optimization.program.active import (
 )
 from perptui.optimization.program.conditions import Conditions
 from perptui.optimization.program.kinks import (
-    MARGIN,
-    SIZE,
-    TRADE,
     BoolArray,
 )
 from perptui.optimization.program.newton import EXCESS_MAX, Equations
-from perptui.optimization.program.solution import DECIMALS, Solution, largest_excess
+from perptui.optimization.program.proof import Polished, Seen, proof
+from perptui.optimization.program.solution import DECIMALS, RESIDUAL_MAX, Solution, largest_excess
 
 NEAR = (1e-6, 1e-4)
 """A weight this close to a kink or a bound is first taken to stand there; tried in turn."""
@@ -42,6 +40,8 @@ PRICE_SCALE = 1e-2
 """Prices are about this large: a limit binds when its price outweighs its room on this scale."""
 TIED, TIED_FOUND = 1e-7, 1e-12
 """Losses this close to the VaR are tied: of an interior-point answer, and of a finished one."""
+PRICE_MAX = 1e6
+"""A price beyond this, a million times equity a unit, is that of equations without a solution."""
 CHANGES_MAX = 24
 SLACK = 1e-12
 """By how much a subgradient may miss its interval, or a price its sign."""
@@ -51,39 +51,11 @@ PUSH = 1e-7
 """How far a weight that leaves a kink starts from it."""
 
 
-@dataclass(frozen=True, eq=False)
-class Polished:
-    """The exact optimum and the duals that prove it.
-
-    Attributes
-    ----------
-    weights, prices, size_slope, trade_slope, tier_slope, bound_price
-        As `Solution` has them.
-    doubt, tail_gradient : (N,) arrays
-        Gradients of the worst-case mean k|W w| (at no book, the subgradient that the optimum
-        stands on), and of CVaR at the shares of its tied scenarios; 0 where they play no part.
-    slacks : mapping of str to (k,) array
-        By how much each soft limit is exceeded.
-    changes : int
-        How often the active set was changed.
-    """
-
-    weights: FloatArray
-    prices: dict[str, FloatArray]
-    size_slope: FloatArray
-    trade_slope: FloatArray
-    tier_slope: FloatArray
-    bound_price: FloatArray
-    doubt: FloatArray
-    tail_gradient: FloatArray
-    slacks: dict[str, FloatArray]
-    changes: int = 0
-
-
 def polished(inputs: ProgramInputs, solution: Solution) -> Solution:
     """Return an optimal solution made exact; the solution as it is where that was not proved.
 
-    Every limit holds to rounding on the exact weights, and the objective is no worse. Limits on one
+    It is kept, too, where the exact one breaks a limit that it does not break. Every limit holds to
+    rounding on the exact weights, and the objective is no worse. Limits on one
     contract alone are bounds here: where such a one is soft, nothing is proved.
     """
     if solution.status != "optimal" or not len(solution.exact) or OWN & inputs.soft_prices.keys():
@@ -95,10 +67,13 @@ def polished(inputs: ProgramInputs, solution: Solution) -> Solution:
     if found is None:
         return solution
     weights = np.round(found.weights, DECIMALS) + 0.0
+    residual = largest_excess(weights, inputs)
+    if residual > max(solution.residual, RESIDUAL_MAX):
+        return solution
     return replace(
         solution,
         weights=weights,
-        residual=largest_excess(weights, inputs),
+        residual=residual,
         prices={**solution.prices, **found.prices},
         exact=found.weights,
         size_slope=found.size_slope,
@@ -107,6 +82,7 @@ def polished(inputs: ProgramInputs, solution: Solution) -> Solution:
         tier_slope=found.tier_slope,
         doubt=found.doubt,
         tail_gradient=found.tail_gradient,
+        net_slope=found.net_slope,
         slacks=found.slacks,
         polished=True,
     )
@@ -143,15 +119,6 @@ def _followed(problem: _Problem, active: Active) -> Polished | None:
             return None
         active = following
     return None
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """What there is to see of an answer: excess of each limit, one-sided slopes and costs."""
-
-    excess: dict[str, FloatArray]
-    sides: tuple[FloatArray, FloatArray]
-    costs: FloatArray
 
 
 class _Problem:
@@ -199,11 +166,13 @@ class _Problem:
             return active, False
         rows = self.at.rows(active)
         excess = self.at.excess(active.weights)
-        return Equations(self.at.smooth, active, rows, excess).solve()
+        net = self.at.limits.coin @ active.weights
+        level = {(name, coin): float(net[coin]) for name, coin in self.at.level}
+        return Equations(self.at.smooth, active, rows, excess, level).solve()
 
     def following(self, active: Active, found: Active, *, solved: bool) -> Active | Polished | None:
         """Return the guess that an answer leads to, or the optimum; None: there is no way on."""
-        seen = _Seen(
+        seen = Seen(
             excess=self.at.excess(found.weights),
             sides=self.at.features.slopes(found.weights),
             costs=self.at.costs(found),
@@ -212,19 +181,24 @@ class _Problem:
         if any(part.any() for part in crossed) or broken:
             return self._tightened(active, found, crossed, broken)
         if not solved:
-            return self._without_negative(found, seen)
+            return self._without_negative(found, seen) if self._within_reason(found) else None
         tail = self._turned(found)
         if tail is not found.tail:
             return replace(found, tail=tail)
         return self._freed(found, seen)
 
-    def _freed(self, found: Active, seen: _Seen) -> Active | Polished | None:
+    def _within_reason(self, found: Active) -> bool:
+        """Return whether no price is beyond what any limit could be worth."""
+        return max(map(abs, found.prices.values()), default=0.0) <= PRICE_MAX
+
+    def _freed(self, found: Active, seen: Seen) -> Active | Polished | None:
         """Return a guess without the pins and limits that hold nothing back, else the optimum.
 
         None where a limit with a price is not met.
         """
         left, right = seen.sides
         least, most = (seen.costs * left).sum(axis=0), (seen.costs * right).sum(axis=0)
+        found = self._levelled(found, least, most)
         force = self.at.force(found)
         doubt = self.at.doubt(found, force, least, most)
         force = force - doubt
@@ -237,7 +211,7 @@ class _Problem:
                 for name, place in found.prices
                 if (name, place) not in found.exceeded
             )
-            return self._proved(found, seen, force, doubt) if all(met) else None
+            return proof(self.at, found, seen, force, doubt) if all(met) else None
         slopes = np.where(rising, right, np.where(falling, left, found.slopes))
         moved = found.weights + PUSH * (rising.astype(float) - falling)
         return replace(
@@ -247,8 +221,25 @@ class _Problem:
             slopes=slopes,
         )
 
+    def _levelled(self, found: Active, least: FloatArray, most: FloatArray) -> Active:
+        """Return the guess with the least price of each level coin of which every leg is pinned.
+
+        What its legs are pulled by beyond their kinks is what that price has to hold.
+        """
+        prices = {**dict.fromkeys(self.at.level, 0.0), **found.prices}
+        self.at.rows(replace(found, prices=prices))
+        for key in sorted(self.at.level):
+            legs = self.at.limits.coin[key[1]] > 0.0
+            if not legs.any() or not found.pinned[legs].all():
+                continue
+            bare = {name: price for name, price in prices.items() if name != key}
+            pulled = self.at.force(replace(found, prices=bare))
+            low, high = (pulled - most)[legs].max(), (pulled - least)[legs].min()
+            prices[key] = float(np.clip(0.0, low, high)) if low <= high else 0.5 * (low + high)
+        return replace(found, prices=prices) if self.at.level else found
+
     def _crossed(
-        self, active: Active, found: Active, seen: _Seen
+        self, active: Active, found: Active, seen: Seen
     ) -> tuple[BoolArray, BoolArray, BoolArray]:
         """Return which free weights ran across a kink that matters, and across either bound."""
         free = ~found.pinned
@@ -293,7 +284,7 @@ class _Problem:
             tail=tail,
         )
 
-    def _without_negative(self, found: Active, seen: _Seen) -> Active | None:
+    def _without_negative(self, found: Active, seen: Seen) -> Active | None:
         """Return a guess without the limit whose price has the wrong sign most; None: all right.
 
         A soft limit gives way where its price is beyond its own, and no longer where it holds.
@@ -305,7 +296,8 @@ class _Problem:
         if beyond or held:
             prices = found.prices | {key: self._most(key) for key in beyond}
             return replace(found, prices=prices, exceeded=(found.exceeded | beyond) - held)
-        worst = min(found.prices, key=lambda key: found.prices[key], default=None)
+        signed = (key for key in found.prices if key not in self.at.level)
+        worst = min(signed, key=lambda key: found.prices[key], default=None)
         if worst is None or found.prices[worst] >= -SLACK:
             return None
         prices = {key: price for key, price in found.prices.items() if key != worst}
@@ -326,59 +318,14 @@ class _Problem:
         joined = np.flatnonzero(others & (losses > edge + TIED_FOUND))
         slack = SLACK if price <= 0.0 else SLACK / price
         staying = (shares >= -slack) & (shares <= full + slack)
-        if len(inside) == len(tail.worst) and not len(joined) and (staying.all() or price <= 0.0):
-            return tail
-        worst = np.concatenate([inside, tail.tied[shares > full + slack]])
+        if len(inside) == len(tail.worst) and not len(joined):
+            if staying.all() or price <= 0.0:
+                return tail
+            # One at a time: without the one furthest out, the others may stay.
+            staying = np.arange(len(shares)) != np.argmax(np.abs(shares - 0.5 * full))
+        worst = np.concatenate([inside, tail.tied[~staying & (shares > full + slack)]])
         left = np.setdiff1d(tail.worst, inside)
         tied = np.concatenate([tail.tied[staying], joined, left])
         if not len(tied):
             return Tail.of(self.at.limits, found.weights, TIED)
         return Tail(np.sort(worst), np.sort(tied), np.zeros(len(tied) - 1))
-
-    def _proved(self, found: Active, seen: _Seen, force: FloatArray, doubt: FloatArray) -> Polished:
-        """Return the optimum with its duals; where several subgradients balance, all move alike."""
-        weights, (left, right) = found.weights, seen.sides
-        least, most = (seen.costs * left).sum(axis=0), (seen.costs * right).sum(axis=0)
-        width = most - least
-        share = np.clip((force - least) / np.where(width > 0.0, width, 1.0), 0.0, 1.0)
-        slopes = left + share * (right - left)
-        standing = (weights >= self.at.upper) | (weights <= self.at.lower)
-        bound = np.where(standing, force - np.clip(force, least, most), 0.0)
-        prices = self._prices(found, seen)
-        held = self.at.inputs.lower < self.at.inputs.upper
-        own = (
-            ("participation", np.abs(weights - self.at.inputs.before) >= self.at.limits.trade_max),
-            ("standalone_risk", np.abs(weights) >= self.at.limits.size_max),
-        )
-        for name, reached in own:
-            prices[name] = np.where(reached & held, np.abs(bound), 0.0)
-            bound = np.where(reached & held, 0.0, bound)
-        sign = np.where(weights < 0.0, -1.0, 1.0)
-        by_size = np.where(weights == 0.0, right[MARGIN:], slopes[MARGIN:] * sign)
-        return Polished(
-            weights,
-            prices,
-            size_slope=slopes[SIZE],
-            trade_slope=slopes[TRADE],
-            tier_slope=by_size,
-            bound_price=bound,
-            doubt=doubt,
-            tail_gradient=self.at.tail_gradient(found),
-            slacks=self._slacks(found, seen),
-        )
-
-    def _slacks(self, found: Active, seen: _Seen) -> dict[str, FloatArray]:
-        slacks = {
-            name: np.zeros_like(rows)
-            for name, rows in seen.excess.items()
-            if name in self.at.inputs.soft_prices
-        }
-        for name, place in found.exceeded:
-            slacks[name][place] = max(float(seen.excess[name][place]), 0.0)
-        return slacks
-
-    def _prices(self, found: Active, seen: _Seen) -> dict[str, FloatArray]:
-        prices = {name: np.zeros(len(rows)) for name, rows in seen.excess.items()}
-        for (name, place), price in found.prices.items():
-            prices[name][place] = max(price, 0.0)
-        return prices

@@ -47,6 +47,8 @@ class Solution:
     doubt, tail_gradient : (N,) arrays
         Gradients of the worst-case mean k|W w| and of CVaR that the optimum stands on, where it
         was polished; empty else.
+    net_slope : (C,) array
+        The subgradient of each coin's |net|, in [-1, 1]; empty where it was not polished.
     market_gradient : (N,) array
         Gradient of |m'w| - rho·s(w), the cap on the correlation with the market; empty where there
         is none.
@@ -74,6 +76,7 @@ class Solution:
     tier_slope: FloatArray = field(default_factory=_none)
     doubt: FloatArray = field(default_factory=_none)
     tail_gradient: FloatArray = field(default_factory=_none)
+    net_slope: FloatArray = field(default_factory=_none)
     market_gradient: FloatArray = field(default_factory=_none)
     polished: bool = False
     slacks: Mapping[str, FloatArray] = field(default_factory=dict)

@@ -51,14 +51,14 @@ WHOLE_MAX = 500
 BANDS = (158, 288)
 """Scenarios about the value at risk that are counted one by one at first, and later on, beside
 earlier ones: what one shape holds, and the next."""
-SMOOTH_MAX, UNPROVED_MAX = 4, 2
+SMOOTH_MAX, UNPROVED_MAX = 12, 5
 """Rounds with smooth impact, and how many of their answers may be no optimum's neighbours."""
 FAR_BEYOND = 0.99
 """Share of a book's CVaR that is beyond its cap for certain, were that book made more exact."""
 FAR = 4
 """Earlier ones within so many bands stay."""
-WIDEN_AFTER = 3
-"""Round from which on the band doubles each time."""
+WIDEN_AFTER = 1
+"""Splits found untrue from which on the band doubles each time."""
 ROUNDS_MAX = 60
 SECOND_ORDER = "impact is counted to second order about this book"
 """Of an answer that is taken because no solver ended with impact as it is."""
@@ -255,9 +255,10 @@ class _Search:
         cap, near = self._cap, np.zeros(0, dtype=np.intp)
         curved, unproved = bool((self._bare.impact > 0.0).any()), 0
         nearly: Solution | None = None
+        untrue = 0
         for turn in range(ROUNDS_MAX):
             smooth = curved and turn < SMOOTH_MAX and unproved < UNPROVED_MAX
-            near, surely = self._split(weights, near, turn)
+            near, surely = self._split(weights, near, untrue)
             asked = with_smooth_impact(self._bare, weights) if smooth else self._bare
             rows = self._rows(surely, near, points, cap)
             found = self._solve(replace(asked, tail_rows=rows))
@@ -271,6 +272,7 @@ class _Search:
             points.append(point)
             beyond = point.value - self._cap - _total(found.slacks.get("cvar"))
             if beyond > SOLVER_ERROR:
+                untrue += 1
                 continue
             exact = polished(self._inputs, found)
             if exact.polished:
@@ -287,7 +289,7 @@ class _Search:
             "failed", self._inputs, f"CVaR stays above its cap after {ROUNDS_MAX} rounds"
         )
 
-    def _split(self, weights: FloatArray, near: IntArray, turn: int) -> tuple[IntArray, IntArray]:
+    def _split(self, weights: FloatArray, near: IntArray, untrue: int) -> tuple[IntArray, IntArray]:
         """Return the scenarios counted one by one next, and those that are surely worse.
 
         Those that the least change of the last book would bring to its value at risk: a loss less
@@ -297,7 +299,7 @@ class _Search:
         scenarios = len(limits.scenarios)
         if scenarios <= WHOLE_MAX:
             return np.arange(scenarios), np.arange(0)
-        band = BANDS[min(turn, 1)] << max(turn - WIDEN_AFTER, 0)
+        band = BANDS[min(untrue, 1)] << max(untrue - WIDEN_AFTER, 0)
         losses = -(limits.scenarios @ weights + limits.scenario_offset)
         whole, _ = tail_count(scenarios, limits.tail)
         edge = -np.partition(-losses, whole)[whole]
