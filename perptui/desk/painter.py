@@ -8,20 +8,29 @@ from contextlib import suppress
 
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Server
-from perptui.desk.state import DeskState
+from perptui.desk.state import DeskState, Picture
 from perptui.desk.trading import Trading
-from perptui.desk.views import Scene, first_view, panels, proposal_panels
+from perptui.desk.views import (
+    Present,
+    Scene,
+    first_view,
+    panels,
+    present_of,
+    proposal_panels,
+)
 from perptui.desk.views_status import Identity, Standing, VenueTime
 from perptui.desk.worker import QuantWorker
 from perptui.model.clock import VenueClock
+from perptui.model.forecast import Estimates
 from perptui.protocol.views import DeskView
 from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.schema import Settings
 
 CALM_S = 0.5
 HURRIED_S = 0.25
-GIVE_WAY_S = 0.06
-"""What was asked for goes before the picture: a quick answer is painted at once, and only once."""
+GIVE_WAY_S = 0.15
+"""What was asked for goes before the picture: a quick answer is painted at once, and only once. A
+whole picture drawn while the answer comes would hold it up."""
 
 TICK_S = 1.0
 DRIFT_MS = 50
@@ -74,6 +83,7 @@ class Painter:
         self._dirty = asyncio.Event()
         self._urgent = asyncio.Event()
         self._time = self._now()
+        self._present: tuple[Picture, Estimates | None, Present] | None = None
         self.told: Told = nothing_told
 
     def touch(self) -> None:
@@ -96,6 +106,7 @@ class Painter:
             who=self._who(),
             time=self._venue_time(),
             picture=self._state.picture,
+            present=self._book_and_checks(),
             proposed=self._proposer.picture,
             limits=self._settings.limits,
             standing=standing,
@@ -107,6 +118,16 @@ class Painter:
             is_stale=self._state.is_stale,
             age_limit_s=self._state.stale_after_s,
         )
+
+    def _book_and_checks(self) -> Present:
+        """Return the present book: what-ifs between two readings are all drawn beside one."""
+        rests_on = self._state.picture, self._proposer.picture.estimates
+        before = self._present
+        if before is None or before[0] is not rests_on[0] or before[1] is not rests_on[1]:
+            picture, estimates = rests_on
+            made = present_of(picture, self._settings.limits, estimates)
+            self._present = before = (picture, estimates, made)
+        return before[2]
 
     def paint(self, server: Server) -> None:
         """Publish what changed, now."""

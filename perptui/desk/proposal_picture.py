@@ -50,6 +50,8 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         It is still being looked for.
     frontier, frontier_wanted
         Points so far, and how many there will be.
+    estimated_mono : float | None
+        When the estimates were made; a what-if that leaves them alone does not move it.
     solved_mono, expires_mono : float | None
         When the proposal was made, and when it is too old to be confirmed.
     exposure_before : float | None
@@ -75,6 +77,7 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     clash_pending: bool = False
     frontier: tuple[FrontierPoint, ...] = ()
     frontier_wanted: int = 0
+    estimated_mono: float | None = None
     solved_mono: float | None = None
     expires_mono: float | None = None
     exposure_before: float | None = None
@@ -113,6 +116,7 @@ class ProposalPicture(msgspec.Struct, frozen=True):
             state="none" if proposal is None else "ready",
             proposal=proposal,
             estimates=result.estimates,
+            estimated_mono=self.estimated_mono if result.estimates is self.estimates else now_mono,
             solved_mono=now_mono,
             expires_mono=ends_mono,
             exposure_before=job.exposure_before,

@@ -15,7 +15,8 @@ from perptui.desk.views_limits import checks_now, limits_view, loss_row
 from perptui.desk.views_proposal import rebalance_view
 from perptui.desk.views_regime import regime_view
 from perptui.desk.views_status import Identity, Standing, VenueTime, feeds, status_view
-from perptui.model.limit import Limits
+from perptui.model.forecast import Estimates
+from perptui.model.limit import LimitCheck, Limits
 from perptui.protocol.views import (
     DeskView,
     FundingView,
@@ -27,6 +28,19 @@ from perptui.protocol.views import (
 )
 from perptui.protocol.views_rebalance import RebalanceView
 from perptui.protocol.views_ticket import JournalView, TicketView
+
+
+class Present(msgspec.Struct, frozen=True):
+    """The present book, and every limit of the desk held against it."""
+
+    book: Book
+    checks: tuple[LimitCheck, ...]
+
+
+def present_of(picture: Picture, limits: Limits, estimates: Estimates | None) -> Present:
+    """Return the book that a picture holds, with its checks."""
+    book = book_of(picture)
+    return Present(book, checks_now(picture, book, limits, estimates))
 
 
 class Scene(msgspec.Struct, frozen=True):
@@ -43,6 +57,7 @@ class Scene(msgspec.Struct, frozen=True):
     who: Identity
     time: VenueTime
     picture: Picture
+    present: Present
     proposed: ProposalPicture
     limits: Limits
     standing: Standing
@@ -58,9 +73,9 @@ class Scene(msgspec.Struct, frozen=True):
 def panels(scene: Scene) -> dict[str, Panel]:
     """Return every panel by its field of `DeskView`."""
     picture, proposed = scene.picture, scene.proposed
-    book = book_of(picture)
+    book = scene.present.book
     return {
-        **_proposal_panels(scene, book),
+        **proposal_panels(scene),
         "positions": positions_view(picture, book, proposed.proposal, scene.is_stale),
         "funding": funding_view(picture, book, proposed, scene.is_stale),
         "regime": regime_view(picture, proposed),
@@ -69,12 +84,8 @@ def panels(scene: Scene) -> dict[str, Panel]:
 
 def proposal_panels(scene: Scene) -> dict[str, Panel]:
     """Return the panels that an answer to a person changes first, by field of `DeskView`."""
-    return _proposal_panels(scene, book_of(scene.picture))
-
-
-def _proposal_panels(scene: Scene, book: Book) -> dict[str, Panel]:
     picture, proposed = scene.picture, scene.proposed
-    checks = checks_now(picture, book, scene.limits, proposed.estimates)
+    book, checks = scene.present.book, scene.present.checks
     observed = oldest(picture, ("account", "quotes"))
     return {
         "status": status_view(

@@ -39,10 +39,6 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
     # All of one proposal: what is asked for besides has its own place until it is solved.
     bent = assignments(proposal.what_if)
     carry = proposed_carry(picture, proposal)
-    words = proposed.clash_words or NO_BOOK
-    reasons = tuple(words if reason == NO_BOOK else reason for reason in proposal.reasons)
-    if proposed.failure:
-        reasons = (proposed.failure, *reasons)
     explanation = proposal.explanation
     return RebalanceView(
         state=proposed.state,
@@ -57,7 +53,7 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         turnover=proposal.turnover,
         cost_usd=proposal.cost_usd,
         exportable=proposal.exportable and proposed.state == "ready" and not proposed.preview,
-        reasons=reasons,
+        reasons=_reasons(proposed, proposal),
         what_if=bool(bent),
         edits=len(bent),
         can_undo=proposed.can_undo,
@@ -86,6 +82,12 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         robust=proposed.robust,
         equity_usd=proposal.equity_usd,
     )
+
+
+def _reasons(proposed: ProposalPicture, proposal: Proposal) -> tuple[str, ...]:
+    words = proposed.clash_words or NO_BOOK
+    reasons = tuple(words if reason == NO_BOOK else reason for reason in proposal.reasons)
+    return (proposed.failure, *reasons) if proposed.failure else reasons
 
 
 def _kept(kept: Kept, stands: Proposal, picture: Picture) -> KeptProposal:

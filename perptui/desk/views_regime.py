@@ -54,7 +54,7 @@ def regime_view(picture: Picture, proposed: ProposalPicture) -> RegimeView:
         tails=estimates.tails,
         weak=weak_rows(estimates, fallbacks),
         bar_ms=picture.bars_ms,
-        observed_mono=proposed.solved_mono,
+        observed_mono=proposed.estimated_mono,
         waiting=None,
     )
 

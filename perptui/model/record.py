@@ -22,7 +22,7 @@ def _finite(value: Any) -> bool:
     if isinstance(value, Decimal):
         return value.is_finite()
     if isinstance(value, tuple):
-        return _all_finite(value) or all(map(_finite, value))
+        return _all_finite(value) or _all_records(value) or all(map(_finite, value))
     return all(map(_finite, value.values())) if isinstance(value, dict) else True
 
 
@@ -32,6 +32,11 @@ def _all_finite(values: tuple[Any, ...]) -> bool:
         return all(map(math.isfinite, values))
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _all_records(values: tuple[Any, ...]) -> bool:
+    """Return whether all are records, each of which was looked at when it was made."""
+    return all(issubclass(kind, Record) for kind in set(map(type, values)))
 
 
 def _first_wrong(value: Any) -> Any:

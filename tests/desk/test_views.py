@@ -14,7 +14,7 @@ import pytest
 from perptui.desk.book import Book, book_of, own_liquidation
 from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.state import DeskState, Picture
-from perptui.desk.views import Scene, first_view, panels
+from perptui.desk.views import Scene, first_view, panels, present_of
 from perptui.desk.views_limits import mends, state_of, unit_of
 from perptui.desk.views_regime import realised_over
 from perptui.desk.views_status import Identity, Standing, VenueTime, merged_news
@@ -65,11 +65,14 @@ class Desk:
     def panels(
         self, proposed: ProposalPicture | None = None, standing: Standing | None = None
     ) -> DeskView:
+        proposed = proposed or ProposalPicture("balanced")
+        picture = self.state.picture
         scene = Scene(
             who=Identity("PAPER", "main", "main", "REPLAY"),
             time=VenueTime(NOW_MS, 1000.0, 60.0),
-            picture=self.state.picture,
-            proposed=proposed or ProposalPicture("balanced"),
+            picture=picture,
+            present=present_of(picture, limits(), proposed.estimates),
+            proposed=proposed,
             limits=limits(),
             standing=standing or Standing(),
             journal=JournalView(),
