@@ -1,8 +1,8 @@
-"""Phase 1 (method §6): the least relaxation of the limits with which a book exists."""
+"""Phase 1 (method §6): whether a book keeps every limit, by their least relaxation."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.answer import Answer, Attempt
 from perptui.optimization.program.compiled import Compiled, compiled
 from perptui.optimization.program.data import relaxed_numbers
-from perptui.optimization.program.duals import prices_of, slacks_of
+from perptui.optimization.program.duals import slacks_of
 from perptui.optimization.program.redundancy import could_bind, risk_could_bind
 from perptui.optimization.program.solution import RESIDUAL_MAX
 from perptui.optimization.program.structure import Structure
@@ -27,34 +27,6 @@ LEFT_OUT = 1e-5
 """Price of slack of a limit that is left out: none but for the solver's sake."""
 
 Left = frozenset[tuple[str, int]]
-
-
-def phase_one(inputs: ProgramInputs) -> dict[str, FloatArray]:
-    """Return the slack each limit needs, the least sum, by name as in `limit_excess`.
-
-    Linear limits of one name share one slack. Bounds and fixed targets are kept. Empty where no
-    attempt gave an answer.
-    """
-    program, answer = _relaxed(inputs, _soft(inputs))
-    if answer.status != "optimal":
-        return {}
-    prices = prices_of(program, answer, inputs.limits, 1.0)
-    return {
-        **{name: np.zeros(price.shape) for name, price in prices.items()},
-        **slacks_of(program, answer, inputs.limits.row_names),
-    }
-
-
-def feasible(inputs: ProgramInputs, without: Collection[tuple[str, int]] = ()) -> bool:
-    """Return whether a book keeps every limit but those left out, by name and row.
-
-    No answer of any attempt counts as no.
-    """
-    left = frozenset(without) | _soft(inputs)
-    program, answer = _relaxed(inputs, left)
-    if answer.status != "optimal":
-        return False
-    return _needed(slacks_of(program, answer, inputs.limits.row_names), left) <= RESIDUAL_MAX
 
 
 def clashes(inputs: ProgramInputs) -> bool:
@@ -74,7 +46,10 @@ def _soft(inputs: ProgramInputs) -> Left:
 
 
 def _needed(slacks: Mapping[str, FloatArray], left: Left) -> float:
-    """Return the largest slack among the limits that are not left out."""
+    """Return the largest slack among the limits that are not left out.
+
+    Linear limits of one name share one slack.
+    """
     amounts = [
         float(value)
         for name, slack in slacks.items()

@@ -9,7 +9,8 @@ import pytest
 
 from perptui.model.strategy import HoldingCost
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.polish import Polished, polish, polished
+from perptui.optimization.program.polish import polish, polished
+from perptui.optimization.program.proof import Polished
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
 from perptui.risk.arrays import limit_excess

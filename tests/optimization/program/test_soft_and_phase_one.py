@@ -7,7 +7,7 @@ import pytest
 
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.convex import solve_roughly
-from perptui.optimization.program.phase_one import feasible, phase_one
+from perptui.optimization.program.phase_one import clashes
 from perptui.risk.arrays import limit_excess
 from tests.optimization.program.plain import Kind, Plain
 from tests.optimization.program.random_programs import Shape, random_program, tightened
@@ -73,41 +73,33 @@ def clashing() -> ProgramInputs:
     return replace(inputs, limits=limits)
 
 
-def test_phase_one_finds_the_least_relaxation() -> None:
+def net_and_gross(net: float, gross: float) -> ProgramInputs:
+    """Return a program that must hold a net under a gross limit."""
     inputs = clashing()
-    assert solve_roughly(inputs).status == "infeasible"
-    slacks = phase_one(inputs)
-    excess = limit_excess(inputs.before[None, :], inputs.before, inputs.limits)
-    assert {name: part.shape for name, part in slacks.items()} == {
-        name: part[0].shape for name, part in excess.items()
-    }
-    # A net of .5 needs a gross of .5, and a gross of .3 allows no more net than .3.
-    assert sum(float(part.sum()) for part in slacks.values()) == pytest.approx(0.2, abs=1e-6)
-    assert float(slacks["gross"][0] + slacks["net_min"][0]) == pytest.approx(0.2, abs=1e-6)
+    return replace(inputs, limits=replace(inputs.limits, net_min=net, gross_max=gross))
 
 
-def test_feasible_says_which_limits_clash() -> None:
-    inputs = clashing()
-    assert not feasible(inputs)
-    assert feasible(inputs, {("gross", 0)})
-    assert feasible(inputs, {("net_min", 0)})
-    assert not feasible(inputs, {("turnover", 0), ("net_max", 0)})
+def test_a_clash_is_found_where_limits_miss_each_other_by_a_hair() -> None:
+    """A net of .5 needs a gross of .5."""
+    assert solve_roughly(clashing()).status == "infeasible"
+    assert clashes(clashing())
+    assert clashes(net_and_gross(0.5, 0.5 - 1e-5))
+    assert not clashes(net_and_gross(0.5, 0.5))
 
 
-def test_phase_one_needs_nothing_where_a_book_exists() -> None:
-    inputs = bound("gross", 6)
-    assert feasible(inputs)
-    assert max(float(part.max(initial=0.0)) for part in phase_one(inputs).values()) <= 1e-6
+def test_nothing_clashes_where_a_book_exists() -> None:
+    assert not clashes(bound("gross", 6))
 
 
-def test_a_risk_limit_is_relaxed_by_what_a_fixed_target_takes() -> None:
+@pytest.mark.parametrize(("share", "clash"), [(0.4 - 1e-4, True), (0.4 + 1e-4, False)])
+def test_a_risk_limit_clashes_with_a_fixed_target_beyond_it(share: float, clash: bool) -> None:
+    """One contract at .4 takes .4 sigma of risk."""
     inputs = random_program(Shape(1), 2)
-    sigma = float(inputs.limits.sigma[0])
     fixed = np.array([0.4])
-    limits = replace(inputs.limits, volatility_max=0.25 * sigma)
+    limits = replace(inputs.limits, volatility_max=share * float(inputs.limits.sigma[0]))
     asked = replace(inputs, limits=limits, lower=fixed, upper=fixed)
-    assert solve_roughly(asked).status == "infeasible"
-    assert phase_one(asked)["volatility"][0] == pytest.approx(0.15 * sigma, abs=1e-6)
+    assert clashes(asked) is clash
+    assert (solve_roughly(asked).status == "infeasible") is clash
 
 
 def test_soft_limits_are_no_part_of_a_clash() -> None:
@@ -115,4 +107,4 @@ def test_soft_limits_are_no_part_of_a_clash() -> None:
     found = solve_roughly(replace(inputs, soft_prices={"net_min": 1.0}))
     assert found.status == "optimal"
     assert found.slacks["net_min"][0] == pytest.approx(0.2, abs=1e-6)
-    assert feasible(replace(inputs, soft_prices={"net_min": 1.0}))
+    assert not clashes(replace(inputs, soft_prices={"net_min": 1.0}))
