@@ -221,36 +221,38 @@ def test_a_small_leg_is_closed_beside_large_ones_that_stay_beyond_their_limit() 
     assert answer.rounded == pytest.approx([-0.4333, 0.2333, 0.0], abs=1e-4)
 
 
-def test_lots_go_farther_beyond_a_soft_limit_than_beyond_a_hard_one() -> None:
-    """Level by level: turnover is left as little as can be, and every other limit holds."""
-    inputs = pair(
-        ("0.37", "0.41"), held={A: "70", B: "-5"}, gross_max=0.1, turnover_max=0.1,
-        net_min=-0.02, net_max=0.02,
-    )  # fmt: skip
+@pytest.mark.parametrize(
+    ("steps", "held", "expected", "limits"),
+    [
+        (("0.37", "0.41"), ("-64.01", "129.97"), (0.08, -0.05),
+         {"turnover_max": 0.3, "beta_max": 0.2, "gross_max": 0.3, "net_max": 0.02}),
+        (("0.9", "1.3"), ("-65.7", "66.3"), (0.08, 0.05),
+         {"turnover_max": 0.3, "beta_max": 0.05, "gross_max": 1.1, "net_max": 0.02,
+          "net_min": -0.02}),
+        (("1.7", "2.3"), ("-96.9", "96.6"), (0.08, -0.05),
+         {"turnover_max": 0.3, "beta_max": 0.05, "gross_max": 0.3, "net_max": 0.02}),
+    ],
+)  # fmt: skip
+def test_lots_go_farther_beyond_a_soft_limit_than_beyond_a_hard_one(
+    steps: tuple[str, str],
+    held: tuple[str, str],
+    expected: tuple[float, float],
+    limits: dict[str, Any],
+) -> None:
+    """Level by level: turnover is left by as little as can be, and lots leave it, not the others.
+
+    Found by search: kept where the optimum left it, turnover made lots break gross, beta or net.
+    """
+    inputs = pair(steps, held=dict(zip((A, B), held, strict=True)), expected=expected, **limits)
     posed = replace(inputs, soft_levels=(("turnover",),))
     answer = rebalance(posed)
     assert answer.solution.status == "optimal"
-    assert float(answer.solution.slacks["turnover"][0]) > 0.1
+    assert float(answer.solution.slacks["turnover"][0]) > 0.05
     assert failed(posed, answer.steps) == ["turnover"]
-
-
-def test_a_small_account_far_beyond_its_limits_ends_within_them() -> None:
-    """Turnover and beta bind at once, in lots of a hundredth of equity: room is left for both."""
-    kept = 0
-    for long, short in (("131", "-47"), ("127", "-61"), ("119", "-33"), ("141", "-29")):
-        inputs = pair(
-            ("1.7", "2.3"), held={A: _whole(long, "1.7"), B: _whole(short, "2.3")},
-            expected=(-0.08, 0.03), turnover_max=0.6, beta_max=0.2, gross_max=1.1,
-        )  # fmt: skip
-        answer = rebalance(inputs)
-        if answer.solution.status == "optimal":
-            assert failed(inputs, answer.steps) == []
-            kept += 1
-    assert kept == 4
-
-
-def _whole(contracts: str, step: str) -> str:
-    return str((D(contracts) / D(step)).to_integral() * D(step))
+    # A few lots beyond what the optimum needed, and no farther.
+    most = float(answer.solution.slacks["turnover"][0]) + inputs.limits.turnover_max
+    traded = 0.5 * np.abs(answer.rounded - inputs.before).sum()
+    assert traded <= most + 5.0 * Lots.of(inputs).unit.max()
 
 
 @pytest.mark.parametrize("cap", ["gross_max", "beta_max", "coin_net_max"])
