@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from perptui.desk.worker import QuantWorker
 from perptui.model.errors import WorkerError
-from perptui.model.explanation import Clash
+from perptui.model.explanation import Clash, Reduction
 from perptui.model.jobs import ClashDone, ClashJob, ProposeJob
 
 SLICE_TIMEOUT_S = 20.0
@@ -32,6 +32,8 @@ class Clashes:
         One minimal set of limits that cannot all hold; empty until it is known.
     words : str
         The same in words.
+    reduction : Reduction or None
+        Where only reducing leads, once it is known.
     pending : bool
         It is being looked for.
     """
@@ -43,13 +45,14 @@ class Clashes:
         self._stopped: ProposeJob | None = None
         self.found: tuple[Clash, ...] = ()
         self.words = ""
+        self.reduction: Reduction | None = None
         self.pending = False
 
     def drop(self) -> None:
         """Stop, and forget what was found."""
         self.stop()
         self._stopped = None
-        self.found, self.words, self.pending = (), "", False
+        self.found, self.words, self.pending, self.reduction = (), "", False, None
 
     def stop(self) -> None:
         """Stop; what was found stays with the proposal that still stands."""
@@ -76,6 +79,7 @@ class Clashes:
                 )
                 if isinstance(done, ClashDone) and done.done:
                     self.found, self.words, self.pending = done.clash, done.words, False
+                    self.reduction = done.reduction
         except WorkerError as error:
             _log.warning("clash: %s", error)
             self.pending = False

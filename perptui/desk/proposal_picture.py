@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from perptui.model.bent import shown_only
-from perptui.model.explanation import Clash, FrontierPoint
+from perptui.model.explanation import Clash, FrontierPoint, Reduction
 from perptui.model.forecast import Estimates
 from perptui.model.jobs import EstimateDone, ProposeDone, ProposeJob
 from perptui.model.proposal import Proposal
@@ -48,6 +48,8 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         The same in words.
     clash_pending : bool
         It is still being looked for.
+    reduction : Reduction or None
+        Where limits clash: where only reducing leads, found after the proposal.
     frontier, frontier_wanted
         Points so far, and how many there will be.
     estimated_mono : float | None
@@ -75,6 +77,7 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     clash: tuple[Clash, ...] = ()
     clash_words: str = ""
     clash_pending: bool = False
+    reduction: Reduction | None = None
     frontier: tuple[FrontierPoint, ...] = ()
     frontier_wanted: int = 0
     estimated_mono: float | None = None

@@ -384,6 +384,7 @@ class Proposer:
             clash=self._clashes.found,
             clash_words=self._clashes.words,
             clash_pending=self._clashes.pending,
+            reduction=self._clashes.reduction,
             frontier=self._frontier.points,
             frontier_wanted=self._frontier.wanted,
             **new,

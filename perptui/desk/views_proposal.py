@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from perptui.desk.proposal_picture import Kept, ProposalPicture
 from perptui.desk.state import Picture
 from perptui.desk.views_funding import CarryChange, proposed_carry
 from perptui.desk.what_ifs import offers
 from perptui.model.assignment import assignments
-from perptui.model.explanation import NO_BOOK
+from perptui.model.explanation import NO_BOOK, Explanation
 from perptui.model.instrument import split_id
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.proposal import BookRisk, Proposal, TargetRow
@@ -39,7 +40,6 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
     # All of one proposal: what is asked for besides has its own place until it is solved.
     bent = assignments(proposal.what_if)
     carry = proposed_carry(picture, proposal)
-    explanation = proposal.explanation
     return RebalanceView(
         state=proposed.state,
         strategy=proposal.strategy,
@@ -65,14 +65,8 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         asked=asked if asked != bent else None,
         preview=proposed.preview,
         shown_only=proposed.shown_only,
-        ledger=explanation.ledger,
-        prices=explanation.limits,
-        clash=proposed.clash,
-        clash_pending=proposed.clash_pending,
-        break_even=explanation.break_even,
-        drift=explanation.drift,
-        objective_usd_day=explanation.objective_usd_per_day,
-        offers=offers(proposal),
+        **_explained(proposal.explanation),
+        **_ways_out(proposed, proposal),
         kept=tuple(_kept(one, proposal, picture) for one in proposed.kept),
         frontier=_frontier(proposed, proposal),
         hedges=proposal.hedges,
@@ -88,6 +82,27 @@ def _reasons(proposed: ProposalPicture, proposal: Proposal) -> tuple[str, ...]:
     words = proposed.clash_words or NO_BOOK
     reasons = tuple(words if reason == NO_BOOK else reason for reason in proposal.reasons)
     return (proposed.failure, *reasons) if proposed.failure else reasons
+
+
+def _explained(explanation: Explanation) -> dict[str, Any]:
+    """Return what stands behind the optimum."""
+    return {
+        "ledger": explanation.ledger,
+        "prices": explanation.limits,
+        "break_even": explanation.break_even,
+        "drift": explanation.drift,
+        "objective_usd_day": explanation.objective_usd_per_day,
+    }
+
+
+def _ways_out(proposed: ProposalPicture, proposal: Proposal) -> dict[str, Any]:
+    """Return what clashes or stays broken, and what can be done about it."""
+    return {
+        "clash": proposed.clash,
+        "clash_pending": proposed.clash_pending,
+        "breached": tuple(check.name for check in proposal.limits if not check.ok),
+        "offers": offers(proposal, proposed.reduction),
+    }
 
 
 def _kept(kept: Kept, stands: Proposal, picture: Picture) -> KeptProposal:

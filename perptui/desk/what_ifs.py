@@ -10,7 +10,7 @@ import msgspec
 
 from perptui.model.assignment import assignments, bend
 from perptui.model.errors import InputError
-from perptui.model.explanation import Clash
+from perptui.model.explanation import Clash, Reduction
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import EVERY, WhatIf
 from perptui.protocol.views_rebalance import Offer
@@ -19,6 +19,8 @@ SLOTS = ("A", "B")
 """Where a what-if can be kept."""
 DIGITS = 4
 """Significant digits of a relaxation: the least one is made a little wider, never narrower."""
+NAMED = 3
+"""Broken limits that an offer names."""
 WEIGHT_STEP = Decimal("0.000001")
 
 
@@ -91,18 +93,38 @@ def _toward_zero(weight: float) -> float:
     return math.copysign(float(kept), weight) if kept else 0.0
 
 
-def offers(proposal: Proposal) -> tuple[Offer, ...]:
-    """Return the ways out where limits clash or the present book breaks one; none elsewhere."""
+def offers(proposal: Proposal, reduction: Reduction | None = None) -> tuple[Offer, ...]:
+    """Return the ways out where limits clash or the present book breaks one; none elsewhere.
+
+    Parameters
+    ----------
+    reduction : Reduction, optional
+        Where only reducing leads, by solving it: without it that is not offered.
+    """
     breached = [check.name for check in proposal.limits_now if not check.ok]
     if proposal.status != "infeasible" and not breached:
         return ()
-    held = any(row.weight_now for row in proposal.rows)
-    still = f": {', '.join(breached[:3])} stay breached" if breached else ""
-    found = [Offer("hold", f"hold: nothing is sent{still}")]
-    if held:
-        found.append(Offer("reduce_only", "only reduce", "reduce_only=true"))
+    found = [Offer("hold", f"hold: nothing is sent{_stay(breached)}")]
+    if proposal.status != "infeasible" or reduction is None:
+        return tuple(found)
+    left = _stay(reduction.breached)
+    end = f"{left}: a step, propose again after it" if left else ": every limit holds after it"
+    words = f"only reduce: turnover {reduction.turnover:.1%}{end}"
+    found.append(Offer("reduce_only", words, "reduce_only=true"))
     share = proposal.explanation.reduce_only_share
-    if held and share is not None and share < 1.0:
-        plan = assignments(reduced(WhatIf(), proposal, 1.0 - share))
-        found.append(Offer("reduce", f"reduce every position to {share:.0%}", " ".join(plan)))
+    if share is not None and share < 1.0:
+        text = f"reduce every position to {share:.1%}: every limit on positions holds there"
+        plan = " ".join(assignments(reduced(WhatIf(), proposal, 1.0 - share)))
+        if not reduction.share_at_once:
+            text, plan = f"{text}; no one proposal reaches it, only reducing goes nearer", ""
+        found.append(Offer("reduce", text, plan))
     return tuple(found)
+
+
+def _stay(breached: Sequence[str]) -> str:
+    """Return which limits stay broken, in words with a colon before them; "" where none does."""
+    if not breached:
+        return ""
+    more = f" and {len(breached) - NAMED} more" if len(breached) > NAMED else ""
+    stays = "stays" if len(breached) == 1 else "stay"
+    return f": {', '.join(breached[:NAMED])}{more} {stays} breached"

@@ -31,7 +31,9 @@ class LedgerRow(Record, frozen=True):
     traded : bool
         Whether the optimum trades it.
     distance : float
-        Of an untraded contract: by how much its gain would have to grow for a trade, at least 0.
+        Of an untraded contract: by how much its gain would have to grow for a trade, at least 0,
+        while limits keep their prices; exact but for CVaR and the correlation with the market,
+        whose own slopes move with the book.
     """
 
     id: str
@@ -95,6 +97,24 @@ class Clash(Record, frozen=True):
     needed: float | None
     setting: str = ""
     text: str = ""
+
+
+class Reduction(Record, frozen=True):
+    """Where only reducing leads, solved: offered where limits clash.
+
+    Attributes
+    ----------
+    turnover : float
+        Of its trades, in lots.
+    breached : tuple of str
+        Limits that stay broken after it, as `LimitCheck.name`: it is then a step, to be repeated.
+    share_at_once : bool
+        Whether one proposal reaches `Explanation.reduce_only_share`, and every limit holds there.
+    """
+
+    turnover: float
+    breached: tuple[str, ...] = ()
+    share_at_once: bool = False
 
 
 class BreakEven(Record, frozen=True):
@@ -181,3 +201,5 @@ class Explanation(Record, frozen=True):
     """Of the optimum before rounding, trading costs taken off."""
     reduce_only_share: float | None = None
     """Share of every position that a plain reduction may keep, offered where limits clash."""
+    reduction: Reduction | None = None
+    """Where limits clash and it was asked which: where only reducing leads."""

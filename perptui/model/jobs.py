@@ -9,7 +9,7 @@ import hashlib
 
 import msgspec
 
-from perptui.model.explanation import Clash, FrontierPoint
+from perptui.model.explanation import Clash, FrontierPoint, Reduction
 from perptui.model.forecast import Estimates
 from perptui.model.limit import Limits
 from perptui.model.market import Bar, FundingSettlement
@@ -93,11 +93,12 @@ class ClashJob(Record, frozen=True, tag=True):
 class ClashDone(Record, frozen=True, tag=True):
     """Answer to `ClashJob`: one minimal set of limits that cannot all hold, and it in words.
 
-    Where it is not `done` nothing is known yet.
+    `reduction` is where only reducing leads. Where it is not `done` nothing is known yet.
     """
 
     clash: tuple[Clash, ...] = ()
     words: str = ""
+    reduction: Reduction | None = None
     done: bool = True
 
 

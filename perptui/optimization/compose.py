@@ -41,6 +41,7 @@ from perptui.optimization.orders import beyond_limits, orders_of, positions_afte
 from perptui.optimization.program.solution import DECIMALS, Solution
 from perptui.optimization.rebalanced import Rebalance
 from perptui.optimization.unhedged import until_bought
+from perptui.optimization.ways_out import reduction_of
 from perptui.risk.limits import only_reduces, turnover
 
 NOWS_KEPT = 4
@@ -62,8 +63,7 @@ def compose(
 ) -> Proposal:
     """Return the proposal of an answer, without its digest and the solver's seconds.
 
-    Where limits clash, `names_clash` has it find out which: a search of its own, whose ways out
-    are proven by solving where `pose` poses the program anew.
+    Where limits clash, `names_clash` has it find out which, and `pose` has ways out be proven.
     """
     after = positions_after(inputs, answer.steps)
     book = exact_book(inputs, after)
@@ -75,6 +75,7 @@ def compose(
     unhedged = until_bought(inputs, after, now.limits, reducing=reducing)
     status = _status(answer, orders)
     crowded = beyond_limits(orders, inputs.in_force.limits)
+    notes = (*given_way(inputs, limits), *inputs.notes)
     rows = _rows(inputs, answer, after, orders)
     optimum = checks_of(inputs, float_book(inputs, answer.target))
     if status == "infeasible":
@@ -102,13 +103,7 @@ def compose(
         exposure=inputs.in_force.exposure,
         solver=_report(answer.solution),
         exportable=status == "ok" and not (blocked or unhedged.blocked or crowded),
-        reasons=(
-            *why,
-            *crowded,
-            *unhedged.words(blocked, limits),
-            *given_way(inputs, limits),
-            *inputs.notes,
-        ),
+        reasons=(*why, *crowded, *unhedged.words(blocked, limits), *notes),
         what_if=WhatIf(targets=dict(inputs.edited)),
         explanation=explanation,
     )
@@ -152,7 +147,8 @@ def _in_conflict(
     """Return what there is to say where no book keeps every limit, in figures and in words."""
     clash = clashes(inputs, pose) if names_clash else None
     share = reduce_only_share(inputs)
-    explanation = Explanation(clash=clash or (), reduce_only_share=share)
+    reduction = reduction_of(inputs, share) if clash else None
+    explanation = Explanation(clash=clash or (), reduce_only_share=share, reduction=reduction)
     return explanation, explain(inputs, clash, share)
 
 

@@ -86,9 +86,10 @@ class KeptProposal(Record, frozen=True):
 
 
 class Offer(Record, frozen=True):
-    """A way out that is always there: `hold`, `reduce_only`.
+    """A way out that relaxes nothing: `hold`, `reduce_only`, `reduce`.
 
-    `assignment` is what `Bend` takes for it; "" where nothing need be done.
+    `assignment` is what `Bend` takes for it, which solving has proven to lead to what `text` says;
+    "" where nothing need be done, or no one proposal does it.
     """
 
     name: str
@@ -136,6 +137,8 @@ class RebalanceView(Record, frozen=True):
         Why what stands can be looked at but never sent, in words.
     ledger, prices, clash, break_even, drift, objective_usd_day
         The proposal's `Explanation`.
+    breached : tuple of str
+        Limits that the proposal in lots leaves broken, as `LimitCheck.name`.
     offers : tuple of Offer
         Ways out where limits clash or a limit is breached.
     kept : tuple of KeptProposal
@@ -179,6 +182,7 @@ class RebalanceView(Record, frozen=True):
     break_even: tuple[BreakEven, ...] = ()
     drift: Drift | None = None
     objective_usd_day: float | None = None
+    breached: tuple[str, ...] = ()
     offers: tuple[Offer, ...] = ()
     kept: tuple[KeptProposal, ...] = ()
     frontier: FrontierView = FrontierView()

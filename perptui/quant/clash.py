@@ -6,7 +6,9 @@ import time
 
 from perptui.model.jobs import ClashDone, ProposeJob
 from perptui.optimization.explain.clash import clash_search, summary
+from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.explain.search import Search
+from perptui.optimization.ways_out import reduction_of
 from perptui.quant.answer import posed, posing
 from perptui.quant.estimate import Estimator
 from perptui.quant.propose import parents_of, told_of
@@ -51,4 +53,6 @@ def _steps(asked: ProposeJob, estimator: Estimator) -> Search[ClashDone]:
     inputs = posed(asked, told, parents).own
     yield
     clash = yield from clash_search(inputs, posing(asked, told, parents))
-    return ClashDone(clash, summary(clash))
+    yield
+    reduction = reduction_of(inputs, reduce_only_share(inputs)) if clash else None
+    return ClashDone(clash, summary(clash), reduction)

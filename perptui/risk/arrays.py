@@ -7,7 +7,7 @@ one matrix. Weights are fractions of total equity. The answers are tested equal 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np

@@ -516,13 +516,21 @@ async def test_a_clash_goes_on_when_the_step_after_it_fails(
 
 
 async def test_what_is_offered_can_be_taken(desk: Desk) -> None:
-    await desk.proposer.bend(f"target:{BTC}=0.95")
+    await desk.proposer.bend("gross_max=0.1 turnover_max=0.05")
+    assert [one.name for one in desk.view().offers] == ["hold"]
+    await until(desk, lambda: not desk.proposer.picture.clash_pending)
     named = {one.name: one for one in desk.view().offers}
     assert named["hold"].assignment == ""
-    await desk.proposer.unbend()
+    # A turnover of 5 % is far from what would do: said, and only the step toward it can be taken.
+    assert named["reduce"].assignment == ""
+    assert "no one proposal reaches it" in named["reduce"].text
+    assert "breached: a step, propose again" in named["reduce_only"].text
     await desk.proposer.bend(named["reduce_only"].assignment)
-    assert desk.proposal.status in {"ok", "no_trade"}
+    assert desk.proposal.status == "ok"
+    assert desk.proposal.exportable
     assert all(order.reduce_only for order in desk.proposal.orders)
+    assert "gross" in desk.view().breached
+    assert [one.name for one in desk.view().offers] == ["hold"]
 
 
 async def until(desk: Desk, fulfilled: Callable[[], bool]) -> None:

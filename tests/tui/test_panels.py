@@ -533,3 +533,30 @@ def test_the_help_of_a_view_names_each_key_once() -> None:
     lines = text(book.desk(), (100, 90), "5", "question_mark").splitlines()
     for key in ("y", "m", "p"):
         assert sum(line.split()[:1] == [key] for line in lines) == 1
+
+
+def test_limits_that_a_proposal_leaves_broken_are_never_said_to_hold() -> None:
+    view = changed(what_ifs.what_if(), clash=(), offers=(), status="ok")
+    assert "every limit holds" in " ".join(drawn(book.desk(rebalance=view), (120, 40), "5", "i"))
+    names = ("gross", "coin_net:BTC", "cvar", "volatility")
+    for status, words in (("ok", "its trades go no further"), ("no_trade", "nothing is traded")):
+        left = changed(view, breached=names, status=status)
+        shown = " ".join(" ".join(drawn(book.desk(rebalance=left), (120, 40), "5", "i")).split())
+        assert "every limit holds" not in shown
+        assert "the proposal leaves gross" in shown
+        assert "and 1 more breached" in shown
+        assert words in shown
+
+
+def test_one_setting_has_one_digit_whatever_stands_behind_it() -> None:
+    clash = (
+        Clash("coin_net:BTC", 0.1, 0.25, "coin_net_max"),
+        Clash("funding_cap:binanceusdm:ETH/USDT:USDT", 0.1, 0.25, "coin_net_max"),
+        Clash("net_min", 0.5, None, "net_min"),
+        Clash("gross", 2.0, 2.5, "gross_max"),
+    )
+    view = what_ifs.infeasible(clash=clash, offers=())
+    assert ways_out(view) == [Relax(name="coin_net:BTC"), Relax(name="gross")]
+    shown = " ".join(" ".join(drawn(book.desk(rebalance=view), (120, 40), "5", "i")).split())
+    assert "Without any single" not in shown
+    assert "Other limits clash as well" in shown

@@ -77,6 +77,11 @@ def _books(shares: FloatArray, inputs: ProgramInputs) -> FloatArray:
     return np.asarray(shares[:, None] * (inputs.before - whole) + whole)
 
 
+def share_book(inputs: ProgramInputs, share: float) -> FloatArray:
+    """Return the book (N,) with every position that may be traded cut to a share of its size."""
+    return np.asarray(_books(np.array([share]), inputs)[0])
+
+
 def reduction_offer(inputs: ProgramInputs, share: float | None) -> str:
     """Return in words how far a plain reduction of every position mends the book.
 
@@ -89,10 +94,12 @@ def reduction_offer(inputs: ProgramInputs, share: float | None) -> str:
         return "reduce-only: no plain reduction keeps every limit on positions; it goes nearer"
     if share == 1.0:
         return "reduce-only: not needed, the book as it is keeps every limit on positions"
-    book = _books(np.array([share]), inputs)
-    turnover = 0.5 * float(np.abs(book - inputs.before).sum())
+    trade = np.abs(share_book(inputs, share) - inputs.before)
+    turnover = 0.5 * float(trade.sum())
     most = inputs.limits.turnover_max
     reach = "" if turnover <= most else f", more than the {most:.1%} of one proposal: repeat it"
+    if not reach and (trade > inputs.limits.trade_max).any():
+        reach = ", in larger trades than one proposal's: repeat it"
     return (
         f"reduce-only: every position cut to {share:.1%} of its size keeps every limit on "
         f"positions, with turnover {turnover:.1%}{reach}"

@@ -239,7 +239,8 @@ def _of_participation(label: str, key: Key, inputs: ProgramInputs) -> Relaxation
         stops = _stops(
             {at: min(_share_usd(at, inputs), _venue_usd(at, inputs)) for at in rows}, inputs
         )
-        return Relaxation(label, "order_notional_max_usd", order, give, stops=stops)
+        most = max(float(limits.ticket_notional_max_usd) - order, 0.0)
+        return Relaxation(label, "order_notional_max_usd", order, give, most=most, stops=stops)
     rows = [at for at in range(len(caps)) if _is_share(at, inputs)]
     if row not in rows:
         why = "the venue takes no larger order"

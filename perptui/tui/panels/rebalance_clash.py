@@ -15,11 +15,13 @@ from perptui.tui.picture import Line, left
 
 MOST_DIGITS = 9
 NAME_WIDTH = 24
+NAMED = 3
+"""Broken limits that are named."""
 
 
 def ways_out(view: RebalanceView) -> list[Intent]:
     """Return what each digit from 1 on asks for: relaxations first, then the offers."""
-    relaxed: list[Intent] = [Relax(name=row.name) for row in view.clash if _can_relax(row)]
+    relaxed: list[Intent] = [Relax(name=row.name) for row in _relaxable(view.clash)]
     offered = [Bend(text=offer.assignment) for offer in view.offers if offer.assignment]
     return [*relaxed, *offered][:MOST_DIGITS]
 
@@ -39,9 +41,10 @@ def clash_lines(view: RebalanceView, width: int, lead: str = "") -> list[Line]:
         lines.append(())
     else:
         lines += wrapped(_no_clash(view), width, " ", "dim")
+    ways = _relaxable(view.clash)
     for member in view.clash:
-        digit += _can_relax(member)
-        lines += _member(member, _digit(digit) if _can_relax(member) else "", width)
+        digit += member in ways
+        lines += _member(member, _digit(digit) if member in ways else "", width)
     if view.offers:
         lines.append(())
     for offer in view.offers:
@@ -59,8 +62,15 @@ def _words(clash: Sequence[Clash]) -> str:
         return "this limit cannot hold: no book keeps to it. Without it there would be one."
     return (
         f"these {len(clash)} limits cannot all hold: no book keeps to every one of them. "
-        "Without any single one of them there would be a book."
+        "Any of them left out, the others can hold together." + _others(clash)
     )
+
+
+def _others(clash: Sequence[Clash]) -> str:
+    """Return that more limits clash than these, where no value of one alone would do."""
+    if all(member.needed is not None for member in clash):
+        return ""
+    return " Other limits clash as well: where no value of one alone would do, it says which."
 
 
 def _no_clash(view: RebalanceView) -> str:
@@ -68,12 +78,18 @@ def _no_clash(view: RebalanceView) -> str:
         return "no book keeps every limit: which of them clash is being looked for"
     if view.status in {"infeasible", "failed"} or view.state == "failed":
         return "the program has no optimum, and no limits were found to clash: r solves again"
-    return "no limits clash: every limit holds at the proposal"
+    if not view.breached:
+        return "no limits clash: every limit holds at the proposal"
+    names = ", ".join(limit_name(name) for name in view.breached[:NAMED])
+    more = f" and {len(view.breached) - NAMED} more" if len(view.breached) > NAMED else ""
+    end = "nothing is traded" if view.status == "no_trade" else "its trades go no further"
+    return f"the proposal leaves {names}{more} breached: {end}"
 
 
-def _can_relax(member: Clash) -> bool:
-    """Return whether one assignment relaxes it: bounds and held positions have none."""
-    return member.needed is not None and bool(member.setting)
+def _relaxable(clash: Sequence[Clash]) -> list[Clash]:
+    """Return the first member of each setting that relaxes one: bounds may have none."""
+    ways = {row.setting: row for row in reversed(clash) if row.needed is not None and row.setting}
+    return [row for row in clash if ways.get(row.setting) is row]
 
 
 def _digit(digit: int) -> str:
