@@ -52,6 +52,9 @@ class LedgerRow(Record, frozen=True):
 class LimitPrice(Record, frozen=True):
     """What one more unit of a limit would be worth, USD a day; 0 where it does not bind.
 
+    The price belongs to the key that sets the limit in force: under drawdown control CVaR's row is
+    priced by drawdown_max, in whose units its limit and value then are.
+
     Attributes
     ----------
     name : str
@@ -59,7 +62,8 @@ class LimitPrice(Record, frozen=True):
     price_usd_per_day : float
         Per 1.0 of the limit as it stands in config.toml, at the present point.
     setting : str
-        The key of config.toml that sets it; "" for bounds that no one key sets.
+        The key of config.toml that sets it; "" where no one key does, and the price is per 1.0 of
+        the limit in force.
     limit, value : float
         The limit, and the optimum's value before rounding.
     low, high : float or None

@@ -23,6 +23,7 @@ from perptui.optimization.explain.ledger import priced
 from perptui.optimization.explain.relaxation import (
     COIN_NET,
     COMMON_MOVES,
+    DRAWDOWN,
     STRESS,
     relaxation_in_force,
 )
@@ -42,8 +43,8 @@ FLOORS = {"net_min": "net_min", "liquidation": STRESS, "free_collateral": "free_
 SETTINGS = {"margin_stress": STRESS, "cluster": "cluster_gross_max", "net_max": "net_max"}
 UNSET = frozenset({"stablecoin"})
 """Limits that the strategy sets by regime: no one key."""
-CONTROLLED = ("volatility_max", "cvar_max")
-"""Limits that shrink with drawdown."""
+CONTROL = "drawdown_control"
+"""Row of what drawdown_max is worth through the risk budget, which volatility_max sets as well."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class _Priced:
     low: float = 0.0
     high: float = 0.0
     tied: bool = False
+    rate: float = 1.0
 
     def joined(self, other: _Priced) -> _Priced:
         """Return both sides of one limit as one."""
@@ -114,8 +116,11 @@ def limit_prices(
 def _as_set(check: LimitCheck, one: _Priced, inputs: ProgramInputs) -> tuple[float, float]:
     """Return limit and value in the units of the setting that has the price.
 
-    Largest orders and tickets are USD, where the check they share is a fraction.
+    Largest orders and tickets are USD, where the check they share is a fraction; a limit that
+    drawdown control sets is said as the drawdown_max that would just carry the value.
     """
+    if one.setting == DRAWDOWN:
+        return one.limit, one.limit + (check.value - check.limit) / one.rate
     if one.setting not in DOLLARS:
         return check.limit, check.value
     usd = 2.0 * float(inputs.equity)
@@ -157,13 +162,15 @@ def _by_name(
         before = found.get(way.name)
         found[way.name] = one if before is None else before.joined(one)
         per_setting[way.setting] = per_setting.get(way.setting, 0.0) + price * rate
-    passed = {
-        setting: _passed(setting, inputs.in_force, strategy, estimates) for setting in per_setting
-    }
-    found = {name: one.times(passed[one.setting]) for name, one in found.items()}
-    control = _drawdown(per_setting, inputs.in_force, strategy, estimates)
-    if control > 0.0:
-        found["drawdown"] = _Priced(control, "drawdown_max", inputs.in_force.limits.drawdown_max)
+    rules = inputs.in_force
+    ways = {setting: _setter(setting, rules, strategy, estimates) for setting in per_setting}
+    found = {name: _charged(one, ways[one.setting], rules) for name, one in found.items()}
+    budget = per_setting.get("volatility_max", 0.0)
+    if budget > 0.0:
+        slopes_by = _in_force_slopes(DRAWDOWN, ("volatility_max",), rules, strategy, estimates)
+        control = budget * slopes_by.get("volatility_max", 0.0)
+        if control > 0.0:
+            found[CONTROL] = _Priced(control, DRAWDOWN, rules.limits.drawdown_max)
     return found | _bounds(inputs, solution)
 
 
@@ -197,26 +204,28 @@ def _stress_rate(key: Key, inputs: ProgramInputs, solution: Solution, slopes: Sl
     return float(way * (limits.account[account] @ (margin - solution.exact)))
 
 
-def _passed(
+def _setter(
     setting: str, rules: InForce, strategy: StrategyParameters, estimates: Estimates
-) -> float:
-    """Return d limit in force / d limit of config.toml, 1 where the two are the same."""
-    changed = _in_force_slopes(setting, (setting,), rules, strategy, estimates)
-    return changed.get(setting, 1.0)
+) -> tuple[str, float]:
+    """Return which key sets the limit in force behind `setting`, and d limit / d that key.
+
+    Its own, unless drawdown control does. "" where a lower limit is approached only as far as one
+    proposal's trades reach: then no one key does.
+    """
+    own = _in_force_slopes(setting, (setting,), rules, strategy, estimates).get(setting, 1.0)
+    if own > 0.0:
+        return setting, own
+    by = _in_force_slopes(DRAWDOWN, (setting,), rules, strategy, estimates).get(setting, 0.0)
+    return (DRAWDOWN, by) if by > 0.0 else ("", 1.0)
 
 
-def _drawdown(
-    per_setting: Mapping[str, float],
-    rules: InForce,
-    strategy: StrategyParameters,
-    estimates: Estimates,
-) -> float:
-    """Return what `drawdown_max` is worth through the limits that shrink with drawdown."""
-    names = tuple(name for name in CONTROLLED if per_setting.get(name, 0.0) > 0.0)
-    if not names:
-        return 0.0
-    slopes = _in_force_slopes("drawdown_max", names, rules, strategy, estimates)
-    return sum(slopes.get(name, 0.0) * per_setting[name] for name in names)
+def _charged(one: _Priced, way: tuple[str, float], rules: InForce) -> _Priced:
+    """Return a price per unit of the key that sets the limit in force."""
+    setting, rate = way
+    if setting == one.setting:
+        return one.times(rate)
+    limit = rules.limits.drawdown_max if setting else one.limit
+    return replace(one.times(rate), setting=setting, limit=limit, rate=rate)
 
 
 def _in_force_slopes(

@@ -183,10 +183,29 @@ def test_a_drawdown_limit_is_worth_the_risk_budget_it_gives() -> None:
     limits = msgspec.structs.replace(LOOSE, volatility_max=0.3, drawdown_max=0.1)
     prices = {one.name: one for one in prices_of(told, limits, strategy)}
     assert prices["volatility"].limit == pytest.approx(0.3 * (1.0 - 0.04 / 0.1))
-    for name, setting in (("drawdown", "drawdown_max"), ("volatility", "volatility_max")):
+    # The drawdown itself is far from its limit: it is not what is charged.
+    assert prices["drawdown"].price_usd_per_day == 0.0
+    for name, setting in (("drawdown_control", "drawdown_max"), ("volatility", "volatility_max")):
         assert prices[name].price_usd_per_day > 1.0
         found = slope(told, limits, setting, strategy)
         assert prices[name].price_usd_per_day == pytest.approx(found, rel=1e-2)
+
+
+def test_a_cvar_that_drawdown_sets_is_priced_by_the_drawdown_limit() -> None:
+    """CVaR at most eta·(DD_max - DD): the row that binds is charged, and says which key does it."""
+    told = market(0, peak="125000")
+    strategy = msgspec.structs.replace(PLAIN, drawdown_control=True, drawdown_share=0.5)
+    limits = msgspec.structs.replace(LOOSE, cvar_max=0.3, drawdown_max=0.1)
+    prices = {one.name: one for one in prices_of(told, limits, strategy, tail=True)}
+    assert prices["cvar"].setting == "drawdown_max"
+    assert prices["cvar"].limit == 0.1
+    # On the limit: what the book needs of it is all of it.
+    assert prices["cvar"].value == pytest.approx(0.1, abs=1e-6)
+    assert prices["cvar"].price_usd_per_day > 1.0
+    assert prices["drawdown"].price_usd_per_day == 0.0
+    found = slope(told, limits, "drawdown_max", strategy, tail=True)
+    total = sum(one.price_usd_per_day for one in prices.values() if one.setting == "drawdown_max")
+    assert total == pytest.approx(found, rel=1e-2)
 
 
 def test_a_cluster_and_the_stablecoin_share_have_prices() -> None:
