@@ -39,7 +39,7 @@ from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.kept import Kept
 from perptui.optimization.orders import beyond_limits, orders_of, positions_after
 from perptui.optimization.program.solution import DECIMALS, Solution
-from perptui.optimization.rebalanced import Rebalance
+from perptui.optimization.rebalanced import COARSE, Rebalance
 from perptui.optimization.unhedged import until_bought
 from perptui.optimization.ways_out import reduction_of
 from perptui.risk.limits import only_reduces, turnover
@@ -80,6 +80,7 @@ def compose(
     optimum = checks_of(inputs, float_book(inputs, answer.target))
     if status == "infeasible":
         explanation, why = _in_conflict(inputs, pose, names_clash=names_clash)
+        why = (*((COARSE,) if answer.solution.detail == COARSE else ()), *why)
     else:
         explanation = explanation_of(inputs, answer, optimum, strategy, estimates)
         why = _why_not(inputs, answer, blocked, status)

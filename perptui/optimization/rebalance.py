@@ -9,10 +9,11 @@ import numpy as np
 from perptui.optimization.explain.reduction import eased, least_violation
 from perptui.optimization.fitting import SHARES, fitted, short_of
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.judge import HEADROOM
 from perptui.optimization.lots import Lots, too_small
 from perptui.optimization.program.optimum import optimum, optimum_near
 from perptui.optimization.program.solution import Solution
-from perptui.optimization.rebalanced import Rebalance
+from perptui.optimization.rebalanced import COARSE, Rebalance
 from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
 from perptui.optimization.soft_limits import level_prices, with_room
 
@@ -33,11 +34,32 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
         if reduced is not None:
             return reduced
     if solution.status != "optimal":
-        nothing = np.zeros(len(inputs.contracts), dtype=np.int64)
-        return Rebalance(solution, inputs.before, nothing, inputs.before)
+        return _nothing(solution, inputs)
     solution = _without_small_trades(solution, inputs)
     rounded = _in_lots(solution, inputs)
+    if rounded.excess > HEADROOM and not inputs.edited:
+        return _reduced_in_lots(inputs)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights)
+
+
+def _reduced_in_lots(inputs: ProgramInputs) -> Rebalance:
+    """Return a reduction where no book in lots keeps every limit, else that there is none."""
+    reduced = _reduced(_only_reducing(inputs))
+    if reduced is not None and reduced.steps.any():
+        return reduced
+    return _nothing(Solution("infeasible", inputs.before, detail=COARSE), inputs)
+
+
+def _nothing(solution: Solution, inputs: ProgramInputs) -> Rebalance:
+    nothing = np.zeros(len(inputs.contracts), dtype=np.int64)
+    return Rebalance(solution, inputs.before, nothing, inputs.before)
+
+
+def _only_reducing(inputs: ProgramInputs) -> ProgramInputs:
+    """Return the inputs with bounds within which every position keeps its side and grows none."""
+    least, most = np.minimum(inputs.before, 0.0), np.maximum(inputs.before, 0.0)
+    lower, upper = (np.clip(bound, least, most) for bound in (inputs.lower, inputs.upper))
+    return replace(inputs, lower=lower, upper=upper)
 
 
 def _reduced(inputs: ProgramInputs) -> Rebalance | None:

@@ -8,6 +8,9 @@ from perptui.optimization.inputs import FloatArray
 from perptui.optimization.lots import IntArray
 from perptui.optimization.program.solution import Solution
 
+COARSE = "lots are too coarse: no book in whole lots was found that keeps every limit"
+"""Detail of a solution whose weights no lots come near enough to."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rebalance:

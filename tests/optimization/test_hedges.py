@@ -341,6 +341,30 @@ def test_a_short_hedge_is_never_bought_and_sold_only_in_stress(
     assert (again[1] == fixed).all()
 
 
+@pytest.mark.parametrize(
+    ("before", "target", "regime", "said"),
+    [
+        (0.0, 0.1, "calm", "buys it all the same"),
+        (0.2, 0.3, "stress", "buys it all the same"),
+        (0.0, -0.1, "calm", "sells it short all the same"),
+        (0.0, -0.1, "stress", ""),
+        (0.2, 0.1, "calm", ""),
+        (-0.2, -0.1, "calm", ""),
+    ],
+)
+def test_a_target_beyond_what_a_hedge_may_do_is_said_to_be_so(
+    before: float, target: float, regime: str, said: str
+) -> None:
+    contracts = posed().contracts
+    strategy = msgspec.structs.replace(
+        BALANCED, hedge_from="stress", hedge_shorts=(contracts[0].id,)
+    )
+    fixed = np.array([target, 0.0])
+    _, _, notes = short_bounds(contracts, np.array([before, 0.0]), (fixed, fixed), strategy, regime)
+    assert len(notes) == bool(said)
+    assert all(said in note and contracts[0].id in note for note in notes)
+
+
 def test_puts_keep_a_program_with_other_pulls_and_costs_whole() -> None:
     inputs = replace(posed(), pull=np.array([0.01, 0.0]), holding_cost=np.array([0.001, 0.0]))
     offer, _ = put_offer(inputs, (QUOTE,), HEDGED, HorizonScenarios.none(""), NOW_MS)

@@ -15,6 +15,7 @@ from perptui.optimization.orders import positions_after
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.rebalance import REDUCED, rebalance
+from perptui.optimization.rebalanced import COARSE
 from perptui.optimization.rounding import hold_lots, round_to_lots
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.risk.arrays import book_shortfall
@@ -253,6 +254,26 @@ def test_lots_go_farther_beyond_a_soft_limit_than_beyond_a_hard_one(
     most = float(answer.solution.slacks["turnover"][0]) + inputs.limits.turnover_max
     traded = 0.5 * np.abs(answer.rounded - inputs.before).sum()
     assert traded <= most + 5.0 * Lots.of(inputs).unit.max()
+
+
+def test_where_no_lots_come_within_the_limits_it_says_so_and_trades_nothing() -> None:
+    """One lot of 30 % is held; net may be 27 % and turnover 5 %: .03 of a lot is what it takes."""
+    inputs = pair(("30", "30"), held={A: "30"}, net_max=0.27, turnover_max=0.05)
+    assert optimum(inputs).status == "optimal"
+    answer = rebalance(inputs)
+    assert (answer.solution.status, answer.solution.detail) == ("infeasible", COARSE)
+    assert not answer.steps.any()
+
+
+def test_where_no_lots_come_within_the_limits_a_reduction_goes_as_near_as_they_do() -> None:
+    """Eight lots of 10 %: 55.5 % of net is allowed and orders of 25 %, and two lots are sold."""
+    inputs = pair(
+        ("10", "10"), held={A: "80"}, net_max=0.555, order_notional_max_usd=D(2500), restricted=(B,)
+    )
+    assert optimum(inputs).status == "optimal"
+    answer = rebalance(inputs)
+    assert (answer.solution.status, answer.solution.detail) == ("optimal", REDUCED)
+    assert answer.steps.tolist() == [-2, 0]
 
 
 @pytest.mark.parametrize("cap", ["gross_max", "beta_max", "coin_net_max"])
