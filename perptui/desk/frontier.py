@@ -12,7 +12,17 @@ from collections.abc import Callable
 from perptui.desk.worker import QuantWorker
 from perptui.model.errors import WorkerError
 from perptui.model.explanation import FrontierPoint
-from perptui.model.jobs import FrontierDone, FrontierJob, ProposeJob
+from perptui.model.jobs import (
+    FrontierDone,
+    FrontierJob,
+    Job,
+    JobResult,
+    MeasureDone,
+    MeasureJob,
+    ProposeDone,
+    ProposeJob,
+)
+from perptui.model.proposal import BookRisk
 
 POINT_TIMEOUT_S = 20.0
 QUIET_S = 0.3
@@ -38,34 +48,55 @@ class Frontier:
         self._task: asyncio.Task[None] | None = None
         self.points: tuple[FrontierPoint, ...] = ()
         self.wanted = 0
+        self.own: BookRisk | None = None
 
     def drop(self) -> None:
         """Stop, and forget the points."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        self.points, self.wanted = (), 0
+        self.points, self.wanted, self.own = (), 0, None
 
-    def trace(self, job: ProposeJob, risk_aversion: float) -> None:
+    def trace(self, job: ProposeJob, risk_aversion: float, own: ProposeJob | None) -> None:
         """Begin the frontier of the program that `job` poses.
 
         Parameters
         ----------
         risk_aversion : float
             That stands; the points are at multiples of it.
+        own : ProposeJob or None
+            The same with nothing bent: where its target is among the points is found first. None
+            where `job` is that.
         """
         self.drop()
         aversions = aversions_around(risk_aversion)
         self.wanted = len(aversions)
-        self._task = asyncio.create_task(self._trace(job, aversions), name="frontier")
+        self._task = asyncio.create_task(self._trace(job, aversions, own), name="frontier")
 
-    async def _trace(self, job: ProposeJob, aversions: tuple[float, ...]) -> None:
+    async def _place(self, job: ProposeJob, own: ProposeJob) -> None:
+        """Find where the desk's own target is, by the yardstick of what stands."""
+        try:
+            done = await self._ask(own)
+            if isinstance(done, ProposeDone) and done.proposal.solver.status == "optimal":
+                figures = await self._ask(MeasureJob(job, (done.proposal.rows,)))
+                if isinstance(figures, MeasureDone):
+                    self.own = figures.books[0].risk
+                    self._changed()
+        except WorkerError as error:
+            _log.warning("the desk's own target: %s", error)
+
+    async def _ask(self, job: Job) -> JobResult:
+        return await self._worker.ask(job, "frontier", POINT_TIMEOUT_S, background=True)
+
+    async def _trace(
+        self, job: ProposeJob, aversions: tuple[float, ...], own: ProposeJob | None
+    ) -> None:
         await asyncio.sleep(QUIET_S)
+        if own is not None:
+            await self._place(job, own)
         for aversion in aversions:
             try:
-                done = await self._worker.ask(
-                    FrontierJob(job, (aversion,)), "frontier", POINT_TIMEOUT_S, background=True
-                )
+                done = await self._ask(FrontierJob(job, (aversion,)))
             except WorkerError as error:
                 _log.warning("frontier at %g: %s", aversion, error)
                 break

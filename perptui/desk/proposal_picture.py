@@ -7,18 +7,25 @@ import msgspec
 from perptui.model.bent import shown_only
 from perptui.model.explanation import Clash, FrontierPoint, Reduction
 from perptui.model.forecast import Estimates
-from perptui.model.jobs import EstimateDone, ProposeDone, ProposeJob
-from perptui.model.proposal import Proposal
+from perptui.model.jobs import BookFigures, EstimateDone, ProposeDone, ProposeJob
+from perptui.model.proposal import BookRisk, Proposal
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.whatif import WhatIf
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A proposal that was kept under a slot's name; its what-if is `proposal.what_if`."""
+    """A proposal that was kept under a slot's name; its what-if is `proposal.what_if`.
+
+    `foreign`: what stands has another aim or rests on other estimates; `common` holds the figures
+    by its yardstick, where it is the proposal of digest `common_with`.
+    """
 
     slot: str
     job: ProposeJob
     proposal: Proposal
+    foreign: bool = False
+    common: BookFigures | None = None
+    common_with: str = ""
 
 
 class ProposalPicture(msgspec.Struct, frozen=True):
@@ -52,6 +59,9 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         Where limits clash: where only reducing leads, found after the proposal.
     frontier, frontier_wanted
         Points so far, and how many there will be.
+    frontier_own : BookRisk | None
+        Of the desk's own target with nothing bent, by the yardstick of what stands; None where
+        nothing is bent, or it is not known.
     estimated_mono : float | None
         When the estimates were made; a what-if that leaves them alone does not move it.
     solved_mono, expires_mono : float | None
@@ -80,6 +90,7 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     reduction: Reduction | None = None
     frontier: tuple[FrontierPoint, ...] = ()
     frontier_wanted: int = 0
+    frontier_own: BookRisk | None = None
     estimated_mono: float | None = None
     solved_mono: float | None = None
     expires_mono: float | None = None

@@ -71,7 +71,7 @@ class Proposer:
         self._strategy = settings.desk.strategy
         self._asked = 0
         self._exposures = Exposures()
-        self._shelf = Shelf(worker)
+        self._shelf = Shelf(worker, self._show)
         self._job: ProposeJob | None = None
         self._draws_frontier = False
         self._frontier = Frontier(worker, self._show)
@@ -235,7 +235,8 @@ class Proposer:
 
     async def compare(self) -> None:
         """Solve what is kept again on the market of what stands; see `Shelf.compare`."""
-        await self._shelf.compare(self._job)
+        self._shelf.stop()
+        await self._shelf.compare(self._job, self._picture.proposal)
         self._show()
 
     def draw_frontier(self, *, on: bool) -> None:
@@ -293,6 +294,7 @@ class Proposer:
         mine = self._asked
         self._frontier.drop()
         self._clashes.stop()
+        self._shelf.stop()
         self._show(state="solving", failure="")
         try:
             await self._ask(self._newest_snapshot())
@@ -322,9 +324,10 @@ class Proposer:
             raise WorkerError(f"nothing to propose from: {snapshot}")
         return snapshot
 
-    def job_on(self, snapshot: MarketSnapshot) -> ProposeJob:
-        """Return what is asked of the quant process on a snapshot."""
-        what_if, known = self._steps.now, self._settings.strategy
+    def job_on(self, snapshot: MarketSnapshot, what_if: WhatIf | None = None) -> ProposeJob:
+        """Return what is asked of the quant process on a snapshot, by default of the newest."""
+        what_if = self._steps.now if what_if is None else what_if
+        known = self._settings.strategy
         parameters = known[what_if.strategy or self._strategy]
         return ProposeJob(
             snapshot,
@@ -357,6 +360,7 @@ class Proposer:
         if isinstance(result, ProposeDone):
             self._job = job
             self._shelf.take(job, result.proposal)
+            self._shelf.follow(job, result.proposal)
             if result.proposal.status == "infeasible":
                 self._clashes.look(job)
         now, lasts = self._clock.monotonic(), self._settings.confirmation.proposal_s
@@ -371,7 +375,8 @@ class Proposer:
             self._frontier.drop()
             return
         bent = job.what_if.parameters.get("risk_aversion", job.strategy.risk_aversion)
-        self._frontier.trace(job, float(bent))
+        own = None if job.what_if.empty else self.job_on(job.snapshot, WhatIf())
+        self._frontier.trace(job, float(bent), own)
 
     def _show(self, **new: object) -> None:
         self._picture = msgspec.structs.replace(
@@ -387,6 +392,7 @@ class Proposer:
             reduction=self._clashes.reduction,
             frontier=self._frontier.points,
             frontier_wanted=self._frontier.wanted,
+            frontier_own=self._frontier.own,
             **new,
         )
         self._changed()

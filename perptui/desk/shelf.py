@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable
+
 import msgspec
 
 from perptui.desk.proposal_picture import Kept
 from perptui.desk.what_ifs import SLOTS
 from perptui.desk.worker import QuantWorker
-from perptui.model.errors import InputError
-from perptui.model.jobs import ProposeDone, ProposeJob
+from perptui.model.errors import InputError, WorkerError
+from perptui.model.jobs import MeasureDone, MeasureJob, ProposeDone, ProposeJob
 from perptui.model.proposal import Proposal
 
-COMPARE_TIMEOUT_S = 60.0
+TIMEOUT_S = 60.0
+QUIET_S = 0.3
+"""How long what is kept waits before it follows what stands: nobody compares while typing."""
+_log = logging.getLogger(__name__)
 
 
 class Shelf:
-    """Proposals that were kept, one a slot."""
+    """Proposals that were kept, one a slot.
 
-    def __init__(self, worker: QuantWorker) -> None:
+    Parameters
+    ----------
+    changed : callable
+        Called when what is kept was made to compare.
+    """
+
+    def __init__(self, worker: QuantWorker, changed: Callable[[], None]) -> None:
         self._worker = worker
+        self._changed = changed
+        self._task: asyncio.Task[None] | None = None
         self._kept: dict[str, Kept] = {}
 
     @property
@@ -63,36 +78,97 @@ class Shelf:
         del self._kept[self.at(slot).slot]
 
     def take(self, job: ProposeJob, proposal: Proposal) -> None:
-        """Let a newer answer to a question that is kept take the place of the older one."""
+        """Take what stands now: where it answers what is kept, in the older answer's place."""
+        yardstick = _yardstick(job)
         for slot, kept in self._kept.items():
             if _on_market_of(kept.job, job) == job:
                 self._kept[slot] = Kept(slot, job, proposal)
+            else:
+                foreign = _yardstick(kept.job) != yardstick
+                self._kept[slot] = msgspec.structs.replace(kept, foreign=foreign)
 
-    async def compare(self, job: ProposeJob | None) -> None:
-        """Solve what is kept again on the market of `job`.
+    def follow(self, job: ProposeJob, proposal: Proposal) -> None:
+        """Have what is kept compare with what stands, in the background after a short quiet."""
+        self.stop()
+        if any(kept.foreign or _on_market_of(kept.job, job) != kept.job for kept in self.all):
+            self._task = asyncio.create_task(self._follow(job, proposal), name="compare")
+
+    def stop(self) -> None:
+        """Follow no more."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _follow(self, job: ProposeJob, proposal: Proposal) -> None:
+        await asyncio.sleep(QUIET_S)
+        try:
+            await self.compare(job, proposal)
+        except WorkerError as error:
+            _log.warning("comparing: %s", error)
+        self._changed()
+
+    async def compare(self, job: ProposeJob | None, stands: Proposal | None) -> None:
+        """Solve what is kept again on the market of what stands, and measure it by its yardstick.
+
+        Parameters
+        ----------
+        job, stands : ProposeJob, Proposal
+            What was asked last, and the answer.
 
         Raises
         ------
         InputError
-            When nothing is kept, or there is no job.
+            When nothing is kept, or nothing stands.
         WorkerError
             When one cannot be solved.
         """
-        if not self._kept or job is None:
+        if not self._kept or job is None or stands is None:
             raise InputError("expected a kept what-if and a proposal, was none; keep one first")
-        for slot, kept in sorted(self._kept.items()):
+        for kept in self.all:
             again = _on_market_of(kept.job, job)
             if again == kept.job:
                 continue
             done = await self._worker.ask(
-                again, "comparing", COMPARE_TIMEOUT_S, replaces=f"compare {slot}", background=True
+                again, "comparing", TIMEOUT_S, replaces=f"compare {kept.slot}", background=True
             )
-            if isinstance(done, ProposeDone) and self._kept.get(slot) is kept:
-                self._kept[slot] = Kept(slot, again, done.proposal)
+            if isinstance(done, ProposeDone):
+                new = Kept(kept.slot, again, done.proposal, foreign=kept.foreign)
+                self._put(kept, new)
+        await self._measure(job, stands)
+
+    async def _measure(self, job: ProposeJob, stands: Proposal) -> None:
+        """Give what has another aim, or rests on other estimates, its figures by those of `job`."""
+        foreign = [kept for kept in self.all if kept.foreign and kept.common_with != stands.digest]
+        if not foreign:
+            return
+        asked = MeasureJob(job, tuple(kept.proposal.rows for kept in foreign))
+        done = await self._worker.ask(
+            asked, "comparing", TIMEOUT_S, replaces="measure", background=True
+        )
+        if isinstance(done, MeasureDone):
+            for kept, figures in zip(foreign, done.books, strict=True):
+                new = msgspec.structs.replace(kept, common=figures, common_with=stands.digest)
+                self._put(kept, new)
+
+    def _put(self, old: Kept, new: Kept) -> None:
+        """Let `new` take the place of `old`, unless something else was kept there meanwhile."""
+        if self._kept.get(old.slot) is old:
+            self._kept[old.slot] = new
 
 
 def _on_market_of(kept: ProposeJob, job: ProposeJob) -> ProposeJob:
-    return msgspec.structs.replace(kept, snapshot=job.snapshot)
+    """Return what was asked, of the market of `job` and its bar before."""
+    same = kept.strategy.name == job.strategy.name
+    before = job.exposure_before if same else kept.exposure_before
+    return msgspec.structs.replace(kept, snapshot=job.snapshot, exposure_before=before)
+
+
+def _yardstick(job: ProposeJob) -> tuple[object, ...]:
+    """Return what figures of a proposal are measured by: all but what may be traded."""
+    bent = msgspec.structs.replace(
+        job.what_if, targets={}, limits={}, reduce_only=False, strategy=""
+    )
+    return job.strategy, job.blended, bent
 
 
 def _refuse_slot(slot: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from perptui.desk.proposal_picture import Kept, ProposalPicture
 from perptui.desk.state import Picture
 from perptui.desk.views_funding import CarryChange, proposed_carry
@@ -106,7 +108,11 @@ def _ways_out(proposed: ProposalPicture, proposal: Proposal) -> dict[str, Any]:
 
 
 def _kept(kept: Kept, stands: Proposal, picture: Picture) -> KeptProposal:
-    proposal = kept.proposal
+    proposal, objective = kept.proposal, kept.proposal.explanation.objective_usd_per_day
+    common = kept.common if kept.common_with == stands.digest else None
+    if common is not None:
+        measured = msgspec.structs.replace(proposal, risk=common.risk)
+        proposal, objective = measured, common.objective_usd_per_day
     return KeptProposal(
         slot=kept.slot,
         strategy=proposal.strategy,
@@ -117,15 +123,22 @@ def _kept(kept: Kept, stands: Proposal, picture: Picture) -> KeptProposal:
         weights={row.id: row.weight_rounded for row in proposal.rows},
         turnover=proposal.turnover,
         cost_usd=proposal.cost_usd,
-        objective_usd_day=proposal.explanation.objective_usd_per_day,
+        objective_usd_day=objective,
+        own_measure=kept.foreign and common is None,
         same_market=proposal.snapshot_digest == stands.snapshot_digest,
     )
 
 
 def _frontier(proposed: ProposalPicture, proposal: Proposal) -> FrontierView:
     """Return the points so far, with the present book, the target and what is kept among them."""
-    books = [("now", proposal.risk_now), ("target", proposal.risk)]
-    books += [(one.slot, one.proposal.risk) for one in proposed.kept]
+    books = [("now", proposal.risk_now)]
+    books += [("desk", proposed.frontier_own)] if proposed.frontier_own is not None else []
+    books.append(("target", proposal.risk))
+    books += [
+        (one.slot, one.common.risk if one.common is not None else one.proposal.risk)
+        for one in proposed.kept
+        if not one.foreign or one.common_with == proposal.digest
+    ]
     places = (
         FrontierPlace(name, risk.volatility_annual, risk.expected_return_annual)
         for name, risk in books

@@ -13,7 +13,7 @@ from perptui.model.explanation import Clash, FrontierPoint, Reduction
 from perptui.model.forecast import Estimates
 from perptui.model.limit import Limits
 from perptui.model.market import Bar, FundingSettlement
-from perptui.model.proposal import Proposal
+from perptui.model.proposal import BookRisk, Proposal, TargetRow
 from perptui.model.record import Record
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
@@ -128,6 +128,29 @@ class FrontierDone(Record, frozen=True, tag=True):
     points: tuple[FrontierPoint, ...]
 
 
+class MeasureJob(Record, frozen=True, tag=True):
+    """Measure books by the yardstick of the program that `asked` poses: its estimates and aim.
+
+    Each is given by the rows of its proposal and is taken after its trades, in lots.
+    """
+
+    asked: ProposeJob
+    books: tuple[tuple[TargetRow, ...], ...]
+
+
+class BookFigures(Record, frozen=True):
+    """What a book risks, and what the program's objective makes of it, USD a day."""
+
+    risk: BookRisk
+    objective_usd_per_day: float
+
+
+class MeasureDone(Record, frozen=True, tag=True):
+    """Answer to `MeasureJob`, in the order of its books."""
+
+    books: tuple[BookFigures, ...]
+
+
 class EstimateDone(Record, frozen=True, tag=True):
     """Answer to `EstimateJob`."""
 
@@ -155,9 +178,25 @@ class JobFailed(Record, frozen=True, tag=True):
     text: str
 
 
-Job = AppendHistory | AskHistory | EstimateJob | ProposeJob | PrepareJob | ClashJob | FrontierJob
+Job = (
+    AppendHistory
+    | AskHistory
+    | EstimateJob
+    | ProposeJob
+    | PrepareJob
+    | ClashJob
+    | FrontierJob
+    | MeasureJob
+)
 JobResult = (
-    HistoryReach | EstimateDone | ProposeDone | Prepared | ClashDone | FrontierDone | JobFailed
+    HistoryReach
+    | EstimateDone
+    | ProposeDone
+    | Prepared
+    | ClashDone
+    | FrontierDone
+    | MeasureDone
+    | JobFailed
 )
 
 

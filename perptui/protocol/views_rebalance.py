@@ -70,6 +70,9 @@ class KeptProposal(Record, frozen=True):
         Its weights in lots by instrument id.
     same_market : bool
         Whether it rests on the snapshot of the one that stands; `Compare` solves it anew on that.
+    own_measure : bool
+        Its figures are by its own strategy and parameters: by those of the one that stands, where
+        they compare, they are not known yet.
     """
 
     slot: str
@@ -83,6 +86,7 @@ class KeptProposal(Record, frozen=True):
     cost_usd: Decimal
     objective_usd_day: float | None = None
     same_market: bool = True
+    own_measure: bool = False
 
 
 class Offer(Record, frozen=True):
@@ -98,7 +102,9 @@ class Offer(Record, frozen=True):
 
 
 class FrontierPlace(Record, frozen=True):
-    """Where one book stands in the frontier's plot: `now`, `target`, a kept slot's name.
+    """Where one book stands in the frontier's plot: `now`, `desk`, `target`, a kept slot's name.
+
+    `target` is what stands; `desk` is the desk's own target beside it, where something is bent.
 
     Annualised fractions; the return is robust, trading costs not taken off.
     """

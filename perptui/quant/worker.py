@@ -25,6 +25,8 @@ from perptui.model.jobs import (
     Job,
     JobFailed,
     JobResult,
+    MeasureDone,
+    MeasureJob,
     Prepared,
     PrepareJob,
     ProposeDone,
@@ -117,6 +119,9 @@ class Worker:
             case FrontierJob():
                 asked = replace(job.asked, snapshot=self._one(job.asked.snapshot))
                 return self._frontier(replace(job, asked=asked))
+            case MeasureJob():
+                asked = replace(job.asked, snapshot=self._one(job.asked.snapshot))
+                return self._measure(replace(job, asked=asked))
 
     def _one(self, snapshot: MarketSnapshot) -> MarketSnapshot:
         """Return the snapshot of the job before where this one equals it, else this one.
@@ -168,6 +173,13 @@ class Worker:
 
         told = told_of(job.asked, self._estimator)
         return FrontierDone(frontier_of(job, told, parents_of(job.asked, self._estimator)))
+
+    def _measure(self, job: MeasureJob) -> MeasureDone:
+        from perptui.quant.measure import measured
+        from perptui.quant.propose import parents_of, told_of
+
+        told = told_of(job.asked, self._estimator)
+        return MeasureDone(measured(job, told, parents_of(job.asked, self._estimator)))
 
 
 def _one_line(error: Exception) -> str:

@@ -229,7 +229,8 @@ class RebalanceActions(TypingKeys):
         """Show what was kept beside what stands, solved on the same market."""
         if not self._turn("compare") or not self._answers():
             return
-        if any(not kept.same_market for kept in self.showing.live.rebalance.kept):
+        kept = self.showing.live.rebalance.kept
+        if any(one.own_measure or not one.same_market for one in kept):
             self.bend(Compare())
 
     def action_frontier(self) -> None:

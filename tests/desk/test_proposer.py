@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -429,6 +430,74 @@ async def test_two_what_ifs_are_kept_and_compared(desk: Desk) -> None:
     assert desk.proposal.digest == again[1].digest
     desk.proposer.forget("A")
     assert [one.slot for one in desk.view().kept] == ["B"]
+
+
+async def test_what_is_kept_is_measured_by_the_yardstick_of_what_stands(desk: Desk) -> None:
+    await desk.proposer.bend("strategy=tactical")
+    desk.proposer.keep("A")
+    tactical = desk.proposal
+    await desk.proposer.bend("gross_max=0.6")
+    desk.proposer.keep("B")
+    await desk.proposer.unbend("strategy")
+    # B was solved with another strategy too; what it is measured by is said until it is known.
+    kept = desk.view().kept
+    assert [one.own_measure for one in kept] == [True, True]
+    volatility = {row.name: row.after for row in kept[0].figures}["volatility"]
+    assert volatility == tactical.risk.volatility_annual
+    await until(desk, lambda: not any(one.own_measure for one in desk.view().kept))
+    stands, (a, b) = desk.proposal, desk.view().kept
+    estimates = desk.proposer.picture.estimates
+    assert estimates is not None
+    # A second implementation: sqrt(w'Sigma w) with the estimates of what stands.
+    order = [row.id for row in estimates.instruments]
+    covariance = np.array(estimates.covariance) * 365.0 / estimates.horizon_days
+    for one in (a, b):
+        held = np.array([one.weights.get(name, 0.0) for name in order])
+        found = {row.name: row.after for row in one.figures}["volatility"]
+        assert found == pytest.approx(float(np.sqrt(held @ covariance @ held)), rel=1e-9)
+    # By the aim of what stands, nothing in its room is better than it: B keeps its limits.
+    assert b.objective_usd_day is not None
+    best = stands.explanation.objective_usd_per_day
+    assert best is not None
+    assert b.objective_usd_day < best + 0.5
+    # Another step has another yardstick.
+    await desk.proposer.bend("risk_aversion=30")
+    assert all(one.own_measure for one in desk.view().kept)
+
+
+async def test_what_was_kept_follows_the_market_and_the_slot_gone_back_to_at_once(
+    desk: Desk,
+) -> None:
+    await desk.proposer.bend("gross_max=0.6")
+    desk.proposer.keep("A")
+    await desk.proposer.bend("risk_aversion=20")
+    desk.proposer.keep("B")
+    desk.at_ms += HOUR_MS
+    await desk.proposer.recall("A")
+    assert [one.same_market for one in desk.view().kept] == [True, False]
+    assert desk.view().kept[0].digest == desk.view().digest
+    await until(desk, lambda: all(one.same_market for one in desk.view().kept))
+
+
+async def test_the_desks_own_target_is_on_the_frontier_of_a_what_if(desk: Desk) -> None:
+    own = desk.proposal
+    desk.proposer.draw_frontier(on=True)
+    await until(desk, lambda: len(desk.proposer.picture.frontier) == len(FACTORS))
+    assert [one.name for one in desk.view().frontier.places] == ["now", "target"]
+    await desk.proposer.bend("gross_max=0.5")
+    await until(desk, lambda: len(desk.proposer.picture.frontier) > 0)
+    places = {one.name: one for one in desk.view().frontier.places}
+    assert list(places) == ["now", "desk", "target"]
+    assert places["desk"].volatility_annual == own.risk.volatility_annual
+    assert places["desk"].return_annual == own.risk.expected_return_annual
+    assert places["target"].volatility_annual == desk.proposal.risk.volatility_annual
+    # By the mean of what stands, not by its own.
+    await desk.proposer.bend("uncertainty=0")
+    assert [one.name for one in desk.view().frontier.places] == ["now", "target"]
+    await until(desk, lambda: len(desk.view().frontier.places) == 3)
+    bolder = {one.name: one for one in desk.view().frontier.places}["desk"]
+    assert bolder.volatility_annual == places["desk"].volatility_annual
+    assert bolder.return_annual > places["desk"].return_annual
 
 
 async def test_every_position_can_be_reduced_by_a_share(desk: Desk) -> None:

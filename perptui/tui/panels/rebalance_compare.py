@@ -105,8 +105,9 @@ def _kept_lines(view: RebalanceView, width: int) -> list[Line]:
     for digit, kept in enumerate(view.kept, 1):
         bent = " · ".join(map(named, kept.assignments)) or "nothing bent"
         old = "" if kept.same_market else " · on an older market"
-        words = f"{kept.strategy} · {kept.status} · {bent}{old}"
-        role = "text" if kept.same_market else "warn"
+        own = " · figures by its own measure" if kept.own_measure else ""
+        words = f"{kept.strategy} · {kept.status} · {bent}{old}{own}"
+        role = "warn" if old or own else "text"
         first, *more = wrapped(words, width, f" {digit} {kept.slot}  ", role)
         lines += [((f" {digit} ", "key"), (f"{kept.slot}  ", "title"), *first[1:]), *more]
     digits = "a digit goes back to what was kept · A, B keep what stands"

@@ -7,8 +7,8 @@ from perptui.tui import format as figures
 from perptui.tui.picture import Line, Span
 from perptui.tui.plot_curve import Mark, Point, curve_chart
 
-SIGNS = {"now": ("N", "warn"), "target": ("T", "ok")}
-WORDS = {"now": "the book", "target": "what stands"}
+SIGNS = {"now": ("N", "warn"), "desk": ("D", "text"), "target": ("T", "ok")}
+WORDS = {"now": "the book", "desk": "nothing bent", "target": "what stands"}
 KEPT_ROLE = "accent"
 
 

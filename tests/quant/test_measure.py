@@ -1,0 +1,44 @@
+"""Figures of books by another proposal's yardstick: its own by its own are those it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from perptui.model.jobs import MeasureDone, MeasureJob, ProposeDone
+from perptui.model.whatif import WhatIf
+from perptui.quant.worker import Worker
+from tests.quant.market import written
+from tests.quant.test_propose import VENUES, job_at
+
+
+@pytest.mark.parametrize("strategy", ["balanced", "hybrid"])
+def test_a_proposal_by_its_own_yardstick_is_what_it_shows(tmp_path: Path, strategy: str) -> None:
+    history = written(tmp_path, VENUES)
+    worker = Worker(history)
+    job = job_at(history, "2023-05-20T00:00Z", "balanced")
+    if strategy == "hybrid":
+        hybrid = job_at(history, "2023-05-20T00:00Z", "hybrid")
+        parents = [job, job_at(history, "2023-05-20T00:00Z", "tactical")]
+        job = msgspec.structs.replace(hybrid, blended=tuple(one.strategy for one in parents))
+    tight = msgspec.structs.replace(job, what_if=WhatIf(limits={"gross_max": 0.3}))
+    stands, other = worker.answer(job), worker.answer(tight)
+    assert isinstance(stands, ProposeDone)
+    assert isinstance(other, ProposeDone)
+    asked = MeasureJob(job, (stands.proposal.rows, other.proposal.rows, ()))
+    done = worker.answer(asked)
+    assert isinstance(done, MeasureDone)
+    own, tighter, untouched = done.books
+    assert own.risk == stands.proposal.risk
+    # Limits aside the yardstick is the same, and without rows the book is the present one.
+    assert tighter.risk == msgspec.structs.replace(
+        other.proposal.risk, accounts=tighter.risk.accounts
+    )
+    assert untouched.risk == stands.proposal.risk_now
+    best = stands.proposal.explanation.objective_usd_per_day
+    assert best is not None
+    # Lots move the book off its optimum by little, and less room never makes it better.
+    assert own.objective_usd_per_day == pytest.approx(best, rel=1e-2)
+    assert tighter.objective_usd_per_day < own.objective_usd_per_day
