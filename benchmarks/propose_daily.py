@@ -97,7 +97,9 @@ def job_of(
     strategy = settings.strategy[name]
     parents = tuple(settings.strategy[parent] for parent in strategy.blend)
     what_if = WhatIf(views=dict(views))
-    return ProposeJob(snapshot, strategy, settings.limits, what_if, blended=parents)
+    return ProposeJob(
+        snapshot, strategy, settings.limits, what_if, blended=parents, stress=settings.stress
+    )
 
 
 def momentum(history: History, snapshot: MarketSnapshot) -> dict[str, float]:
@@ -176,19 +178,23 @@ def stressed_ratio(
     move: Decimal,
     cushion: Decimal,
     depeg: Decimal,
+    named: Sequence[Mapping[str, float]] = (),
 ) -> float:
-    """Return the worst account's loss plus cushioned maintenance over equity after ±`move`.
+    """Return the worst account's loss plus cushioned maintenance over equity after any stress.
 
-    Written from method §6 and §11 alone: linear contracts, tier by tier.
+    Those are ±`move`, and the `named` moves by coin. Written from method §6 and §11 alone: linear
+    contracts, tier by tier.
     """
     marks = {quote.id: quote.mark for quote in snapshot.quotes}
     worst = ZERO
+    common = ({"*": float(move)}, {"*": -float(move)})
     for account, own in equity.items():
-        for shift in (move, -move):
+        for moves in (*common, *named):
             need = depeg * own
             for one in snapshot.instruments:
                 if one.venue != account or not contracts.get(one.id):
                     continue
+                shift = decimal_of(moves.get(one.coin, moves.get("*", 0.0)), "move")
                 notional = contracts[one.id] * one.contract_size * marks[one.id]
                 after = abs(notional) * (1 + shift)
                 margin = max(tier.rate * after - tier.deduction_usd for tier in one.tiers)
@@ -255,7 +261,13 @@ def day_of(campaign: Campaign, at_ms: int, before: Day | None) -> Day:
         exposure=proposal.exposure,
         blend=proposal.blend,
         gross=proposal.risk.gross,
-        stressed=stressed_ratio(snapshot, book, equity, *stress_of(settings, name, proposal)),
+        stressed=stressed_ratio(
+            snapshot,
+            book,
+            equity,
+            *stress_of(settings, name, proposal),
+            tuple(settings.stress.moves.values()),
+        ),
         broken=tuple(
             check.name
             for check in proposal.limits

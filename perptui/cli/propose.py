@@ -86,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
         members = tuple(dict.fromkeys((*members, *strategy.hedge_shorts)))
     snapshot = snapshot_at(history, at_ms, venues, equity, positions, members=members)
     parents = tuple(settings.strategy[name] for name in strategy.blend)
-    job = ProposeJob(snapshot, strategy, settings.limits, what_if, blended=parents)
+    job = ProposeJob(
+        snapshot, strategy, settings.limits, what_if, blended=parents, stress=settings.stress
+    )
     proposal, estimates = propose(job, history)
     absent = absent_of(history, venues, at_ms)
     left_out = (f"left out: {text}" for text in (*absent, *estimates.left_out))

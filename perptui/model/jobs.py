@@ -17,6 +17,7 @@ from perptui.model.proposal import BookRisk, Proposal, TargetRow
 from perptui.model.record import Record
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
+from perptui.model.stress import Stress
 from perptui.model.whatif import WhatIf
 
 
@@ -69,7 +70,7 @@ class ProposeJob(Record, frozen=True, tag=True):
 
     `blended` holds the strategies of a hybrid's `blend`, in its order; empty for others. Where
     limits clash, `names_clash` has the answer wait until it is known which; else it says only that
-    they do, and `ClashJob` asks for more.
+    they do, and `ClashJob` asks for more. `stress` holds the desk's named stresses.
     """
 
     snapshot: MarketSnapshot
@@ -79,6 +80,7 @@ class ProposeJob(Record, frozen=True, tag=True):
     exposure_before: float | None = None
     blended: tuple[StrategyParameters, ...] = ()
     names_clash: bool = True
+    stress: Stress = Stress()
 
 
 class ClashJob(Record, frozen=True, tag=True):

@@ -60,11 +60,14 @@ def limit_arrays(
     clusters: Sequence[Sequence[str]],
     strategy: StrategyParameters,
     scenarios: FloatArray | None = None,
+    named: Mapping[str, Mapping[str, float]] | None = None,
 ) -> LimitArrays:
     """Return every limit in force as arrays.
 
     Parameters
     ----------
+    named : mapping of str to mapping of str to float, optional
+        Stresses beside the common moves, see `stress_moves`.
     scenarios : (S, N) array, optional
         Returns over the horizon, funding included; without them CVaR is not judged.
     """
@@ -75,7 +78,7 @@ def limit_arrays(
     returns = np.zeros((0, count)) if scenarios is None else scenarios
     return LimitArrays(
         **_members(contracts, account_equity, clusters),
-        **_margins(contracts, limits, equity),
+        **_margins(contracts, limits, equity, named or {}),
         collateral_beta=_collateral_beta(contracts, account_equity),
         **_risks(contracts, forecasts, limits, volatility_max),
         equity_share=np.array([float(value) / equity for value in account_equity.values()]),
@@ -121,12 +124,17 @@ def _members(
     }
 
 
-def _margins(contracts: Sequence[Contract], limits: Limits, equity: float) -> dict[str, Any]:
+def _margins(
+    contracts: Sequence[Contract],
+    limits: Limits,
+    equity: float,
+    named: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
     """Return maintenance tiers, initial margin, and the moves that margin is stressed by."""
-    rates, deductions = _tiers(contracts, limits, equity)
     leverage = [float(leverage_of(contract, limits, equity)) for contract in contracts]
     coins = [contract.instrument.coin for contract in contracts]
-    stress, names = stress_moves(coins, limits.liquidation_distance_min)
+    stress, names = stress_moves(coins, limits.liquidation_distance_min, named)
+    rates, deductions = _tiers(contracts, limits, equity, float(stress.max(initial=0.0)))
     return {
         "tier_rates": rates,
         "tier_deductions": deductions,
@@ -244,15 +252,17 @@ def covariance_root(covariance: FloatArray) -> FloatArray:
 
 
 def _tiers(
-    contracts: Sequence[Contract], limits: Limits, equity: float
+    contracts: Sequence[Contract], limits: Limits, equity: float, rise: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return rates and deductions/E, (K, N), of the tiers that a stressed position could reach.
+
+    That is one as large as the limits permit or held, after the largest `rise` of any stress.
 
     Shorter schedules repeat their last tier, which leaves the maximum as it is.
     """
     largest = max(
         limits.gross_max * equity, *(abs(float(contract.notional)) for contract in contracts)
-    ) * (1.0 + limits.liquidation_distance_min)
+    ) * (1.0 + rise)
     reached = [
         [tier for tier in contract.instrument.tiers if float(tier.floor_usd) <= largest]
         or [contract.instrument.tiers[0]]

@@ -55,6 +55,7 @@ def program_inputs(
     *,
     rules: InForce | None = None,
     reduce_only: bool = False,
+    stresses: Mapping[str, Mapping[str, float]] | None = None,
 ) -> ProgramInputs:
     """Return the program's data.
 
@@ -66,6 +67,8 @@ def program_inputs(
         Without them CVaR is not judged.
     rules : InForce, optional
         In place of the strategy's own: a hybrid's are the tighter of two.
+    stresses : mapping of str to mapping of str to float, optional
+        Named moves by coin that margin must survive too; CVaR has them in its scenarios.
 
     Raises
     ------
@@ -75,8 +78,8 @@ def program_inputs(
     """
     ground = _GROUNDS.of(
         (snapshot, estimates, scenarios, rules),
-        (strategy, limits),
-        lambda: _ground(snapshot, estimates, strategy, limits, scenarios, rules),
+        (strategy, limits, stresses),
+        lambda: _ground(snapshot, estimates, strategy, limits, scenarios, rules, stresses),
     )
     book, rules, arrays = ground.book, ground.rules, ground.arrays
     contracts, before, regime = book.contracts, book.before, estimates.regime.label
@@ -113,6 +116,7 @@ def _ground(
     limits: Limits,
     scenarios: HorizonScenarios | None,
     rules: InForce | None,
+    stresses: Mapping[str, Mapping[str, float]] | None,
 ) -> Ground:
     book = book_before(snapshot, estimates, strategy, scenarios)
     rules = rules or in_force(strategy, limits, estimates, standing_of(book, strategy, limits))
@@ -125,6 +129,7 @@ def _ground(
         clusters,
         strategy,
         book.returns,
+        stresses,
     )
     objective = _objective(book, strategy, float(snapshot.equity_usd))
     return Ground(book, rules, clusters, arrays, {**_state(book, snapshot), **objective})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,6 +47,47 @@ class HorizonScenarios:
     def paths(self) -> int:
         """S."""
         return len(self.centred)
+
+    def with_stresses(
+        self,
+        coin_of: Mapping[str, str],
+        named: Mapping[str, Mapping[str, float]],
+        probability: float,
+    ) -> HorizonScenarios:
+        """Return the scenarios with each named stress among them, at a probability of its own.
+
+        Paths are equally likely: a stress is repeated as often as gives it its share, the nearest
+        there is and at least once. Its moves are those of prices; funding and drift are what is
+        expected on every other path too. Without paths, or at no probability, nothing changes.
+
+        Parameters
+        ----------
+        coin_of : mapping of str to str
+            Coin of each contract of `ids`.
+        named : mapping of str to mapping of str to float
+            As in `stress_moves`.
+        probability : float
+            Of each stress, within the horizon.
+        """
+        if not (self.paths and named and probability > 0.0):
+            return self
+        left = 1.0 - probability * len(named)
+        if left <= 0.0:
+            raise OptimizationError(
+                f"expected stresses that leave other paths, was {len(named)} of {probability:.1%} "
+                "within the horizon; lower stress.times_a_year"
+            )
+        times = max(round(self.paths * probability / left), 1)
+
+        def repeated(coins: Sequence[str]) -> FloatArray:
+            moves = stress_moves(coins, 0.0, named)[0][2:]
+            return np.repeat(moves, times, axis=0)
+
+        return replace(
+            self,
+            centred=np.vstack([self.centred, repeated([coin_of[name] for name in self.ids])]),
+            coin_moves=np.vstack([self.coin_moves, repeated(self.coins)]),
+        )
 
     def returns(self, ids: Sequence[str], expected: FloatArray, position: FloatArray) -> FloatArray:
         """Return r - F of a unit long in each of N contracts on each path, (S, N).

@@ -174,6 +174,7 @@ def _program(job: ProposeJob, bent: Applied, told: Told, rules: InForce | None) 
         scenarios=told.scenarios,
         rules=rules,
         reduce_only=job.what_if.reduce_only,
+        stresses=job.stress.moves,
     )
     return with_impact(inputs, job.what_if.costs)
 

@@ -20,6 +20,7 @@ from perptui.optimization.compose import compose, now_of
 from perptui.optimization.frontier import frontier_point
 from perptui.quant.answer import Told, answered, explained, posed, posing
 from perptui.quant.estimate import Estimator
+from perptui.quant.scenarios import stressed
 
 
 def propose(
@@ -72,7 +73,8 @@ def told_of(job: ProposeJob, estimator: Estimator) -> Told:
     strategy = bent_strategy(job.what_if, job.strategy)
     asked = EstimateJob(job.snapshot, strategy, job.exposure_before)
     estimates = estimator.estimate(asked)
-    return Told(estimates, estimator.scenarios(asked, estimates))
+    scenarios = estimator.scenarios(asked, estimates)
+    return Told(estimates, stressed(scenarios, estimates, job.stress))
 
 
 def parents_of(job: ProposeJob, estimator: Estimator) -> tuple[Told, ...]:

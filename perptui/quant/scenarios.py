@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from perptui.estimation.recursion import divided
 from perptui.model.forecast import Estimates
+from perptui.model.stress import Stress
+from perptui.optimization.kept import Kept
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.quant.hour import HourView
+
+DAYS_A_YEAR = 365.0
+_STRESSED: Kept[HorizonScenarios] = Kept(6)
+
+
+def stressed(scenarios: HorizonScenarios, estimates: Estimates, stress: Stress) -> HorizonScenarios:
+    """Return the scenarios with the desk's named stresses among them; the same for the same.
+
+    A stress that comes `times_a_year` comes within the horizon with probability
+    1 - exp(-times_a_year·H/365).
+
+    Raises
+    ------
+    OptimizationError
+        When the stresses leave no room for other paths.
+    """
+    horizon = estimates.horizon_days
+    probability = -math.expm1(-stress.times_a_year * horizon / DAYS_A_YEAR)
+    coin_of = {row.id: row.coin for row in estimates.instruments}
+    return _STRESSED.of(
+        (scenarios,),
+        (stress, horizon),
+        lambda: scenarios.with_stresses(coin_of, stress.moves, probability),
+    )
 
 
 def horizon_scenarios_of(view: HourView, estimates: Estimates) -> HorizonScenarios:

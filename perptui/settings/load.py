@@ -1,8 +1,9 @@
 """Settings from their layers: the shipped file, the user's file, ``--set key=value``.
 
-The user's file need not repeat everything, with two exceptions. Limits are taken from it alone:
-one that is absent there is an error, never a broad default. And its ``[venues]`` replace the
-shipped ones, so that no venue is polled that it does not name.
+The user's file need not repeat everything, with these exceptions. Limits are taken from it alone:
+one that is absent there is an error, never a broad default. And its ``[venues]`` and ``[stress]``
+replace the shipped ones, so that no venue is polled, and no stress prepared for, that it does not
+name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from perptui.settings.schema import Settings
 
 DEFAULT = "default"
 COMMAND_LINE = "--set"
-WHOLE_TABLES = ("limits", "venues")
+WHOLE_TABLES = ("limits", "venues", "stress")
 
 
 class Loaded(msgspec.Struct, frozen=True):

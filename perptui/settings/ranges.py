@@ -10,10 +10,12 @@ from perptui.model.clock import parse_iso
 from perptui.model.errors import ConfigError
 from perptui.model.instrument import split_id
 from perptui.model.strategy import SOFT_LIMITS
-from perptui.model.whatif import PutQuote
+from perptui.model.whatif import EVERY, PutQuote
 from perptui.settings.schema import SUPPORTED_VENUES, Settings
 
 DAY_S = 86_400.0
+TAKEN = ("up", "down")
+"""Names of the two common moves: no stress of the desk has them."""
 EXPIRIES_MS = (10**12, 10**13 - 1)
 """Expiries of thirteen digits: of fewer or more, the unit is another."""
 
@@ -51,6 +53,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "strategy.*.put_premium_max": (0, 1),
     "strategy.*.soft_penalty": (1e-6, 1e6),
     "strategy.*.tracking_penalty": (0, 1e6),
+    "stress.times_a_year": (0, 12),
+    "stress.moves.*": (-0.95, 10),
     "limits.gross_max": (0, 10),
     "limits.net_min": (-10, 10),
     "limits.net_max": (-10, 10),
@@ -81,6 +85,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_COIN = re.compile(r"[A-Z0-9]{1,20}")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}/[A-Z]{2,10}:[A-Z]{2,10}")
 
 
@@ -160,6 +165,23 @@ def _put(put: PutQuote) -> str:
             "thirteen digits"
         )
     return ""
+
+
+def _stresses(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name, moves in settings.stress.moves.items():
+        if name in TAKEN or not _NAME.fullmatch(name):
+            yield (
+                f"stress.moves.{name}",
+                "expected a name of 1 to 32 of a-z, 0-9, - and _, other than "
+                f"{' and '.join(TAKEN)}, was {name!r}; choose another",
+            )
+        strange = [coin for coin in moves if coin != EVERY and not _COIN.fullmatch(coin)]
+        if strange or not moves:
+            yield (
+                f"stress.moves.{name}",
+                f"expected moves by coin or {EVERY!r}, was {strange[0] if strange else 'none'!r}; "
+                'write them like { BTC = -0.4, "*" = -0.5 }',
+            )
 
 
 def _soft_limits(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -294,6 +316,7 @@ _CHECKS: tuple[Callable[[Settings], Iterator[tuple[str, str]]], ...] = (
     _strategy,
     _blends,
     _hedges,
+    _stresses,
     _soft_limits,
     _venues,
     _simulator,

@@ -15,6 +15,7 @@ from perptui.model.instrument import instrument_id
 from perptui.model.limit import Limits
 from perptui.model.record import Record
 from perptui.model.strategy import StrategyParameters
+from perptui.model.stress import Stress
 
 Mode = Literal["paper", "export", "live", "view"]
 Endpoint = Literal["simulated", "testnet", "live"]
@@ -147,6 +148,7 @@ class Settings(Record, frozen=True):
     confirmation: ConfirmationSettings
     strategy: dict[str, StrategyParameters]
     limits: Limits
+    stress: Stress
     ui: Appearance
     keymap: dict[str, str]
 

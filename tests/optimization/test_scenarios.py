@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from perptui.model.errors import OptimizationError
+from perptui.optimization.checks import checks_of, float_book
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.scenarios import HorizonScenarios, stress_moves
+from perptui.risk.arrays import limit_excess
+from perptui.risk.tail import shortfall
 from tests.optimization.market import BALANCED, LIMITS
 from tests.optimization.test_pose import BTC, ETH, FOUND, SNAP, SOL, without
 
@@ -108,3 +111,53 @@ def test_the_program_lets_no_unseen_contract_hedge(
     np.testing.assert_allclose(lost, abs(weight) * np.abs(CENTRED[:, 1]), rtol=1e-12)
     np.testing.assert_allclose(inputs.limits.scenarios[:, 0], CENTRED[:, 0] + 0.01, rtol=1e-12)
     assert any(note.startswith(f"{SOL} has no scenarios") for note in inputs.notes)
+
+
+def test_named_stresses_are_among_the_paths_at_their_probability() -> None:
+    """CVaR of one coin held long, by hand: 400 paths and 9 of each of two crashes."""
+    coin_of = {"v:A": "A", "v:B": "B", "w:A": "A"}
+    named = {"crash": {"A": -0.5, "*": -0.4}, "squeeze": {"B": 0.9}}
+    found = MADE.with_stresses(coin_of, named, 9.0 / 418.0)
+    assert found.paths == 418
+    np.testing.assert_array_equal(found.centred[:400], CENTRED)
+    np.testing.assert_array_equal(found.centred[400:409], np.tile([-0.5, -0.4, -0.5], (9, 1)))
+    np.testing.assert_array_equal(found.centred[409:], np.tile([0.0, 0.9, 0.0], (9, 1)))
+    assert found.moves_of("B")[[400, 410]].tolist() == [-0.4, 0.9]
+    paths = found.returns(("v:A",), np.array([0.01]), np.zeros(1))[:, 0]
+    # 5 % of 418 paths are 20.9: nine crashes, the eleven worst others, and .9 of the next.
+    worst = np.sort(CENTRED[:, 0])[:12] + 0.01
+    expected = -(9 * (-0.5 + 0.01) + worst[:11].sum() + 0.9 * worst[11]) / 20.9
+    assert shortfall(paths[None, :], 0.05)[0] == pytest.approx(expected, rel=1e-12)
+    rare = MADE.with_stresses(coin_of, named, 1e-9)
+    assert rare.paths == 402
+    assert MADE.with_stresses(coin_of, named, 0.0) is MADE
+    assert MADE.with_stresses(coin_of, {}, 0.1) is MADE
+    silent = HorizonScenarios.none("none")
+    assert silent.with_stresses({}, named, 0.1) is silent
+    with pytest.raises(OptimizationError, match=r"lower stress\.times_a_year"):
+        MADE.with_stresses(coin_of, named, 0.5)
+
+
+def test_margin_must_survive_named_stresses_at_the_tier_they_reach() -> None:
+    """A short that doubles: its stressed margin by the exact check, on the tier it then is in."""
+    plain = program_inputs(SNAP, FOUND, BALANCED, LIMITS, {})
+    stresses = {"squeeze": {"BTC": 9.0}}
+    posed = program_inputs(SNAP, FOUND, BALANCED, LIMITS, {}, stresses=stresses)
+    assert posed.limits.stress_names == ("up", "down", "squeeze")
+    assert len(plain.limits.tier_rates) < len(posed.limits.tier_rates)
+    weights = np.zeros((1, len(posed.ids)))
+    weights[0, posed.ids.index(BTC)] = -0.1
+    excess = limit_excess(weights, posed.before, posed.limits)["stress_squeeze"][0]
+    equity = float(posed.equity)
+    tiers = next(one for one in posed.contracts if one.id == BTC).instrument.tiers
+    margin = max(float(t.rate) * equity - float(t.deduction_usd) for t in tiers) / equity
+    share = posed.limits.equity_share
+    venue = list(posed.account_equity).index(
+        next(one.account for one in posed.contracts if one.id == BTC)
+    )
+    expected = (1.0 + posed.limits.cushion) * margin + 0.9 - (1.0 - posed.limits.depeg) * share
+    assert excess[venue] == pytest.approx(expected[venue], rel=1e-12)
+    book = float_book(posed, weights[0])
+    name = f"margin_stress:{list(posed.account_equity)[venue]}"
+    check = next(one for one in checks_of(posed, book) if one.name == name)
+    assert check.value == pytest.approx(1.0 + expected[venue] / share[venue], rel=1e-12)

@@ -11,6 +11,7 @@ from perptui.model.clock import DAY_MS, parse_iso
 from perptui.model.errors import OptimizationError
 from perptui.model.jobs import FrontierJob, ProposeJob
 from perptui.model.proposal import Proposal
+from perptui.model.stress import Stress
 from perptui.model.whatif import PutQuote, WhatIf
 from perptui.quant.estimate import Estimator
 from perptui.quant.offline import snapshot_at
@@ -233,3 +234,37 @@ def test_a_hybrids_clash_is_told_in_the_desks_own_limits(
         limits = {**open_wide, "gross_max": gross.needed * share}
         again = msgspec.structs.replace(asked, what_if=msgspec.structs.replace(bent, limits=limits))
         assert (proposed(history, estimator, again).status != "infeasible") == status
+
+
+@pytest.mark.parametrize("strategy", ["balanced", "hybrid"])
+def test_a_named_stress_is_survived_and_counted_in_cvar(
+    history: History, estimator: Estimator, strategy: str
+) -> None:
+    """SOL, sold short, doubles and the others fall: margin and depeg must fit in equity too."""
+    wide = {"cvar_max": 5.0, "volatility_max": 5.0, "beta_max": 9.0, "net_max": 3.0}
+    off = {"drawdown_control": False, "risk_aversion": 0.5, "uncertainty": 0.0}
+    bent = viewed(history, limits=wide, parameters=off, regime="calm")
+    asked = job(history, strategy, bent)
+    plain = proposed(history, estimator, asked)
+    moves = {"SOL": 1.0, "*": -0.6}
+    stress = Stress({"squeeze": moves}, 0.0)
+    found = proposed(history, estimator, msgspec.structs.replace(asked, stress=stress))
+    assert found.status == "ok"
+    assert all(check.ok for check in found.limits)
+    prices = {one.name: one.price_usd_per_day for one in found.explanation.limits}
+    assert any(price > 0.0 for name, price in prices.items() if "stress_squeeze" in name)
+    for proposal, fits in ((plain, False), (found, True)):
+        lost = [
+            -sum(
+                row.weight_rounded * moves["SOL" if "SOL" in row.id else "*"]
+                for row in proposal.rows
+                if row.id.startswith(venue)
+            )
+            for venue in VENUES
+        ]
+        assert all(loss < 0.5 * (1.0 - 0.02) for loss in lost) == fits
+    often = msgspec.structs.replace(stress, times_a_year=1.0)
+    counted = proposed(history, estimator, msgspec.structs.replace(asked, stress=often))
+    assert found.risk.cvar is not None
+    assert counted.risk.cvar is not None
+    assert counted.risk.cvar > found.risk.cvar + 0.01

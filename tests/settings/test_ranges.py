@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from perptui.model.errors import ConfigError
+from perptui.model.stress import Stress
 from perptui.model.whatif import PutQuote
 from perptui.settings.load import load
+from perptui.settings.paths import resource
 from perptui.settings.ranges import contradictions, range_of
 
 SETTINGS = load().settings
@@ -74,3 +78,31 @@ def test_a_put_that_no_market_has_is_refused(changes: dict[str, float], why: str
     found = dict(contradictions(changed))
     assert list(found) == (["strategy.balanced.puts"] if why else [])
     assert why in found.get("strategy.balanced.puts", "")
+
+
+@pytest.mark.parametrize(
+    ("moves", "path"),
+    [
+        ({"crash": {"BTC": -0.4, "*": -0.5}}, ""),
+        ({"up": {"BTC": 0.4}}, "stress.moves.up"),
+        ({"a b": {"BTC": 0.4}}, "stress.moves.a b"),
+        ({"crash": {}}, "stress.moves.crash"),
+        ({"crash": {"btc": -0.4}}, "stress.moves.crash"),
+    ],
+)
+def test_a_stress_is_named_and_moves_coins(moves: dict[str, dict[str, float]], path: str) -> None:
+    changed = msgspec.structs.replace(SETTINGS, stress=Stress(moves, 0.1))
+    assert [found for found, _ in contradictions(changed)] == ([path] if path else [])
+
+
+def test_a_stress_of_ones_own_replaces_the_shipped_ones(tmp_path: Path) -> None:
+    limits = resource("config.toml").read_text().partition("[limits]")[2].partition("# ---")[0]
+    file = tmp_path / "config.toml"
+    file.write_text(f'[limits]{limits}\n[stress]\n[stress.moves]\nmine = {{ "*" = -0.3 }}\n')
+    assert load(file).settings.stress == Stress({"mine": {"*": -0.3}}, 0.0)
+    file.write_text(f'[limits]{limits}\n[stress.moves]\nmine = {{ "*" = -1.0 }}\n')
+    with pytest.raises(ConfigError, match=r"stress\.moves\.mine\.\*.*-0\.95 to 10"):
+        load(file)
+    file.write_text(f"[limits]{limits}\n")
+    assert load(file).settings.stress == SETTINGS.stress
+    assert len(SETTINGS.stress.moves) == 2

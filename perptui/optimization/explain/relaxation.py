@@ -176,7 +176,7 @@ def _of_stress(key: Key, inputs: ProgramInputs) -> Relaxation:
         label = f"margin_stress:{account}"
         return Relaxation(label, STRESS, limits.stress_move, give, floor=True)
     share = float(limits.equity_share[row])
-    why = "a named stress: its moves are the project's own"
+    why = "a named stress: its moves stand under [stress] in config.toml"
     return Relaxation(f"margin_{name}:{account}", "", 1.0, {key: share}, why=why)
 
 
