@@ -337,6 +337,7 @@ class Proposer:
             self._exposures.before(parameters.name, snapshot.as_of_ms),
             tuple(known[name] for name in parameters.blend),
             names_clash=False,
+            stress=self._settings.stress,
         )
 
     async def _ask(self, snapshot: MarketSnapshot) -> None:
