@@ -16,7 +16,7 @@ from perptui.model.money import ZERO, decimal_of, to_cents
 from perptui.optimization.bounds import leverage_of
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.kept import Kept
-from perptui.optimization.soft_limits import is_soft
+from perptui.optimization.soft_limits import GATED, is_soft
 from perptui.risk.arrays import book_shortfall, plain_risk, robust_risk
 from perptui.risk.holding_limits import check_beta, check_collateral, check_standalone_risk
 from perptui.risk.limits import (
@@ -36,8 +36,6 @@ from perptui.risk.limits import (
 from perptui.risk.margin import Number
 
 COMPONENT_ROWS = frozenset({"first_component_up", "first_component_down"})
-GATED = frozenset({"net_min", "net_max", "turnover"})
-"""Limits that may be soft in the program and never are at the desk's gate."""
 KEPT_DECIMALS = 12
 """Decimals to which figures made of floats are kept in records."""
 TERMS_KEPT = 6

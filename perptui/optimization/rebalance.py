@@ -15,7 +15,7 @@ from perptui.optimization.program.optimum import optimum, optimum_near
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.rebalanced import COARSE, Rebalance
 from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
-from perptui.optimization.soft_limits import level_prices, with_room
+from perptui.optimization.soft_limits import gate_kept, level_prices, with_room
 
 REDUCED = "no book within reach keeps every limit: this one exceeds them least"
 PASSES = 3
@@ -66,7 +66,9 @@ def _reduced(inputs: ProgramInputs) -> Rebalance | None:
     """Return the reduction that exceeds the limits least, None where nothing can be reduced.
 
     Rounding starts from the lots short of it, and keeps limits that give way as far as those do.
+    What the desk's gate holds of every order gives way for no price: it could not be sent.
     """
+    inputs = gate_kept(inputs)
     target = least_violation(inputs)
     if target is None:
         return None

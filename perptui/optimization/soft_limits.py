@@ -11,6 +11,8 @@ from perptui.model.strategy import SOFT_LIMITS, StrategyParameters
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.risk.arrays import LimitArrays
 
+GATED = frozenset({"net_min", "net_max", "turnover"})
+"""Limits that may be soft in the program and never are at the desk's gate."""
 LESS = 0.25
 """Price of a limit over that of the next more important one."""
 EXCESS_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -44,6 +46,13 @@ def soft_levels(strategy: StrategyParameters) -> tuple[tuple[str, ...], ...]:
     if strategy.soft_order != "lexicographic":
         return ()
     return tuple(EXCESS_NAMES[name] for name in reversed(strategy.soft_limits))
+
+
+def gate_kept(inputs: ProgramInputs) -> ProgramInputs:
+    """Return the inputs with the limits hard that the desk's gate holds of every order."""
+    prices = {name: price for name, price in inputs.soft_prices.items() if name not in GATED}
+    levels = (tuple(name for name in names if name not in GATED) for names in inputs.soft_levels)
+    return replace(inputs, soft_prices=prices, soft_levels=tuple(filter(None, levels)))
 
 
 def level_prices(levels: Sequence[Sequence[str]], names: Collection[str]) -> dict[str, float]:

@@ -276,6 +276,23 @@ def test_where_no_lots_come_within_the_limits_a_reduction_goes_as_near_as_they_d
     assert answer.steps.tolist() == [-2, 0]
 
 
+@pytest.mark.parametrize("level_by_level", [False, True])
+def test_a_reduction_keeps_what_the_gate_holds_though_it_is_soft(level_by_level: bool) -> None:
+    """An order of 3000 USD leaves .5 with .2 of net allowed; a ticket holds 2050 USD."""
+    inputs = pair(
+        ("1", "1"), held={A: "80"}, net_max=0.2, restricted=(B,),
+        order_notional_max_usd=D(3000), ticket_notional_max_usd=D(2050),
+    )  # fmt: skip
+    reducing = replace(inputs, upper=inputs.before, lower=0.0 * inputs.before, reduce_only=True)
+    answer = rebalance(
+        replace(reducing, soft_levels=(("turnover",),))
+        if level_by_level
+        else replace(reducing, soft_prices={"turnover": 1e-6})
+    )
+    assert answer.solution.detail == REDUCED
+    assert answer.steps.tolist() == [-20, 0]
+
+
 @pytest.mark.parametrize("cap", ["gross_max", "beta_max", "coin_net_max"])
 def test_a_limit_of_nothing_is_kept_by_nothing(cap: str) -> None:
     """No room is asked for below nothing: the flat book keeps it, and so does closing."""
