@@ -18,7 +18,7 @@ from textual.theme import Theme
 from perptui.client.messages import Attached, DeskLost, FromDesk, PanelReplaced, PictureTaken
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError
-from perptui.protocol.intents import Intent, Quit, Withdraw
+from perptui.protocol.intents import Intent, Quit, Solve, Withdraw
 from perptui.protocol.views import DeskView
 from perptui.tui import theme as themes
 from perptui.tui.commands import commands
@@ -273,7 +273,8 @@ class DeskApp(App[int]):
 
     def _bent(self, intent: Intent, reply: Reply) -> None:
         if reply.ok:
-            if reply.text:
+            # What was said while a solve was under way is over with it.
+            if reply.text or isinstance(intent, Solve):
                 self._report(reply)
             return
         self.desk_screen.rebalance_panel().forget_asked()
