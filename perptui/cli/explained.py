@@ -10,11 +10,12 @@ from perptui.model.explained import (
     ExplainedBook,
     ExplainedBreakEven,
     ExplainedHedge,
+    ExplainedPosition,
     ExplainReport,
 )
 from perptui.model.explanation import AccountRisk, Explanation
 from perptui.model.money import plain
-from perptui.model.proposal import BookRisk, Proposal
+from perptui.model.proposal import BookRisk, PositionRisk, Proposal
 
 TERMS = ("alpha", "carry", "risk", "uncertainty", "cost", "limits", "residual")
 NONE = "none"
@@ -43,6 +44,7 @@ def explain_of(proposal: Proposal) -> ExplainReport:
         drift=found.drift,
         objective_usd_per_day=found.objective_usd_per_day,
         reduce_only_share=found.reduce_only_share,
+        reduction=found.reduction,
         hedges=tuple(
             ExplainedHedge(
                 name=one.name,
@@ -76,6 +78,20 @@ def _book(risk: BookRisk) -> ExplainedBook:
         correlation=risk.correlation,
         expected_return_annual=risk.expected_return_annual,
         accounts=tuple(map(_account, risk.accounts)),
+        positions=tuple(map(_position, risk.positions)),
+    )
+
+
+def _position(one: PositionRisk) -> ExplainedPosition:
+    theirs = one.venue_liquidation_price
+    return ExplainedPosition(
+        id=one.id,
+        account=one.account,
+        contracts=plain(one.contracts),
+        mark=plain(one.mark),
+        liquidation_move=one.liquidation_move,
+        liquidation_price=one.liquidation_price,
+        venue_liquidation_price=None if theirs is None else plain(theirs),
     )
 
 
@@ -105,6 +121,7 @@ def explained_table(report: ExplainReport) -> Iterator[str]:
         yield f"clash {member.name}: limit {member.limit:g}, needs {least}"
     yield from _compared(report)
     yield from _accounts(report)
+    yield from _positions(report)
     yield from _returns(report)
     for one in report.hedges:
         yield f"{one.name}: {one.quantity:g} {one.coin} for {one.premium_usd} USD  {one.why}"
@@ -184,6 +201,23 @@ def _accounts(report: ExplainReport) -> Iterator[str]:
         if float(one.transfer_usd) > 0:
             giver = f" from {one.transfer_from}" if one.transfer_from else ""
             yield f"  a transfer of {float(one.transfer_usd):,.2f} USD{giver} would mend it"
+
+
+def _positions(report: ExplainReport) -> Iterator[str]:
+    """Yield where each position's own price liquidates its account, before and after."""
+    before = {one.id: one for one in report.before.positions}
+    after = {one.id: one for one in report.after.positions}
+    if not (before or after):
+        return
+    yield ""
+    yield f"{'liquidation price, others as they are':<40}{'now':>16}{'venue':>16}{'after':>16}"
+    for name in sorted({*before, *after}):
+        was, becomes = before.get(name), after.get(name)
+        theirs = was.venue_liquidation_price if was else None
+        prices = [None if one is None else one.liquidation_price for one in (was, becomes)]
+        venue = None if theirs is None else float(theirs)
+        cells = (prices[0], venue, prices[1])
+        yield f"{name:<40}" + "".join(f"{_figure(price, ',.6g'):>16}" for price in cells)
 
 
 def _returns(report: ExplainReport) -> Iterator[str]:

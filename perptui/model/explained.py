@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from perptui.model.explanation import Clash, Drift, LedgerRow, LimitPrice
+from perptui.model.explanation import Clash, Drift, LedgerRow, LimitPrice, Reduction
 
 
 class ExplainedAccount(msgspec.Struct, frozen=True):
@@ -30,6 +30,22 @@ class ExplainedAccount(msgspec.Struct, frozen=True):
     liquidation_up_leg: str
     transfer_usd: str
     transfer_from: str
+
+
+class ExplainedPosition(msgspec.Struct, frozen=True):
+    """One open position: where its own price, the others' staying, liquidates its account.
+
+    `liquidation_move` is a fraction of the mark, `liquidation_price` USD, both ours and null where
+    no price of it alone does it; `venue_liquidation_price` is the venue's for what is held now.
+    """
+
+    id: str
+    account: str
+    contracts: str
+    mark: str
+    liquidation_move: float | None
+    liquidation_price: float | None
+    venue_liquidation_price: str | None
 
 
 class ExplainedBook(msgspec.Struct, frozen=True):
@@ -54,6 +70,7 @@ class ExplainedBook(msgspec.Struct, frozen=True):
     correlation: float | None
     expected_return_annual: float | None
     accounts: tuple[ExplainedAccount, ...]
+    positions: tuple[ExplainedPosition, ...] = ()
 
 
 class ExplainedBreakEven(msgspec.Struct, frozen=True):
@@ -98,6 +115,8 @@ class ExplainReport(msgspec.Struct, frozen=True):
         Of the optimum before rounding, costs taken off.
     reduce_only_share : float or None
         Share of every position that a plain reduction may keep.
+    reduction : Reduction or None
+        Where limits clash: where only reducing leads, solved.
     """
 
     ledger: tuple[LedgerRow, ...]
@@ -110,3 +129,4 @@ class ExplainReport(msgspec.Struct, frozen=True):
     objective_usd_per_day: float | None
     reduce_only_share: float | None
     hedges: tuple[ExplainedHedge, ...]
+    reduction: Reduction | None = None

@@ -35,6 +35,29 @@ class TargetRow(Record, frozen=True):
     edited: bool = False
 
 
+class PositionRisk(Record, frozen=True):
+    """One open position of a book, and where its own price liquidates its account.
+
+    Attributes
+    ----------
+    contracts : Decimal
+        Signed.
+    liquidation_move, liquidation_price : float or None
+        Ours, the account's other positions staying where they are: a fraction of the mark, and
+        USD; None where no price of this contract alone does it.
+    venue_liquidation_price : Decimal or None
+        As the venue states it for what is held; None after a trade, or where it states none.
+    """
+
+    id: str
+    account: str
+    contracts: Decimal
+    mark: Decimal
+    liquidation_move: float | None = None
+    liquidation_price: float | None = None
+    venue_liquidation_price: Decimal | None = None
+
+
 class BookRisk(Record, frozen=True):
     """Risk of a whole book.
 
@@ -60,6 +83,8 @@ class BookRisk(Record, frozen=True):
     expected_return_annual: float | None = None
     """Robust: uncertainty taken off; trading costs not."""
     accounts: tuple[AccountRisk, ...] = ()
+    positions: tuple[PositionRisk, ...] = ()
+    """Every open position, sorted by id."""
 
 
 class HedgeRow(Record, frozen=True):

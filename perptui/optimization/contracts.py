@@ -47,8 +47,10 @@ def contracts_of(snapshot: MarketSnapshot, estimates: Estimates) -> tuple[Contra
         position = held[1].contracts if held else ZERO
         forecast = forecasts.get(instrument.id)
         leverage = held[1].leverage if held else None
+        theirs = held[1].venue_liquidation_price if held else None
+        mark = marks[instrument.id]
         contracts.append(
-            Contract(instrument, account.key, marks[instrument.id], position, forecast, leverage)
+            Contract(instrument, account.key, mark, position, forecast, leverage, theirs)
         )
     if not any(contract.forecast for contract in contracts):
         raise OptimizationError(

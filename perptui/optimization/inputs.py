@@ -33,6 +33,8 @@ class Contract:
         None: held without estimates, kept as it is unless the trader fixes a target.
     leverage : Decimal or None
         As the venue states it for the position.
+    venue_liquidation : Decimal or None
+        Liquidation price of the position as the venue states it, USD.
     """
 
     instrument: Instrument
@@ -41,6 +43,7 @@ class Contract:
     position: Decimal
     forecast: InstrumentForecast | None
     leverage: Decimal | None = None
+    venue_liquidation: Decimal | None = None
 
     @property
     def id(self) -> str:

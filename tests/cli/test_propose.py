@@ -384,6 +384,13 @@ def test_an_explanation_adds_up(
     (account,) = why["after"]["accounts"]
     assert float(account["equity_usd"]) == equity
     assert account["liquidation_down"] == why["after"]["liquidation_down"]
+    ids = [row["id"] for row in found["instruments"] if row["weight_now"]]
+    assert [row["id"] for row in why["before"]["positions"]] == sorted(ids)
+    for row in why["before"]["positions"]:
+        if row["liquidation_price"] is not None:
+            away = float(row["mark"]) * (1.0 + row["liquidation_move"])
+            assert row["liquidation_price"] == pytest.approx(away)
+    assert why["reduction"] is None
 
 
 def test_the_price_of_a_limit_is_what_a_little_more_of_it_brings(
@@ -427,6 +434,7 @@ def test_an_explanation_can_be_read(
         "ledger, bp of equity a year",
         "limits that cost",
         "liquidation, prices down",
+        "liquidation price, others as they are",
         "account binanceusdm: margin",
         "objective ",
     ):

@@ -9,7 +9,7 @@ import numpy as np
 
 from perptui.model.explanation import AccountRisk
 from perptui.model.money import ZERO
-from perptui.model.proposal import BookRisk
+from perptui.model.proposal import BookRisk, PositionRisk
 from perptui.optimization.checks import (
     KEPT_DECIMALS,
     annual_volatility,
@@ -17,10 +17,11 @@ from perptui.optimization.checks import (
     stresses_of,
     weights_of,
 )
-from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
 from perptui.risk.accounts import MarginRules, account_risks
 from perptui.risk.arrays import book_shortfall, plain_risk
 from perptui.risk.limits import Book
+from perptui.risk.positions import liquidation_moves
 
 DAYS_A_YEAR = 365.0
 
@@ -60,7 +61,36 @@ def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
         beta=_kept(float(beta) + others),
         expected_return_annual=_kept(robust_return(inputs, weights)),
         accounts=accounts,
+        positions=_positions(inputs, book),
     )
+
+
+def _positions(inputs: ProgramInputs, book: Book[Decimal]) -> tuple[PositionRisk, ...]:
+    """Return every open position; what the venue says of it only while it is as it is held."""
+    moves, found = liquidation_moves(book), []
+    for contract, one in zip(inputs.contracts, book.holdings, strict=True):
+        if not one.notional:
+            continue
+        move, held = moves[one.id], one.notional == contract.notional
+        price = None if move is None else float(contract.mark) * (1.0 + move)
+        found.append(
+            PositionRisk(
+                id=one.id,
+                account=one.account,
+                contracts=contract.position if held else _contracts(contract, one.notional),
+                mark=contract.mark,
+                liquidation_move=None if move is None else _kept(move),
+                liquidation_price=None if price is None else _kept(price),
+                venue_liquidation_price=contract.venue_liquidation if held else None,
+            )
+        )
+    return tuple(found)
+
+
+def _contracts(contract: Contract, notional: Decimal) -> Decimal:
+    """Return whole steps of a contract: a quotient of Decimals may have a dust of digits."""
+    step = contract.instrument.step
+    return (notional / contract.usd_per_contract / step).to_integral_value() * step
 
 
 def _distance(account: AccountRisk) -> float:
