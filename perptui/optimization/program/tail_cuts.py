@@ -59,6 +59,8 @@ FAR = 4
 """Earlier ones within so many bands stay."""
 WIDEN_AFTER = 1
 """Splits found untrue from which on the band doubles each time."""
+BAND_MAX = 1200
+"""No band is wider: a program of all scenarios takes longer than some more rounds."""
 ROUNDS_MAX = 60
 SECOND_ORDER = "impact is counted to second order about this book"
 """Of an answer that is taken because no solver ended with impact as it is."""
@@ -299,12 +301,12 @@ class _Search:
         scenarios = len(limits.scenarios)
         if scenarios <= WHOLE_MAX:
             return np.arange(scenarios), np.arange(0)
-        band = BANDS[min(untrue, 1)] << max(untrue - WIDEN_AFTER, 0)
+        band = min(BANDS[min(untrue, 1)] << max(untrue - WIDEN_AFTER, 0), BAND_MAX)
         losses = -(limits.scenarios @ weights + limits.scenario_offset)
         whole, _ = tail_count(scenarios, limits.tail)
         edge = -np.partition(-losses, whole)[whole]
         apart = np.abs(losses - edge) / self._lengths
-        first, last = min(band, scenarios - 1), min(FAR * band, scenarios - 1)
+        first, last = min(band, scenarios - 1), min(max(FAR * BANDS[1], band), scenarios - 1)
         order = np.argpartition(apart, (first, last))
         near = np.union1d(order[:first], np.intersect1d(near, order[:last], assume_unique=True))
         worse = np.flatnonzero(losses > edge)

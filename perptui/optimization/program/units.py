@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.program.kinks import effective_bounds
 from perptui.optimization.program.solution import DECIMALS, Solution, largest_excess
 from perptui.risk.arrays import LimitArrays
 
@@ -62,7 +63,15 @@ def unit_of(inputs: ProgramInputs) -> float:
         if limits.has_tail:
             caps["cvar"] = limits.cvar_max / (TAIL_OF_SIGMA * moving)
     hard = (most for name, most in caps.items() if not inputs.soft_prices.get(name))
-    return unit_for(min(hard, default=1.0))
+    return unit_for(max(min(hard, default=1.0), _left_at_least(inputs)))
+
+
+def _left_at_least(inputs: ProgramInputs) -> float:
+    """Return the largest position, or the mean one, that bounds and turnover leave for certain."""
+    lower, upper = effective_bounds(inputs)
+    apart = np.maximum(np.maximum(lower, -upper), 0.0)
+    held = float(np.abs(inputs.before).sum()) - 2.0 * inputs.limits.turnover_max
+    return max(float(apart.max(initial=0.0)), held / max(len(apart), 1))
 
 
 def unit_for(size: float) -> float:

@@ -104,3 +104,13 @@ def test_a_polished_book_that_breaks_what_the_answer_keeps_is_refused() -> None:
     )
     answer = Solution("optimal", inputs.before, exact=inputs.before)
     assert polished(fixed, answer) is answer
+
+
+def test_no_unit_is_smaller_than_what_cannot_be_traded_away() -> None:
+    inputs = random_program(Shape(3), 0)
+    held = np.array([0.5, -0.1, 0.0])
+    limits = replace(inputs.limits, gross_max=1e-3)
+    stuck = replace(inputs, before=held, limits=replace(limits, trade_max=np.full(3, 0.05)))
+    assert unit_of(stuck) == 1.0
+    loose = replace(inputs, before=held, limits=replace(limits, trade_max=np.ones(3)))
+    assert unit_of(loose) == 2.0**-10
