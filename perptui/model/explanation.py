@@ -202,7 +202,8 @@ class Explanation(Record, frozen=True):
     break_even: tuple[BreakEven, ...] = ()
     drift: Drift | None = None
     objective_usd_per_day: float | None = None
-    """Of the optimum before rounding, trading costs taken off."""
+    """Of the optimum before rounding, trading costs taken off; of a mixture the two optima that it
+    is mixed of, by their shares."""
     reduce_only_share: float | None = None
     """Share of every position that a plain reduction may keep, offered where limits clash."""
     reduction: Reduction | None = None

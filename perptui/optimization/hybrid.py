@@ -125,7 +125,10 @@ def hybrid_rebalance(
             answer = Rebalance(solution, mixture, rounded.steps, rounded.weights)
             return Hybrid(posed, answer, mixed=True, parts=solutions, notes=wanted)
         broken = ("a limit in lots",)
-    note = f"the mixture would break {', '.join(broken)}: the hybrid's own program tracks it"
+    note = (
+        f"the mixture would break {', '.join(broken)}: the hybrid's own program tracks it, and its "
+        "objective and prices are those of tracking this mixture"
+    )
     return Hybrid(posed, rebalance(posed), mixed=False, parts=solutions, notes=(*wanted, note))
 
 

@@ -18,6 +18,7 @@ from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
 from perptui.optimization.explain.blended import blended
 from perptui.optimization.explain.least import Pose
+from perptui.optimization.explain.drift import usd_a_day
 from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of
 from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.hedges import (
@@ -124,7 +125,7 @@ def answered(programs: Posed) -> Answered:
 
 
 def explained(programs: Posed, found: Answered, proposal: Proposal) -> Explanation:
-    """Return a proposal's explanation; of a mixture with its parts' ledgers and prices."""
+    """Return a proposal's explanation; of a mixture with its parts' ledgers, prices and worth."""
     own = proposal.explanation
     if not found.mixture or found.blend is None:
         return own
@@ -132,6 +133,7 @@ def explained(programs: Posed, found: Answered, proposal: Proposal) -> Explanati
         Explanation(
             ledger=ledger_of(part, solution),
             limits=limit_prices(part, solution, proposal.limits, view.strategy, view.estimates),
+            objective_usd_per_day=usd_a_day(part, float(part.objective(solution.exact))),
         )
         for part, solution, view in zip(programs.parts, found.mixture, programs.views, strict=True)
     ]

@@ -268,3 +268,33 @@ def test_a_named_stress_is_survived_and_counted_in_cvar(
     assert found.risk.cvar is not None
     assert counted.risk.cvar is not None
     assert counted.risk.cvar > found.risk.cvar + 0.01
+
+
+@pytest.mark.parametrize(
+    ("regime", "setting", "value"),
+    [("normal", "turnover_max", 0.3), ("calm", "coin_net_max", 0.25), ("stress", "coin_net_max", 0.05)],
+)
+def test_a_hybrids_prices_are_slopes_of_the_objective_it_prints(
+    history: History, estimator: Estimator, regime: str, setting: str, value: float
+) -> None:
+    """Central difference of the printed objective over a limit; the share of tactical stays."""
+
+    def told(at: float) -> Proposal:
+        bent = viewed(history, regime=regime, limits={setting: at})
+        return proposed(history, estimator, job(history, "hybrid", bent))
+
+    here = told(value)
+    assert any("tactical: the core alone" in text for text in here.reasons)
+    assert not any("tracks it" in text for text in here.reasons)
+    step = 1e-4 * value
+    high, low = (
+        told(value + way * step).explanation.objective_usd_per_day or 0.0 for way in (1, -1)
+    )
+    slope = (high - low) / (2.0 * step)
+    price = sum(
+        one.price_usd_per_day
+        for one in here.explanation.limits
+        if one.setting == setting and one.price_usd_per_day > 0.0
+    )
+    assert slope > 0.0
+    assert price == pytest.approx(slope, rel=0.01)

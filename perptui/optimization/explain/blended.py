@@ -17,12 +17,15 @@ from perptui.optimization.explain.ledger import TERMS
 def blended(
     own: Explanation, parts: Sequence[Explanation], share: float, traded: Sequence[bool]
 ) -> Explanation:
-    """Return `own` with the ledger and the prices of two parts' explanations.
+    """Return `own` with the ledger, the prices and the objective of two parts' explanations.
+
+    What is printed as the objective is what the two parts are worth by their shares: each part
+    takes its own optimum anew where a limit moves, so that a price is the slope of that sum.
 
     Parameters
     ----------
     own : Explanation
-        Of the mixture: its break-evens, drift and objective stay.
+        Of the mixture: its break-evens and drift stay.
     parts : sequence of two Explanations
         Of the core and the tactical optimum, of the same contracts in the same order.
     share : float
@@ -35,7 +38,13 @@ def blended(
         _row([part.ledger[at] for part in parts], shares, trades)
         for at, trades in enumerate(traded)
     )
-    return msgspec.structs.replace(own, ledger=ledger, limits=_prices(own, parts, shares))
+    worth = sum(
+        weight * (part.objective_usd_per_day or 0.0)
+        for part, weight in zip(parts, shares, strict=True)
+    )
+    return msgspec.structs.replace(
+        own, ledger=ledger, limits=_prices(own, parts, shares), objective_usd_per_day=worth
+    )
 
 
 def _row(rows: Sequence[LedgerRow], shares: Sequence[float], traded: bool) -> LedgerRow:
