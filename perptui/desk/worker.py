@@ -24,6 +24,7 @@ import msgspec
 from perptui.model.clock import Clock
 from perptui.model.errors import WorkerError
 from perptui.model.jobs import (
+    NO_MARKET,
     Job,
     JobFailed,
     JobRequest,
@@ -32,7 +33,10 @@ from perptui.model.jobs import (
     ProposeDone,
     decode_reply,
     encode,
+    market_of,
+    on_market,
 )
+from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.frames import MAX_FRAME, frame
 
 MODULE = "perptui.quant.serve"
@@ -100,6 +104,7 @@ class QuantWorker:
         self._task: asyncio.Task[None] | None = None
         self._number = 0
         self._held: ProposeDone | None = None
+        self._market: MarketSnapshot | None = None
         self._status = "starting"
         self._closing = False
         self.restarts = 0
@@ -193,6 +198,7 @@ class QuantWorker:
 
     async def _one_life(self) -> None:
         ours, theirs = socket.socketpair()
+        self._market = None
         try:
             with theirs:
                 self._process = self._spawn(theirs.fileno())
@@ -229,10 +235,7 @@ class QuantWorker:
                 self._running = pending = self._take()
                 if pending.name:
                     self._say(pending.name)
-                self._number += 1
-                holds = "" if self._held is None else self._held.estimates_id
-                request = JobRequest(self._number, pending.job, holds)
-                writer.write(frame(encode(request)))
+                writer.write(frame(encode(self._request(pending.job))))
                 async with asyncio.timeout(pending.timeout_s):
                     payload = await ended
                 ended = asyncio.create_task(_read_frame(reader))
@@ -241,6 +244,13 @@ class QuantWorker:
             ended.cancel()
             with suppress(asyncio.CancelledError, OSError, EOFError):
                 await ended
+
+    def _request(self, job: Job) -> JobRequest:
+        """Return the next request: what the process has already is not sent again."""
+        self._number += 1
+        holds = "" if self._held is None else self._held.estimates_id
+        same = self._market is not None and market_of(job) is self._market
+        return JobRequest(self._number, on_market(job, NO_MARKET) if same else job, holds, same)
 
     def _waiting(self) -> bool:
         """Return whether a job waits whose asker has not gone away meanwhile."""
@@ -274,9 +284,16 @@ class QuantWorker:
             )
         result = self._whole(reply.result)
         self._running = None
+        self._keep_market(pending.job, result)
         _log.info("%s %s: %.3f s", self._name, pending.name, reply.seconds)
         if not pending.done.done():
             pending.done.set_result(result)
+
+    def _keep_market(self, job: Job, result: JobResult) -> None:
+        """Note which market the process has: that of a job it answered."""
+        market = market_of(job)
+        if market is not None:
+            self._market = None if isinstance(result, JobFailed) else market
 
     def _whole(self, result: JobResult | ProposedAgain) -> JobResult:
         """Return an answer with the estimates that were not sent again, and keep new ones."""

@@ -206,12 +206,14 @@ class JobRequest(Record, frozen=True):
     """One job with its number.
 
     `holds` is the `estimates_id` of what the asker has: those are not sent again, which is most of
-    an answer.
+    an answer. Of the market, most of a job, is the same true: where it is that of the job before,
+    `same_market` is set and the job has none.
     """
 
     number: int
     job: Job
     holds: str = ""
+    same_market: bool = False
 
 
 class JobReply(Record, frozen=True):
@@ -220,6 +222,32 @@ class JobReply(Record, frozen=True):
     number: int
     result: JobResult | ProposedAgain
     seconds: float
+
+
+NO_MARKET = MarketSnapshot(0, (), (), (), ())
+
+
+def market_of(job: Job) -> MarketSnapshot | None:
+    """Return the market that a job is about; None where it is about none."""
+    match job:
+        case EstimateJob() | ProposeJob():
+            return job.snapshot
+        case PrepareJob() | ClashJob() | FrontierJob() | MeasureJob():
+            return job.asked.snapshot
+        case _:
+            return None
+
+
+def on_market(job: Job, market: MarketSnapshot) -> Job:
+    """Return the job on another market; one that is about none as it is."""
+    match job:
+        case EstimateJob() | ProposeJob():
+            return msgspec.structs.replace(job, snapshot=market)
+        case PrepareJob() | ClashJob() | FrontierJob() | MeasureJob():
+            asked = msgspec.structs.replace(job.asked, snapshot=market)
+            return msgspec.structs.replace(job, asked=asked)
+        case _:
+            return job
 
 
 encode = msgspec.msgpack.Encoder(decimal_format="string").encode

@@ -32,6 +32,7 @@ from perptui.model.jobs import (
     ProposeDone,
     decode_request,
     encode,
+    on_market,
 )
 from perptui.protocol.frames import MAX_FRAME, Deframer, frame
 from perptui.quant.threads import one_thread
@@ -142,13 +143,21 @@ def answer_frame(payload: bytes, worker: Worker) -> bytes:
     request = _request(payload)
     if isinstance(request, JobReply):
         return frame(encode(request))
-    result = _without_held(worker.answer(request.job), request.holds)
+    result = _without_held(_answered(request, worker), request.holds)
     seconds = time.perf_counter() - started
     reply = encode(JobReply(request.number, result, seconds))
     if len(reply) > MAX_FRAME:
         text = f"expected an answer up to {MAX_FRAME} bytes, was {len(reply)}; ask for less"
         reply = encode(JobReply(request.number, JobFailed("ProtocolError", text), seconds))
     return frame(reply)
+
+
+def _answered(request: JobRequest, worker: Worker) -> JobResult:
+    if not request.same_market:
+        return worker.answer(request.job)
+    if worker.market is None:
+        return JobFailed("ProtocolError", "expected a market before the job, was none; ask again")
+    return worker.answer(on_market(request.job, worker.market))
 
 
 def _without_held(result: JobResult, held: str) -> JobResult | ProposedAgain:

@@ -76,6 +76,11 @@ class Worker:
         self._identified: tuple[Estimates, str] | None = None
         self._search: ClashSearch | None = None
 
+    @property
+    def market(self) -> MarketSnapshot | None:
+        """The market of the newest job that was about one."""
+        return self._snapshot
+
     def warm_up(self) -> Iterator[str]:
         """Import and run once what the first proposal would otherwise wait for, a step a time.
 
@@ -129,6 +134,8 @@ class Worker:
         One object then stands for one market, and what was worked out of it is found by it.
         """
         before = self._snapshot
+        if before is snapshot:
+            return snapshot
         if before is not None and before.instruments == snapshot.instruments:
             same = before == snapshot
             snapshot = before if same else replace(snapshot, instruments=before.instruments)

@@ -115,6 +115,14 @@ async def test_estimates_that_it_holds_are_put_back_into_the_answer(watched: Wat
     moved = await ask(msgspec.structs.replace(job, snapshot=later), "solving", PATIENCE_S)
     assert isinstance(moved, ProposeDone)
     assert moved.estimates.as_of_ms == NOW_MS + 1
+    # The market that the process has is not sent again; another process has none.
+    pid = watched.worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    await watched.until(lambda: watched.worker.restarts == 1)
+    anew = await ask(msgspec.structs.replace(job, snapshot=later), "solving", PATIENCE_S)
+    assert isinstance(anew, ProposeDone)
+    assert anew.proposal.digest == moved.proposal.digest
 
 
 async def test_a_refused_job_says_why_and_the_process_goes_on(watched: Watched) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from perptui.history.dataset import History
 from perptui.model.jobs import (
+    NO_MARKET,
     AppendHistory,
     AskHistory,
     BarSeries,
@@ -22,12 +23,14 @@ from perptui.model.jobs import (
     JobFailed,
     JobReply,
     JobRequest,
+    JobResult,
     ProposedAgain,
     ProposeDone,
     ProposeJob,
     decode_reply,
     encode,
     identity_of,
+    on_market,
 )
 from perptui.protocol.frames import Deframer, frame
 from perptui.quant.estimate import estimate
@@ -214,6 +217,31 @@ def test_a_job_that_cannot_be_read_is_refused_by_its_number(worker: Worker) -> N
     assert reply.result.kind == "ProtocolError"
     with pytest.raises(msgspec.MsgspecError):
         answer_frame(b"\xc1", worker)
+
+
+def test_a_job_on_the_market_before_is_answered_as_if_it_were_sent(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    contracts = market(history, [("binanceusdm", "BTC"), ("binanceusdm", "ETH")], 60)
+    worker, job = Worker(history), EstimateJob(snapshot(contracts), BALANCED)
+
+    def answered(number: int, asked: Job, *, same_market: bool = False) -> JobResult:
+        payload = encode(JobRequest(number, asked, same_market=same_market))
+        (answer,) = Deframer().feed(answer_frame(payload, worker))
+        result = decode_reply(answer).result
+        assert not isinstance(result, ProposedAgain)
+        return result
+
+    bare = on_market(job, NO_MARKET)
+    refused = answered(1, bare, same_market=True)
+    assert isinstance(refused, JobFailed)
+    assert refused.text == "expected a market before the job, was none; ask again"
+    whole = answered(2, job)
+    assert isinstance(whole, EstimateDone)
+    assert answered(3, bare, same_market=True) == whole
+    # A job about no market leaves it alone.
+    assert isinstance(answered(4, on_market(AskHistory(), NO_MARKET)), HistoryReach)
+    assert answered(5, bare, same_market=True) == whole
+    assert len(encode(bare)) < len(encode(job)) / 2
 
 
 def test_an_answer_too_long_for_a_frame_is_refused(
