@@ -79,6 +79,7 @@ def _book(risk: BookRisk) -> ExplainedBook:
         expected_return_annual=risk.expected_return_annual,
         accounts=tuple(map(_account, risk.accounts)),
         positions=tuple(map(_position, risk.positions)),
+        robust_volatility_annual=risk.robust_volatility_annual,
     )
 
 
@@ -163,6 +164,12 @@ def _compared(report: ExplainReport) -> Iterator[str]:
         ("expected carry, USD a day", now.carry_usd_day, after.carry_usd_day, ".2f"),
         ("expected return a year", now.expected_return_annual, after.expected_return_annual, ".2%"),
         ("volatility a year", now.volatility_annual, after.volatility_annual, ".2%"),
+        (
+            "robust volatility (limited)",
+            now.robust_volatility_annual,
+            after.robust_volatility_annual,
+            ".2%",
+        ),
         ("CVaR 95 %", now.cvar, after.cvar, ".2%"),
         ("gross", now.gross, after.gross, ".3f"),
         ("net", now.net, after.net, "+.3f"),

@@ -213,15 +213,24 @@ def _book(proposal: Proposal) -> Iterator[str]:
         ("gross", f"{now.gross:.3f}x", f"{after.gross:.3f}x"),
         ("net", f"{now.net:+.3f}x", f"{after.net:+.3f}x"),
         ("volatility a year", f"{now.volatility_annual:.2%}", f"{after.volatility_annual:.2%}"),
+        (
+            "robust volatility (limited)",
+            _share(now.robust_volatility_annual),
+            _share(after.robust_volatility_annual),
+        ),
         ("margin ratio (1 is liquidation)", f"{now.margin_ratio:.4f}", f"{after.margin_ratio:.4f}"),
         ("worst account", now.worst_account, after.worst_account),
         ("liquidation, prices down", _move(now.liquidation_down), _move(after.liquidation_down)),
         ("liquidation, prices up", _move(now.liquidation_up), _move(after.liquidation_up)),
-        ("carry, USD a day", usd(now.carry_usd_day), usd(after.carry_usd_day)),
+        ("expected carry, USD a day", usd(now.carry_usd_day), usd(after.carry_usd_day)),
     )
     for name, left, right in rows:
         yield f"{name:<34}{left:>14}{right:>14}"
     yield f"one-way turnover {proposal.turnover:.1%} of equity {usd(proposal.equity_usd)} USD"
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2%}"
 
 
 def _move(move: float | None) -> str:

@@ -197,7 +197,8 @@ def _rebalance_row(
 def comparisons(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[Comparison, ...]:
     """Return the figures of the book before and after, side by side.
 
-    "carry" is at the newest rates, "expected carry" the forecast over the horizon.
+    "carry" is at the newest rates, "expected carry" the forecast over the horizon; "volatility" is
+    sqrt(w'Sigma w), "robust volatility" what the limit `volatility` is on.
     """
     now, after = proposal.risk_now, proposal.risk
     margin = f"margin {_worst(after, now)}"
@@ -234,6 +235,12 @@ def comparisons(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[Comp
 def _forecast_figures(now: BookRisk, after: BookRisk) -> list[Comparison]:
     """Return the figures that rest on scenarios or estimates and are not always there."""
     named = (
+        (
+            "robust volatility",
+            "annual",
+            now.robust_volatility_annual,
+            after.robust_volatility_annual,
+        ),
         ("expected return", "annual", now.expected_return_annual, after.expected_return_annual),
         ("CVaR 95 %", "fraction", now.cvar, after.cvar),
         ("beta", "x", now.beta, after.beta),

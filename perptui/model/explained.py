@@ -51,8 +51,9 @@ class ExplainedPosition(msgspec.Struct, frozen=True):
 class ExplainedBook(msgspec.Struct, frozen=True):
     """A whole book before or after the trade; the liquidation moves are the worst account's.
 
-    `carry_usd_day` is expected; `cvar` a positive loss fraction over the horizon beyond the 95 %
-    VaR; moves and `cvar` are null where there is none.
+    `carry_usd_day` is expected over the horizon; `robust_volatility_annual`, with the covariance's
+    own uncertainty, is what the limit `volatility` is on; `cvar` a positive loss fraction over the
+    horizon beyond the 95 % VaR; moves and `cvar` are null where there is none.
     """
 
     carry_usd_day: float
@@ -71,6 +72,7 @@ class ExplainedBook(msgspec.Struct, frozen=True):
     expected_return_annual: float | None
     accounts: tuple[ExplainedAccount, ...]
     positions: tuple[ExplainedPosition, ...] = ()
+    robust_volatility_annual: float | None = None
 
 
 class ExplainedBreakEven(msgspec.Struct, frozen=True):

@@ -61,6 +61,10 @@ class PositionRisk(Record, frozen=True):
 class BookRisk(Record, frozen=True):
     """Risk of a whole book.
 
+    `volatility_annual` is sqrt(w'Sigma w), annualised; `robust_volatility_annual` adds the
+    covariance's own uncertainty, and is what the limit `volatility` is on (method §6).
+    `carry_usd_day` is the expected funding cash flow a day over the horizon, not that at the newest
+    rates.
     `liquidation_down/up` are common price moves (fractions) of the worst account, None where no
     move that way liquidates; `worst_account` is its name, `_leg` names the leg that loses most
     there. `cvar` is the expected shortfall of the horizon beyond the 95 % VaR, a positive loss
@@ -83,6 +87,7 @@ class BookRisk(Record, frozen=True):
     expected_return_annual: float | None = None
     """Robust: uncertainty taken off; trading costs not."""
     accounts: tuple[AccountRisk, ...] = ()
+    robust_volatility_annual: float | None = None
     positions: tuple[PositionRisk, ...] = ()
     """Every open position, sorted by id."""
 

@@ -35,6 +35,7 @@ from perptui.optimization.explain.figures import book_risk
 from perptui.optimization.explain.least import Pose
 from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.explain.reduction import reduce_only_share
+from perptui.optimization.explain.wording import listed
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.kept import Kept
 from perptui.optimization.orders import beyond_limits, orders_of, positions_after
@@ -166,7 +167,7 @@ def _why_not(
     status: str,
 ) -> tuple[str, ...]:
     if status == "failed":
-        return (f"the solver gave no answer to trust: {answer.solution.detail}; nothing is sent",)
+        return (_failed(inputs, answer.solution),)
     texts = [
         f"{check.name} would be {check.value:.6g} against its limit {check.limit:g} after rounding"
         for check in blocked
@@ -182,6 +183,25 @@ def _why_not(
         nothing = "no trade gains more than it costs within the limits"
         texts.append(answer.solution.detail or nothing)
     return tuple(texts)
+
+
+def _failed(inputs: ProgramInputs, solution: Solution) -> str:
+    """Return what failed, under which limits that are not linear, and what may help."""
+    limits = inputs.limits
+    hard = {
+        "market_correlation_max": limits.caps_correlation,
+        "cvar_max": limits.has_tail,
+        "volatility_max": True,
+    }
+    named = listed([f"{name} {_in_force(name, inputs):g}" for name, on in hard.items() if on])
+    return (
+        f"expected an optimum under {named}, was none to trust: {solution.detail}; nothing is sent:"
+        " loosen one of them, only reduce (reduce_only=true), or solve again at newer quotes"
+    )
+
+
+def _in_force(name: str, inputs: ProgramInputs) -> float:
+    return float(getattr(inputs.in_force.limits, name))
 
 
 def _rows(

@@ -44,6 +44,8 @@ class RebalanceRow(Record, frozen=True):
 class Comparison(Record, frozen=True):
     """One figure of the book now and after; `unit`: x, fraction, usd, usd_day, annual.
 
+    "volatility" is without, "robust volatility" with the covariance's own uncertainty: the limit
+    `volatility` is on the latter. "carry" is at the newest rates, "expected carry" a forecast.
     `leg_now`, `leg_after` name the position that breaks first, of a liquidation distance.
     """
 

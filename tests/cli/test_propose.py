@@ -391,6 +391,10 @@ def test_an_explanation_adds_up(
             away = float(row["mark"]) * (1.0 + row["liquidation_move"])
             assert row["liquidation_price"] == pytest.approx(away)
     assert why["reduction"] is None
+    # What the limit is on is the robust one: the same as the limit's own row says.
+    limited = next(row["value"] for row in found["limits"] if row["name"] == "volatility")
+    assert why["after"]["robust_volatility_annual"] == pytest.approx(limited, rel=1e-9)
+    assert why["after"]["robust_volatility_annual"] > why["after"]["volatility_annual"]
 
 
 def test_the_price_of_a_limit_is_what_a_little_more_of_it_brings(

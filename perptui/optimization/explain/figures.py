@@ -19,7 +19,7 @@ from perptui.optimization.checks import (
 )
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
 from perptui.risk.accounts import MarginRules, account_risks
-from perptui.risk.arrays import book_shortfall, plain_risk
+from perptui.risk.arrays import book_shortfall, plain_risk, robust_risk
 from perptui.risk.limits import Book
 from perptui.risk.positions import liquidation_moves
 
@@ -42,7 +42,8 @@ def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
     risk = float(plain_risk(books, arrays)[0])
     shared = float(weights @ arrays.market) + arrays.market_offset
     # With what puts held beside the book take off it; without any, of the book alone.
-    hedged = risk * math.sqrt(DAYS_A_YEAR / inputs.horizon_days)
+    year = math.sqrt(DAYS_A_YEAR / inputs.horizon_days)
+    hedged = risk * year
     return BookRisk(
         volatility_annual=_kept(hedged)
         if arrays.root_offset.any()
@@ -61,6 +62,7 @@ def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
         beta=_kept(float(beta) + others),
         expected_return_annual=_kept(robust_return(inputs, weights)),
         accounts=accounts,
+        robust_volatility_annual=_kept(float(robust_risk(books, arrays)[0]) * year),
         positions=_positions(inputs, book),
     )
 
