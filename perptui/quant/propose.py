@@ -22,6 +22,9 @@ from perptui.quant.answer import Told, answered, explained, posed, posing
 from perptui.quant.estimate import Estimator
 from perptui.quant.scenarios import stressed
 
+LEDGER_MAX = 1e-6
+"""What the terms of a contract's ledger may leave, bp of equity a year per unit of weight."""
+
 
 def propose(
     job: ProposeJob, history: History, estimator: Estimator | None = None
@@ -117,10 +120,19 @@ def proposal_of(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Pr
         blend=found.blend,
         reasons=(*proposal.reasons, *found.notes),
     )
-    proposal = _with_what_if(proposal, job)
+    proposal = exact_or_kept(_with_what_if(proposal, job))
     digest = digest_of(proposal)
     timed = msgspec.structs.replace(proposal.solver, seconds=seconds)
     return msgspec.structs.replace(proposal, digest=digest, solver=timed)
+
+
+def exact_or_kept(proposal: Proposal) -> Proposal:
+    """Return the proposal; one whose ledger does not add up is shown and never sent."""
+    left = max((abs(row.residual) for row in proposal.explanation.ledger), default=0.0)
+    if not proposal.exportable or left <= LEDGER_MAX:
+        return proposal
+    why = f"the optimum is not exact, its ledger misses {left:.2g} bp a year: it cannot be sent"
+    return msgspec.structs.replace(proposal, exportable=False, reasons=(*proposal.reasons, why))
 
 
 @lru_cache(maxsize=4)

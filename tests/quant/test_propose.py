@@ -26,7 +26,7 @@ from perptui.model.proposal import Proposal
 from perptui.model.whatif import WhatIf
 from perptui.quant.estimate import Estimator
 from perptui.quant.offline import Held, snapshot_at
-from perptui.quant.propose import frontier_of, parents_of, propose, told_of
+from perptui.quant.propose import exact_or_kept, frontier_of, parents_of, propose, told_of
 from perptui.quant.worker import Worker
 from perptui.settings.load import load
 from tests.quant.market import START_MS, written
@@ -262,3 +262,16 @@ def test_the_frontier_is_made_of_points_of_the_same_program(made_up: History) ->
     assert sorted(one.return_annual for one in points) == [one.return_annual for one in points]
     singly = [frontier_of(FrontierJob(asked, (one,)), told, parents)[0] for one in (64.0, 8.0, 1.0)]
     assert tuple(singly) == points
+
+
+def test_what_the_ledger_does_not_carry_is_never_sent(made_up: History) -> None:
+    """The ledger's terms add up within 1e-6 at every optimum: what does not is none."""
+    proposal, _ = propose(job_at(made_up, "2023-05-10T13:00Z", "balanced"), made_up)
+    sound = msgspec.structs.replace(proposal, exportable=True)
+    assert exact_or_kept(sound) == sound
+    first, *rest = proposal.explanation.ledger
+    off = msgspec.structs.replace(first, residual=-2e-6)
+    ledger = msgspec.structs.replace(proposal.explanation, ledger=(off, *rest))
+    kept = exact_or_kept(msgspec.structs.replace(sound, explanation=ledger))
+    assert not kept.exportable
+    assert "2e-06 bp a year" in kept.reasons[-1]
