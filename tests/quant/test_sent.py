@@ -179,7 +179,7 @@ def in_floats(
     year = float(np.sqrt(365.0 / inputs.horizon_days))
     sigma = np.sqrt(np.diag(inputs.covariance))
     alone = float(np.abs(weights) @ sigma)
-    robust = weights @ inputs.covariance @ weights
+    robust = float(weights @ inputs.covariance @ weights)
     robust += inputs.limits.covariance_uncertainty * alone**2
     losses = np.sort(-(inputs.limits.scenarios @ weights))[::-1]
     count = 0.05 * len(losses)
