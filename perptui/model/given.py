@@ -26,7 +26,9 @@ def number(text: object, name: str) -> Decimal:
     """
     plainly = isinstance(text, str) and len(text) <= MOST_CHARACTERS
     if not isinstance(text, str) or not plainly or not _NUMBER.fullmatch(text):
-        raise InputError(f"expected a plain number for {name}, was {shown(text)}; write it as 1000")
+        raise InputError(
+            f"expected a plain number for {name}, was {shown(text)}; write it like 1000 or 0.25"
+        )
     value = Decimal(text)
     if value and not AMOUNT_MIN <= abs(value) <= AMOUNT_MAX:
         raise InputError(

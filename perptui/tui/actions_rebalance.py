@@ -78,9 +78,12 @@ class RebalanceActions(TypingKeys):
 
     def _switch(self, key: str, choices: tuple[str, ...], now: str) -> str:
         """Bend a switch to the choice after the one asked for last, else after what stands."""
-        switched = self.rebalance_panel().switched
-        chosen = switched[key] = next_of(choices, switched.get(key, now))
-        self.bend(Bend(text=f"{key}={chosen}"))
+        panel = self.rebalance_panel()
+        chosen = next_of(choices, panel.switched.get(key, now))
+        panel.switched[key] = chosen
+        # Back to the desk's own is no edit: nothing of it is bent then.
+        own = panel.own.get(key) == chosen
+        self.bend(Unbend(key=key) if own else Bend(text=f"{key}={chosen}"))
         return chosen
 
     def action_undo(self) -> None:
@@ -209,7 +212,7 @@ class RebalanceActions(TypingKeys):
         panel.turn_to("" if left == page else page)
         if "frontier" in {left, panel.page} and left != panel.page and self._answers():
             self.bend(AskFrontier(on=panel.page == "frontier"))
-        panel.repaint()
+        self.repaint_all()
         return panel.page == page
 
     def _answers(self) -> bool:
@@ -263,18 +266,30 @@ class RebalanceActions(TypingKeys):
         self.say(f"kept as {slot}: b compares")
         self.bend(Keep(slot=slot))
 
+    def digits_mean(self) -> str:
+        """Return what digits do on the page in sight; "" where they choose a view."""
+        if not self._choices():
+            return ""
+        page = self.rebalance_panel().page
+        words = (
+            "a digit tries a way out" if page == "clash" else "a digit goes back to what was kept"
+        )
+        return f"{words} · esc: views again"
+
+    def _choices(self) -> list[Intent]:
+        """Return what each digit from 1 on asks for on the page in sight."""
+        panel, view = self.rebalance_panel(), self.showing.live.rebalance
+        if self.active() is not panel or panel.page not in {"clash", "compare"}:
+            return []
+        if panel.page == "clash":
+            return ways_out(view)
+        return [Recall(slot=kept.slot) for kept in view.kept]
+
     def take_key(self, event: Key) -> bool:
         """Take a digit on the page of clashes or of what was kept: it is a choice there."""
-        panel = self.rebalance_panel()
-        choosing = panel.page in {"clash", "compare"} and self.active() is panel
-        if not choosing or not event.key.isdigit():
+        panel, choices = self.rebalance_panel(), self._choices()
+        if not event.key.isdigit():
             return False
-        view = self.showing.live.rebalance
-        choices = (
-            ways_out(view)
-            if panel.page == "clash"
-            else [Recall(slot=kept.slot) for kept in view.kept]
-        )
         index = int(event.key) - 1
         if not 0 <= index < len(choices):
             return False

@@ -279,7 +279,7 @@ class DeskApp(App[int]):
             return
         self.desk_screen.rebalance_panel().forget_asked()
         if not isinstance(intent, Withdraw):  # where nothing stood, nothing need be taken back
-            self.desk_screen.refused(reply.text or "the desk said no")
+            self.desk_screen.refused(reply.text or "the desk said no", intent)
         self.tick()
 
     # ---------------------------------------------------------------- tickets

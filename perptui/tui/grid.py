@@ -297,12 +297,9 @@ class Grid(Generic[Row]):
         return lines
 
     def _typed(
-        self,
-        row: Row,
-        order: Sequence[int],
-        editing: Callable[[Row, str], Span | None] | None,
+        self, row: Row, order: Sequence[int], editing: Callable[[Row, str], Span | None] | None
     ) -> dict[int, Span]:
-        """Return what is typed into cells of a row in the place of their figures, by column."""
+        """Return what is typed in the place of figures of a row, by column."""
         if editing is None:
             return {}
         spans = ((index, editing(row, self.columns[index].name)) for index in order)

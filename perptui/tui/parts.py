@@ -42,6 +42,9 @@ class DeskParts(Screen[None]):
         def bend(self, intent: Intent, slot: str = "") -> None:
             """Send an intent of the what-if once nudges before it are settled."""
 
+        def repaint_all(self) -> None:
+            """Repaint what changed anywhere."""
+
         def send_painted(self) -> None:
             """Send what was repainted to the terminal now."""
 

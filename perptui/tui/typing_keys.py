@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.events import Key, Paste
 
 from perptui.model.assignment import assignments_in
-from perptui.protocol.intents import Bend, Withdraw
+from perptui.protocol.intents import Bend, Intent, Withdraw
 from perptui.tui.arrange import columns_of
 from perptui.tui.command_line import CommandLine, half_typed
 from perptui.tui.editing import CellEdit
@@ -31,6 +31,7 @@ class TypingKeys(DeskParts):
         self.bound: dict[str, tuple[str, ...]] = {}
         self._history: list[str] = []
         self._asking_to_quit = False
+        self._entered: tuple[Bend, CommandLine | tuple[CellEdit, PanelWidget]] | None = None
 
     def run_command(self, text: str) -> None:
         """Run a typed command that is no what-if."""
@@ -169,7 +170,7 @@ class TypingKeys(DeskParts):
         elif self.may_propose():
             line.remember()
             self._close_command(withdrawn=False)
-            self.bend(Bend(text=text), PREVIEW)
+            self._enter(Bend(text=text), line)
 
     def _close_command(self, *, withdrawn: bool) -> None:
         self.command = None
@@ -198,8 +199,9 @@ class TypingKeys(DeskParts):
         elif event.key == "enter":
             text = cell.assignment()
             if text is not None:
+                panel = self._cell_panel or self.rebalance_panel()
                 self._close_cell()
-                self.bend(Bend(text=text), PREVIEW)
+                self._enter(Bend(text=text), (cell, panel))
         else:
             cell.type_key(event.key, event.character)
             text = cell.assignment()
@@ -224,8 +226,28 @@ class TypingKeys(DeskParts):
 
     # ---------------------------------------------------------------- what the desk says to it
 
-    def refused(self, text: str) -> None:
-        """Show why the desk refused what is being typed, under it."""
+    def _enter(self, intent: Bend, typed: CommandLine | tuple[CellEdit, PanelWidget]) -> None:
+        """Send what was typed; where it is refused, it comes back to be mended."""
+        self._entered = (intent, typed)
+        self.bend(intent, PREVIEW)
+
+    def _reopen(self, typed: CommandLine | tuple[CellEdit, PanelWidget]) -> None:
+        if isinstance(typed, CommandLine):
+            self.command = typed
+            typed.previewed = False
+            return
+        self.cell, self._cell_panel = typed
+        self.cell.previewed = False
+        self._cell_panel.edit = self.cell
+        self._cell_panel.repaint()
+
+    def refused(self, text: str, intent: Intent | None = None) -> None:
+        """Show why the desk refused what is being typed, or was entered, under it."""
+        entered, idle = self._entered, not (self.command or self.cell or self.filter_line)
+        if entered is not None and entered[0] == intent:
+            self._entered = None
+            if idle and not self._asking_to_quit:
+                self._reopen(entered[1])
         if self.command is not None:
             self.command.error = text
             self._show_command(self.command)

@@ -514,7 +514,7 @@ async def test_the_keymap_changes_keys_help_and_footer() -> None:
 async def test_the_palette_offers_neither_confirm_nor_kill() -> None:
     async with session() as made:
         titles = [c.title for c in made.app.get_system_commands(made.app.screen)]
-        assert "solve on the newest market; what is bent stays" in titles
+        assert "solve on the newest market; bends stay" in titles
         assert not [title for title in titles if "confirm" in title or "HALT" in title]
         await made.press("ctrl+p", *"estimate again")
         await made.until(lambda: "estimate again from" in made.text())
@@ -675,6 +675,49 @@ async def test_what_comes_together_is_painted_together_and_at_once(
         assert drawn == [True]
         assert not any(picture.take_owed() for picture in made.app.desk_screen.pictures())
         assert " hybrid" in made.text()
+
+
+@pytest.mark.asyncio
+async def test_what_was_entered_and_refused_comes_back_with_the_reason() -> None:
+    async with session() as made:
+        await made.press("5", *":gross_max=-1")
+        made.desk.answer = lambda _: Reply(number=0, ok=False, text="expected from 0 to 10, was -1")
+        await made.press("enter")
+        await made.until(lambda: "was -1" in made.text())
+        assert ":gross_max=-1" in made.text()
+        made.desk.answer = lambda _: Reply(number=0, ok=True)
+        await made.press("backspace", "backspace", "1", "enter")
+        await made.until(lambda: Bend(text="gross_max=1") in made.desk.asked)
+        assert ":gross_max" not in made.text()
+        await made.press("e", "3")
+        made.desk.answer = lambda _: Reply(number=0, ok=False, text="at most 2 times equity")
+        await made.press("enter")
+        await made.until(lambda: "at most 2 times" in made.text())
+        assert "target BTC binance: 3" in made.text()
+        await made.press("escape")
+        assert "at most 2 times" not in made.text()
+
+
+@pytest.mark.asyncio
+async def test_a_switch_back_to_the_desks_own_bends_nothing() -> None:
+    standing = what_ifs.what_if(assignments=(), what_if=False, edits=0, robust="off")
+    async with session(book.desk(rebalance=standing)) as made:
+        await made.press("5", "o", "o", "o")
+        await made.until(lambda: len(made.desk.asked) == 3)
+        texts = [Bend(text="robust=box"), Bend(text="robust=ellipsoid"), Unbend(key="robust")]
+        assert made.desk.asked == texts
+
+
+@pytest.mark.asyncio
+async def test_where_digits_take_a_way_out_the_views_give_them_up() -> None:
+    async with session(book.desk(rebalance=what_ifs.infeasible()), size=(120, 40)) as made:
+        await made.press("5")
+        assert "[5 Reb]" in made.text()
+        await made.press("i")
+        assert "a digit tries a way out · esc: views again" in made.text()
+        assert "[5 Reb]" not in made.text()
+        await made.press("escape")
+        assert "[5 Reb]" in made.text()
 
 
 @pytest.mark.asyncio

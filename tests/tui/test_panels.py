@@ -26,6 +26,7 @@ from perptui.protocol.views_ticket import JournalView
 from perptui.tui.panels.base import wrapped
 from perptui.tui.panels.limits import headroom, limit_name, state_words
 from perptui.tui.panels.rebalance_clash import ways_out
+from perptui.tui.panels.rebalance_why import TERMS, Why, why_lines
 from perptui.tui.panels.regime_sections import coverage_table, tail_table
 from perptui.tui.plot import line_mark
 from tests.tui import book, what_ifs
@@ -500,7 +501,7 @@ def many_figures() -> RebalanceView:
     """All figures that a desk shows, in its order."""
     named: tuple[str, ...] = (
         "carry",
-        "expected carry",
+        "carry expected",
         "volatility",
         "expected return",
         "CVaR 95 %",
@@ -560,3 +561,53 @@ def test_one_setting_has_one_digit_whatever_stands_behind_it() -> None:
     shown = " ".join(" ".join(drawn(book.desk(rebalance=view), (120, 40), "5", "i")).split())
     assert "Without any single" not in shown
     assert "Other limits clash as well" in shown
+
+
+def test_the_words_of_every_key_stand_whole_in_two_columns() -> None:
+    for view in "1234568":
+        assert "…" not in text(book.desk(), (120, 90), view, "question_mark")
+
+
+def test_a_small_panel_keeps_the_sum_of_a_ledger() -> None:
+    """What the terms add up to is said whatever the height; what is left out is in one line."""
+    row, ledger = what_ifs.what_if().rows[0], what_ifs.what_if().ledger[0]
+    total = sum(getattr(ledger, name) for name, _ in TERMS)
+    for height in range(6, 20):
+        lines = [
+            "".join(text for text, _ in line)
+            for line in why_lines(Why(row, ledger, None), 78, height, "ascii")
+        ]
+        assert len(lines) <= height
+        at = next(y for y, line in enumerate(lines) if line.startswith(" sum"))
+        said = [line for line in lines[2:at] if not line.startswith("   ")]
+        figures = [float(line[27:38].replace("−", "-").replace(",", "")) for line in said]
+        assert sum(figures) == pytest.approx(total, abs=0.06)
+
+
+def test_reasons_take_the_lines_that_nothing_else_has_use_for() -> None:
+    reasons = tuple(f"reason {n}" for n in range(9))
+    view = what_ifs.what_if(reasons=reasons, shown_only=())
+    shown = text(book.desk(rebalance=view), (200, 60), "5")
+    assert all(reason in shown for reason in reasons)
+    assert "more lines" not in shown
+    many = what_ifs.what_if(reasons=tuple(f"reason {n}" for n in range(60)), shown_only=())
+    assert "more lines: enter" in text(book.desk(rebalance=many), (200, 60), "5")
+
+
+def test_a_clash_names_limits_and_their_units_as_the_limits_do() -> None:
+    clash = (Clash("turnover", 0.1, 1.10661, "turnover_max", "coin_net:BTC stands against it"),)
+    view = what_ifs.infeasible(clash=clash, offers=())
+    rows = (*book.LIMITS, LimitRow("turnover", "fraction", 0.0, 0.0, "ok"))
+    limits = changed(book.limits(), rows=rows)
+    shown = text(book.desk(rebalance=view, limits=limits), (120, 40), "5", "i")
+    assert "10% → 110.67% would do" in " ".join(shown.split())
+    assert "coin net BTC stands against it" in shown
+
+
+def test_what_is_being_solved_is_said_beside_what_the_figures_are_of() -> None:
+    view = what_ifs.what_if(assignments=("gross_max=2.5",), asked=("gross_max=2.5", "shock=-0.1"))
+    assert "solving shock=-0.1   figures still of: 1 edit" in text(
+        book.desk(rebalance=view), (120, 40), "5"
+    )
+    back = what_ifs.what_if(assignments=("gross_max=2.5",), asked=())
+    assert "solving without gross_max=2.5" in text(book.desk(rebalance=back), (80, 24), "5")

@@ -74,7 +74,7 @@ class FundingPanel(PanelWidget):
     panel = "funding"
     title = "Funding carry"
     keys = (
-        ("drill", "this contract: expected funding by span, what it is made of, caps"),
+        ("drill", "this contract: funding expected, parts, caps"),
         ("sort", "sort by the next column"),
         ("filter", "show rows that hold some words"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from perptui.protocol.views import LimitRow, LimitsView
@@ -32,15 +33,26 @@ WORDS = {
     "market_correlation": "corr market",
     "first_component": "first comp",
     "free_collateral": "free",
+    "volatility": "robust vol",
     "stress_up": "stress up",
     "stress_down": "stress down",
 }
+
+_LIMIT = re.compile(
+    rf"\b(?:{'|'.join(name for name in WORDS if '_' in name)})(?::[A-Za-z0-9/:-]*\w)?\b(?!=)"
+)
+"""A limit within a sentence, as `LimitRow.name`; what is followed by = is an assignment."""
 
 
 def limit_name(name: str) -> str:
     """Return a limit's name as it is read: ``margin_ratio:binanceusdm`` is margin binance."""
     kind, _, of = name.partition(":")
     return f"{WORDS.get(kind, kind.replace('_', ' '))} {figures.contract(of)}".strip()
+
+
+def limits_named(text: str) -> str:
+    """Return a sentence of the desk with its limits, contracts and venues as they are read."""
+    return figures.named(_LIMIT.sub(lambda found: limit_name(found[0]), text))
 
 
 def state_words(row: LimitRow) -> str:
@@ -124,7 +136,7 @@ class LimitsPanel(PanelWidget):
     panel = "limits"
     title = "Risk limits"
     keys = (
-        ("edit", "type this cap: solved at every key, Enter keeps"),
+        ("edit", "type this cap: solved at every key"),
         ("reset", "drop what this row bends"),
         ("undo", "back to the what-if before"),
         ("sort", "sort by the next column"),

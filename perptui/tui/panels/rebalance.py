@@ -10,6 +10,7 @@ from perptui.tui.grid import Grid
 from perptui.tui.panels import rebalance_book as book
 from perptui.tui.panels import rebalance_why as whys
 from perptui.tui.panels.base import wrapped
+from perptui.tui.panels.limits import limits_named
 from perptui.tui.panels.rebalance_clash import clash_lines
 from perptui.tui.panels.rebalance_compare import compare_lines
 from perptui.tui.panels.rebalance_frontier import frontier_lines
@@ -48,7 +49,9 @@ class RebalancePanel(RebalanceState):
         """Return the head, what is bent, and the page."""
         head = [self._head()]
         view = self._view
-        if view.assignments or width >= BENT_ALWAYS:
+        if view.asked is not None:
+            head.append(book.asked_line(view.assignments, view.asked, width))
+        elif view.assignments or width >= BENT_ALWAYS:
             head.append(book.bent_line(view.assignments, width, preview=view.preview))
         return [*head, *self._page(width, height - len(head))]
 
@@ -61,14 +64,14 @@ class RebalancePanel(RebalanceState):
                 table = self._table(self.ledgers, width, height - 1)
                 return [*table, *whys.table_notes()]
             case "clash":
-                return self._rolled(clash_lines(view, width), height)
+                return self._rolled(clash_lines(view, self._units(), width), height)
             case "compare":
                 return self._rolled(compare_lines(view, width, max(height, 60)), height)
             case "frontier":
                 return frontier_lines(view.frontier, width, height, self.showing.glyphs)
         if view.clash and not any(row.trade_usd for row in view.rows) and self.part == "trades":
             reasons = self._reasons(width)
-            return [*clash_lines(view, width, "i"), (), *reasons]
+            return [*clash_lines(view, self._units(), width, "i"), (), *reasons]
         if not view.rows:
             none: Line = ((" no trade: nothing to rebalance", "dim"),)
             return [*self._reasons(width), none]
@@ -79,6 +82,10 @@ class RebalancePanel(RebalanceState):
             table = self._trades(wide - 2, height)
             return book.beside_each_other(table, book.comparison_lines(view), wide, height)
         return self._narrow(width, height)
+
+    def _units(self) -> dict[str, str]:
+        """Return the unit of each limit by name."""
+        return {row.name: row.unit for row in self.showing.view.limits.rows}
 
     def _rolled(self, lines: list[Line], height: int) -> list[Line]:
         """Return the lines in sight of a page that is longer than the panel."""
@@ -164,7 +171,10 @@ class RebalancePanel(RebalanceState):
         spare = height - needed - 2
         if spare < LEAST_LIMITS:
             return book.beside_each_other(self._trades(inner, height), second, wide, height)
-        reasons = self._cut(self._reasons(inner), min(MOST_REASONS, spare - LEAST_LIMITS))
+        below = self._why_block(inner, spare) if three else self._caps(inner, spare)
+        # More than a few reasons only where nothing else has use for the lines.
+        most = max(min(MOST_REASONS, spare - LEAST_LIMITS), spare - len(below))
+        reasons = self._cut(self._reasons(inner), most)
         first = self._table(self.trades, inner, needed, editing=self._cell_of_trade)
         first += [*reasons, ()]
         room = height - len(first)
@@ -222,7 +232,7 @@ class RebalancePanel(RebalanceState):
             return []
         view = self._view
         (why,) = whys.joined((row,), view.ledger, view.break_even)
-        return whys.why_lines(why, width, height, self.showing.glyphs)[:height]
+        return whys.why_lines(why, width, height, self.showing.glyphs)
 
     def _why_page(self, width: int, height: int) -> list[Line]:
         """Return the ledger under the cursor, the trades above it where both fit."""
@@ -252,7 +262,7 @@ class RebalancePanel(RebalanceState):
         others = [reason for reason in view.reasons if reason not in supposed]
         lines: list[Line] = []
         for reason in (*supposed, *others):
-            lines += wrapped(figures.named(reason), width - 1, " ! ", "warn")
+            lines += wrapped(limits_named(reason), width - 1, " ! ", "warn")
         return lines
 
     def card(self) -> Sequence[tuple[str, str]]:

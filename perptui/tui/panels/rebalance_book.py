@@ -9,7 +9,7 @@ from perptui.model.proposal import HedgeRow
 from perptui.protocol.views_rebalance import Comparison, RebalanceView
 from perptui.tui import format as figures
 from perptui.tui.panels.base import wrapped
-from perptui.tui.picture import Line, Span, fit, left, right, width_of
+from perptui.tui.picture import Line, Span, crop, fit, left, right, width_of
 
 COMPARISON_WIDTH = 40
 """Cells that the before/after table takes."""
@@ -20,6 +20,15 @@ TELLING = (
     "carry",
 )  # fmt: skip
 """What a limit is on comes first where not every figure has room."""
+
+
+NAMES = {"carry": "carry at rates", "expected carry": "carry expected"}
+"""Two carries: at the rates of now, and as forecast over the horizon, which the ticket signs."""
+
+
+def figure_name(name: str) -> str:
+    """Return a figure's name as it is read: margin binanceusdm is margin binance."""
+    return figures.known_venues(NAMES.get(name, name))
 
 
 def compared(row: Comparison, value: float | None) -> str:
@@ -48,7 +57,7 @@ def comparison_lines(view: RebalanceView) -> list[Line]:
 def _comparison(row: Comparison) -> Line:
     now, after = (compared(row, value) for value in (row.now, row.after))
     role = "text" if now == after else "accent"
-    name = left(figures.known_venues(row.name), NAME_WIDTH)
+    name = left(figure_name(row.name), NAME_WIDTH)
     return ((f" {name}{now:>9}", "text"), (f"{after:>10}", role))
 
 
@@ -88,7 +97,7 @@ def foot_line(view: RebalanceView, width: int) -> Line:
         f"turnover {f.percent(view.turnover, 0)}%",
         f"cost {f.number(view.cost_usd, 1)} $",
         *(
-            f"{row.name} {compared(row, row.now)}→{compared(row, row.after)}"
+            f"{figure_name(row.name)} {compared(row, row.now)}→{compared(row, row.after)}"
             for row in sorted(view.comparisons, key=_rank)
         ),
     ]
@@ -200,6 +209,16 @@ def bent_line(assignments: Sequence[str], width: int, *, preview: bool) -> Line:
     for index, span in enumerate(spans):
         shown += [(" · ", "dim"), span] if index else [span]
     return tuple(shown)
+
+
+def asked_line(stands: Sequence[str], asked: Sequence[str], width: int) -> Line:
+    """Return which what-if the figures are of, and what is asked for and being solved."""
+    new = [named(text) for text in asked if text not in stands]
+    gone = [named(text) for text in stands if text not in asked]
+    words = " · ".join(new) if new else f"without {' · '.join(gone)}" if gone else "another order"
+    of = f"{len(stands)} edit{'s' if len(stands) != 1 else ''}" if stands else "nothing bent"
+    lead = f" solving {crop(words, max(width // 2, 8))}"
+    return ((lead, "accent"), (f"   figures still of: {of}", "dim"))
 
 
 def _size(lead: Span, spans: Sequence[Span], dropped: int) -> int:

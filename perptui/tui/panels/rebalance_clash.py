@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil, floor
 
 from perptui.model.explanation import Clash
@@ -10,7 +10,7 @@ from perptui.protocol.intents import Bend, Intent, Relax
 from perptui.protocol.views_rebalance import Offer, RebalanceView
 from perptui.tui import format as figures
 from perptui.tui.panels.base import wrapped
-from perptui.tui.panels.limits import limit_name
+from perptui.tui.panels.limits import limit_name, limits_named
 from perptui.tui.picture import Line, left
 
 MOST_DIGITS = 9
@@ -26,11 +26,15 @@ def ways_out(view: RebalanceView) -> list[Intent]:
     return [*relaxed, *offered][:MOST_DIGITS]
 
 
-def clash_lines(view: RebalanceView, width: int, lead: str = "") -> list[Line]:
+def clash_lines(
+    view: RebalanceView, units: Mapping[str, str], width: int, lead: str = ""
+) -> list[Line]:
     """Return the minimal set in words, the digit of each way out, and how to take one.
 
     Parameters
     ----------
+    units : mapping
+        The unit of each limit by its name, as `LimitRow.unit`.
     lead : str
         The key that must come before a digit; "" where digits are taken at once.
     """
@@ -44,7 +48,8 @@ def clash_lines(view: RebalanceView, width: int, lead: str = "") -> list[Line]:
     ways = _relaxable(view.clash)
     for member in view.clash:
         digit += member in ways
-        lines += _member(member, _digit(digit) if member in ways else "", width)
+        unit = units.get(member.name, "")
+        lines += _member(member, unit, _digit(digit) if member in ways else "", width)
     if view.offers:
         lines.append(())
     for offer in view.offers:
@@ -96,21 +101,22 @@ def _digit(digit: int) -> str:
     return str(digit) if digit <= MOST_DIGITS else ""
 
 
-def _member(member: Clash, digit: str, width: int) -> list[Line]:
+def _member(member: Clash, unit: str, digit: str, width: int) -> list[Line]:
     head: Line = ((f" {digit:<1} ", "key"), (left(clash_name(member.name), NAME_WIDTH), "title"))
     if member.needed is None:
         head = (*head, ("no value of it alone would do", "dim"))
     else:
-        limit, needed = _value(member.limit), _value(_outward(member.limit, member.needed))
+        limit = _value(member.limit, unit)
+        needed = _value(_outward(member.limit, member.needed), unit)
         head = (*head, (limit, "text"), (" → ", "dim"), (f"{needed} would do", "accent"))
     return [
         head,
-        *(wrapped(figures.named(member.text), width, "   ", "dim") if member.text else []),
+        *(wrapped(limits_named(member.text), width, "   ", "dim") if member.text else []),
     ]
 
 
 def _offer(offer: Offer, digit: str, width: int) -> list[Line]:
-    words = wrapped(figures.named(offer.text), width, f" {digit:<1} ")
+    words = wrapped(limits_named(offer.text), width, f" {digit:<1} ")
     return [((words[0][0][0], "key"), *words[0][1:]), *words[1:]]
 
 
@@ -126,6 +132,9 @@ def _outward(limit: float, needed: float) -> float:
     return away(round(needed * 1e4, 4)) / 1e4
 
 
-def _value(value: float) -> str:
-    """Return a value of config.toml without zeros at its end."""
-    return figures.number(value, 4).rstrip("0").rstrip(".") or "0"
+def _value(value: float, unit: str) -> str:
+    """Return a limit in the unit of its row, to a hundredth of a percent, less zeros at its end."""
+    share = unit in {"fraction", "annual"}
+    text = figures.number(value * 100, 2) if share else figures.number(value, 4)
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return (text or "0") + ("%" if share else "x" if unit == "x" else "")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from perptui.protocol.views_rebalance import Comparison, KeptProposal, RebalanceView
 from perptui.tui import format as figures
 from perptui.tui.panels.base import contract, wrapped
-from perptui.tui.panels.rebalance_book import compared, named
+from perptui.tui.panels.rebalance_book import compared, figure_name, named
 from perptui.tui.picture import Line, Span, left, right
 
 NAME_WIDTH = 18
@@ -120,7 +120,7 @@ def _figures(columns: Sequence[Side]) -> list[Line]:
     lines: list[Line] = [_header("book", columns)]
     for name in names:
         texts = [side.figures.get(name, "") for side in columns]
-        lines.append(_line(figures.known_venues(name), texts))
+        lines.append(_line(figure_name(name), texts))
     return lines
 
 

@@ -35,6 +35,8 @@ class RebalanceState(PanelWidget):
         Targets asked for that have not come back, by instrument id.
     switched : dict of str to str
         Strategy and robust mean asked for that have not come back.
+    own : dict of str to str
+        The desk's own of each, as far as it has been seen.
     """
 
     panel = "rebalance"
@@ -57,7 +59,7 @@ class RebalanceState(PanelWidget):
         ("keep_a", "keep what stands as A"),
         ("keep_b", "keep what stands as B"),
         ("frontier", "efficient frontier with the books on it"),
-        ("solve", "solve on the newest market; what is bent stays"),
+        ("solve", "solve on the newest market; bends stay"),
         ("reset_all", "drop all that is bent; u takes it back"),
         ("reestimate", "estimate again from the newest bars"),
         ("confirm", "plan and confirm (from a fresh proposal)"),
@@ -76,6 +78,7 @@ class RebalanceState(PanelWidget):
         self.part = "trades"
         self.wanted: dict[str, float] = {}
         self.switched: dict[str, str] = {}
+        self.own: dict[str, str] = {}
 
     @property
     def _view(self) -> RebalanceView:
@@ -168,6 +171,8 @@ class RebalanceState(PanelWidget):
         for key, stands in (("strategy", view.strategy), ("robust", view.robust)):
             if self.switched.get(key) == stands:
                 del self.switched[key]
+            if stands and not any(text.startswith(f"{key}=") for text in view.assignments):
+                self.own[key] = stands
 
     def forget_asked(self) -> None:
         """Forget what was asked for: it was taken back, or refused."""

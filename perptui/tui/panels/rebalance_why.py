@@ -28,6 +28,9 @@ NAME_WIDTH = 26
 FIGURE_WIDTH = 11
 BAR_LEAST = 8
 BAR_MOST = 40
+LEAST_LEDGER = 9
+"""Lines of a ledger in full: title, header, six terms and their sum."""
+
 LEDGER_LINES = 11
 """Lines that the ledger of one contract takes without its limits."""
 
@@ -134,15 +137,24 @@ def why_lines(why: Why, width: int, height: int, glyphs: str) -> list[Line]:
         ((f" {'':<{NAME_WIDTH}}{'bp a year':>{FIGURE_WIDTH}}", "header"),
          ("  of one more unit of weight", "dim"))
     )  # fmt: skip
-    room = max(height - LEDGER_LINES, 0)
-    size = max((abs(getattr(ledger, name)) for name, _ in TERMS), default=0.0)
+    terms = [(words, getattr(ledger, name)) for name, words in TERMS]
+    size = max((abs(value) for _, value in terms), default=0.0)
     bar = min(max(width - NAME_WIDTH - FIGURE_WIDTH - 6, 0), 2 * BAR_MOST)
-    for name, words in TERMS:
-        value = getattr(ledger, name)
+    for words, value in _most_of(terms, height - 3):
         lines.append((*_named(words, value), (_bar(value, size, bar, glyphs), gain_role(value))))
-    lines += _limit_lines(ledger, room)
+    lines += _limit_lines(ledger, max(height - LEDGER_LINES, 0)) if height > LEAST_LEDGER else []
     lines.append((*_named("sum", ledger.residual), (f"  {_distance_words(ledger)}", "dim")))
-    return [*lines, *_pays_lines(why.pays, width)]
+    return [*lines, *_pays_lines(why.pays, width)][:height]
+
+
+def _most_of(terms: Sequence[tuple[str, float]], room: int) -> list[tuple[str, float]]:
+    """Return the terms in their order; where not all have a line, the smallest in one of theirs."""
+    if len(terms) <= room:
+        return list(terms)
+    largest = sorted(terms, key=lambda term: -abs(term[1]))[: max(room - 1, 0)]
+    kept = [term for term in terms if term in largest]
+    rest = sum(value for _, value in terms) - sum(value for _, value in kept)
+    return [*kept, (f"{len(terms) - len(kept)} smaller terms", rest)]
 
 
 def _title(row: RebalanceRow) -> Line:

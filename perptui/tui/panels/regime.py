@@ -32,7 +32,7 @@ class RegimePanel(PanelWidget):
 
     panel = "regime"
     title = "Vol & regime"
-    keys = (("drill", "regimes over time, models, votes, tails, verdicts, notes"),)
+    keys = (("drill", "regimes over time, models, votes, verdicts"),)
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
         super().__init__(showing, palette)

@@ -73,14 +73,30 @@ def packed(pieces: Sequence[Piece], width: int) -> Line:
 
 
 class StatusLines(Picture):
-    """One block of status lines; `which` is top or bottom."""
+    """One block of status lines.
+
+    Parameters
+    ----------
+    name : str
+        Which block: top or bottom.
+    tab : callable
+        Returns the digit of the view in sight.
+    digits_mean : callable
+        Returns what digits do on the page in sight, "" where they choose a view.
+    """
 
     def __init__(
-        self, showing: Showing, palette: Callable[[], Palette], name: str, tab: Callable[[], str]
+        self,
+        showing: Showing,
+        palette: Callable[[], Palette],
+        name: str,
+        tab: Callable[[], str],
+        digits_mean: Callable[[], str] = str,
     ) -> None:
         super().__init__(palette, ascii_only=showing.glyphs == "ascii", name=name)
         self.showing = showing
         self._tab = tab
+        self._digits_mean = digits_mean
 
     @property
     def status(self) -> StatusView:
@@ -203,8 +219,9 @@ class StatusLines(Picture):
         """Return the views, the market's label, and how old each venue's word is."""
         wide = width >= WIDE
         chosen = self._tab()
-        tabs: list[Span] = []
-        for digit, short, long in TABS:
+        meaning = self._digits_mean()
+        tabs: list[Span] = [(f" {meaning} ", "focus")] if meaning else []
+        for digit, short, long in () if meaning else TABS:
             name = long if width >= WIDEST else short
             role = "focus" if digit == chosen else "dim"
             if wide:

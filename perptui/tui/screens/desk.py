@@ -63,7 +63,7 @@ class DeskScreen(DeskActions):
             JournalPanel(showing, palette),
         )
         self.panels: dict[str, PanelWidget] = {panel.panel: panel for panel in panels}
-        self.top = StatusLines(showing, palette, TOP, self.digit)
+        self.top = StatusLines(showing, palette, TOP, self.digit, self.digits_mean)
         self.news = NewsLines(showing, palette, BOTTOM, self.digit)
         self.news.keymap = desk_app.keymap
         self.bound = actions_by_key(desk_app.keymap)

@@ -47,19 +47,19 @@ def help_lines(panel: PanelWidget, keymap: dict[str, str], width: int) -> list[L
         blocks.append(_block(title, pairs, keymap))
     notes: list[Line] = [((f" {note}", "dim"),) for note in NOTES]
     if width < TWO_COLUMNS:
-        return [line for block in blocks for line in [*block, ()]] + notes
+        return [*_stacked(blocks), (), *notes]
     half = width // 2
-    total = sum(len(block) + 1 for block in blocks)
-    first: list[Line] = []
-    second: list[Line] = []
-    for block in blocks:
-        side = first if len(first) + len(block) <= total // 2 + 2 and not second else second
-        side += [*block, ()]
+    sides = ((_stacked(blocks[:at]), _stacked(blocks[at:])) for at in range(1, len(blocks) + 1))
+    first, second = min(sides, key=lambda pair: max(map(len, pair)))
     longest = max(len(first), len(second))
     first += [()] * (longest - len(first))
     second += [()] * (longest - len(second))
     pairs_of = zip(first, second, strict=True)
-    return [(*fit(one, half), *fit(other, half)) for one, other in pairs_of] + notes
+    return [*((*fit(one, half), *fit(other, half)) for one, other in pairs_of), (), *notes]
+
+
+def _stacked(blocks: list[list[Line]]) -> list[Line]:
+    return [line for block in blocks for line in [*block, ()]][:-1]
 
 
 def _block(title: str, pairs: tuple[tuple[str, str], ...], keymap: dict[str, str]) -> list[Line]:
@@ -93,7 +93,7 @@ class HelpPicture(Picture):
         shown = lines[self.top : self.top + height - 2]
         shown += [()] * (height - 2 - len(shown))
         more = len(lines) - self.top - (height - 2)
-        words = f"{more} more lines" if more > 0 else "end"
+        words = f"{more} more line{'s' if more > 1 else ''}" if more > 0 else "end"
         head: Line = ((" perptui · keys ", "title@bar"), (f"  {words}", "dim"))
         foot: Line = ((" jk", "key"), (" scroll   ", "dim"), ("esc", "key"), (" back", "dim"))
         return [head, *shown, foot]
