@@ -207,5 +207,5 @@ def test_the_ansi_theme_in_ascii_keeps_every_column_in_place() -> None:
 
 def test_the_status_is_never_frozen() -> None:
     lines = drawn(book.desk(), (120, 40), "f")
-    assert "FROZEN" in lines[0]
+    assert "panels FROZEN" in lines[0]
     assert any("FROZEN 2 s" in line for line in lines[3:5])

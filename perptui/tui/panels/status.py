@@ -150,7 +150,8 @@ class StatusLines(Picture):
             return ((f"connecting to the desk{why}", "accent"),)
         if showing.frozen is not None:
             seconds = figures.age(showing.now() - showing.frozen_mono)
-            return ((f" FROZEN {seconds}: f thaws ", "accent@bar"),)
+            # The book's own line goes on: what may hurt meanwhile is never hidden.
+            return ((f" panels FROZEN {seconds}: f thaws ", "accent@bar"),)
         return ()
 
     def _today(self, *, short: bool) -> Line:
