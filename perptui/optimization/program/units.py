@@ -50,7 +50,7 @@ _SIZES = (
 def unit_of(inputs: ProgramInputs) -> float:
     """Return the power of two that a book within the caps on the whole of it is about as large as.
 
-    1 where none of them keeps it small.
+    1 where none of them keeps it small: a cap of nothing says nothing of a size.
     """
     limits = inputs.limits
     moving = float(np.median(limits.sigma)) if len(limits.sigma) else 0.0
@@ -62,7 +62,7 @@ def unit_of(inputs: ProgramInputs) -> float:
         caps["volatility"] = limits.volatility_max / moving
         if limits.has_tail:
             caps["cvar"] = limits.cvar_max / (TAIL_OF_SIGMA * moving)
-    hard = (most for name, most in caps.items() if not inputs.soft_prices.get(name))
+    hard = (most for name, most in caps.items() if most > 0.0 and not inputs.soft_prices.get(name))
     return unit_for(max(min(hard, default=1.0), _left_at_least(inputs)))
 
 
