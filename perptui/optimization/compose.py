@@ -83,7 +83,7 @@ def compose(
         explanation, why = _in_conflict(inputs, pose, names_clash=names_clash)
         why = (*((COARSE,) if answer.solution.detail == COARSE else ()), *why)
     else:
-        explanation = explanation_of(inputs, answer, optimum, strategy, estimates)
+        explanation = explanation_of(inputs, answer, optimum)
         why = _why_not(inputs, answer, blocked, status)
     return Proposal(
         status=status,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -72,6 +72,8 @@ class InForce:
     desk, standing : Limits, Standing or None
         What they were worked out from. A hybrid's are the tighter of two, which stand differently:
         it has no `standing`.
+    remade : callable, optional
+        What other limits of the desk would have led to.
     """
 
     limits: Limits
@@ -82,6 +84,7 @@ class InForce:
     stablecoin_min: float = 0.0
     desk: Limits | None = None
     standing: Standing | None = None
+    remade: Callable[[Limits], InForce] | None = field(default=None, compare=False, repr=False)
 
 
 def in_force(
@@ -103,6 +106,7 @@ def in_force(
         stablecoin_min=strategy.stablecoin_min[regime],
         desk=limits,
         standing=standing,
+        remade=lambda desk: in_force(strategy, desk, estimates, standing),
     )
     if rules.stablecoin_min > 0.0:
         rules = _noted(
@@ -214,7 +218,16 @@ def tighter(one: InForce, other: InForce) -> InForce:
         depeg=max(one.depeg, other.depeg),
         stablecoin_min=max(one.stablecoin_min, other.stablecoin_min),
         desk=one.desk if one.desk == other.desk else None,
+        remade=_tighter_anew(one.remade, other.remade),
     )
+
+
+def _tighter_anew(
+    one: Callable[[Limits], InForce] | None, other: Callable[[Limits], InForce] | None
+) -> Callable[[Limits], InForce] | None:
+    if one is None or other is None:
+        return None
+    return lambda desk: tighter(one(desk), other(desk))
 
 
 def _stricter(name: str, one: float, other: float) -> float:

@@ -17,8 +17,8 @@ from perptui.model.proposal import HedgeRow, Proposal
 from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
 from perptui.optimization.explain.blended import blended
-from perptui.optimization.explain.least import Pose
 from perptui.optimization.explain.drift import usd_a_day
+from perptui.optimization.explain.least import Pose
 from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of
 from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.hedges import (
@@ -132,10 +132,10 @@ def explained(programs: Posed, found: Answered, proposal: Proposal) -> Explanati
     parts = [
         Explanation(
             ledger=ledger_of(part, solution),
-            limits=limit_prices(part, solution, proposal.limits, view.strategy, view.estimates),
+            limits=limit_prices(part, solution, proposal.limits),
             objective_usd_per_day=usd_a_day(part, float(part.objective(solution.exact))),
         )
-        for part, solution, view in zip(programs.parts, found.mixture, programs.views, strict=True)
+        for part, solution in zip(programs.parts, found.mixture, strict=True)
     ]
     moved = np.abs(found.answer.target - found.inputs.before) > TRADED_MIN
     return blended(own, parts, found.blend, moved.tolist())

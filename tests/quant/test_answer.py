@@ -272,7 +272,12 @@ def test_a_named_stress_is_survived_and_counted_in_cvar(
 
 @pytest.mark.parametrize(
     ("regime", "setting", "value"),
-    [("normal", "turnover_max", 0.3), ("calm", "coin_net_max", 0.25), ("stress", "coin_net_max", 0.05)],
+    [
+        ("normal", "turnover_max", 0.3),
+        ("calm", "coin_net_max", 0.25),
+        ("stress", "coin_net_max", 0.05),
+        ("normal", "gross_max", 0.4),
+    ],
 )
 def test_a_hybrids_prices_are_slopes_of_the_objective_it_prints(
     history: History, estimator: Estimator, regime: str, setting: str, value: float

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from perptui.model.explanation import Explanation
-from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck
-from perptui.model.strategy import StrategyParameters
 from perptui.optimization.explain.break_even import break_evens
 from perptui.optimization.explain.drift import drift_of, usd_a_day
 from perptui.optimization.explain.ledger import ledger_of
@@ -21,8 +19,6 @@ def explanation_of(
     inputs: ProgramInputs,
     answer: Rebalance,
     optimum: Sequence[LimitCheck],
-    strategy: StrategyParameters,
-    estimates: Estimates,
 ) -> Explanation:
     """Return ledger, prices, break-evens and drift of an optimum; empty where there is none.
 
@@ -37,7 +33,7 @@ def explanation_of(
     slopes = at_optimum(inputs, solution)
     return Explanation(
         ledger=ledger_of(inputs, solution, slopes),
-        limits=limit_prices(inputs, solution, optimum, strategy, estimates, slopes),
+        limits=limit_prices(inputs, solution, optimum, slopes),
         break_even=break_evens(inputs, answer.rounded),
         drift=drift_of(inputs, solution.exact),
         objective_usd_per_day=usd_a_day(inputs, float(inputs.objective(solution.exact))),

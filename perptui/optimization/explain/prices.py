@@ -15,9 +15,7 @@ import msgspec
 import numpy as np
 
 from perptui.model.explanation import LimitPrice
-from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck, Limits
-from perptui.model.strategy import StrategyParameters
 from perptui.optimization.explain.contract_bounds import bound_name, funding_share
 from perptui.optimization.explain.ledger import priced
 from perptui.optimization.explain.relaxation import (
@@ -34,7 +32,7 @@ from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.active import CORRELATION, RISK, Key
 from perptui.optimization.program.kinks import MARGIN
 from perptui.optimization.program.solution import Solution
-from perptui.optimization.strategies import InForce, in_force
+from perptui.optimization.strategies import InForce
 from perptui.risk.arrays import plain_risk
 
 BUMP = 1e-6
@@ -84,8 +82,6 @@ def limit_prices(
     inputs: ProgramInputs,
     solution: Solution,
     optimum: Sequence[LimitCheck],
-    strategy: StrategyParameters,
-    estimates: Estimates,
     slopes: Slopes | None = None,
 ) -> tuple[LimitPrice, ...]:
     """Return the price of every limit, those checked first, then bounds and fixed targets.
@@ -98,7 +94,7 @@ def limit_prices(
         At the optimum, where they are at hand.
     """
     slopes = slopes or at_optimum(inputs, solution)
-    found = _by_name(inputs, solution, slopes, strategy, estimates)
+    found = _by_name(inputs, solution, slopes)
     day = float(inputs.equity) / inputs.horizon_days
     rows = []
     for check in optimum:
@@ -143,8 +139,6 @@ def _by_name(
     inputs: ProgramInputs,
     solution: Solution,
     slopes: Slopes,
-    strategy: StrategyParameters,
-    estimates: Estimates,
 ) -> dict[str, _Priced]:
     prices, ranges = priced(solution.prices), price_ranges(inputs, solution, slopes)
     found: dict[str, _Priced] = {}
@@ -163,11 +157,11 @@ def _by_name(
         found[way.name] = one if before is None else before.joined(one)
         per_setting[way.setting] = per_setting.get(way.setting, 0.0) + price * rate
     rules = inputs.in_force
-    ways = {setting: _setter(setting, rules, strategy, estimates) for setting in per_setting}
+    ways = {setting: _setter(setting, rules) for setting in per_setting}
     found = {name: _charged(one, ways[one.setting], rules) for name, one in found.items()}
     budget = per_setting.get("volatility_max", 0.0)
     if budget > 0.0:
-        slopes_by = _in_force_slopes(DRAWDOWN, ("volatility_max",), rules, strategy, estimates)
+        slopes_by = _in_force_slopes(DRAWDOWN, ("volatility_max",), rules)
         control = budget * slopes_by.get("volatility_max", 0.0)
         if control > 0.0:
             found[CONTROL] = _Priced(control, DRAWDOWN, rules.limits.drawdown_max)
@@ -204,18 +198,16 @@ def _stress_rate(key: Key, inputs: ProgramInputs, solution: Solution, slopes: Sl
     return float(way * (limits.account[account] @ (margin - solution.exact)))
 
 
-def _setter(
-    setting: str, rules: InForce, strategy: StrategyParameters, estimates: Estimates
-) -> tuple[str, float]:
+def _setter(setting: str, rules: InForce) -> tuple[str, float]:
     """Return which key sets the limit in force behind `setting`, and d limit / d that key.
 
     Its own, unless drawdown control does. "" where a lower limit is approached only as far as one
     proposal's trades reach: then no one key does.
     """
-    own = _in_force_slopes(setting, (setting,), rules, strategy, estimates).get(setting, 1.0)
+    own = _in_force_slopes(setting, (setting,), rules).get(setting, 1.0)
     if own > 0.0:
         return setting, own
-    by = _in_force_slopes(DRAWDOWN, (setting,), rules, strategy, estimates).get(setting, 0.0)
+    by = _in_force_slopes(DRAWDOWN, (setting,), rules).get(setting, 0.0)
     return (DRAWDOWN, by) if by > 0.0 else ("", 1.0)
 
 
@@ -232,19 +224,17 @@ def _in_force_slopes(
     setting: str,
     names: Sequence[str],
     rules: InForce,
-    strategy: StrategyParameters,
-    estimates: Estimates,
 ) -> dict[str, float]:
     """Return d limit in force / d setting of each name, by central differences; {}: not known."""
-    desk, standing = rules.desk, rules.standing
-    if desk is None or standing is None or setting not in Limits.__struct_fields__:
+    desk, remade = rules.desk, rules.remade
+    if desk is None or remade is None or setting not in Limits.__struct_fields__:
         return {}
     at = float(getattr(desk, setting))
     step = BUMP * max(abs(at), BUMP)
     ends = []
     for value in (at - step, at + step):
         bent = msgspec.structs.replace(desk, **{setting: value})
-        ends.append(in_force(strategy, bent, estimates, standing).limits)
+        ends.append(remade(bent).limits)
     low, high = ends
     return {
         name: (float(getattr(high, name)) - float(getattr(low, name))) / (2.0 * step)

@@ -72,7 +72,7 @@ def prices_of(
     inputs = told.posed(limits, strategy, tail=tail)
     found = solved(inputs)
     optimum = checks_of(inputs, float_book(inputs, found.exact))
-    return limit_prices(inputs, found, optimum, strategy, told.estimates)
+    return limit_prices(inputs, found, optimum)
 
 
 def by_setting(prices: tuple[LimitPrice, ...], setting: str) -> float:
@@ -153,7 +153,7 @@ def test_every_limit_is_named_and_one_that_does_not_bind_costs_nothing() -> None
     inputs = told.posed(msgspec.structs.replace(LOOSE, gross_max=0.8), tail=True)
     found = solved(inputs)
     optimum = checks_of(inputs, float_book(inputs, found.exact))
-    prices = limit_prices(inputs, found, optimum, PLAIN, told.estimates)
+    prices = limit_prices(inputs, found, optimum)
     assert [one.name for one in prices[: len(optimum)]] == [check.name for check in optimum]
     known = set(Limits.__struct_fields__) | {"cluster_gross_max", ""}
     for one, check in zip(prices, optimum, strict=False):
@@ -237,7 +237,7 @@ def test_a_fixed_target_is_priced_by_what_raising_it_gains() -> None:
     name = told.snapshot.instruments[0].id
     inputs = told.posed(targets={name: 0.3})
     found = solved(inputs)
-    prices = limit_prices(inputs, found, (), PLAIN, told.estimates)
+    prices = limit_prices(inputs, found, ())
     high, low = (worth(told.posed(targets={name: 0.3 + s})) for s in (1e-4, -1e-4))
     by_name = {one.name: one for one in prices}
     assert by_name[f"target:{name}"].setting == f"target:{name}"
