@@ -184,7 +184,7 @@ def test_what_is_supposed_or_still_typed_opens_no_ticket(demo: Demo) -> None:
     view = terminal.until(
         lambda view: 0 < len(view.rebalance.frontier.points) == view.rebalance.frontier.wanted
     ).rebalance
-    assert {place.name for place in view.frontier.places} == {"now", "target", "A"}
+    assert {place.name for place in view.frontier.places} == {"now", "desk", "target", "A"}
     assert [one.slot for one in view.kept] == ["A"]
 
 
