@@ -31,6 +31,23 @@ def funding_share(inputs: ProgramInputs, at: int, *, upper: bool) -> float | Non
     return share if share < 1.0 and stands else None
 
 
+def brought_down(inputs: ProgramInputs, at: int, *, upper: bool) -> float:
+    """Return how far a bound lies below a position beyond its funding cap, weight; 0 elsewhere.
+
+    It is as far as one proposal's trades reach: more of them lower the bound.
+    """
+    forecast, sign = inputs.contracts[at].forecast, 1.0 if upper else -1.0
+    held = sign * float(inputs.before[at])
+    if forecast is None or inputs.lower[at] == inputs.upper[at] or held <= 0.0:
+        return 0.0
+    funding = forecast.funding
+    share = funding.long_cap if upper else funding.short_cap
+    beyond = share < 1.0 and held > share * inputs.in_force.limits.coin_net_max
+    bound = float(inputs.upper[at] if upper else -inputs.lower[at])
+    stays = funding_share(inputs, at, upper=upper) is None
+    return max(held - bound, 0.0) if beyond and stays else 0.0
+
+
 def bound_name(inputs: ProgramInputs, at: int, *, upper: bool) -> str:
     """Return the name of what fixes or bounds one contract on a side.
 

@@ -16,7 +16,12 @@ import numpy as np
 
 from perptui.model.explanation import LimitPrice
 from perptui.model.limit import LimitCheck, Limits
-from perptui.optimization.explain.contract_bounds import bound_name, funding_share
+from perptui.optimization.explain.contract_bounds import (
+    AT_CAP,
+    bound_name,
+    brought_down,
+    funding_share,
+)
 from perptui.optimization.explain.ledger import priced
 from perptui.optimization.explain.relaxation import (
     COIN_NET,
@@ -28,6 +33,7 @@ from perptui.optimization.explain.relaxation import (
 from perptui.optimization.explain.slopes import Slopes, at_optimum
 from perptui.optimization.explain.ties import price_ranges
 from perptui.optimization.explain.wording import DOLLARS
+from perptui.optimization.funding_caps import whole_lots
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.active import CORRELATION, RISK, Key
 from perptui.optimization.program.kinks import MARGIN
@@ -255,5 +261,23 @@ def _bounds(inputs: ProgramInputs, solution: Solution) -> dict[str, _Priced]:
         elif share is not None:
             found[name] = _Priced(abs(price) * share, COIN_NET, inputs.limits.coin_net_max)
         else:
-            found[name] = _Priced(abs(price), "", weight)
+            found[name] = _of_reach(abs(price), at, inputs, upper=price > 0.0)
     return found
+
+
+def _of_reach(price: float, at: int, inputs: ProgramInputs, *, upper: bool) -> _Priced:
+    """Return the price of a bound that no funding cap sets by itself.
+
+    Where a position beyond its cap is brought down by as much as one proposal's trades reach, what
+    lets them reach farther asks for more: a price below zero.
+    """
+    cut = brought_down(inputs, at, upper=upper)
+    if cut <= 0.0:
+        return _Priced(price, "", float(inputs.upper[at] if upper else inputs.lower[at]))
+    caps = inputs.limits.trade_max
+    reach = float(whole_lots(inputs.contracts, caps, inputs.equity)[at])
+    if abs(cut - reach) > AT_CAP:
+        most = inputs.in_force.limits.turnover_max
+        return _Priced(-price * cut / most, "turnover_max", most)
+    way = relaxation_in_force(("participation", at), inputs)
+    return _Priced(-price * way.give.get(("participation", at), 0.0), way.setting, way.limit)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray
 from perptui.optimization.program.active import Active
 from perptui.optimization.program.conditions import Conditions
 from perptui.optimization.program.kinks import MARGIN, SIZE, TRADE
+
+ROUNDING = 1e-12
+"""Relative."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +71,8 @@ def proof(
     prices = _prices(at, found, seen)
     held = at.inputs.lower < at.inputs.upper
     own = (
-        ("participation", np.abs(weights - at.inputs.before) >= at.limits.trade_max),
-        ("standalone_risk", np.abs(weights) >= at.limits.size_max),
+        ("participation", _at(np.abs(weights - at.inputs.before), at.limits.trade_max)),
+        ("standalone_risk", _at(np.abs(weights), at.limits.size_max)),
     )
     for name, reached in own:
         prices[name] = np.where(reached & held, np.abs(bound), 0.0)
@@ -87,6 +91,11 @@ def proof(
         net_slope=_net_slope(at, found),
         slacks=_slacks(at, found, seen),
     )
+
+
+def _at(value: FloatArray, most: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return where a value stands at its limit: a difference of weights may be a last bit short."""
+    return np.asarray(value >= most * (1.0 - ROUNDING))
 
 
 def _net_slope(at: Conditions, found: Active) -> FloatArray:
