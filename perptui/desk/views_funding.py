@@ -128,17 +128,28 @@ class CarryChange(msgspec.Struct, frozen=True):
     after: Decimal
 
 
-def proposed_carry(picture: Picture, proposal: Proposal | None) -> dict[str, CarryChange]:
+def proposed_carry(
+    picture: Picture, proposal: Proposal | None, *, supposed: bool = False
+) -> dict[str, CarryChange]:
     """Return -x·f·24/h of the proposal's positions at the newest marks and rates, by contract.
 
     The same rule and the same rates as for the present book, so that now and after compare; the
     proposal's own carry is a forecast over its horizon.
+
+    Parameters
+    ----------
+    supposed : bool
+        True: after the move of prices that its what-if supposes, as its other figures are.
     """
     instruments, quotes, rates = picture.instruments, picture.quotes, picture.funding
     found = {}
     for row in proposal.rows if proposal is not None else ():
         if row.id in instruments and row.id in quotes and row.id in rates:
-            per_contract = instruments[row.id].contract_size * quotes[row.id].mark
+            one = instruments[row.id]
+            per_contract = one.contract_size * quotes[row.id].mark
+            if supposed:
+                move = proposal.what_if.move_of(one.coin) if proposal is not None else 0.0
+                per_contract *= 1 + decimal_of(move, "move")
             found[row.id] = CarryChange(
                 carry_usd_day(row.contracts_now * per_contract, rates[row.id]),
                 carry_usd_day(row.contracts_after * per_contract, rates[row.id]),

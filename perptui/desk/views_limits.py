@@ -12,6 +12,7 @@ from perptui.desk.state import Picture
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck, Limits
 from perptui.model.proposal import Proposal
+from perptui.model.whatif import A_PUT
 from perptui.protocol.views import LimitRow, LimitsView
 from perptui.risk import limits as risk_limits
 from perptui.risk.holding_limits import check_beta, check_collateral, check_standalone_risk
@@ -137,7 +138,8 @@ def limits_view(
 ) -> LimitsView:
     """Return each limit now and after, or what the panel waits for.
 
-    Now is judged by the desk's own limits, after by those the proposal is held to.
+    Now is judged by the desk's own limits, after by those the proposal is held to. Where a
+    proposal supposes another market, now is the book on that market, as the proposal has it.
     What only the optimiser measures (CVaR, correlation with the market, the first component,
     stressed margin, robust volatility) is shown as it was when the proposal was made, as long as
     the book still is the one that it was made from.
@@ -145,7 +147,15 @@ def limits_view(
     if not now:
         return LimitsView(waiting=book.missing or "waiting for equity above zero")
     checks = {check.name: check for check in now}
-    if proposal is not None and stands_on(proposal, book):
+    market = "" if proposal is None else proposal.what_if.market
+    if proposal is not None and market and same_book(proposal, book):
+        checks = {
+            check.name: _again(checks[check.name], check.value)
+            if check.name in checks
+            else _own(check, limits)
+            for check in proposal.limits_now
+        }
+    elif proposal is not None and stands_on(proposal, book):
         measured = {check.name: check for check in proposal.limits_now}
         if "volatility" in checks and "volatility" in measured:
             robust = measured["volatility"].value
@@ -155,15 +165,24 @@ def limits_view(
     after = {check.name: check for check in proposal.limits} if proposal is not None else {}
     prices = _prices(proposal)
     order = dict.fromkeys((*(check.name for check in now), *checks, *after))
-    rows = tuple(_row(name, checks.get(name), after.get(name), prices.get(name)) for name in order)
-    return LimitsView(rows=(*rows, loss), observed_mono=observed, waiting=None)
+    rows = tuple(
+        _row(name, checks.get(name), after.get(name), prices.get(name))
+        for name in order
+        if name in checks or name in after
+    )
+    return LimitsView((*rows, loss), observed, None, market)
+
+
+def same_book(proposal: Proposal, book: Book) -> bool:
+    """Return whether a proposal was made from these very positions."""
+    held = {row.instrument.id: row.position.contracts for row in book.holdings}
+    return held == {row.id: row.contracts_now for row in proposal.rows if row.contracts_now}
 
 
 def stands_on(proposal: Proposal, book: Book) -> bool:
     """Return whether a proposal was made from this very book, at prices and equity as they are."""
-    held = {row.instrument.id: row.position.contracts for row in book.holdings}
-    then = {row.id: row.contracts_now for row in proposal.rows if row.contracts_now}
-    return then == held and not proposal.what_if.hypothetical
+    supposed = set(proposal.what_if.hypothetical) - {A_PUT}
+    return same_book(proposal, book) and not supposed
 
 
 def _own(check: LimitCheck, limits: Limits) -> LimitCheck:
@@ -175,7 +194,8 @@ def _own(check: LimitCheck, limits: Limits) -> LimitCheck:
 
 
 def _again(check: LimitCheck, value: float) -> LimitCheck:
-    return msgspec.structs.replace(check, value=value, ok=value <= check.limit)
+    ok = value >= check.limit if check.at_least else value <= check.limit
+    return msgspec.structs.replace(check, value=value, ok=ok)
 
 
 def _prices(proposal: Proposal | None) -> dict[str, float]:

@@ -41,7 +41,7 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         )
     # All of one proposal: what is asked for besides has its own place until it is solved.
     bent = assignments(proposal.what_if)
-    carry = proposed_carry(picture, proposal)
+    carry = proposed_carry(picture, proposal, supposed=True)
     return RebalanceView(
         state=proposed.state,
         strategy=proposal.strategy,
@@ -77,6 +77,7 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         blend=proposal.blend,
         robust=proposed.robust,
         equity_usd=proposal.equity_usd,
+        market=proposal.what_if.market,
     )
 
 
@@ -119,7 +120,7 @@ def _kept(kept: Kept, stands: Proposal, picture: Picture) -> KeptProposal:
         status=proposal.status,
         digest=proposal.digest,
         assignments=assignments(proposal.what_if),
-        figures=comparisons(proposal, proposed_carry(picture, proposal)),
+        figures=comparisons(proposal, proposed_carry(picture, proposal, supposed=True)),
         weights={row.id: row.weight_rounded for row in proposal.rows},
         turnover=proposal.turnover,
         cost_usd=proposal.cost_usd,

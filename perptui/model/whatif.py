@@ -12,6 +12,8 @@ from perptui.model.record import Record
 
 EVERY = "*"
 """Stands for every contract or coin in a what-if's costs and shocks."""
+A_PUT = "a put"
+"""Supposed too where it is a what-if's own; the market and the book before it are as they are."""
 
 
 class PutQuote(Record, frozen=True):
@@ -94,6 +96,27 @@ class WhatIf(Record, frozen=True):
         return self == WhatIf()
 
     @property
+    def market(self) -> str:
+        """The market that it supposes, in a few words: prices moved, another equity; "": as it is.
+
+        All that a proposal says of now and after is said on that market.
+        """
+        moved = [
+            f"{'all' if coin == EVERY else coin} {move:+.3g}"
+            for coin, move in sorted(
+                ((coin, 100.0 * move) for coin, move in self.shocks.items()),
+                key=lambda one: (one[0] == EVERY, one[0]),
+            )
+        ]
+        prices = f"prices {', '.join(moved)} %" if moved else ""
+        equity = "" if self.equity_usd is None else f"equity {self.equity_usd:,f}"
+        return ", ".join(filter(None, (prices, equity)))
+
+    def move_of(self, coin: str) -> float:
+        """Return the move of a coin's price that comes first, fraction."""
+        return self.shocks.get(coin, self.shocks.get(EVERY, 0.0))
+
+    @property
     def hypothetical(self) -> tuple[str, ...]:
         """What of it is not so in the market: a proposal on that is shown, never sent."""
         bent = {
@@ -101,6 +124,6 @@ class WhatIf(Record, frozen=True):
             "an equity": self.equity_usd is not None,
             "a price shock": bool(self.shocks),
             "other costs": bool(self.costs),
-            "a put": bool(self.puts),
+            A_PUT: bool(self.puts),
         }
         return tuple(name for name, is_bent in bent.items() if is_bent)

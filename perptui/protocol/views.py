@@ -260,11 +260,12 @@ class LimitRow(Record, frozen=True):
 
 
 class LimitsView(Record, frozen=True):
-    """Every limit of the desk."""
+    """Every limit of the desk; `market` says which one now and after are on, "": as it is."""
 
     rows: tuple[LimitRow, ...] = ()
     observed_mono: float | None = None
     waiting: str | None = "waiting for positions and marks"
+    market: str = ""
 
 
 Panel = (

@@ -202,3 +202,5 @@ class RebalanceView(Record, frozen=True):
     """Shape of the robust mean in force: box, ellipsoid or off."""
     equity_usd: Decimal | None = None
     """What the proposal rests on, the what-if's where it bends it."""
+    market: str = ""
+    """What the what-if supposes of prices and equity: now and after are both there; "": nothing."""

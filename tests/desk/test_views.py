@@ -23,6 +23,7 @@ from perptui.model.clock import DAY_MS, ManualClock
 from perptui.model.forecast import VolatilityTrack
 from perptui.model.limit import LimitCheck
 from perptui.model.order import Effect, Side
+from perptui.model.whatif import WhatIf
 from perptui.protocol.views import DeskView, EventLine
 from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.load import load
@@ -234,6 +235,20 @@ def test_the_rebalance_changes_carry_by_after_less_now() -> None:
     assert (carry.now, carry.after) == pytest.approx((-11.88, 1.83))
     assert {row.name for row in view.comparisons} >= {"volatility", "gross", "net"}
     assert view.solve_ms == pytest.approx(12.5)
+
+
+def test_on_a_shocked_market_the_rebalance_earns_its_carry_there() -> None:
+    made = solved()
+    assert made.proposal is not None
+    bent = WhatIf(shocks={"BTC": -0.1})
+    shocked = msgspec.structs.replace(made.proposal, what_if=bent)
+    shown = Desk().fill().panels(msgspec.structs.replace(made, proposal=shocked))
+    # A tenth less of the 23.40 that BTC pays now, and of the 5.85 that it would pay after.
+    carry = next(row for row in shown.rebalance.comparisons if row.name == "carry")
+    assert (carry.now, carry.after) == pytest.approx((-11.88 + 2.34, 1.83 + 0.585), abs=0.011)
+    assert shown.rebalance.market == "prices BTC -10 %"
+    # The funding panel is of the market as it is.
+    assert shown.funding.carry_usd_day_after == Decimal("1.83")
 
 
 def test_positions_show_the_target_beside_the_weight() -> None:

@@ -12,7 +12,7 @@ from perptui.desk.views_limits import market_of, unit_of
 from perptui.model.explanation import Explanation, LimitPrice
 from perptui.model.limit import LimitCheck
 from perptui.model.proposal import Proposal
-from perptui.model.whatif import WhatIf
+from perptui.model.whatif import PutQuote, WhatIf
 from perptui.protocol.views import LimitRow
 from tests.desk.estimated import estimates, proposal
 from tests.desk.market import BTC, ETH, VENUE, limits
@@ -55,15 +55,47 @@ def test_what_only_the_optimiser_measures_stands_while_the_book_does() -> None:
     assert rows["margin_stress:binanceusdm"].now is None
 
 
-@pytest.mark.parametrize("moved", ["position", "equity", "shock"])
+@pytest.mark.parametrize(
+    ("bent", "market"),
+    [
+        (WhatIf(equity_usd=Decimal(9)), "equity 9"),
+        (WhatIf(shocks={"*": -0.1, "BTC": 0.25}), "prices BTC +25, all -10 %"),
+    ],
+)
+def test_on_a_supposed_market_all_of_now_is_on_it_and_judged_by_the_desks_limits(
+    bent: WhatIf, market: str
+) -> None:
+    floor = LimitCheck(f"liquidation:{VENUE}", 0.5, 0.9, ok=False, at_least=True)
+    made = replace(proposal(), limits_now=(*MEASURED, floor), what_if=bent)
+    picture = ProposalPicture("balanced", "ready", proposal=made, estimates=estimates())
+    view = Desk().fill().panels(picture).limits
+    rows = {row.name: row for row in view.rows}
+    assert view.market == market
+    assert (rows["cvar"].now, rows["gross"].now, rows["volatility"].now) == (0.31, 99.0, 0.75)
+    assert (rows["gross"].state, rows["gross"].limit) == ("BREACH", 3.0)
+    assert rows[floor.name].limit == limits().liquidation_distance_min
+    assert rows[floor.name].state == "ok"
+    # Another position than the proposal knows: the book as it is, on the market as it is.
+    first = replace(made.rows[0], contracts_now=Decimal("0.41"))
+    other = shown(replace(made, rows=(first, made.rows[1])))
+    assert other["gross"].now == pytest.approx(1.94)
+    assert "cvar" not in other
+
+
+def test_a_put_that_is_only_supposed_leaves_what_is_measured() -> None:
+    put = PutQuote("BTC", 50_000.0, 1_900_000_000_000, 1_200.0)
+    rows = shown(replace(proposal(), limits_now=MEASURED, what_if=WhatIf(puts=(put,))))
+    assert (rows["cvar"].now, rows["gross"].now) == (0.31, pytest.approx(1.94))
+
+
+@pytest.mark.parametrize("moved", ["position", "regime"])
 def test_it_does_not_once_the_book_is_another(moved: str) -> None:
     made = replace(proposal(), limits_now=MEASURED)
     if moved == "position":
         first = replace(made.rows[0], contracts_now=Decimal("0.41"))
         made = replace(made, rows=(first, made.rows[1]))
     else:
-        bent = {"equity": WhatIf(equity_usd=Decimal(9)), "shock": WhatIf(shocks={"*": -0.1})}
-        made = replace(made, what_if=bent[moved])
+        made = replace(made, what_if=WhatIf(regime="crisis"))
     rows = shown(made)
     assert "cvar" not in rows
     # The plain one, from the estimates: w'Sigma w of 1.3 and -.64 at one half.

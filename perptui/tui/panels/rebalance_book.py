@@ -41,6 +41,8 @@ def compared(row: Comparison, value: float | None) -> str:
 def comparison_lines(view: RebalanceView) -> list[Line]:
     """Return the figures of the book now and after, cost and turnover below."""
     lines: list[Line] = [((f" {'book':<{NAME_WIDTH}}{'now':>9}{'after':>10}", "header"),)]
+    if view.market:
+        lines.append(((left(f" both at {view.market}", NAME_WIDTH + 20), "edited"),))
     for row in view.comparisons:
         lines.append(_comparison(row))
         if row.leg_now or row.leg_after:
