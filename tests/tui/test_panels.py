@@ -611,3 +611,15 @@ def test_what_is_being_solved_is_said_beside_what_the_figures_are_of() -> None:
     )
     back = what_ifs.what_if(assignments=("gross_max=2.5",), asked=())
     assert "solving without gross_max=2.5" in text(book.desk(rebalance=back), (80, 24), "5")
+
+
+def test_a_state_that_is_not_known_now_is_said_after_the_proposal_alone() -> None:
+    row = LimitRow("participation:BTC", "fraction", 0.01, None, "", 0.0, "ok")
+    assert state_words(row) == "ok"
+
+
+def test_what_is_being_solved_needs_no_key() -> None:
+    view = RebalanceView(waiting="r solves", state="solving")
+    shown = text(book.desk(rebalance=view), (80, 24), "5")
+    assert "solving the first proposal" in shown
+    assert "r solves" not in shown.split("solving the first")[1].split("┘")[0]

@@ -88,6 +88,11 @@ class PanelWidget(Picture, can_focus=True):
         """The panel's record in the picture."""
         return getattr(self.showing.view, self.panel)
 
+    def waits_for(self) -> str | None:
+        """Return what there is to wait for before there are figures; None where there are."""
+        found: str | None = getattr(self.view, "waiting", None)
+        return found
+
     def observed_mono(self) -> float | None:
         """Return when the panel's figures were observed."""
         found: float | None = self.view.observed_mono
@@ -127,7 +132,7 @@ class PanelWidget(Picture, can_focus=True):
         border = "focus" if self.has_focus else "border"
         inner = max(width - 2, 0)
         self.before_lines()
-        waiting = self.view.waiting if hasattr(self.view, "waiting") else None
+        waiting = self.waits_for()
         if waiting is not None:
             lines = self._waiting(waiting, inner, height - 2)
         elif self.detail and (details := self.details(inner)):

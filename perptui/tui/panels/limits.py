@@ -58,6 +58,8 @@ def limits_named(text: str) -> str:
 def state_words(row: LimitRow) -> str:
     """Return the state, and the state after the proposal where that differs: BREACH→ok."""
     after = row.state_after
+    if not row.state:
+        return after
     return f"{row.state}→{after}" if after and after != row.state else row.state
 
 

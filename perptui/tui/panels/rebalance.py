@@ -171,14 +171,18 @@ class RebalancePanel(RebalanceState):
         spare = height - needed - 2
         if spare < LEAST_LIMITS:
             return book.beside_each_other(self._trades(inner, height), second, wide, height)
-        below = self._why_block(inner, spare) if three else self._caps(inner, spare)
+        why = self._why_block(inner, spare) if three else []
+        below = len(why) if three else len(self.caps.shown) + 1
         # More than a few reasons only where nothing else has use for the lines.
-        most = max(min(MOST_REASONS, spare - LEAST_LIMITS), spare - len(below))
+        most = max(min(MOST_REASONS, spare - LEAST_LIMITS), spare - below)
         reasons = self._cut(self._reasons(inner), most)
         first = self._table(self.trades, inner, needed, editing=self._cell_of_trade)
         first += [*reasons, ()]
         room = height - len(first)
-        first += self._why_block(inner, room) if three else self._caps(inner, room)
+        if not three:
+            first += self._caps(inner, room)
+        else:
+            first += why if len(why) <= room else self._why_block(inner, room)
         return book.beside_each_other(first, second, wide, height)
 
     def _figures(self, width: int) -> list[Line]:

@@ -132,6 +132,12 @@ class RebalanceState(PanelWidget):
 
     # ---------------------------------------------------------------- what stands
 
+    def waits_for(self) -> str | None:
+        """Return what there is to wait for; no key need be pressed for what is being solved."""
+        waiting = super().waits_for()
+        solving = waiting is not None and self._view.state == "solving"
+        return "solving the first proposal" if solving else waiting
+
     def heading(self) -> str:
         """Return the title: a proposal, or a what-if with how much is bent."""
         view = self._view
