@@ -4,14 +4,16 @@
 
 The real quant process answers; the proposer and the view are the desk's own. Printed for each kind
 of what-if: median and 95th percentile, ms, of Bend -> RebalanceView, of which the process took so
-much, of which the solver so much; once with the market standing still between two keys, once with
-marks and funding polled anew before each.
+much, of which the solver so much; and the CPU time a key costs this process (the desk's side) and
+the quant process, which other work on the machine changes least; once with the market standing
+still between two keys, once with marks and funding polled anew before each.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import statistics
 import tempfile
 import time
@@ -71,6 +73,12 @@ class Market:
         return self.now
 
 
+def cpu_ms(pid: int | None) -> float:
+    """Return the CPU time so far of a process, ms, to the kernel's tick."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) * 1e3 / os.sysconf("SC_CLK_TCK")
+
+
 async def measure(folder: Path, bends: int, contracts: int) -> None:
     """Print the table."""
     symbols, start = write_market(folder, contracts)
@@ -82,10 +90,14 @@ async def measure(folder: Path, bends: int, contracts: int) -> None:
     state = DeskState({"binanceusdm": tuple(symbols)}, settings.polling, clock)
     await proposer.solve()
     await asyncio.sleep(3.0)
-    print(f"{'ms':<14}{'market':<10}{'p50':>7}{'p95':>7}{'max':>7}{'solver p50':>12}{'status':>10}")
+    print(
+        f"{'ms':<14}{'market':<10}{'p50':>7}{'p95':>7}{'max':>7}{'solver p50':>12}"
+        f"{'CPU: desk':>11}{'quant':>7}{'status':>10}"
+    )
     for polled in (False, True):
         for kind, texts in KINDS.items():
             times, solves, statuses = [], [], set()
+            spent = time.process_time() * 1e3, cpu_ms(worker.pid)
             for index in range(bends):
                 if polled:
                     market.poll()
@@ -97,12 +109,15 @@ async def measure(folder: Path, bends: int, contracts: int) -> None:
                 times.append((time.perf_counter() - began) * 1e3)
                 solves.append(view.solve_ms or 0.0)
                 statuses.add(view.status)
+            ours = (time.process_time() * 1e3 - spent[0]) / bends
+            theirs = (cpu_ms(worker.pid) - spent[1]) / bends
             await proposer.withdraw()
             figures = statistics.median(times), percentile(times, 0.95), max(times)
             print(
                 f"{kind:<14}{'polled' if polled else 'still':<10}"
                 + "".join(f"{figure:>7.1f}" for figure in figures)
-                + f"{statistics.median(solves):>12.1f}{'/'.join(sorted(statuses)):>10}"
+                + f"{statistics.median(solves):>12.1f}{ours:>11.1f}{theirs:>7.1f}"
+                + f"{'/'.join(sorted(statuses)):>10}"
             )
     await worker.close()
 
