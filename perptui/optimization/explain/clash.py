@@ -23,6 +23,7 @@ from perptui.optimization.explain.wording import figure, listed
 from perptui.optimization.inputs import ProgramInputs
 
 PLAINEST = frozenset({"gross", "volatility", "turnover", TARGET})
+UNSURE = "what it needs alone the solver did not find"
 FUNDING_CAP = "funding_cap:"
 Limit = TypeVar("Limit", bound=Relaxation | Clash)
 HOLD = "hold: nothing is traded, the book stays as it is"
@@ -50,8 +51,11 @@ def clash_search(inputs: ProgramInputs, pose: Pose | None = None) -> Search[tupl
     try:
         members = yield from minimal_conflict(limits, proof=needs)
         ways = [relaxation_of(key, inputs) for key in members]
-        lost = [way for way, key in zip(ways, members, strict=True) if needs.values[key] is None]
+        named = zip(ways, members, strict=True)
+        lost = [way for way, key in named if needs.values[key] is None]
+        lost = [way for way in lost if way.setting not in needs.unsure]
         beside = yield from _beside(lost, limits)
+        beside |= {way.name: UNSURE for way in ways if way.setting in needs.unsure}
         values = {way.name: needs.values[key] for way, key in zip(ways, members, strict=True)}
         if pose is not None:
             values = yield from _proven(ways, values, pose)
@@ -93,11 +97,14 @@ class Needs:
     ----------
     values : dict of Key to float or None
         As `needed` gives them.
+    unsure : set of str
+        Settings whose least value the solver did not find.
     """
 
     def __init__(self, limits: Feasibility) -> None:
         self._limits = limits
         self.values: dict[Key, float | None] = {}
+        self.unsure: set[str] = set()
         self._known: dict[tuple[str, frozenset[Key]], float | None] = {}
 
     def proves(self, key: Key, kept: Set[Key]) -> Search[bool]:
@@ -107,7 +114,12 @@ class Needs:
         # One setting may stand behind many limits, and needs the same for each.
         same = way.setting, frozenset(way.give)
         if same not in self._known:
-            self._known[same] = yield from needed(key, inputs, self._limits)
+            try:
+                self._known[same] = yield from needed(key, inputs, self._limits)
+            except OptimizationError:
+                # A conflict is one whatever its ways out: it is said that this one is not known.
+                self._known[same] = None
+                self.unsure.add(way.setting)
         value = self.values[key] = self._known[same]
         return value is not None and kept & set(way.give) == {key}
 
@@ -155,13 +167,25 @@ def minimal_conflict(
             continue
         if proof is not None and (yield from proof.proves(key, kept)):
             continue
-        without = yield from limits.conflict(kept - {key})
+        try:
+            without = yield from _asked(limits, kept - {key})
+        except OptimizationError:
+            # Not known to be needless: it stays.
+            continue
         if without.amount > TOLERANCE:
             kept = kept - {key}
             fewer = _priced(without, kept)
             if fewer < kept and (yield from limits.clash(fewer)):
                 kept = fewer
     return tuple(key for key in limits.keys if key in kept)
+
+
+def _asked(limits: Feasibility, kept: Set[Key]) -> Search[Found]:
+    """Return what `conflict` does; asked once more without what is known from other questions."""
+    try:
+        return (yield from limits.conflict(kept))
+    except OptimizationError:
+        return (yield from Feasibility(limits.inputs).conflict(kept))
 
 
 def _plainness(key: Key) -> int:
@@ -183,6 +207,8 @@ def _text(way: Relaxation, value: float | None, others: Sequence[Relaxation], be
         return f"{cannot}: no one setting relaxes it{need}: {way.why}"
     if value is not None:
         return f"{cannot}: needs {_owner(way)}{figure(way.setting, value, outward_from=way.limit)}"
+    if beside == UNSURE:
+        return f"{cannot}: {UNSURE}"
     also = f", as {beside} cannot hold either" if beside else ""
     return f"{cannot}: no value of it alone would do{also}"
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from perptui.model.errors import OptimizationError
 from perptui.optimization.explain.feasibility import Feasibility, correlation_of
 from perptui.optimization.explain.found import TOLERANCE
 from perptui.optimization.explain.limit_rows import CORRELATION, TARGET, Key
@@ -211,6 +212,8 @@ def _holds(setting: str, value: float, pose: Pose) -> Search[bool]:
     """Return whether the program has an optimum with this assignment: by solving it."""
     inputs = pose(f"{setting}={value!r}")
     limits = Feasibility(inputs)
-    if (yield from limits.clash(frozenset(limits.keys))):
-        return False
-    return solve(inputs).status == "optimal"
+    try:
+        clash = yield from limits.clash(frozenset(limits.keys))
+    except OptimizationError:
+        clash = False
+    return not clash and solve(inputs).status == "optimal"
