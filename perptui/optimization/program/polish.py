@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 
@@ -121,6 +122,23 @@ def _followed(problem: _Problem, active: Active) -> Polished | None:
     return None
 
 
+def _netted(prices: Mapping[str, FloatArray], inputs: ProgramInputs) -> Mapping[str, FloatArray]:
+    """Return the prices with what opposite limits pay against each other taken off both.
+
+    Where both bind no book lies between them, and a solver's prices of the two grow without end:
+    only their difference holds anything.
+    """
+    limits, netted = inputs.limits, dict(prices)
+    rows = {name: limits.rows[place] for place, name in enumerate(limits.row_names)}
+    rows |= {"net_min": -limits.counted, "net_max": limits.counted}
+    single = [name for name in rows if len(netted.get(name, ())) == 1]
+    for one, other in combinations(single, 2):
+        both = min(float(netted[one][0]), float(netted[other][0]))
+        if both > 0.0 and np.array_equal(rows[one], -rows[other]):
+            netted[one], netted[other] = netted[one] - both, netted[other] - both
+    return netted
+
+
 class _Problem:
     """One program: guesses of its active set, and what their answers say about them."""
 
@@ -138,6 +156,7 @@ class _Problem:
         shut = self.at.lower >= self.at.upper
         start = np.where(shut, self.at.lower, start)
         over = self.at.excess_in_row(start)
+        prices = _netted(prices, self.at.inputs)
         paid = np.concatenate(
             [prices.get(name, np.zeros(len(rows))) for name, rows in self.at.excess(start).items()]
         )

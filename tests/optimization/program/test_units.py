@@ -114,3 +114,25 @@ def test_no_unit_is_smaller_than_what_cannot_be_traded_away() -> None:
     assert unit_of(stuck) == 1.0
     loose = replace(inputs, before=held, limits=replace(limits, trade_max=np.ones(3)))
     assert unit_of(loose) == 2.0**-10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_opposite_limits_of_nothing_pay_only_their_difference(seed: int) -> None:
+    """a'w <= 0 and -a'w <= 0 are one equation: no interior, and a price that stays finite."""
+    inputs = random_program(Shape(4, 1, ("impact",)), seed)
+    side = np.linspace(0.6, 1.4, 4)
+    limits = replace(
+        inputs.limits,
+        rows=np.array([side, -side]),
+        row_max=np.zeros(2),
+        row_names=("beta_up", "beta_down"),
+        gross_max=0.5 * float(np.abs(solve(inputs).exact).sum()),
+    )
+    level = replace(inputs, limits=limits)
+    found = solve(level)
+    assert found.polished
+    assert abs(float(side @ found.exact)) <= 1e-12
+    assert residual(level, found) <= BALANCED
+    paid = [float(found.prices[name][0]) for name in limits.row_names]
+    assert min(paid) == 0.0
+    assert max(paid) < 1.0
