@@ -73,8 +73,7 @@ def program_inputs(
     Raises
     ------
     OptimizationError
-        When there is nothing to optimise, equity is not positive, the estimates are of another
-        time or horizon, or an override names no contract of the snapshot.
+        As `book_before` does, or when an override names no contract of the snapshot.
     """
     ground = _GROUNDS.of(
         (snapshot, estimates, scenarios, rules),
@@ -83,7 +82,6 @@ def program_inputs(
     )
     book, rules, arrays = ground.book, ground.rules, ground.arrays
     contracts, before, regime = book.contracts, book.before, estimates.regime.label
-    _refuse_unknown_targets(contracts, overrides)
     reached = book.drawdown >= limits.drawdown_max
     frozen = _frozen(contracts, limits.restricted, overrides)
     bounds = _bounds(contracts, before, rules.limits, frozen, overrides, reached or reduce_only)
@@ -235,6 +233,7 @@ def _bounds(
     overrides: Mapping[str, float],
     reduce_only: bool,
 ) -> tuple[FloatArray, FloatArray]:
+    _refuse_unknown_targets(contracts, overrides)
     # A little beyond: a bound that binds together with the gross limit would share its price.
     widest = 1.01 * max(limits.gross_max, float(np.abs(before).max(initial=0.0)))
     lower, upper = np.full(len(contracts), -widest), np.full(len(contracts), widest)
