@@ -18,6 +18,9 @@ RULE_OFF = 10.0
 """Threshold of volatility from which the simple rule never acts."""
 FLOORS = frozenset({"net_min", "liquidation_distance_min", "free_collateral_min", "trade_min_usd"})
 """Limits of which the larger one is the stricter."""
+TRADING_COSTS = 0.005
+"""Share of each account's equity set aside in a margin stress for what the trade itself costs
+(method §6, "- fees"): twice the fees of one whole turnover in an account with half the equity."""
 BUDGET_MIN = 0.01
 """Share of a risk limit that drawdown leaves: a limit of nothing leaves no room to solve in."""
 
@@ -66,7 +69,7 @@ class InForce:
     notes : tuple of str
         What a trader must know about them.
     depeg : float
-        Loss of the collateral's own value in the margin stress, fraction.
+        Loss of the collateral's own value in the margin stress, `TRADING_COSTS` with it, fraction.
     stablecoin_min : float
         Least share of total equity that no initial margin binds.
     desk, standing : Limits, Standing or None
@@ -102,7 +105,7 @@ def in_force(
         strategy.margin_cushion[regime if follows else CALM_CUSHION],
         min(estimates.regime.exposure, 1.0) if follows else 1.0,
         (),
-        depeg=strategy.depeg,
+        depeg=strategy.depeg + TRADING_COSTS,
         stablecoin_min=strategy.stablecoin_min[regime],
         desk=limits,
         standing=standing,

@@ -188,9 +188,9 @@ def test_tactical_scales_gross_and_cushion_with_the_regime() -> None:
     def stress(one: Proposal) -> float:
         return next(x.value for x in one.limits_now if x.name.startswith("margin_stress"))
 
-    # 30 000 long, 20 % down: 6 000 lost, MM(24 000) = 96.
-    assert stress(calm) == pytest.approx((6000 + 1.5 * 96) / 1e5)
-    assert stress(crisis) == pytest.approx((6000 + 3 * 96) / 1e5)
+    # 30 000 long, 20 % down: 6 000 lost, MM(24 000) = 96; 500 set aside for what a trade costs.
+    assert stress(calm) == pytest.approx((6000 + 1.5 * 96 + 500) / 1e5)
+    assert stress(crisis) == pytest.approx((6000 + 3 * 96 + 500) / 1e5)
 
 
 def test_a_cut_beyond_one_turnover_goes_as_far_as_it_can() -> None:

@@ -6,7 +6,14 @@ import pytest
 from perptui.model.forecast import Estimates
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.pose import program_inputs, rules_of
-from perptui.optimization.strategies import BUDGET_MIN, InForce, Standing, in_force, tighter
+from perptui.optimization.strategies import (
+    BUDGET_MIN,
+    TRADING_COSTS,
+    InForce,
+    Standing,
+    in_force,
+    tighter,
+)
 from tests.optimization.market import BALANCED, LIMITS, covariance, estimates, instrument, snapshot
 
 LEGS = [instrument("BTC"), instrument("ETH")]
@@ -27,7 +34,7 @@ def found(label: str = "normal", exposure: float = 1.0, volatility: float = 0.5)
 
 def test_a_strategy_that_follows_nothing_has_the_limits_of_the_desk() -> None:
     rules = in_force(BALANCED, LIMITS, found("crisis", 0.2), FLAT)
-    assert rules == InForce(LIMITS, 0.5, 1.0, (), desk=LIMITS, standing=FLAT)
+    assert rules == InForce(LIMITS, 0.5, 1.0, (), depeg=TRADING_COSTS, desk=LIMITS, standing=FLAT)
 
 
 def test_the_regime_scales_gross_and_chooses_cushion_and_sleeve() -> None:
@@ -35,7 +42,8 @@ def test_the_regime_scales_gross_and_chooses_cushion_and_sleeve() -> None:
     rules = in_force(strategy, LIMITS, found("crisis", 0.25), FLAT)
     assert rules.limits.gross_max == pytest.approx(3.0 * 0.25)
     assert (rules.cushion, rules.exposure) == (2.0, 0.25)
-    assert (rules.stablecoin_min, rules.depeg) == (0.4, 0.03)
+    # Half a percent more is set aside for what the trade costs.
+    assert (rules.stablecoin_min, rules.depeg) == (0.4, pytest.approx(0.035))
     assert rules.notes[0] == "40% of equity binds no margin in crisis"
     assert rules.notes[1].startswith("gross limit 0.75 = 3 x exposure 0.25")
 

@@ -201,8 +201,8 @@ def test_margin_limits_by_hand() -> None:
     far = {**WIDER, "liquidation_distance_min": 0.95}
     found = member(posed(targets=targets, limits=far), "margin_stress:binanceusdm")
     assert (found.setting, found.limit) == ("liquidation_distance_min", 0.95)
-    # Below 50 000 a leg the rate is .004 and nothing is taken off.
-    assert found.needed == pytest.approx((1 - 1.5 * 0.0046) / (1.15 - 1.5 * 0.0046), rel=5e-5)
+    # Below 50 000 a leg the rate is .004 and nothing is taken off; .005 is kept for costs.
+    assert found.needed == pytest.approx((0.995 - 1.5 * 0.0046) / (1.15 - 1.5 * 0.0046), rel=5e-5)
 
 
 def test_a_limit_lowered_by_the_regime_is_named_by_the_desks_own() -> None:
