@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 
@@ -92,7 +92,8 @@ def _positions(inputs: ProgramInputs, book: Book[Decimal]) -> tuple[PositionRisk
 def _contracts(contract: Contract, notional: Decimal) -> Decimal:
     """Return whole steps of a contract: a quotient of Decimals may have a dust of digits."""
     step = contract.instrument.step
-    return (notional / contract.usd_per_contract / step).to_integral_value() * step
+    steps = notional / contract.usd_per_contract / step
+    return steps.to_integral_value(rounding=ROUND_HALF_EVEN) * step
 
 
 def _distance(account: AccountRisk) -> float:
