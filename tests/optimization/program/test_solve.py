@@ -124,21 +124,20 @@ def fresh(inputs: ProgramInputs) -> FloatArray:
         - 0.5 * inputs.risk_aversion * cp.quad_form(w, cp.psd_wrap(inputs.covariance))
     )
 
-    def margins(move: float) -> list[cp.Expression]:
+    def margins(moves: np.ndarray) -> list[cp.Expression]:
         return [
             cp.maximum(
                 *(
-                    limits.tier_rates[k, i] * (1 + move) * cp.abs(w[i])
+                    limits.tier_rates[k, i] * (1 + moves[i]) * cp.abs(w[i])
                     - limits.tier_deductions[k, i]
                     for k in range(len(limits.tier_rates))
                 )
             )
             if len(limits.tier_rates) > 1
-            else limits.tier_rates[0, i] * (1 + move) * cp.abs(w[i])
+            else limits.tier_rates[0, i] * (1 + moves[i]) * cp.abs(w[i])
             for i in range(count)
         ]
 
-    d = limits.stress_move
     constraints = [
         cp.norm1(w) <= limits.gross_max,
         cp.sum(w) >= limits.net_min,
@@ -149,9 +148,11 @@ def fresh(inputs: ProgramInputs) -> FloatArray:
         cp.abs(z) <= limits.trade_max,
         w >= inputs.lower,
         w <= inputs.upper,
-        cp.sum(cp.hstack(margins(0.0))) <= limits.margin_ratio_max,
-        (1 + limits.cushion) * cp.sum(cp.hstack(margins(d))) <= 1 + d * cp.sum(w),
-        (1 + limits.cushion) * cp.sum(cp.hstack(margins(-d))) <= 1 - d * cp.sum(w),
+        cp.sum(cp.hstack(margins(np.zeros(count)))) <= limits.margin_ratio_max,
+        *(
+            (1 + limits.cushion) * cp.sum(cp.hstack(margins(moves))) <= 1 - limits.depeg + moves @ w
+            for moves in limits.stress
+        ),
         *(limits.cluster @ cp.abs(w) <= limits.cluster_max for _ in limits.cluster[:1]),
     ]
     problem = cp.Problem(cp.Maximize(1e4 * objective), constraints)
