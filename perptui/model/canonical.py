@@ -10,20 +10,21 @@ import hashlib
 import math
 from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
 from json.encoder import encode_basestring
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from perptui.model.money import plain
 
+Writer = Callable[[Any], str]
+_shortest = msgspec.json.Encoder().encode
+
 
 def _number(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError(f"expected a finite number, was {value}; JSON has no word for it")
-    if value == 0:
-        return "0"
     sign = "-" if value < 0 else ""
     digits, _, exponent_text = f"{Decimal(repr(abs(value))):e}".partition("e")
     mantissa = digits.replace(".", "").rstrip("0")
@@ -40,50 +41,72 @@ def _number(value: float) -> str:
 
 
 def _float(value: float) -> str:
-    """Return the text of a float; Python's own shortest form is it where no exponent stands."""
-    text = repr(value)
-    if "e" in text or "n" in text or value == 0:
-        return _number(value)
-    return text.removesuffix(".0")
+    """Return the text of a float: msgspec's shortest digits, ten times as fast as `repr`.
 
-
-@lru_cache(maxsize=1024)
-def _ordered(keys: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return each key with its text before the value, by UTF-16 code units.
-
-    Kept: the fields of a record come in one order, thousands of times.
+    They are the text where no exponent stands; "null", which it writes of NaN, has an n.
     """
-    ordered = sorted(keys, key=lambda key: key.encode("utf-16-be"))
-    return tuple((key, f"{encode_basestring(key)}:") for key in ordered)
+    if not value:
+        return "0"
+    text = _shortest(value).decode()
+    return _number(value) if "e" in text or "n" in text else text.removesuffix(".0")
+
+
+def _by_utf16(key: str) -> bytes:
+    """Return what RFC 8785 §3.2.3 sorts the names of an object by."""
+    return key.encode("utf-16-be")
 
 
 def _object(value: dict[str, Any]) -> str:
-    parts = [f"{before}{_write(value[key])}" for key, before in _ordered(tuple(value))]
+    parts = [
+        f"{encode_basestring(key)}:{_write(value[key])}" for key in sorted(value, key=_by_utf16)
+    ]
     return f"{{{','.join(parts)}}}"
 
 
 def _array(value: list[Any] | tuple[Any, ...]) -> str:
-    return f"[{','.join([_write(item) for item in value])}]"
+    return f"[{','.join([_WRITERS[type(item)](item) for item in value])}]"
 
 
-_WRITERS: dict[type, Callable[[Any], str]] = {
-    str: encode_basestring,
-    float: _float,
-    Decimal: lambda value: f'"{plain(value)}"',
-    int: str,
-    bool: lambda value: "true" if value else "false",
-    type(None): lambda _: "null",
-    dict: _object,
-    list: _array,
-    tuple: _array,
-}
+def _record(kind: type[msgspec.Struct]) -> Writer:
+    """Return the writer of one type of records, whose names are sorted and quoted only here."""
+    names = sorted(kind.__struct_fields__, key=_by_utf16)
+    if len(names) < 2 or kind.__struct_config__.tag is not None:
+        return _plainly
+    text = f"{{{','.join(f'{encode_basestring(name)}:%s' for name in names)}}}"
+    values = attrgetter(*names)
+    return lambda record: text % (*[_WRITERS[type(value)](value) for value in values(record)],)
+
+
+def _plainly(value: Any) -> str:
+    """Return the text of a value that msgspec makes plain: a tagged record, a word of an enum."""
+    return _write(msgspec.to_builtins(value, builtin_types=(Decimal,)))
+
+
+class _Writers(dict[type, Writer]):
+    """How values of each type are written; of a type not met before it is found out once."""
+
+    def __missing__(self, kind: type) -> Writer:
+        writer = _record(kind) if issubclass(kind, msgspec.Struct) else _plainly
+        return self.setdefault(kind, writer)
+
+
+_WRITERS = _Writers(
+    {
+        str: encode_basestring,
+        float: _float,
+        Decimal: lambda value: f'"{plain(value)}"',
+        int: str,
+        bool: {True: "true", False: "false"}.__getitem__,
+        type(None): {None: "null"}.__getitem__,
+        dict: _object,
+        list: _array,
+        tuple: _array,
+    }
+)
 
 
 def _write(value: Any) -> str:
-    writer = _WRITERS.get(type(value))
-    if writer is None:
-        raise TypeError(f"expected a JSON value, was {type(value).__name__}; convert it first")
-    return writer(value)
+    return _WRITERS[type(value)](value)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -94,7 +117,7 @@ def canonical_json(value: Any) -> bytes:
     TypeError, ValueError
         For a value JSON cannot hold, such as NaN.
     """
-    return _write(msgspec.to_builtins(value, builtin_types=(Decimal,))).encode()
+    return _write(value).encode()
 
 
 def digest_of(value: Any) -> str:

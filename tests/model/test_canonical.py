@@ -6,12 +6,15 @@ import json
 import struct
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from perptui.model.canonical import canonical_json, digest_of
+from perptui.model.jobs import AppendHistory, FundingSeries
 from perptui.model.limit import LimitCheck
+from perptui.model.order import Side
 
 
 def _double(bits: str) -> float:
@@ -72,3 +75,25 @@ def test_what_json_cannot_hold_is_refused() -> None:
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_survive_a_round_trip(value: float) -> None:
     assert float(json.loads(canonical_json(value))) == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_the_digits_are_those_of_repr(value: float) -> None:
+    """David Gay's shortest form, which Python writes, is the one RFC 8785 §3.2.2.3 asks for."""
+    text = canonical_json(value).decode()
+    assert Decimal(text).normalize() == Decimal(repr(value)).normalize()
+
+
+def test_records_in_records_are_what_msgspec_makes_of_them() -> None:
+    """Second implementation: msgspec's plain values, sorted and written by the standard library."""
+    bars = FundingSeries("binanceusdm", "BTCUSDT", ())
+    job = AppendHistory((bars,))
+    check = LimitCheck("net", 1.5, 2.5, ok=True)
+    told = {"job": job, "side": Side.BUY, "limits": [check, check]}
+    plain = json.dumps(msgspec.to_builtins(told), sort_keys=True, separators=(",", ":"))
+    assert canonical_json(told).decode() == plain
+
+
+def test_what_no_json_value_stands_for_is_refused() -> None:
+    with pytest.raises(TypeError, match="complex"):
+        canonical_json({"value": 1j})
