@@ -1,6 +1,6 @@
 """From a key to the repainted what-if, in tmux, on a desk with 20 contracts.
 
-    python -m benchmarks.what_if [KEYS] [--contracts N] [--raw]
+    python -m benchmarks.what_if [KEYS] [--contracts N] [--raw] [--hops]
 
 A desk of its own is started as a person starts it, in a pane of tmux (120x40), on a replayed market
 of 20 generated contracts: terminal, desk, quant and venue processes are the real ones. tmux is
@@ -8,7 +8,8 @@ driven in control mode: a key goes in by `send-keys`, what the program writes co
 small screen kept from that tells when the digest of the new proposal stands on it. Each key nudges
 a target. Printed for each setting: median and 95th percentile of key to repainted what-if, and of
 the key's own echo, ms; and the CPU time a key costs each of the desk's processes above what they
-use at rest, which other work on the machine hardly changes. Target: p95 <= 50 ms.
+use at rest, which other work on the machine hardly changes. Target: p95 <= 50 ms. With --hops, how
+long each step of a key's way through the processes took.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from benchmarks import hops
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 120, 40
@@ -257,8 +260,8 @@ def cpu_ms(folder: Path) -> dict[str, float]:
     return found
 
 
-def nudges(pane: Pane, keys: int) -> Iterator[tuple[float, float]]:
-    """Yield (echo, repainted) ms of each nudge."""
+def nudges(pane: Pane, keys: int) -> Iterator[tuple[float, float, float]]:
+    """Yield the moments, s, at which each nudge was pressed, echoed and repainted."""
     draw = random.Random(11)
     for index in range(keys):
         pane.rest(0.15 + 0.35 * draw.random())
@@ -268,7 +271,7 @@ def nudges(pane: Pane, keys: int) -> Iterator[tuple[float, float]]:
         pane.press(key)
         echo = pane.until(lambda shown=shown: pane.screen.text() != shown)
         done = pane.until(lambda before=before: digest(pane) not in {"", before})
-        yield (echo - started) * 1000, (done - started) * 1000
+        yield started, echo, done
 
 
 def type_command(pane: Pane, text: str) -> None:
@@ -292,11 +295,14 @@ def main() -> int:
     parser.add_argument("--contracts", type=int, default=20)
     parser.add_argument("--only", default="", help="settings whose name holds this")
     parser.add_argument("--raw", action="store_true", help="print every time as well")
+    parser.add_argument("--hops", action="store_true", help="print each step of a key's way")
     args = parser.parse_args()
     missed = False
     with tempfile.TemporaryDirectory(prefix="pt-") as home:
         folder = Path(home)
-        pane = Pane(desk_command(folder, args.contracts), folder, environment(folder))
+        outside = environment(folder)
+        outside |= hops.environment(folder / "hops") if args.hops else {}
+        pane = Pane(desk_command(folder, args.contracts), folder, outside)
         try:
             pane.until(lambda: bool(digest(pane)), START_S)
             pane.rest(5.0)
@@ -324,7 +330,8 @@ def main() -> int:
                     kind: end - spent[kind] - at_rest[kind] * seconds
                     for kind, end in cpu_ms(folder).items()
                 }
-                echo, repainted = (sorted(column) for column in zip(*times, strict=True))
+                echo = sorted((seen - began) * 1e3 for began, seen, _ in times)
+                repainted = sorted((end - began) * 1e3 for began, _, end in times)
                 worst = percentile(repainted, 0.95)
                 missed = missed or worst > TARGET_MS
                 print(
@@ -335,6 +342,8 @@ def main() -> int:
                 )
                 if args.raw:
                     print(" ".join(f"{value:.0f}" for value in repainted))
+                if args.hops:
+                    hops.report(folder / "hops", [(began, end) for began, _, end in times])
         finally:
             pane.end()
     print(f"target: p95 <= {TARGET_MS:.0f} ms")

@@ -95,21 +95,23 @@ class Attachment:
 
     async def ask(self, intent: Intent) -> Reply:
         """Send `intent` and return the desk's answer; a lost desk is an answer too."""
-        writer = self._writer
-        if writer is None:
-            return Reply(number=0, ok=False, text="no desk: nothing was asked")
+        return await self.post(intent)
+
+    def post(self, intent: Intent) -> asyncio.Future[Reply]:
+        """Send `intent` now, before anything else is done; the desk's answer comes later.
+
+        A lost desk is an answer too.
+        """
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        if self._writer is None:
+            answer.set_result(Reply(number=0, ok=False, text="no desk: nothing was asked"))
+            return answer
         self._number += 1
         number = self._number
-        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
-        try:
-            writer.write(frame(encode(Ask(number=number, intent=intent))))
-            await writer.drain()
-            return await answer
-        except OSError:
-            return Reply(number=number, ok=False, text="the desk was lost before it answered")
-        finally:
-            self._answers.pop(number, None)
+        answer.add_done_callback(lambda _: self._answers.pop(number, None))
+        self._writer.write(frame(encode(Ask(number=number, intent=intent))))
+        return answer
 
     async def close(self) -> None:
         """Close the connection; `run` is to be cancelled first."""
@@ -140,7 +142,7 @@ class Attachment:
         return "it closed the line"
 
     def _fail_answers(self) -> None:
-        for number, answer in self._answers.items():
+        for number, answer in tuple(self._answers.items()):
             if not answer.done():
                 text = "the desk was lost before it answered"
                 answer.set_result(Reply(number=number, ok=False, text=text))

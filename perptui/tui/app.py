@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -92,7 +92,7 @@ class DeskApp(App[int]):
         self._connect = connect
         self._relaunch = relaunch
         self._attachment: Attachment | None = None
-        self._bends = IntentQueue(self.answer)
+        self._bends = IntentQueue(self._post)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dirty: set[str] = set()
         self._painted_at = -1e9
@@ -241,6 +241,11 @@ class DeskApp(App[int]):
 
             return Reply(number=0, ok=False, text="no desk: nothing was asked")
         return await self._attachment.ask(intent)
+
+    def _post(self, intent: Intent) -> Awaitable[Reply]:
+        """Send an intent now; its answer comes later."""
+        attachment = self._attachment
+        return self.answer(intent) if attachment is None else attachment.post(intent)
 
     def ask(self, intent: Intent) -> None:
         """Send an intent; its answer goes to the news line."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from perptui.protocol.frames import Reply
 from perptui.protocol.intents import Intent
@@ -17,7 +18,7 @@ class IntentQueue:
     Parameters
     ----------
     ask : Callable[[Intent], Awaitable[Reply]]
-        Sends an intent and waits for its answer.
+        Sends an intent before it returns; its answer is waited for.
     """
 
     def __init__(self, ask: Callable[[Intent], Awaitable[Reply]]) -> None:
@@ -48,14 +49,32 @@ class IntentQueue:
         """Forget what waits in a slot."""
         self._waiting.pop(slot, None)
 
-    async def drain(self, answered: Callable[[Intent, Reply], None]) -> None:
-        """Send until nothing waits; hand each answer to `answered`."""
-        if self._busy:
+    def drain(self, answered: Callable[[Intent, Reply], None]) -> Coroutine[Any, Any, None]:
+        """Send until nothing waits; hand each answer to `answered`.
+
+        The first is sent before this returns: a key is on its way before its echo is drawn.
+        """
+        first = None
+        if not self._busy and self._waiting:
+            self._busy = True
+            first = self._send_next()
+        return self._drain(first, answered)
+
+    def _send_next(self) -> tuple[Intent, Awaitable[Reply]]:
+        intent = self._waiting.pop(next(iter(self._waiting)))
+        return intent, self._ask(intent)
+
+    async def _drain(
+        self,
+        sent: tuple[Intent, Awaitable[Reply]] | None,
+        answered: Callable[[Intent, Reply], None],
+    ) -> None:
+        if sent is None:
             return
-        self._busy = True
         try:
-            while self._waiting:
-                intent = self._waiting.pop(next(iter(self._waiting)))
-                answered(intent, await self._ask(intent))
+            while sent is not None:
+                intent, reply = sent
+                answered(intent, await reply)
+                sent = self._send_next() if self._waiting else None
         finally:
             self._busy = False
