@@ -105,6 +105,7 @@ class DeskApp:
         self._worker = QuantWorker(paths.history, paths.quant_log, base, changed=self._hurry)
         self._proposer = Proposer(self._worker, settings, base, self._snapshot, changed=self._hurry)
         self._ahead = Ahead(self._worker, base, self._proposer, self._snapshot)
+        self._proposer.at_hand = self._ahead.at_hand
         self._sight = Sight(self._state, self._proposer, base, settings.digest)
         self._after_fills = AfterFills(self._state, self._proposer, base, self._observed)
         self._regime = ""

@@ -1,8 +1,8 @@
 """The strategy in force, its proposal, and the stack of what-ifs around it.
 
-Every step of a what-if, back and forth too, is solved anew on the newest snapshot, so nothing that
-stands was made in place or from old prices. A solve that fails leaves what stood before it, with
-the steps that led there.
+Every step of a what-if, back and forth too, is solved anew on the newest snapshot (of a preview:
+the newest at hand, see `ahead`), so nothing that stands was made in place or from old prices. A
+solve that fails leaves what stood before it, with the steps that led there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from perptui.settings.schema import Settings
 
 SOLVE_TIMEOUT_S = 60.0
 """Long enough for the first job, which also pays the process's imports on a busy machine."""
-
 HOLD_S = 0.25
 """How often an automatic solve looks whether the ticket that holds it up has ended."""
 
@@ -48,8 +47,9 @@ class Proposer:
 
     Attributes
     ----------
-    held : callable
-        True while a ticket waits for its confirmation, which nothing automatic may overtake.
+    held, at_hand : callable
+        True while a ticket waits to be confirmed, which nothing automatic may overtake; the market
+        that a preview is solved on, of the newest.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Proposer:
         self._snapshot = snapshot
         self._changed = changed
         self.held: Callable[[], bool] = bool
+        self.at_hand: Callable[[MarketSnapshot], MarketSnapshot] = lambda newest: newest
         self._steps = Steps()
         self._stood = self._steps.mark()
         self._strategy = settings.desk.strategy
@@ -322,7 +323,7 @@ class Proposer:
         snapshot = self._snapshot()
         if isinstance(snapshot, str):
             raise WorkerError(f"nothing to propose from: {snapshot}")
-        return snapshot
+        return self.at_hand(snapshot) if self._steps.previewing else snapshot
 
     def job_on(self, snapshot: MarketSnapshot, what_if: WhatIf | None = None) -> ProposeJob:
         """Return what is asked of the quant process on a snapshot, by default of the newest."""

@@ -111,7 +111,9 @@ class PrepareJob(Record, frozen=True, tag=True):
 
 
 class Prepared(Record, frozen=True, tag=True):
-    """Answer to `PrepareJob`: it is kept."""
+    """Answer to `PrepareJob`: it is kept; unless `done`, asking again goes on with it."""
+
+    done: bool = True
 
 
 class FrontierJob(Record, frozen=True, tag=True):

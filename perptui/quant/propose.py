@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -49,8 +49,8 @@ def propose(
     return proposal_of(job, told, parents_of(job, estimator)), told.estimates
 
 
-def prepare(job: ProposeJob, estimator: Estimator) -> Estimates:
-    """Work out what every what-if on the job's market rests on; return the estimates.
+def prepare(job: ProposeJob, estimator: Estimator) -> Generator[None, None, Estimates]:
+    """Work out what every what-if on the job's market rests on, step by step; return estimates.
 
     What is kept here is what `propose` finds: nothing but the optimum is left to it.
 
@@ -59,8 +59,16 @@ def prepare(job: ProposeJob, estimator: Estimator) -> Estimates:
     EstimationError, HistoryError, OptimizationError
         As `propose` does.
     """
+    strategies = (bent_strategy(job.what_if, job.strategy), *job.blended)
+    for strategy in strategies:
+        estimator.estimate(EstimateJob(job.snapshot, strategy, job.exposure_before))
+        yield
     told = told_of(job, estimator)
-    now_of(posed(job, told, parents_of(job, estimator)).own)
+    yield
+    own = posed(job, told, parents_of(job, estimator)).own
+    yield
+    now_of(own)
+    yield
     _snapshot_digest(job.snapshot)
     return told.estimates
 

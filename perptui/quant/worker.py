@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from perptui.quant.clash import ClashSearch
 
 MOST_NOTES = 20
+MARKETS_KEPT = 3
+STEP_S = 0.003
+"""From this on, preparing lets others be answered before it goes on with its next step."""
 SLICE_S = 0.015
 """How long a search for what clashes goes on before others are answered; a solve of it may last
 as long again."""
@@ -72,14 +76,15 @@ class Worker:
     def __init__(self, history: History) -> None:
         self._history = history
         self._estimator = Estimator(history)
-        self._snapshot: MarketSnapshot | None = None
+        self._markets: list[MarketSnapshot] = []
+        self._preparing: tuple[ProposeJob, Generator[None, None, Estimates]] | None = None
         self._identified: tuple[Estimates, str] | None = None
         self._search: ClashSearch | None = None
 
     @property
     def market(self) -> MarketSnapshot | None:
         """The market of the newest job that was about one."""
-        return self._snapshot
+        return self._markets[0] if self._markets else None
 
     def warm_up(self) -> Iterator[str]:
         """Import and run once what the first proposal would otherwise wait for, a step a time.
@@ -129,18 +134,19 @@ class Worker:
                 return self._measure(replace(job, asked=asked))
 
     def _one(self, snapshot: MarketSnapshot) -> MarketSnapshot:
-        """Return the snapshot of the job before where this one equals it, else this one.
+        """Return the snapshot of a job before where this one equals it, else this one.
 
         One object then stands for one market, and what was worked out of it is found by it.
         """
-        before = self._snapshot
-        if before is snapshot:
+        before = self._markets
+        if before and before[0] is snapshot:
             return snapshot
-        if before is not None and before.instruments == snapshot.instruments:
-            same = before == snapshot
-            snapshot = before if same else replace(snapshot, instruments=before.instruments)
-        self._snapshot = snapshot
-        return snapshot
+        found = next((one for one in before if one == snapshot), None)
+        if found is None and before and before[0].instruments == snapshot.instruments:
+            snapshot = replace(snapshot, instruments=before[0].instruments)
+        found = snapshot if found is None else found
+        self._markets = [found, *(one for one in before if one is not found)][:MARKETS_KEPT]
+        return found
 
     def _append(self, job: AppendHistory) -> HistoryReach:
         notes = [line for series in job.series for line in self._history.append(series)]
@@ -158,11 +164,21 @@ class Worker:
             self._identified = estimates, identity_of(estimates)
         return self._identified[1]
 
-    def _prepare(self, job: ProposeJob) -> Prepared:
+    def _prepare(self, asked: ProposeJob) -> Prepared:
         from perptui.quant.propose import prepare
 
-        self._identity(prepare(job, self._estimator))
-        return Prepared()
+        before, self._preparing = self._preparing, None
+        if before is None or before[0] != asked:
+            before = asked, prepare(asked, self._estimator)
+        ends = time.perf_counter() + STEP_S
+        while time.perf_counter() < ends:
+            try:
+                next(before[1])
+            except StopIteration as end:
+                self._identity(end.value)
+                return Prepared()
+        self._preparing = before
+        return Prepared(done=False)
 
     def _clash(self, asked: ProposeJob) -> ClashDone:
         from perptui.quant.clash import ClashSearch

@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from perptui.desk.ahead import BENDING_S, Ahead
+from perptui.desk.ahead import BEHIND_S, BENDING_S, Ahead
 from perptui.desk.proposal_picture import ProposalPicture
 from perptui.model.clock import ManualClock
 from perptui.model.errors import WorkerError
@@ -22,16 +22,19 @@ SNAPSHOT = MarketSnapshot(NOW_MS, INSTRUMENTS, QUOTES, FUNDING, (account(),))
 
 
 class Preparing:
-    """A quant process that is asked to prepare, and refuses."""
+    """A quant process that is asked to prepare, and refuses where it has no answers left."""
 
     def __init__(self) -> None:
         self.asked: list[PrepareJob] = []
         self.news = asyncio.Event()
+        self.answers: list[Prepared] = []
 
     async def ask(self, job: PrepareJob, *_: Any, **how: Any) -> Prepared:
         assert how == {"replaces": "prepare", "background": True}
         self.asked.append(job)
         self.news.set()
+        if self.answers:
+            return self.answers.pop(0)
         raise WorkerError("expected bars, was none; wait")
 
 
@@ -84,6 +87,35 @@ async def test_nothing_is_prepared_without_a_market_or_long_after_the_last_solve
     desk.proposer.picture = msgspec.structs.replace(desk.proposer.picture, solved_mono=None)
     await desk.ahead.prepare()
     assert desk.quant.asked == []
+
+
+async def test_a_preview_rests_on_the_market_before_until_the_newest_is_worked_out() -> None:
+    desk = Desk()
+    ahead, before = desk.ahead, msgspec.structs.replace(SNAPSHOT, as_of_ms=NOW_MS - 2000)
+    assert ahead.at_hand(SNAPSHOT) is SNAPSHOT  # nothing is ready: there is no market before
+    desk.proposer.picture = msgspec.structs.replace(desk.proposer.picture, snapshot=before)
+    assert ahead.at_hand(SNAPSHOT) is before
+    desk.quant.answers = [Prepared(done=False), Prepared(done=False), Prepared()]
+    await ahead.prepare()
+    assert len(desk.quant.asked) == 3
+    assert ahead.at_hand(SNAPSHOT) is SNAPSHOT
+
+
+async def test_a_preview_is_never_long_behind_nor_beside_a_position_that_changed() -> None:
+    desk = Desk()
+    before = msgspec.structs.replace(SNAPSHOT, as_of_ms=NOW_MS - 2000)
+    desk.proposer.picture = msgspec.structs.replace(desk.proposer.picture, snapshot=before)
+    (held, *others), *_ = (one.positions for one in SNAPSHOT.accounts)
+    filled = msgspec.structs.replace(held, contracts=held.contracts * 2)
+    accounts = (msgspec.structs.replace(SNAPSHOT.accounts[0], positions=(filled, *others)),)
+    traded = msgspec.structs.replace(SNAPSHOT, accounts=accounts)
+    assert desk.ahead.at_hand(traded) is traded
+    assert desk.ahead.at_hand(SNAPSHOT) is before
+    desk.clock.advance(BEHIND_S + 0.01)
+    assert desk.ahead.at_hand(SNAPSHOT) is SNAPSHOT
+    # A market that could not be prepared for is solved on all the same, once it is late.
+    await desk.ahead.prepare()
+    assert desk.ahead.at_hand(SNAPSHOT) is SNAPSHOT
 
 
 async def test_it_prepares_when_the_market_moves() -> None:
