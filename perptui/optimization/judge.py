@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.tail_bound import surely_keep_tail
 from perptui.risk.arrays import LimitArrays, book_shortfall, cheap_excess
 from perptui.risk.tail import shortfall_slope, worst_of
 
@@ -41,10 +42,18 @@ class Judge:
 
     def look_around(self, book: FloatArray) -> None:
         """Choose the paths that are worst for `book`, and stand there."""
-        limits = self._inputs.limits
-        self._near: LimitArrays = limits
-        if limits.has_tail:
-            returns = limits.scenarios @ book + limits.scenario_offset
+        self._around = book
+        self._near: LimitArrays | None = None
+        self._priced = self._inputs
+        if self._soft and self._inputs.limits.has_tail:
+            self._priced = replace(self._inputs, limits=self._paths())
+        self.stand_at(book)
+
+    def _paths(self) -> LimitArrays:
+        """Return the limits with the paths looked at only, which few books ever need."""
+        if self._near is None:
+            limits = self._inputs.limits
+            returns = limits.scenarios @ self._around + limits.scenario_offset
             worst = worst_of(returns, limits.tail, WORST)
             self._near = replace(
                 limits,
@@ -52,16 +61,20 @@ class Judge:
                 scenario_offset=limits.scenario_offset[worst],
                 tail=limits.tail * len(returns) / len(worst),
             )
-        self._priced = replace(self._inputs, limits=self._near) if self._soft else self._inputs
-        self.stand_at(book)
+        return self._near
 
     def stand_at(self, book: FloatArray) -> None:
         """Make `book` the one from which others are judged by the slope of CVaR."""
         self._book = book
-        if self._tail:
-            near = self._near
-            returns = near.scenarios @ book + near.scenario_offset
-            self._shortfall, self._slope = shortfall_slope(near.scenarios, returns, near.tail)
+        self._tangent: tuple[float, FloatArray] | None = None
+
+    def _tangent_here(self) -> tuple[float, FloatArray]:
+        """Return CVaR on the paths looked at, and its slope, at the book stood at."""
+        if self._tangent is None:
+            near = self._paths()
+            returns = near.scenarios @ self._book + near.scenario_offset
+            self._tangent = shortfall_slope(near.scenarios, returns, near.tail)
+        return self._tangent
 
     def objective(self, books: FloatArray) -> FloatArray:
         """Return the program's objective of books (M, N), shape (M,)."""
@@ -73,42 +86,45 @@ class Judge:
         That of CVaR is a bound from below, true of the book stood at.
         """
         total = self._cheap(books)
-        if self._tail:
-            bound = self._shortfall + (books - self._book) @ self._slope
-            total += np.maximum(bound - self._near.cvar_max + HEADROOM, 0.0)
+        if self._doubts_tail(books):
+            value, slope = self._tangent_here()
+            bound = value + (books - self._book) @ slope
+            total += np.maximum(bound - self._inputs.limits.cvar_max + HEADROOM, 0.0)
         return total
+
+    def _doubts_tail(self, books: FloatArray) -> bool:
+        """Return whether some of the books (M, N) may be beyond a hard cap on CVaR."""
+        return self._tail and not surely_keep_tail(books, self._inputs.limits)
 
     def total_near(self, books: FloatArray) -> FloatArray:
         """Return `total` with CVaR itself on the paths looked at, (M,)."""
-        return self._cheap(books) + np.maximum(self.tail_excess(books), 0.0)
-
-    def _cheap(self, books: FloatArray) -> FloatArray:
-        parts = cheap_excess(books, self._inputs.before, self._inputs.limits)
-        total = np.zeros(len(books))
-        for name, part in parts.items():
-            if name not in self._soft:
-                total += np.maximum(_kept_off(part), 0.0).sum(axis=1)
+        total = self._cheap(books)
+        if self._doubts_tail(books):
+            near = self._paths()
+            beyond = book_shortfall(books, near) - near.cvar_max + HEADROOM
+            total += np.maximum(beyond, 0.0)
         return total
 
-    def tail_excess(self, books: FloatArray) -> FloatArray:
-        """Return by how much CVaR of books (M, N) is beyond its limit on the paths near, (M,)."""
-        if not self._tail:
-            return np.full(len(books), -1.0)
-        return book_shortfall(books, self._near) - self._near.cvar_max + HEADROOM
+    def _cheap(self, books: FloatArray) -> FloatArray:
+        return np.asarray(np.maximum(self._hard(books), 0.0).sum(axis=1))
+
+    def _hard(self, books: FloatArray) -> FloatArray:
+        """Return the excess of every hard limit but CVaR, `HEADROOM` kept off, (M, K)."""
+        parts = cheap_excess(books, self._inputs.before, self._inputs.limits)
+        hard = [part for name, part in parts.items() if name not in self._soft]
+        return _kept_off(np.concatenate(hard, axis=1))
 
     def excess(self, book: FloatArray) -> float:
-        """Return the largest excess of a book (N,) over all hard limits, on all paths."""
-        inputs, books = self._inputs, book[None, :]
-        parts = cheap_excess(books, inputs.before, inputs.limits)
-        worst = [
-            float(_kept_off(part).max(initial=-1.0))
-            for name, part in parts.items()
-            if name not in self._soft
-        ]
-        if self._tail:
-            beyond = book_shortfall(books, inputs.limits) - inputs.limits.cvar_max
-            worst.append(float(_kept_off(beyond)[0]))
-        return max(worst)
+        """Return the largest excess of a book (N,) over all hard limits, on all paths.
+
+        CVaR that surely keeps its cap is no part of it.
+        """
+        books, limits = book[None, :], self._inputs.limits
+        worst = float(self._hard(books).max(initial=-1.0))
+        if self._doubts_tail(books):
+            beyond = book_shortfall(books, limits) - limits.cvar_max
+            worst = max(worst, float(_kept_off(beyond)[0]))
+        return worst
 
 
 def _kept_off(excess: FloatArray) -> FloatArray:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.kept import Kept
 from perptui.optimization.program.solution import DECIMALS
 
 IntArray = npt.NDArray[np.int64]
@@ -55,6 +56,11 @@ class Lots:
     @classmethod
     def of(cls, inputs: ProgramInputs) -> Lots:
         """Return the grid of the program's contracts."""
+        same = (inputs.contracts, inputs.limits.trade_min, inputs.edited)
+        return _LOTS.of(same, (inputs.equity,), lambda: cls._of(inputs))
+
+    @classmethod
+    def _of(cls, inputs: ProgramInputs) -> Lots:
         unit, smallest, off_grid = [], [], []
         for contract in inputs.contracts:
             rules, value = contract.instrument, contract.usd_per_contract
@@ -73,6 +79,9 @@ class Lots:
             off_grid=np.array(off_grid, dtype=bool),
             edited=np.array([identifier in inputs.edited for identifier in inputs.ids]),
         )
+
+
+_LOTS: Kept[Lots] = Kept(4)
 
 
 def books_after(steps: IntArray, inputs: ProgramInputs, lots: Lots) -> FloatArray:

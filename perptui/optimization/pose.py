@@ -43,6 +43,7 @@ class Ground(NamedTuple):
 
 
 _GROUNDS: Kept[Ground] = Kept(GROUNDS_KEPT)
+_BOOKS: Kept[BookBefore] = Kept(GROUNDS_KEPT)
 
 
 def program_inputs(
@@ -116,7 +117,11 @@ def _ground(
     rules: InForce | None,
     stresses: Mapping[str, Mapping[str, float]] | None,
 ) -> Ground:
-    book = book_before(snapshot, estimates, strategy, scenarios)
+    book = _BOOKS.of(
+        (snapshot, estimates, scenarios),
+        (strategy,),
+        lambda: book_before(snapshot, estimates, strategy, scenarios),
+    )
     rules = rules or in_force(strategy, limits, estimates, standing_of(book, strategy, limits))
     clusters = clusters_of(book.contracts, estimates, strategy)
     arrays = limit_arrays(

@@ -266,7 +266,7 @@ def cheap_excess(
         "standalone_risk": size - limits.size_max,
         "stablecoin": bound[:, None] - (1.0 - limits.stablecoin_min),
         **_row_excess(weights, limits),
-        **_account_excess(weights, size, limits),
+        **account_excess(weights, limits),
         **_correlation_excess(weights, limits),
     }
     for name, room in limits.room.items():
@@ -282,9 +282,9 @@ def _row_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArra
     return {name: over[:, names == name] for name in dict.fromkeys(limits.row_names)}
 
 
-def _account_excess(
-    weights: FloatArray, size: FloatArray, limits: LimitArrays
-) -> dict[str, FloatArray]:
+def account_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArray]:
+    """Return what `limit_excess` does, of the limits of accounts, `room` not counted."""
+    size = np.abs(weights)
     equity, account = limits.equity_share, limits.account.T
     margins = maintenance(weights[:, None], limits.margin_rates, limits.tier_deductions)
     needed = margins @ account

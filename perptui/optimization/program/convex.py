@@ -23,12 +23,12 @@ from perptui.optimization.program.duals import (
     trade_slope,
 )
 from perptui.optimization.program.phase_one import clashes
-from perptui.optimization.program.redundancy import could_bind, risk_could_bind
+from perptui.optimization.program.redundancy import could_bind, risk_could_bind, without_accounts
 from perptui.optimization.program.solution import DECIMALS, RESIDUAL_MAX, Solution, stated_excess
 from perptui.optimization.program.structure import Structure
 from perptui.optimization.program.terms import limit_values
 from perptui.optimization.program.workspaces import CLARABEL, PIQP, workspace
-from perptui.risk.arrays import robust_risk
+from perptui.risk.arrays import account_excess, robust_risk
 
 CONIC = (
     Attempt(CLARABEL, 1e4, 1e-9),
@@ -122,6 +122,9 @@ def _attempted(
 class Nearby:
     """Programs without the risk limit that differ in their objectives only; no limit is verified.
 
+    Limits of accounts, margins in stress above all, are most of a program's rows and rarely bind:
+    they are left out until an optimum without them exceeds one.
+
     Parameters
     ----------
     inputs : ProgramInputs
@@ -131,8 +134,9 @@ class Nearby:
     def __init__(self, inputs: ProgramInputs, solver: str) -> None:
         self._structure = Structure.of(inputs, volatility=False)
         self._program = compiled(self._structure)
-        kept = could_bind(inputs, self._structure)
-        self._workspace, self._limits = workspace(self._structure, kept, solver), inputs.limits
+        self._solver, self._limits = solver, inputs.limits
+        self._all = could_bind(inputs, self._structure)
+        self._kept = without_accounts(self._all)
         self._stated = limit_values(inputs, self._structure)
         self._answer: Answer | None = None
         self._scale = 1.0
@@ -143,12 +147,20 @@ class Nearby:
         PIQP's last bits are not the same from one run to the next: nothing may rest on them.
         """
         posed = optimum_numbers(self._program, inputs, attempt.scale, self._stated)
-        answer = self._workspace.solve(posed.numbers, attempt)
+        answer = workspace(self._structure, self._kept, self._solver).solve(posed.numbers, attempt)
         if answer.status != "optimal":
             return None
         self._answer, self._scale = answer, attempt.scale
         found = np.round(answer.found[self._program.columns["w"]], DECIMALS) + 0.0
-        return np.clip(found, inputs.lower, inputs.upper)
+        found = np.clip(found, inputs.lower, inputs.upper)
+        if self._kept is not self._all and self._exceeds(found):
+            self._kept = self._all
+            return self.weights(inputs, attempt)
+        return found
+
+    def _exceeds(self, weights: FloatArray) -> bool:
+        parts = account_excess(weights[None, :], self._limits).values()
+        return max(float(part.max()) for part in parts) > RESIDUAL_MAX
 
     def solution(self, weights: FloatArray) -> Solution:
         """Return the last optimum with the prices of its limits, and nothing else of its duals.

@@ -11,10 +11,13 @@ from dataclasses import replace
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.active import SHORTFALL
 from perptui.optimization.program.market_correlation import solve_with_correlation
-from perptui.optimization.program.neighbour import moved
 from perptui.optimization.program.soft import solve_with_soft_limits
 from perptui.optimization.program.solution import Solution
-from perptui.optimization.program.tail_cuts import solve_with_tail, solve_with_tail_near
+from perptui.optimization.program.tail_cuts import (
+    moved_with_tail,
+    solve_with_tail,
+    solve_with_tail_near,
+)
 from perptui.optimization.program.units import from_units, in_units, unit_of, unit_of_answer
 
 COARSER = 0.0625
@@ -58,7 +61,7 @@ def optimum_near(inputs: ProgramInputs, near: Solution) -> Solution:
         if capped:
             found: Solution | None = solve_with_tail_near(asked, from_there.exact)
         else:
-            found = moved(asked, from_there)
+            found = moved_with_tail(asked, from_there)
         if found is not None and found.polished:
             return from_units(found, inputs, unit)
     return optimum(inputs)

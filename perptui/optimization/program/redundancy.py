@@ -18,6 +18,8 @@ from perptui.optimization.program.rows import TRADE, tier_group
 from perptui.optimization.program.structure import Structure
 from perptui.risk.arrays import LimitArrays
 
+OF_ACCOUNTS = frozenset({"venue_gross", "free_collateral"})
+"""Limits of accounts beside their margins."""
 ROUNDING = 1e-9
 """A limit reached within this share could bind."""
 
@@ -62,6 +64,20 @@ def could_bind(inputs: ProgramInputs, structure: Structure) -> frozenset[str]:
     if structure.relaxes or _trades_matter(inputs, kept):
         kept.add(TRADE)
     return frozenset(kept)
+
+
+def without_accounts(kept: frozenset[str]) -> frozenset[str]:
+    """Return the groups without the limits of accounts, where those of margins in stress are kept.
+
+    Without these the others are not worth a second program.
+    """
+    if not any(name.startswith("stress_") for name in kept):
+        return kept
+    return frozenset(
+        name
+        for name in kept
+        if name not in OF_ACCOUNTS and not name.startswith(("margin_ratio", "stress_"))
+    )
 
 
 @dataclass(frozen=True, eq=False)

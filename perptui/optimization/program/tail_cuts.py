@@ -27,9 +27,10 @@ import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.convex import solve_roughly
-from perptui.optimization.program.neighbour import proved, with_smooth_impact
+from perptui.optimization.program.neighbour import moved, proved, with_smooth_impact
 from perptui.optimization.program.polish import polished
 from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
+from perptui.optimization.tail_bound import surely_keep_tail
 from perptui.optimization.tail_rows import TailRows
 from perptui.risk.arrays import LimitArrays
 from perptui.risk.tail import tail_count
@@ -131,6 +132,8 @@ def solve_with_tail(inputs: ProgramInputs, solve_program: Solve = solve_roughly)
     bare = without_tail(inputs)
 
     def may_be(weights: FloatArray) -> bool:
+        if surely_keep_tail(weights[None, :], inputs.limits):
+            return True
         return inputs.limits.cvar_max >= FAR_BEYOND * TailPoint.at(inputs.limits, weights).value
 
     has_tail = inputs.limits.has_tail
@@ -138,6 +141,19 @@ def solve_with_tail(inputs: ProgramInputs, solve_program: Solve = solve_roughly)
     if not has_tail or plain.status != "optimal":
         return plain if plain.polished else polished(inputs, plain)
     return _Search(inputs, bare, solve_program).run(plain)
+
+
+def moved_with_tail(inputs: ProgramInputs, near: Solution) -> Solution | None:
+    """Return the exact optimum from that of a neighbouring program, as `neighbour.moved` does.
+
+    The scenarios are looked at only where the optimum without them may exceed the cap.
+    """
+    found = moved(without_tail(inputs), near)
+    if not inputs.limits.has_tail:
+        return found
+    if found is None or not surely_keep_tail(found.exact[None, :], inputs.limits):
+        return moved(inputs, near)
+    return replace(found, prices={**found.prices, "cvar": np.zeros(1)})
 
 
 def solve_with_tail_near(inputs: ProgramInputs, weights: FloatArray) -> Solution:
@@ -162,6 +178,8 @@ class _Search:
 
     def run(self, plain: Solution) -> Solution:
         """Return the optimum, given that without the cap."""
+        if surely_keep_tail(plain.exact[None, :], self._limits):
+            return self._loose(replace(plain, prices={**plain.prices, "cvar": np.zeros(1)}))
         point = self._point(plain.exact)
         if point.value <= self._cap:
             return self._loose(self._accepted(plain, np.zeros(1), point))
