@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Generic
 
 from perptui.risk.margin import Number, Tier, maintenance
@@ -49,6 +49,25 @@ class Exposure(Generic[Number]):
     beta: Number | int = 1
     linear: bool = True
 
+    @cached_property
+    def still(self) -> Exposure[Number]:
+        """The same leg at a price that stays."""
+        return replace(self, beta=0)
+
+    @cached_property
+    def margin(self) -> Number:
+        """Maintenance margin at the mark, USD."""
+        return maintenance(self.notional, self.tiers)
+
+    def margin_after(self, move: Number) -> Number:
+        """Return the maintenance margin after a common move: one and the same where none moves it.
+
+        That is so at a price that stays, and of inverse contracts.
+        """
+        if not (self.linear and self.beta):
+            return self.margin
+        return maintenance(self.notional * (1 + self.beta * move), self.tiers)
+
 
 @dataclass(frozen=True)
 class AccountShock(Generic[Number]):
@@ -68,8 +87,7 @@ def account_maintenance(exposures: Sequence[Exposure[Number]], move: Number) -> 
     """Return the sum of maintenance margins after a common move (fraction), USD."""
     total = move - move
     for leg in exposures:
-        scale = 1 + leg.beta * move if leg.linear else 1
-        total = total + maintenance(leg.notional * scale, leg.tiers)
+        total = total + leg.margin_after(move)
     return total
 
 
@@ -108,17 +126,22 @@ def account_shock(
     collateral_beta : number
         See `account_excess`.
     """
-    found: AccountShock[Number] = _shock(equity, tuple(exposures), collateral_beta)
+    found: AccountShock[Number] = _kept_shock(equity, tuple(exposures), collateral_beta)
     return found
 
 
 @lru_cache(maxsize=SHOCKS_KEPT, typed=True)
-def _shock(
+def _kept_shock(
     equity: Any, exposures: tuple[Exposure[Any], ...], collateral_beta: Any
 ) -> AccountShock[Any]:
     """Return the shock of one account; the same book is asked about by checks and by figures."""
+    return _shock(equity, exposures, collateral_beta)
 
-    def excess(move: Any) -> Any:
+
+def _shock(
+    equity: Number, exposures: Sequence[Exposure[Number]], collateral_beta: Number | int
+) -> AccountShock[Number]:
+    def excess(move: Number) -> Number:
         return account_excess(equity, exposures, move, collateral_beta)
 
     zero = equity - equity
@@ -233,8 +256,8 @@ def leg_shock(
     """
     if name not in {leg.name for leg in exposures}:
         raise ValueError(f"expected a leg named {name}, was none; name one of the account's")
-    alone = [replace(leg, beta=1 if leg.name == name else 0) for leg in exposures]
-    return account_shock(equity, alone, collateral_beta)
+    alone = [replace(leg, beta=1) if leg.name == name else leg.still for leg in exposures]
+    return _shock(equity, alone, collateral_beta)
 
 
 def liquidation_price(

@@ -124,7 +124,9 @@ def maintenance(notional: Number, tiers: Sequence[Tier[Number]]) -> Number:
         # From the first floor above the size on, every further step is less.
         if tier.floor_usd > size:
             break
-        most = max(most, tier.rate * size - tier.deduction_usd)
+        due = tier.rate * size - tier.deduction_usd
+        if due > most:
+            most = due
     return most
 
 
