@@ -208,6 +208,11 @@ class DeskApp(App[int]):
         self._paint_due = self._paint_asked = False
         self._painted_at = time.monotonic()
         dirty, self._dirty = self._dirty, set()
+        if self._bends.busy and {"status", "rebalance"} <= dirty:
+            # What was asked for is on the screen before the lines around it are drawn.
+            dirty.discard("status")
+            self._dirty.add("status")
+            self._paint_at_once()
         for screen in self._on_top():
             if screen is self.desk_screen:
                 for panel in dirty:

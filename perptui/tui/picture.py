@@ -147,6 +147,12 @@ def _characters(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=4096)
+def _one_a_cell(text: str) -> bool:
+    """Return whether each character of `text` takes one cell."""
+    return text.isascii() or all(cell_len(character) == 1 for character in text)
+
+
 def cells(line: Line) -> list[tuple[str, str]]:
     """Return one (characters, role) a cell; the second cell of a wide character is empty."""
     found: list[tuple[str, str]] = []
@@ -289,14 +295,32 @@ class Picture(Widget):
     def _strip(self, y: int) -> Strip:
         if y >= len(self._lines):
             return Strip.blank(self.size.width)
+        return self._styled(self._lines[y], self.size.width)
+
+    def _styled(self, line: Sequence[Span], width: int) -> Strip:
+        """Return spans of so many cells in the theme's styles."""
         style = self._palette().style
-        strip = Strip(
-            [Segment(text, style(role)) for text, role in self._lines[y]], self.size.width
-        )
+        strip = Strip([Segment(text, style(role)) for text, role in line], width)
         for line_filter in self.get_line_filters():
             if self._palette().ansi or not isinstance(line_filter, ANSIToTruecolor):
                 strip = strip.apply_filter(line_filter, self.background_colors[1])
         return strip
+
+    def render_cells(self, y: int, first: int, last: int) -> Strip:
+        """Return the cells of line `y` from column `first` up to `last`, of its spans alone."""
+        if self._drawn != tuple(self.size) or y >= len(self._lines):
+            return self.render_line(y).crop(first, last)
+        shown, at = [], 0
+        for text, role in self._lines[y]:
+            ends = at + len(text)
+            if not _one_a_cell(text):  # a column is not the place of a character there
+                return self.render_line(y).crop(first, last)
+            if ends > first:
+                shown.append((text[max(first - at, 0) : last - at], role))
+            if ends >= last:
+                break
+            at = ends
+        return self._styled(shown, last - first)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return the strips of `crop`; there is no border or padding that styles could add."""

@@ -75,5 +75,6 @@ class SpanCompositor(Compositor):
 
 def _run_of(picture: Picture, region: Region, cells: Region) -> Run:
     """Return cells of one line of the screen, of the picture that stands in `region` there."""
-    line = picture.render_line(cells.y - region.y)
-    return Run(cells.x, cells.y, line.crop(cells.x - region.x, cells.right - region.x))
+    first = cells.x - region.x
+    strip = picture.render_cells(cells.y - region.y, first, first + cells.width)
+    return Run(cells.x, cells.y, strip)

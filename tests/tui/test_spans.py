@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from rich.style import Style
+from textual.strip import Strip
 
 from perptui.protocol.views import LimitsView
+from perptui.tui.picture import fit
 from tests.tui import book
 from tests.tui.terminal import screen_text, terminal
 
@@ -65,3 +68,25 @@ async def test_one_changed_figure_is_sent_alone() -> None:
         assert len(sequences) < 60
         assert "3" in sequences, "12 s became 13 s"
         await pilot.pause()
+
+
+def one_by_one(strip: Strip) -> list[tuple[str, Style | None]]:
+    """Return each character of a strip with its style."""
+    return [(character, style) for text, style, _ in strip for character in text]
+
+
+@pytest.mark.asyncio
+async def test_some_cells_of_a_line_are_those_of_the_whole_line() -> None:
+    app = terminal(book.desk())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        panel = app.desk_screen.panels["positions"]
+        wide = (("│", "border"), ("中a é", "text"), ("−1.25", "loss"), (" " * 200, "dim"))
+        width = panel.size.width
+        panel._lines[1] = fit(wide, width)  # noqa: SLF001  a line that no desk has
+        panel._strips.clear()  # noqa: SLF001
+        for y in range(panel.size.height):
+            for first in range(0, width - 1, 3):
+                for last in (first + 1, min(first + 7, width), width):
+                    whole = panel.render_line(y).crop(first, last)
+                    assert one_by_one(panel.render_cells(y, first, last)) == one_by_one(whole)
