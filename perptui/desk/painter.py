@@ -83,6 +83,7 @@ class Painter:
         self._dirty = asyncio.Event()
         self._urgent = asyncio.Event()
         self._time = self._now()
+        self._whole_mono = self._clock.monotonic()
         self._present: tuple[Picture, Estimates | None, Present] | None = None
         self.told: Told = nothing_told
 
@@ -141,6 +142,19 @@ class Painter:
         self._urgent.clear()
         self._dirty.set()
 
+    def _paint_round(self, server: Server) -> None:
+        """Publish all; while a preview is solved, for a while what says so alone.
+
+        Its answer is close: drawing the whole picture would hold it up, in the terminal too.
+        """
+        now, proposer = self._clock.monotonic(), self._proposer
+        waits = proposer.previewing and proposer.picture.state == "solving"
+        if waits and now - self._whole_mono < TICK_S:
+            self.paint_answer(server)
+            return
+        self._whole_mono = now
+        self.paint(server)
+
     async def run(self, server: Server) -> None:
         """Publish for ever."""
         while True:
@@ -148,7 +162,7 @@ class Painter:
                 async with asyncio.timeout(TICK_S):
                     await self._dirty.wait()
             await asyncio.sleep(GIVE_WAY_S)
-            self.paint(server)
+            self._paint_round(server)
             await asyncio.sleep(HURRIED_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(CALM_S - HURRIED_S):
