@@ -140,6 +140,14 @@ class LimitArrays:
         return np.array([self.tier_rates, *map(self.shocked_rates, self.stress)])
 
     @cached_property
+    def row_places(self) -> dict[str, list[int]]:
+        """Places of the linear rows of each name, names in the order of their first."""
+        places: dict[str, list[int]] = {}
+        for place, name in enumerate(self.row_names):
+            places.setdefault(name, []).append(place)
+        return places
+
+    @cached_property
     def counted(self) -> FloatArray:
         """1 for each contract that some account carries, (N,)."""
         return np.asarray(self.account.sum(axis=0))
@@ -278,8 +286,7 @@ def _row_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArra
     if not limits.row_names:
         return {}
     over = weights @ limits.rows.T - limits.row_max
-    names = np.array(limits.row_names)
-    return {name: over[:, names == name] for name in dict.fromkeys(limits.row_names)}
+    return {name: over[:, places] for name, places in limits.row_places.items()}
 
 
 def account_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArray]:

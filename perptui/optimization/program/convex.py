@@ -24,7 +24,13 @@ from perptui.optimization.program.duals import (
 )
 from perptui.optimization.program.phase_one import clashes
 from perptui.optimization.program.redundancy import could_bind, risk_could_bind, without_accounts
-from perptui.optimization.program.solution import DECIMALS, RESIDUAL_MAX, Solution, stated_excess
+from perptui.optimization.program.solution import (
+    DECIMALS,
+    RESIDUAL_MAX,
+    Solution,
+    stated_excess,
+    without_last_bits,
+)
 from perptui.optimization.program.structure import Structure
 from perptui.optimization.program.terms import limit_values
 from perptui.optimization.program.workspaces import CLARABEL, PIQP, workspace
@@ -177,7 +183,7 @@ class Nearby:
         return Solution(
             "optimal",
             weights,
-            prices={name: np.round(price, DECIMALS) for name, price in found.items()},
+            prices=without_last_bits(found),
             exact=weights,
             solver=answer.solver,
             iterations=answer.iterations,

@@ -31,7 +31,13 @@ from perptui.optimization.program.kinks import (
 )
 from perptui.optimization.program.newton import EXCESS_MAX, Equations
 from perptui.optimization.program.proof import Polished, Seen, proof
-from perptui.optimization.program.solution import DECIMALS, RESIDUAL_MAX, Solution, largest_excess
+from perptui.optimization.program.solution import (
+    DECIMALS,
+    RESIDUAL_MAX,
+    Solution,
+    largest_excess,
+    without_last_bits,
+)
 
 NEAR = (1e-6, 1e-4)
 """A weight this close to a kink or a bound is first taken to stand there; tried in turn."""
@@ -63,8 +69,7 @@ def polished(inputs: ProgramInputs, solution: Solution) -> Solution:
         return solution
     # Last bits of an interior-point answer are not the same from one run to the next.
     start = np.round(solution.exact, DECIMALS) + 0.0
-    prices = {name: np.round(price, DECIMALS) for name, price in solution.prices.items()}
-    found = polish(inputs, start, prices)
+    found = polish(inputs, start, without_last_bits(solution.prices))
     if found is None:
         return solution
     weights = np.round(found.weights, DECIMALS) + 0.0
@@ -156,9 +161,10 @@ class _Problem:
         shut = self.at.lower >= self.at.upper
         start = np.where(shut, self.at.lower, start)
         over = self.at.excess_in_row(start)
+        none = np.zeros(len(over))
         prices = _netted(prices, self.at.inputs)
         paid = np.concatenate(
-            [prices.get(name, np.zeros(len(rows))) for name, rows in self.at.excess(start).items()]
+            [prices.get(name, none[: len(rows)]) for name, rows in self.at.excess(start).items()]
         )
         binds = (over >= -BINDS * near) & (paid > PRICE_SCALE * np.maximum(-over, 0.0))
         keys = self.at.keys(start)

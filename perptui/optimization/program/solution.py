@@ -96,6 +96,14 @@ class Solution:
         return replace(self, seconds=seconds)
 
 
+def without_last_bits(prices: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Return prices to `DECIMALS`; most are 0 and stay themselves."""
+    return {
+        name: np.round(price, DECIMALS) if np.count_nonzero(price) else price
+        for name, price in prices.items()
+    }
+
+
 def largest_excess(weights: FloatArray, inputs: ProgramInputs) -> float:
     """Return by how much the worst hard limit is exceeded, weight units, at least 0."""
     return _largest(limit_excess(weights[None, :], inputs.before, inputs.limits), inputs)
