@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from operator import ge, le
 from typing import Any, Generic
 
 from perptui.model.limit import LimitCheck, Limits
@@ -273,12 +274,10 @@ def _coin_checks(
 ) -> list[LimitCheck]:
     net: list[LimitCheck] = []
     gross: list[LimitCheck] = []
-    for coin in sorted({holding.coin for holding in book.holdings}):
-        of_coin: list[Number] = [
-            weight
-            for holding, weight in zip(book.holdings, weights, strict=True)
-            if holding.coin == coin
-        ]
+    by_coin: dict[str, list[Number]] = {}
+    for holding, weight in zip(book.holdings, weights, strict=True):
+        by_coin.setdefault(holding.coin, []).append(weight)
+    for coin, of_coin in sorted(by_coin.items()):
         size: Number = sum((abs(weight) for weight in of_coin), zero)
         signed: Number = sum(of_coin, zero)
         net.append(ceiling(f"coin_net:{coin}", max(signed, -signed), limits.coin_net_max))
@@ -347,7 +346,12 @@ def total_equity(book: Book[Number]) -> Number:
 
 def like(number: Number, value: float) -> Number:
     """Return `value` as the kind of number that `number` is, by its shortest decimal form."""
-    return type(number)(repr(value))
+    found: Number = _of_kind(type(number), value)
+    return found
+
+
+def _of_kind(kind: type, value: float) -> Any:
+    return value if kind is float else kind(repr(value))
 
 
 def _held(
@@ -358,7 +362,7 @@ def _held(
     *,
     at_least: bool,
 ) -> LimitCheck:
-    bound = type(value)(repr(limit))
+    bound = _of_kind(type(value), limit)
     shown = float(value)
     return LimitCheck(
         name=name,
@@ -372,12 +376,12 @@ def _held(
 
 def ceiling(name: str, value: Number | float, limit: float) -> LimitCheck:
     """Return the check that `value` is at most `limit`, exactly."""
-    return _held(name, value, limit, lambda v, bound: v <= bound, at_least=False)
+    return _held(name, value, limit, le, at_least=False)
 
 
 def floor(name: str, value: Number | float, limit: float) -> LimitCheck:
     """Return the check that `value` is at least `limit`, exactly."""
-    return _held(name, value, limit, lambda v, bound: v >= bound, at_least=True)
+    return _held(name, value, limit, ge, at_least=True)
 
 
 def _excess(check: LimitCheck) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from perptui.optimization.costs import trade_costs
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.kept import Kept
 from perptui.optimization.program.active import (
     CORRELATION,
     RISK,
@@ -92,8 +93,18 @@ class Slopes:
         return limit_row(limits, key, weights).gradient(self.features)
 
 
+_TANGENTS: Kept[Slopes] = Kept(1)
+
+
 def at_optimum(inputs: ProgramInputs, solution: Solution) -> Slopes:
-    """Return the slopes at a solution's exact weights, with its subgradients."""
+    """Return the slopes at a solution's exact weights, with its subgradients.
+
+    Kept: ledger, prices and reasons of one answer stand on the same.
+    """
+    return _TANGENTS.of((inputs, solution), (), lambda: _at_optimum(inputs, solution))
+
+
+def _at_optimum(inputs: ProgramInputs, solution: Solution) -> Slopes:
     weights, limits = solution.exact, inputs.limits
     features = _features(inputs, solution)
     spread, alone = inputs.covariance @ weights, float(limits.sigma @ np.abs(weights))
