@@ -29,7 +29,6 @@ from perptui.optimization.program.solution import (
     RESIDUAL_MAX,
     Solution,
     stated_excess,
-    without_last_bits,
 )
 from perptui.optimization.program.structure import Structure
 from perptui.optimization.program.terms import limit_values
@@ -171,6 +170,8 @@ class Nearby:
     def solution(self, weights: FloatArray) -> Solution:
         """Return the last optimum with the prices of its limits, and nothing else of its duals.
 
+        Their last bits are not the same from one run to the next: polishing takes them off.
+
         Raises
         ------
         ValueError
@@ -179,11 +180,10 @@ class Nearby:
         if self._answer is None:
             raise ValueError("expected an optimum, was none; solve first")
         answer = self._answer
-        found = prices_of(self._program, answer, self._limits, self._scale)
         return Solution(
             "optimal",
             weights,
-            prices=without_last_bits(found),
+            prices=prices_of(self._program, answer, self._limits, self._scale),
             exact=weights,
             solver=answer.solver,
             iterations=answer.iterations,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import median
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def unit_of(inputs: ProgramInputs) -> float:
     1 where none of them keeps it small: a cap of nothing says nothing of a size.
     """
     limits = inputs.limits
-    moving = float(np.median(limits.sigma)) if len(limits.sigma) else 0.0
+    moving = median(limits.sigma.tolist()) if len(limits.sigma) else 0.0
     caps = {
         "gross": limits.gross_max,
         "turnover": 2.0 * limits.turnover_max + float(np.abs(inputs.before).sum()),

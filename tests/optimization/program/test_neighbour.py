@@ -20,6 +20,7 @@ from perptui.optimization.program.tail_cuts import solve_with_tail_near
 from tests.optimization.program.fat_tails import capped, fat_inputs
 from tests.optimization.program.random_programs import Shape, random_program, tightened
 
+ACCOUNTS = ("stress_up", "margin_ratio")
 SHAPES = (
     Shape(5, 1, ("impact",)),
     Shape(4, 2, ("impact", "robust", "pinned")),
@@ -142,3 +143,16 @@ def test_impact_is_curved_as_its_second_order_about_a_book() -> None:
         float(one.objective(book + 1e-5) - one.objective(book - 1e-5)) for one in (inputs, first)
     ]
     assert slope[0] == pytest.approx(slope[1], rel=1e-5)
+
+
+def test_limits_of_accounts_that_bind_are_met_though_they_are_left_out_at_first() -> None:
+    binding = 0
+    for seed in range(400, 406):
+        inputs = program(Shape(5, 2, ("impact",)), seed, "stress_up", "margin_ratio")
+        found = proved(inputs)
+        expected = polished(inputs, solve_roughly(inputs, CONIC))
+        if found is None:
+            continue
+        assert found.exact == pytest.approx(expected.exact, abs=1e-9)
+        binding += any(float(found.prices[name].max()) > 0.0 for name in ACCOUNTS)
+    assert binding >= 4
