@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -50,13 +51,13 @@ class Contract:
         """Instrument id."""
         return self.instrument.id
 
-    @property
+    @cached_property
     def usd_per_contract(self) -> Decimal:
         """Notional of one contract at the mark, USD."""
         size = self.instrument.contract_size
         return size * self.mark if self.instrument.linear else size
 
-    @property
+    @cached_property
     def notional(self) -> Decimal:
         """Signed notional before the trade, USD."""
         return self.position * self.usd_per_contract

@@ -106,7 +106,8 @@ def account_excess(
     """
     profit = equity * collateral_beta * move
     for leg in exposures:
-        profit = profit + leg.notional * leg.beta * move
+        if leg.beta:
+            profit = profit + leg.notional * leg.beta * move
     return equity + profit - account_maintenance(exposures, move)
 
 

@@ -63,7 +63,7 @@ def reasons_of(inputs: ProgramInputs, answer: Rebalance) -> tuple[str, ...]:
     """
     if not answer.steps.any():
         return ("",) * len(inputs.contracts)
-    terms = gains_of(inputs, answer.solution)
+    terms = {name: gains.tolist() for name, gains in gains_of(inputs, answer.solution).items()}
     wanted = np.sign(np.round(answer.target - inputs.before, 9))
     words = []
     for index, contract in enumerate(inputs.contracts):
@@ -76,7 +76,7 @@ def reasons_of(inputs: ProgramInputs, answer: Rebalance) -> tuple[str, ...]:
         elif not answer.solution.prices:
             words.append("limits")
         else:
-            words.append(_driver({name: float(gains[index]) for name, gains in terms.items()}))
+            words.append(_driver({name: gains[index] for name, gains in terms.items()}))
     return tuple(words)
 
 
