@@ -11,6 +11,7 @@ is one as far as that search sees.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 
 import numpy as np
 
@@ -137,10 +138,18 @@ class Feasibility:
         Found
             "infeasible" where no t will do.
         """
-        whole, widening = frozenset(self.keys), Widening.common(give, 0.0, most, stops)
+        # In weight units, whatever the setting's: a solver sees no millions of dollars.
+        unit = max(give.values())
+        gives = {key: units / unit for key, units in give.items()}
+        ends = None if most is None else most * unit
+        found = yield from self._widened(gives, Widening.common(gives, 0.0, ends, stops))
+        return replace(found, amount=found.amount / unit)
+
+    def _widened(self, give: Mapping[Key, float], widening: Widening) -> Search[Found]:
+        whole = frozenset(self.keys)
         if CORRELATION not in whole:
             found = yield from self._kept_tail(whole, widening, None)
-            if found.status == "infeasible" or found.amount * max(give.values()) < FAR:
+            if found.status == "infeasible" or found.amount < FAR:
                 return found
         # A solver that sees no end tells less than the rest of the limits by themselves.
         free = yield from self.conflict(whole - set(give))

@@ -1,24 +1,24 @@
-"""CVaR as a few rows of a small cone program: never above it, and itself near the books seen.
+"""CVaR as a few rows of a small cone program: never above it, and itself at the books seen.
 
-CVaR(w) = max over p of -p'(R w + o), 0 <= p <= 1/k, sum p = 1, k = tail·S. Any choice of which p
-may vary is a bound from below. A cut fixes all of them; a block fixes those of scenarios that are
-deep in the tail of a book, and lets those near its value at risk vary (Rockafellar and Uryasev
-2000): exact wherever a book's tail differs from that one's in scenarios of the block alone.
+Scenarios are gathered in groups, each of which stands as often as it has members with their mean
+return: CVaR is convex, so that of the groups is a bound from below (Jensen). A group is parted
+where the tail of a book that was looked at ends, and then the bound is exact there (Espinoza and
+Moreno 2014, aggregation for CVaR). Before there are a few books, their tangents do.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from perptui.optimization.explain.limit_rows import CVAR, DEFINED, Entries, IntArray, Layout, Rows
+from perptui.optimization.explain.limit_rows import CVAR, DEFINED, Entries, Layout, Rows
 from perptui.optimization.inputs import FloatArray
 from perptui.risk.arrays import LimitArrays
 from perptui.risk.tail import shortfall_slope, tail_count
 
-NEAR = 80
-"""Scenarios of a block on either side of the value at risk."""
+NEAR = 40
+"""Scenarios on either side of a book's value at risk that stand alone."""
 CUTS = 2
-"""Cuts before there is a block: many conflicts need no more."""
+"""Cuts before there are groups: many conflicts need no more."""
 LEAST_RISK = 1e-9
 BEND = (0.5, 6.0)
 """CVaR in multiples of risk, least and most: 2.06 of a normal market."""
@@ -30,13 +30,15 @@ class TailRows:
     Attributes
     ----------
     columns : int
-        Extra ones that `rows` need: a, and u of each scenario of the block.
+        Extra ones that `rows` need: a, and u of each group.
     """
 
     def __init__(self, limits: LimitArrays, layout: Layout) -> None:
         self._limits, self._layout = limits, layout
         self._cuts: list[Rows] = []
         self._block: list[Rows] = []
+        self._group = np.zeros(len(limits.scenarios), dtype=np.intp)
+        self._parted = self._group
         self.columns = 0
 
     @property
@@ -46,8 +48,8 @@ class TailRows:
 
     @property
     def rows(self) -> list[Rows]:
-        """Return cuts and block."""
-        return [*self._cuts, *self._block]
+        """Return the groups, which are exact wherever the tangents are; those before there are."""
+        return self._block or self._cuts
 
     def shape(self, weights: FloatArray, tighter: float) -> tuple[Entries, FloatArray]:
         """Return a cone like CVaR about a book: its value, its slope, and the bend of risk.
@@ -74,7 +76,7 @@ class TailRows:
         return Entries.below(rows), bound
 
     def look(self, weights: FloatArray, returns: FloatArray) -> None:
-        """Make the rows exact at a book, and near it once some cuts are known.
+        """Make the rows exact at a book.
 
         Parameters
         ----------
@@ -85,37 +87,42 @@ class TailRows:
         value, slope = shortfall_slope(limits.scenarios, returns, limits.tail)
         bound = np.array([limits.cvar_max - value + float(slope @ weights)])
         self._cuts.append(Rows(self._layout.place(w=slope[None, :]), bound, (CVAR,)))
+        self._part(returns)
         if len(self._cuts) > CUTS:
-            self._surround(returns)
+            groups = int(self._group.max()) + 1
+            self._block, self.columns = [self._blocked(groups)], 1 + groups
 
-    def _surround(self, returns: FloatArray) -> None:
-        """Put the block around a book's value at risk."""
-        whole, part = tail_count(len(returns), self._limits.tail)
-        first, last = max(whole - NEAR, 0), min(whole + NEAR, len(returns))
-        order = np.argpartition(returns, [first, last - 1] if last > first else first)
-        block = self._blocked(order[:first], order[first:last], whole + part)
-        self._block, self.columns = [block], 1 + last - first
+    def _part(self, returns: FloatArray) -> None:
+        """Part every group where a book's tail ends; for the last, those near its end are alone."""
+        whole, _ = tail_count(len(returns), self._limits.tail)
+        first, end = max(whole - NEAR, 0), min(whole, len(returns) - 1)
+        last = min(whole + NEAR, len(returns))
+        order = np.argpartition(returns, sorted({first, end, last - 1}))
+        deep = np.zeros(len(returns), dtype=np.intp)
+        deep[order[:whole]] = 1
+        deep[order[end]] = 2
+        self._parted = np.unique(3 * self._parted + deep, return_inverse=True)[1]
+        names = self._parted.copy()
+        names[order[first:last]] = len(returns) + order[first:last]
+        self._group = np.unique(names, return_inverse=True)[1]
 
-    def _blocked(self, deep: IntArray, near: IntArray, count: float) -> Rows:
-        """Return (k - |deep|)/k·a + (sum of deep losses + sum u)/k <= cvar_max, u >= loss - a."""
+    def _blocked(self, groups: int) -> Rows:
+        """Return a + sum of count·u/k <= cvar_max, u >= mean loss - a, u >= 0, one u a group."""
         limits, layout = self._limits, self._layout
-        size, places = len(near), np.arange(len(near))
+        whole, part = tail_count(len(self._group), limits.tail)
+        count = np.bincount(self._group, minlength=groups).astype(float)
+        offset = np.bincount(self._group, limits.scenario_offset, groups) / count
+        means = np.stack(
+            [np.bincount(self._group, column, groups) / count for column in limits.scenarios.T],
+            axis=1,
+        )
+        places = layout.columns + 1 + np.arange(groups)
+        own = Entries(groups, np.arange(groups), places, np.full(groups, -1.0))
         excess = Entries.beside(
-            [
-                layout.place(w=-limits.scenarios[near]),
-                Entries.of(np.full((size, 1), -1.0), layout.columns),
-                Entries(size, places, layout.columns + 1 + places, np.full(size, -1.0)),
-            ]
+            [layout.place(w=-means), Entries.of(np.full((groups, 1), -1.0), layout.columns), own]
         )
-        positive = Entries(size, places, layout.columns + 1 + places, np.full(size, -1.0))
-        shares = np.concatenate([[count - len(deep)], np.ones(size)]) / count
-        mean = Entries.beside(
-            [
-                layout.place(w=-limits.scenarios[deep].sum(axis=0)[None, :] / count),
-                Entries.of(shares[None, :], layout.columns),
-            ]
-        )
-        known = limits.cvar_max + float(limits.scenario_offset[deep].sum()) / count
-        bound = np.concatenate([limits.scenario_offset[near], np.zeros(size), [known]])
-        matrix = Entries.below([excess, positive, mean])
-        return Rows(matrix, bound, (*([DEFINED] * (2 * size)), CVAR))
+        shares = np.concatenate([[1.0], count / (whole + part)])
+        mean = Entries.of(shares[None, :], layout.columns)
+        bound = np.concatenate([offset, np.zeros(groups), [limits.cvar_max]])
+        matrix = Entries.below([excess, own, mean])
+        return Rows(matrix, bound, (*([DEFINED] * (2 * groups)), CVAR))
