@@ -24,6 +24,7 @@ from perptui.optimization.inputs import ProgramInputs
 
 PLAINEST = frozenset({"gross", "volatility", "turnover", TARGET})
 UNSURE = "what it needs alone the solver did not find"
+AS_THEY_ARE = "the other limits as they are"
 FUNDING_CAP = "funding_cap:"
 Limit = TypeVar("Limit", bound=Relaxation | Clash)
 HOLD = "hold: nothing is traded, the book stays as it is"
@@ -58,7 +59,10 @@ def clash_search(inputs: ProgramInputs, pose: Pose | None = None) -> Search[tupl
         beside |= {way.name: UNSURE for way in ways if way.setting in needs.unsure}
         values = {way.name: needs.values[key] for way, key in zip(ways, members, strict=True)}
         if pose is not None:
-            values = yield from _proven(ways, values, pose)
+            bare, values = values, (yield from _proven(ways, values, pose))
+            # The limits by themselves had a value, the program posed with it no book.
+            lacking = [name for name, value in bare.items() if value is not None]
+            beside |= {name: UNSURE for name in lacking if values[name] is None}
     except OptimizationError:
         return ()
     found: dict[tuple[str, str], Clash] = {}
@@ -210,7 +214,7 @@ def _text(way: Relaxation, value: float | None, others: Sequence[Relaxation], be
     if beside == UNSURE:
         return f"{cannot}: {UNSURE}"
     also = f", as {beside} cannot hold either" if beside else ""
-    return f"{cannot}: no value of it alone would do{also}"
+    return f"{cannot}: no value of it alone would do, {AS_THEY_ARE}{also}"
 
 
 def _standing(limits: Sequence[Relaxation | Clash]) -> str:
@@ -266,5 +270,11 @@ def summary(found: Sequence[Clash]) -> str:
         if group[0].needed is not None and group[0].setting
     ]
     together = "cannot hold" if len(found) == 1 else "cannot hold together"
-    mended = f"needs {listed(ways, 'or')}" if ways else "relaxing one of them alone is not enough"
+    mended = f"needs {listed(ways, 'or')}" if ways else _without_ways(found)
     return f"{NO_BOOK}: {_standing(found)} {together}: {mended}"
+
+
+def _without_ways(found: Sequence[Clash]) -> str:
+    if any(one.text.endswith(UNSURE) for one in found):
+        return UNSURE.replace("it needs", "one of them needs")
+    return f"relaxing one of them alone is not enough, {AS_THEY_ARE}"
