@@ -7,13 +7,21 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from perptui.client.messages import Attached, DeskLost, FromDesk, PanelReplaced, PictureTaken
+from perptui.client.messages import (
+    Attached,
+    DeskLost,
+    FromDesk,
+    PanelObserved,
+    PanelReplaced,
+    PictureTaken,
+)
 from perptui.model.errors import PerptuiError, ProtocolError
 from perptui.protocol.frames import (
     PROTOCOL,
     Ask,
     Deframer,
     Hello,
+    Observed,
     Replace,
     Reply,
     Whole,
@@ -151,6 +159,8 @@ class Attachment:
         message = decode_to_terminal(payload)
         if isinstance(message, Replace):
             self._deliver(PanelReplaced(message.panel, message.view()))
+        elif isinstance(message, Observed):
+            self._deliver(PanelObserved(message.panel, message.observed_mono))
         elif isinstance(message, Whole):
             self._deliver(PictureTaken(message.view))
         elif isinstance(message, Hello):

@@ -30,10 +30,17 @@ class PanelReplaced(msgspec.Struct, frozen=True):
     view: Panel
 
 
+class PanelObserved(msgspec.Struct, frozen=True):
+    """One panel as it stands was observed again."""
+
+    panel: str
+    observed_mono: float
+
+
 class DeskLost(msgspec.Struct, frozen=True):
     """The desk is gone, or was not there, and why, in words; the attachment tries again."""
 
     why: str
 
 
-FromDesk = Attached | PictureTaken | PanelReplaced | DeskLost
+FromDesk = Attached | PictureTaken | PanelReplaced | PanelObserved | DeskLost

@@ -24,6 +24,7 @@ from perptui.protocol.frames import (
     PANELS,
     PROTOCOL,
     Hello,
+    Observed,
     Replace,
     Reply,
     ToTerminal,
@@ -78,6 +79,7 @@ class Terminal:
         self.peer = peer
         self._writer = writer
         self._panels: dict[str, Panel] = {}
+        self._observed: dict[str, float] = {}
         self._first: list[ToTerminal] = []
         self._replies: list[Reply] = []
         self._wake = asyncio.Event()
@@ -91,6 +93,15 @@ class Terminal:
     def replace(self, panel: str, view: Panel) -> None:
         """Send a panel anew; one that still waits is overtaken."""
         self._panels[panel] = view
+        self._observed.pop(panel, None)
+        self._wake.set()
+
+    def observe(self, panel: str, view: Panel, observed_mono: float) -> None:
+        """Say when a panel was observed, which is all that changed; one that waits says it too."""
+        if panel in self._panels:
+            self._panels[panel] = view
+        else:
+            self._observed[panel] = observed_mono
         self._wake.set()
 
     def reply(self, reply: Reply) -> None:
@@ -114,6 +125,10 @@ class Terminal:
     def _take(self) -> list[ToTerminal]:
         messages: list[ToTerminal] = [*self._first]
         panels, self._panels = self._panels, {}
+        observed, self._observed = self._observed, {}
+        for panel, observed_mono in observed.items():
+            self._seq += 1
+            messages.append(Observed(self._seq, panel, observed_mono))
         for view in panels.values():
             self._seq += 1
             messages.append(Replace.of(self._seq, view))
@@ -188,10 +203,14 @@ class Server:
         }
         if not changed:
             return
-        self._view = msgspec.structs.replace(self._view, **changed)
-        for terminal in self._terminals:
-            for name, panel in changed.items():
-                terminal.replace(name, panel)
+        before, self._view = self._view, msgspec.structs.replace(self._view, **changed)
+        for name, panel in changed.items():
+            observed_mono = _observed_again(getattr(before, name), panel)
+            for terminal in self._terminals:
+                if observed_mono is None:
+                    terminal.replace(name, panel)
+                else:
+                    terminal.observe(name, panel, observed_mono)
 
     async def close(self) -> None:
         """Stop listening, drop the terminals, remove the socket."""
@@ -274,6 +293,15 @@ class Server:
         if terminal in self._terminals:
             text = f"the desk failed at this ({type(fault).__name__}); see its log"
             terminal.reply(Reply(number=number, ok=False, text=text))
+
+
+def _observed_again(before: Panel, now: Panel) -> float | None:
+    """Return when a panel was observed, where that is all that changed of it; else None."""
+    observed_mono: float | None = getattr(now, "observed_mono", None)
+    if observed_mono is None:
+        return None
+    same = msgspec.structs.replace(before, observed_mono=observed_mono) == now
+    return observed_mono if same else None
 
 
 async def _read_frame(reader: asyncio.StreamReader, sender: asyncio.Task[None]) -> bytes:

@@ -26,7 +26,7 @@ from perptui.protocol.views import (
 from perptui.protocol.views_rebalance import RebalanceView
 from perptui.protocol.views_ticket import JournalView, TicketView
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAX_FRAME = 32 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 
@@ -92,6 +92,14 @@ class Replace(Record, frozen=True, tag=True):
             raise ProtocolError(f"expected a {self.panel} panel: {error}; update perptui") from None
 
 
+class Observed(Record, frozen=True, tag=True):
+    """One panel was observed anew, and nothing else of it changed; `panel` is as in `Replace`."""
+
+    seq: int
+    panel: str
+    observed_mono: float
+
+
 class Reply(Record, frozen=True, tag=True):
     """The desk's answer to intent `number`: done, or why not, in one line."""
 
@@ -107,7 +115,7 @@ class Ask(Record, frozen=True, tag=True):
     intent: Intent
 
 
-ToTerminal = Hello | Whole | Replace | Reply
+ToTerminal = Hello | Whole | Replace | Observed | Reply
 
 encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 _to_terminal: msgspec.msgpack.Decoder[ToTerminal] = msgspec.msgpack.Decoder(ToTerminal)

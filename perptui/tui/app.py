@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,7 +14,14 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.theme import Theme
 
-from perptui.client.messages import Attached, DeskLost, FromDesk, PanelReplaced, PictureTaken
+from perptui.client.messages import (
+    Attached,
+    DeskLost,
+    FromDesk,
+    PanelObserved,
+    PanelReplaced,
+    PictureTaken,
+)
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError
 from perptui.protocol.intents import Intent, Quit, Solve, Withdraw
@@ -23,6 +29,7 @@ from perptui.protocol.views import DeskView
 from perptui.tui import theme as themes
 from perptui.tui.commands import commands
 from perptui.tui.keymap import unknown_ids
+from perptui.tui.pauses import spare
 from perptui.tui.screens.desk import DeskScreen
 from perptui.tui.showing import Showing
 from perptui.tui.whatif import IntentQueue
@@ -168,11 +175,13 @@ class DeskApp(App[int]):
             self._mark(message.panel)
             if message.panel == "ticket":
                 self._ticket_came()
+        elif isinstance(message, PanelObserved):
+            # Its age is all that changed: the tick of the second writes it.
+            showing.observe(message.panel, message.observed_mono)
         elif isinstance(message, PictureTaken):
             showing.take_whole(message.view)
             self.paint_all()
-            # What stands now stays: no pause of the collector will walk through it again.
-            self.call_after_refresh(gc.freeze)
+            self.call_after_refresh(spare)
         elif isinstance(message, Attached):
             showing.private = message.private
         elif isinstance(message, DeskLost):

@@ -103,6 +103,11 @@ class Showing:
         self.live = msgspec.structs.replace(self.live, **{name: view})
         self.received_mono = self.now()
 
+    def observe(self, name: str, observed_mono: float) -> None:
+        """Note that one panel as it stands was observed again."""
+        stands: Panel = getattr(self.live, name)
+        self.take(name, msgspec.structs.replace(stands, observed_mono=observed_mono))
+
     def lose(self, why: str) -> None:
         """Note that the desk is gone; the picture stays, with its age."""
         if self.lost_mono is None:

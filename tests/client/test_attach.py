@@ -9,9 +9,16 @@ import pytest
 import pytest_asyncio
 
 from perptui.client.attach import Attachment
-from perptui.client.messages import Attached, DeskLost, FromDesk, PanelReplaced, PictureTaken
+from perptui.client.messages import (
+    Attached,
+    DeskLost,
+    FromDesk,
+    PanelObserved,
+    PanelReplaced,
+    PictureTaken,
+)
 from perptui.model.errors import ConfigError
-from perptui.protocol.frames import Reply, encode
+from perptui.protocol.frames import Observed, Reply, encode
 from perptui.protocol.intents import Intent, Solve, Undo
 from tests.tui import book
 from tests.tui.served import ServedDesk
@@ -64,6 +71,9 @@ async def test_the_picture_comes_whole_and_then_by_panel(desk: ServedDesk) -> No
     desk.replace(moved)
     await line.until(lambda: len(line.got) == 3)
     assert line.got[2] == PanelReplaced("positions", moved)
+    desk.send(encode(Observed(seq=2, panel="positions", observed_mono=7.5)))
+    await line.until(lambda: len(line.got) == 4)
+    assert line.got[3] == PanelObserved("positions", 7.5)
     await line.end()
 
 

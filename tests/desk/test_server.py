@@ -21,6 +21,7 @@ from perptui.protocol.frames import (
     Ask,
     Deframer,
     Hello,
+    Observed,
     Replace,
     Reply,
     ToTerminal,
@@ -117,6 +118,28 @@ async def test_a_terminal_gets_who_and_everything_then_what_changed(path: Path) 
         assert server.view == msgspec.structs.replace(VIEW, regime=regime)
 
 
+async def test_of_a_panel_that_was_only_observed_again_no_more_is_sent(path: Path) -> None:
+    async with serving(path) as server:
+        terminal = await attach(path)
+        await terminal.next()
+        await terminal.next()
+        regime = RegimeView(label="stress", observed_mono=1.0, waiting=None)
+        server.publish({"regime": regime})
+        first = await terminal.next()
+        assert isinstance(first, Replace)
+        later = msgspec.structs.replace(regime, observed_mono=2.5)
+        server.publish({"regime": later})
+        assert await terminal.next() == Observed(2, "regime", 2.5)
+        assert server.view.regime == later
+        other = msgspec.structs.replace(later, label="crisis", observed_mono=3.0)
+        # One that still waits is sent whole, as it stands by now.
+        server.publish({"regime": other})
+        server.publish({"regime": msgspec.structs.replace(other, observed_mono=4.0)})
+        last = await terminal.next()
+        assert isinstance(last, Replace)
+        assert last.view() == msgspec.structs.replace(other, observed_mono=4.0)
+
+
 async def test_a_later_terminal_gets_the_newest_picture(path: Path) -> None:
     async with serving(path) as server:
         regime = RegimeView(label="crisis", waiting=None)
@@ -189,7 +212,8 @@ async def test_a_terminal_that_does_not_read_gets_the_latest_only(path: Path) ->
         wide = tuple(LimitRow(f"gross:{n}", "x", 3.0, 1.0, "ok") for n in range(2000))
         for number in range(200):
             # 2000 rows a panel: far more than a socket buffers for one that does not read.
-            server.publish({"limits": LimitsView(rows=wide, observed_mono=float(number))})
+            sent = LimitsView(rows=wide, observed_mono=float(number), market=f"market {number}")
+            server.publish({"limits": sent})
             change = await quick.next()
             assert isinstance(change, Replace)
         seen: list[float | None] = []

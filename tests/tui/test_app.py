@@ -12,7 +12,7 @@ import pytest
 from textual.events import Key
 
 from perptui.client.messages import PanelReplaced
-from perptui.protocol.frames import Reply, encode
+from perptui.protocol.frames import Observed, Reply, encode
 from perptui.protocol.intents import (
     AskFrontier,
     Bend,
@@ -45,6 +45,16 @@ async def test_panels_fill_and_follow_the_desk() -> None:
         assert "NAV 404,310" in made.text()
         made.desk.replace(book.status(news=(), equity_usd=None))
         await made.until(lambda: "NAV ·" in made.text())
+
+
+@pytest.mark.asyncio
+async def test_a_panel_that_was_observed_again_keeps_its_figures() -> None:
+    async with session() as made:
+        before = made.app.showing.live.regime
+        made.desk.send(encode(Observed(seq=9, panel="regime", observed_mono=12.5)))
+        await made.until(lambda: made.app.showing.live.regime.observed_mono == 12.5)
+        expected = msgspec.structs.replace(before, observed_mono=12.5)
+        assert made.app.showing.live.regime == expected
 
 
 @pytest.mark.asyncio
