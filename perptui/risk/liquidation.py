@@ -59,15 +59,6 @@ class Exposure(Generic[Number]):
         """Maintenance margin at the mark, USD."""
         return maintenance(self.notional, self.tiers)
 
-    def margin_after(self, move: Number) -> Number:
-        """Return the maintenance margin after a common move: one and the same where none moves it.
-
-        That is so at a price that stays, and of inverse contracts.
-        """
-        if not (self.linear and self.beta):
-            return self.margin
-        return maintenance(self.notional * (1 + self.beta * move), self.tiers)
-
 
 @dataclass(frozen=True)
 class AccountShock(Generic[Number]):
@@ -87,7 +78,10 @@ def account_maintenance(exposures: Sequence[Exposure[Number]], move: Number) -> 
     """Return the sum of maintenance margins after a common move (fraction), USD."""
     total = move - move
     for leg in exposures:
-        total = total + leg.margin_after(move)
+        if leg.linear and leg.beta:
+            total = total + maintenance(leg.notional * (1 + leg.beta * move), leg.tiers)
+        else:  # No move changes it: its price stays, or its notional does.
+            total = total + leg.margin
     return total
 
 
