@@ -47,7 +47,7 @@ from perptui.risk.limits import only_reduces, turnover
 
 NOWS_KEPT = 4
 """Present books whose checks are kept: what-ifs of targets share one."""
-DECIDED = frozenset({"lower", "upper", "fixed", "edited", "reduce_only", "notes"})
+DECIDED = frozenset({"lower", "upper", "fixed", "edited", "reduce_only", "left_out", "notes"})
 _READ = tuple(one.name for one in fields(ProgramInputs) if one.name not in DECIDED)
 
 
@@ -83,7 +83,7 @@ def compose(
         explanation, why = _in_conflict(inputs, pose, names_clash=names_clash)
         why = (*((COARSE,) if answer.solution.detail == COARSE else ()), *why)
     else:
-        explanation = explanation_of(inputs, answer, optimum)
+        explanation = explanation_of(answer.solved or inputs, answer, optimum)
         why = _why_not(inputs, answer, blocked, status)
     return Proposal(
         status=status,

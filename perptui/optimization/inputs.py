@@ -109,6 +109,8 @@ class ProgramInputs:
         and their own risk.
     unhedged : ProgramInputs, optional
         The same program without puts that are still to be bought; None: there are none.
+    left_out : mapping of str to float
+        Trades too small to be made, weight, by id: their contracts stay as they are.
     """
 
     contracts: tuple[Contract, ...]
@@ -146,6 +148,7 @@ class ProgramInputs:
     specific: FloatArray | None = None
     constant: float = 0.0
     unhedged: ProgramInputs | None = None
+    left_out: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def gain(self) -> FloatArray:

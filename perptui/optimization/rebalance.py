@@ -10,7 +10,7 @@ from perptui.optimization.explain.reduction import eased, least_violation
 from perptui.optimization.fitting import SHARES, fitted, short_of
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import HEADROOM
-from perptui.optimization.lots import Lots, too_small
+from perptui.optimization.lots import BoolArray, Lots, too_small
 from perptui.optimization.program.optimum import optimum, optimum_near
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.rebalanced import COARSE, Rebalance
@@ -35,11 +35,11 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
             return reduced
     if solution.status != "optimal":
         return _nothing(solution, inputs)
-    solution = _without_small_trades(solution, inputs)
+    solution, solved = _without_small_trades(solution, inputs)
     rounded = _in_lots(solution, inputs)
     if rounded.excess > HEADROOM and not inputs.edited:
         return _reduced_in_lots(inputs)
-    return Rebalance(solution, solution.weights, rounded.steps, rounded.weights)
+    return Rebalance(solution, solution.weights, rounded.steps, rounded.weights, solved)
 
 
 def _reduced_in_lots(inputs: ProgramInputs) -> Rebalance:
@@ -112,26 +112,38 @@ def _too_poor(inputs: ProgramInputs) -> Solution | None:
     return Solution("optimal", inputs.before, detail=detail)
 
 
-def _without_small_trades(solution: Solution, inputs: ProgramInputs) -> Solution:
-    """Return the optimum with each trade that is too small to be made left out.
+def _without_small_trades(
+    solution: Solution, inputs: ProgramInputs
+) -> tuple[Solution, ProgramInputs]:
+    """Return the optimum with each trade that is too small to be made left out, and its program.
 
     Where the limits do not hold without one of them, all stay: rounding has the last word.
     """
     free = np.array([identifier not in inputs.edited for identifier in inputs.ids])
-    left_out = np.zeros(len(free), dtype=bool)
+    solved = inputs
     for _ in range(PASSES):
-        small = too_small(solution.weights, inputs) & free & ~left_out
+        out = np.array([identifier in solved.left_out for identifier in inputs.ids])
+        small = too_small(solution.weights, inputs) & free & ~out
         if not small.any():
             break
-        left_out |= small
-        lower = np.where(left_out, inputs.before, inputs.lower)
-        upper = np.where(left_out, inputs.before, inputs.upper)
-        held = replace(inputs, lower=lower, upper=upper)
+        held = _leaving_out(small, solution, solved)
         again = optimum_near(held, solution)
         if again.status != "optimal":
             break
-        solution = again
-    return solution
+        solution, solved = again, held
+    return solution, solved
+
+
+def _leaving_out(small: BoolArray, solution: Solution, inputs: ProgramInputs) -> ProgramInputs:
+    """Return the inputs with these contracts kept as they are, beside those left out before."""
+    trades = solution.weights - inputs.before
+    more = {inputs.ids[at]: float(trades[at]) for at in np.flatnonzero(small)}
+    return replace(
+        inputs,
+        lower=np.where(small, inputs.before, inputs.lower),
+        upper=np.where(small, inputs.before, inputs.upper),
+        left_out={**inputs.left_out, **more},
+    )
 
 
 def _in_lots(solution: Solution, inputs: ProgramInputs) -> Rounded:

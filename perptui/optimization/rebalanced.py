@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from perptui.optimization.inputs import FloatArray
+from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import IntArray
 from perptui.optimization.program.solution import Solution
 
@@ -26,9 +26,13 @@ class Rebalance:
         Trade of each contract in steps of its lot, signed.
     rounded : (N,) array
         Weights after that trade.
+    solved : ProgramInputs or None
+        The program that `solution` is the optimum of, where that is not the one posed: trades too
+        small to be made are left out of it.
     """
 
     solution: Solution
     target: FloatArray
     steps: IntArray
     rounded: FloatArray
+    solved: ProgramInputs | None = None

@@ -10,6 +10,8 @@ from perptui.optimization.inputs import ProgramInputs
 
 AT_CAP = 1e-9
 """Weight within which a bound is that of the expected funding (`funding_caps`)."""
+TRADE_MIN = "trade_min"
+"""Name of the row of a trade that is too small to be made."""
 UNSAID = "the strategy bounds it"
 REDUCING = "only reducing is allowed"
 
@@ -52,9 +54,12 @@ def bound_name(inputs: ProgramInputs, at: int, *, upper: bool) -> str:
     """Return the name of what fixes or bounds one contract on a side.
 
     ``target:<id>`` of a fixed target, ``held:<id>`` where nothing may be traded,
-    ``funding_cap:<id>`` and ``bound:<id>`` of bounds.
+    ``trade_min:<id>`` where a trade is too small to be made, ``funding_cap:<id>`` and
+    ``bound:<id>`` of bounds.
     """
     name = inputs.ids[at]
+    if name in inputs.left_out:
+        return f"{TRADE_MIN}:{name}"
     if inputs.lower[at] == inputs.upper[at]:
         if name in inputs.edited:
             return f"target:{name}"

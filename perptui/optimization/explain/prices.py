@@ -18,6 +18,7 @@ from perptui.model.explanation import LimitPrice
 from perptui.model.limit import LimitCheck, Limits
 from perptui.optimization.explain.contract_bounds import (
     AT_CAP,
+    TRADE_MIN,
     bound_name,
     brought_down,
     funding_share,
@@ -35,6 +36,7 @@ from perptui.optimization.explain.ties import price_ranges
 from perptui.optimization.explain.wording import DOLLARS
 from perptui.optimization.funding_caps import whole_lots
 from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.lots import Lots
 from perptui.optimization.program.active import CORRELATION, RISK, Key
 from perptui.optimization.program.kinks import MARGIN
 from perptui.optimization.program.solution import Solution
@@ -47,6 +49,7 @@ FLOORS = {"net_min": "net_min", "liquidation": STRESS, "free_collateral": "free_
 SETTINGS = {"margin_stress": STRESS, "cluster": "cluster_gross_max", "net_max": "net_max"}
 UNSET = frozenset({"stablecoin"})
 """Limits that the strategy sets by regime: no one key."""
+CENTS = 2
 CONTROL = "drawdown_control"
 """Row of what drawdown_max is worth through the risk budget, which volatility_max sets as well."""
 
@@ -112,6 +115,25 @@ def limit_prices(
             else one.times(day).record(check.name, *_as_set(check, one, inputs))
         )
     rows.extend(one.times(day).record(name, one.limit, one.limit) for name, one in found.items())
+    return (*rows, *_too_small(inputs))
+
+
+def _too_small(inputs: ProgramInputs) -> tuple[LimitPrice, ...]:
+    """Return the smallest trade against each that is left out as smaller, USD.
+
+    Worth nothing until it comes down to that trade: a threshold, no limit with a slope.
+    """
+    equity, least = float(inputs.equity), inputs.limits.trade_min
+    smallest = Lots.of(inputs).least
+    rows = []
+    for at, name in enumerate(inputs.ids):
+        if name in inputs.left_out:
+            setting = "trade_min_usd" if least[at] >= smallest[at] else ""
+            wanted = abs(inputs.left_out[name]) * equity
+            limit = round(float(smallest[at]) * equity, CENTS)
+            rows.append(
+                LimitPrice(f"{TRADE_MIN}:{name}", 0.0, setting, limit, round(wanted, CENTS))
+            )
     return tuple(rows)
 
 
@@ -253,6 +275,8 @@ def _bounds(inputs: ProgramInputs, solution: Solution) -> dict[str, _Priced]:
     found = {}
     for at in np.flatnonzero(solution.bound_price).tolist():
         price, weight = float(solution.bound_price[at]), float(solution.exact[at])
+        if inputs.ids[at] in inputs.left_out:
+            continue
         name = bound_name(inputs, at, upper=price > 0.0)
         share = funding_share(inputs, at, upper=price > 0.0)
         if inputs.lower[at] == inputs.upper[at]:

@@ -14,10 +14,12 @@ from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.checks import checks_of, float_book
 from perptui.optimization.explain.drift import usd_a_day
+from perptui.optimization.explain.ledger import ledger_of
 from perptui.optimization.explain.prices import limit_prices, setting_of
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
+from perptui.optimization.rebalance import rebalance
 from tests.optimization.explain.markets import (
     LOOSE,
     PLAIN,
@@ -273,3 +275,40 @@ def test_ties_have_the_range_of_re_solves_to_either_side() -> None:
             assert one.high == pytest.approx((best - low) / step, rel=5e-2)
             assert one.low is not None
             assert one.low <= one.price_usd_per_day <= (one.high or 0.0)
+
+
+SMALL: dict[str, Any] = {"trade_min_usd": Decimal(30000), "coin_net_max": 0.3, "gross_max": 1.2}
+
+
+def worth_in_trades(told: Market, setting: str, value: float) -> float:
+    """Return the worth of the optimum without trades that are too small, USD a day."""
+    limits = bent(msgspec.structs.replace(LOOSE, **SMALL), setting, value)
+    inputs = told.posed(limits)
+    return usd_a_day(inputs, float(inputs.objective(rebalance(inputs).solution.exact)))
+
+
+def test_a_trade_that_is_too_small_is_charged_to_no_other_limit() -> None:
+    """Against finite differences of the whole answer, small trades left out each time."""
+    told = market(0)
+    inputs = told.posed(msgspec.structs.replace(LOOSE, **SMALL))
+    answer = rebalance(inputs)
+    explained = answer.solved
+    assert explained is not None
+    assert explained.left_out, "must leave something out, or this tests nothing"
+    optimum = checks_of(inputs, float_book(inputs, answer.target))
+    prices = limit_prices(explained, answer.solution, optimum)
+    for setting in ("coin_net_max", "gross_max", "trade_min_usd"):
+        at = float(SMALL[setting])
+        step = 1e-4 * at
+        ends = [worth_in_trades(told, setting, at + way * step) for way in (1.0, -1.0)]
+        price = by_setting(prices, setting)
+        assert price == pytest.approx((ends[0] - ends[1]) / (2.0 * step), rel=1e-2, abs=1e-6)
+    assert by_setting(prices, "gross_max") + by_setting(prices, "coin_net_max") > 1.0
+    shown = {one.name: one for one in prices if one.name.startswith("trade_min:")}
+    assert set(shown) == {f"trade_min:{name}" for name in explained.left_out}
+    assert all(0.0 < one.value < one.limit == 30000.0 for one in shown.values())
+    assert {one.setting for one in shown.values()} == {"trade_min_usd"}
+    for row in ledger_of(explained, answer.solution):
+        assert abs(row.residual) < 1e-3
+        if row.id in explained.left_out:
+            assert not {name for name in row.by_limit if name.startswith(("bound:", "funding"))}
