@@ -307,6 +307,9 @@ class DeskApp(App[int]):
         ticket = self.showing.live.ticket
         if self.expects_ticket and ticket.phase == "confirm":
             self.expects_ticket = False
+            if self.desk_screen.is_typing:  # its keys must not fall into the ticket
+                self.showing.notice("the ticket is ready: c shows it")
+                return
             self.open_ticket()
 
     def open_ticket(self) -> None:

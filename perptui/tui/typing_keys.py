@@ -33,6 +33,12 @@ class TypingKeys(DeskParts):
         self._asking_to_quit = False
         self._entered: tuple[Bend, CommandLine | tuple[CellEdit, PanelWidget]] | None = None
 
+    @property
+    def is_typing(self) -> bool:
+        """Whether keys go into a line, a cell or the answer to a question."""
+        lines = self.filter_line, self.command, self.cell
+        return self._asking_to_quit or any(line is not None for line in lines)
+
     def run_command(self, text: str) -> None:
         """Run a typed command that is no what-if."""
 

@@ -191,22 +191,41 @@ async def test_reject_and_export_instead() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_void_ticket_is_priced_anew_by_one_key() -> None:
+async def test_from_a_void_ticket_only_esc_leads_on_and_only_c_plans_anew() -> None:
+    """What is typed on after the ticket went void, such as :gross_max=2, asks for nothing."""
     async with session(ticket_desk()) as made:
         await made.press("c", "r")
-        assert made.desk.asked == [], "r does nothing while the ticket stands"
         made.desk.replace(book.ticket(phase="void", reason="the price of BTC left its collar"))
         await made.until(lambda: "VOID: the price of BTC left its collar" in made.text())
-        assert "r price the same legs anew" in made.text()
-        made.desk.answer = lambda _: Reply(number=0, ok=False, text="expected a fresh proposal")
-        await made.press("r")
-        await made.until(lambda: "expected a fresh proposal" in made.text())
+        assert "esc back; there c plans the same legs anew" in made.text()
+        await made.press(":", *"gross_max=2", "enter", "r", "n", "x", "c")
+        await made.pilot.pause()
+        assert made.desk.asked == []
+        assert "VOID: the price of BTC left its collar" in made.text()
+        await made.press("escape")
+        await made.until(lambda: len(made.desk.asked) == 1)
+        made.desk.replace(book.ticket(phase="none", digest=""))
+        await made.press("c")
+        await made.until(lambda: len(made.desk.asked) == 2)
         width, height = made.app.size
         again = OpenTicket(digest=book.DIGEST, purpose="send", columns=width, rows=height)
-        assert made.desk.asked == [again]
-        made.desk.replace(book.ticket(id="tk-new"))
-        await made.until(lambda: "ticket tk-new" in made.text())
-        assert isinstance(made.app.screen, ConfirmScreen)
+        assert made.desk.asked == [CloseTicket(id="tk-9f3c"), again]
+
+
+@pytest.mark.asyncio
+async def test_a_ticket_that_comes_while_a_line_is_typed_does_not_take_its_keys() -> None:
+    async with session() as made:
+        await made.press("c")
+        await made.until(lambda: len(made.desk.asked) == 1)
+        await made.press(":", *"gros")
+        made.desk.replace(book.ticket())
+        await made.until(lambda: made.app.showing.live.ticket.phase == "confirm")
+        await made.press("s")
+        assert ":gross▏" in made.text()
+        await made.press("escape")
+        assert not isinstance(made.app.screen, ConfirmScreen)
+        await made.press("c")
+        await made.until(lambda: isinstance(made.app.screen, ConfirmScreen))
 
 
 def newer_proposal() -> Any:
@@ -254,7 +273,7 @@ async def test_legs_that_are_no_longer_proposed_are_not_priced_anew() -> None:
         made.app.open_ticket()
         await made.pilot.pause()
         assert "VOID: a newer proposal stands" in made.text()
-        assert "price the same legs anew" not in made.text()
+        assert "plans the same legs anew" not in made.text()
         await made.press("r")
         assert made.desk.asked == []
 

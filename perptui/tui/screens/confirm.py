@@ -16,7 +16,6 @@ from perptui.protocol.intents import (
     ConfirmTicket,
     ExportOrders,
     Kill,
-    OpenTicket,
     RejectTicket,
 )
 from perptui.tui.owner import Owner
@@ -91,8 +90,6 @@ class ConfirmScreen(Screen[None]):
             self._confirm_key(event)
         elif event.key == "escape":
             self._leave()
-        elif event.key == "r" and self.picture.can_price_anew():
-            self._price_anew()
         elif event.key == "C":
             self.desk_app.ask(CancelWorking())
             self._say("cancelling what works")
@@ -152,18 +149,6 @@ class ConfirmScreen(Screen[None]):
         ticket = self.picture.ticket
         self.desk_app.ask(ExportOrders(digest=ticket.digest, ticket=ticket.id))
         self.dismiss()
-
-    def _price_anew(self) -> None:
-        """Ask for a new ticket of the same legs, at the marks of now."""
-        width, height = self.app.size
-        intent = OpenTicket(
-            digest=self.picture.ticket.digest,
-            purpose=self.picture.ticket.purpose,
-            columns=width,
-            rows=height,
-        )
-        self._say("asking for a ticket at the prices of now")
-        self.desk_app.ask_for_ticket(intent, self._answered)
 
     def _leave(self) -> None:
         ticket = self.picture.ticket

@@ -90,10 +90,6 @@ class TicketPicture(Picture):
             and columns_of(*self.size) > 0
         )
 
-    def can_price_anew(self) -> bool:
-        """Return whether the ticket is void and its legs are still those of the proposal."""
-        return self.ticket.phase == "void" and self.showing.ticket_is_of_proposal()
-
     def scroll_by(self, by: int) -> None:
         """Move the text by `by` lines, held at the ends."""
         room = max(self.size.height - 5, 1)
@@ -199,10 +195,9 @@ class TicketPicture(Picture):
         if ticket.phase == "confirm":
             return [self._field(), self._confirm_keys()]
         if ticket.phase == "void":
-            anew = (("r", "price the same legs anew"),) if self.can_price_anew() else ()
-            keys = _keys(*anew, ("esc", "back"))
-            if self.message:
-                return [((f" {self.message}", "warn"),), keys]
+            # No key but esc: what is typed on, unseen behind this, must never ask for a ticket.
+            again = self.showing.ticket_is_of_proposal()
+            keys = _keys(("esc", "back; there c plans the same legs anew" if again else "back"))
             return [((f"VOID: {ticket.reason}. Nothing was sent.", "alarm"),), keys]
         if ticket.phase == "exported":
             return [((f"exported: {said}", "accent"),), _keys(("esc", "back"))]
