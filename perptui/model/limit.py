@@ -108,8 +108,8 @@ class LimitCheck(Record, frozen=True):
         ``venue_gross:<account>``, ``margin_ratio:<account>``, ``liquidation:<account>``,
         ``turnover``, ``volatility``, ``participation:<id>``, ``drawdown``, ``beta``, ``cvar``,
         ``standalone_risk:<id>``, ``market_correlation``, ``first_component``,
-        ``free_collateral:<account>``, ``margin_stress:<account>``, ``cluster:<coins>``,
-        ``stablecoin``.
+        ``free_collateral:<account>``, ``margin_stress:<account>``,
+        ``margin_stress_<name>:<account>`` of a named stress, ``cluster:<coins>``, ``stablecoin``.
     value, limit : float
         In the units of the limit.
     ok : bool

@@ -169,9 +169,9 @@ def check_stress(
 ) -> tuple[LimitCheck, ...]:
     """Hold each account's stressed margin (method §6) against its equity, as share of it.
 
-    The worst of the common moves ±`move` and of the `named` ones: the loss, the collateral's own
-    `depeg` and (1 + `cushion`) times the maintenance margin of the moved book, over equity; the
-    limit is 1. Named ``margin_stress:<account>``.
+    The loss, the collateral's own `depeg` and (1 + `cushion`) times the maintenance margin of the
+    moved book, over equity; the limit is 1. ``margin_stress:<account>`` is the worse of the common
+    moves ±`move`, ``margin_stress_<name>:<account>`` each of the `named` ones.
 
     Parameters
     ----------
@@ -184,18 +184,18 @@ def check_stress(
         one = like(equity, 1.0)
         shock, extra, lost = (like(equity, value) for value in (move, cushion, depeg))
         coin = book.collateral_beta(account)
-        cases = [(legs, shock, coin), (legs, -shock, coin)]
-        cases += [
-            (tuple(replace(leg, beta=moves.get(leg.name, 0)) for leg in legs), one, 0)
-            for moves in (named or {}).values()
-        ]
-        worst = max(
-            lost * equity
-            + (equity - account_excess(equity, moved, x, held))
-            + extra * account_maintenance(moved, x)
-            for moved, x, held in cases
-        )
-        checks.append(ceiling(f"margin_stress:{account}", share_of(worst, equity), 1.0))
+        cases = {"margin_stress": [(legs, shock, coin), (legs, -shock, coin)]}
+        for name, moves in (named or {}).items():
+            moved = tuple(replace(leg, beta=moves.get(leg.name, 0)) for leg in legs)
+            cases[f"margin_stress_{name}"] = [(moved, one, 0)]
+        for name, of_name in cases.items():
+            worst = max(
+                lost * equity
+                + (equity - account_excess(equity, moved, x, held))
+                + extra * account_maintenance(moved, x)
+                for moved, x, held in of_name
+            )
+            checks.append(ceiling(f"{name}:{account}", share_of(worst, equity), 1.0))
     return tuple(checks)
 
 

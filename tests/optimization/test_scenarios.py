@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from perptui.model.errors import OptimizationError
 from perptui.optimization.checks import checks_of, float_book
+from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.pose import program_inputs
+from perptui.optimization.program.solve import solve
 from perptui.optimization.scenarios import HorizonScenarios, stress_moves
 from perptui.risk.arrays import limit_excess
 from perptui.risk.tail import shortfall
@@ -158,6 +162,24 @@ def test_margin_must_survive_named_stresses_at_the_tier_they_reach() -> None:
     expected = (1.0 + posed.limits.cushion) * margin + 0.9 - (1.0 - posed.limits.depeg) * share
     assert excess[venue] == pytest.approx(expected[venue], rel=1e-12)
     book = float_book(posed, weights[0])
-    name = f"margin_stress:{list(posed.account_equity)[venue]}"
+    name = f"margin_stress_squeeze:{list(posed.account_equity)[venue]}"
     check = next(one for one in checks_of(posed, book) if one.name == name)
     assert check.value == pytest.approx(1.0 + expected[venue] / share[venue], rel=1e-12)
+
+
+def test_the_row_of_a_named_stress_that_binds_is_the_one_that_is_charged() -> None:
+    """A squeeze that binds: its own check stands at the limit, has the price, and no other does."""
+    posed = program_inputs(SNAP, FOUND, BALANCED, LIMITS, {}, stresses={"squeeze": {"BTC": 9.0}})
+    gain = np.where([name == BTC for name in posed.ids], -0.2, 0.0)
+    posed = replace(posed, expected_return=gain, uncertainty=np.zeros_like(gain))
+    found = solve(posed)
+    assert found.status == "optimal", found.detail
+    checks = checks_of(posed, float_book(posed, found.exact))
+    prices = {one.name: one for one in limit_prices(posed, found, checks)}
+    account = next(one.account for one in posed.contracts if one.id == BTC)
+    binding = {check.name for check in checks if check.binding and "stress" in check.name}
+    assert binding == {f"margin_stress_squeeze:{account}"}
+    for name, one in prices.items():
+        if name.startswith("margin_stress"):
+            assert (one.price_usd_per_day > 0.0) == (name in binding), name
+            assert one.setting == ("liquidation_distance_min" if "stress:" in name else "")

@@ -49,6 +49,8 @@ FLOORS = {"net_min": "net_min", "liquidation": STRESS, "free_collateral": "free_
 SETTINGS = {"margin_stress": STRESS, "cluster": "cluster_gross_max", "net_max": "net_max"}
 UNSET = frozenset({"stablecoin"})
 """Limits that the strategy sets by regime: no one key."""
+NAMED_STRESS = "margin_stress_"
+"""Begins the names of limits whose moves stand in a table of their own: no one key."""
 CENTS = 2
 CONTROL = "drawdown_control"
 """Row of what drawdown_max is worth through the risk budget, which volatility_max sets as well."""
@@ -158,7 +160,7 @@ def _as_set(check: LimitCheck, one: _Priced, inputs: ProgramInputs) -> tuple[flo
 def setting_of(name: str) -> str:
     """Return the key of config.toml that sets the limit of that `LimitCheck` name."""
     family = name.partition(":")[0]
-    if family in UNSET:
+    if family in UNSET or family.startswith(NAMED_STRESS):
         return ""
     return {**FLOORS, **SETTINGS}.get(family, f"{family}_max")
 
