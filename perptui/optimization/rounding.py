@@ -24,6 +24,8 @@ PAIRED_NUMBERS_MAX = 1_000_000
 """Weights in all pairs of moves together; the smallest moves come first."""
 MOVES_A_CONTRACT = 4
 """Moves of one rounding, a contract."""
+SLOW_MOVES = 4
+"""Moves in a row that would not mend the limits with as many of their kind as are left."""
 BESIDE = 1.0 + 1e-6
 """Steps from its target within which a lot is beside it."""
 LOOKED_AT = 16
@@ -53,12 +55,19 @@ def round_to_lots(target: FloatArray, inputs: ProgramInputs) -> Rounded:
     """Return a book in lots beside `target`, as good as single steps make it.
 
     No contract goes beyond the lots on either side of its target but to mend a limit, or to leave
-    out its trade. At most 4N moves. Deterministic: ties go to the first.
+    out its trade. At most 4N moves, fewer where they mend too little. Deterministic: ties go to the
+    first.
     """
     lots = Lots.of(inputs)
     search = _Search(truncated(target, inputs, lots), target, inputs, lots)
-    for _ in range(MOVES_A_CONTRACT * len(target)):
+    slow = 0
+    for left in reversed(range(MOVES_A_CONTRACT * len(target))):
+        broken = search.broken
         if not search.step():
+            break
+        hopeless = search.broken > (broken - search.broken) * left
+        slow = slow + 1 if search.broken > 0 and hopeless else 0
+        if slow == SLOW_MOVES:
             break
     return search.found()
 
@@ -84,6 +93,11 @@ class _Search:
         self._kept = np.array([one in inputs.fixed for one in inputs.ids])
         self._broken = self._total()
         self._excess: float | None = None
+
+    @property
+    def broken(self) -> float:
+        """By how much hard limits are broken altogether, on the paths looked at."""
+        return self._broken
 
     def _total(self) -> float:
         return float(self._judge.total(self._book[None, :])[0])
