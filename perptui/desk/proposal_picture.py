@@ -12,6 +12,9 @@ from perptui.model.proposal import BookRisk, Proposal
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.whatif import WhatIf
 
+NOT_SOLVED = frozenset({"infeasible", "failed"})
+"""Statuses of a proposal without a book."""
+
 
 class Kept(msgspec.Struct, frozen=True):
     """A proposal that was kept under a slot's name; its what-if is `proposal.what_if`.
@@ -96,6 +99,18 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     expires_mono: float | None = None
     exposure_before: float | None = None
     snapshot: MarketSnapshot | None = None
+
+    @property
+    def target(self) -> Proposal | None:
+        """The proposal, where it could be traded as it stands.
+
+        None where it is only supposed (a market, regime, cost or looser limit that is not so) or
+        no book keeps its limits: such a one is shown as a what-if, never beside the book that is.
+        """
+        stands = self.proposal
+        if stands is None or self.shown_only or stands.what_if.hypothetical:
+            return None
+        return None if stands.status in NOT_SOLVED else stands
 
     def fresh(self, now_mono: float) -> bool:
         """Return True while the proposal may still be turned into a ticket."""

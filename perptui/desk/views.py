@@ -76,7 +76,7 @@ def panels(scene: Scene) -> dict[str, Panel]:
     book = scene.present.book
     return {
         **proposal_panels(scene),
-        "positions": positions_view(picture, book, proposed.proposal, scene.is_stale),
+        "positions": positions_view(picture, book, proposed.target, scene.is_stale),
         "funding": funding_view(picture, book, proposed, scene.is_stale),
         "regime": regime_view(picture, proposed),
     }
@@ -104,7 +104,7 @@ def proposal_panels(scene: Scene) -> dict[str, Panel]:
         "rebalance": rebalance_view(picture, proposed, scene.waits or picture.history),
         "limits": limits_view(
             checks,
-            proposed.proposal,
+            proposed,
             book,
             observed,
             loss_row(picture, scene.limits),

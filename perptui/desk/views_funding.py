@@ -34,7 +34,7 @@ def funding_view(
         return FundingView(waiting=_funding_waits(picture))
     forecasts = _forecasts(proposed.estimates)
     carry = {row.instrument.id: row.carry_usd_day for row in book.holdings}
-    after = proposed_carry(picture, proposed.proposal)
+    after = proposed_carry(picture, proposed.target)
     seen = {venue.name: venue.observed_mono("funding") or 0.0 for venue in picture.venues}
     old = {venue.name for venue in picture.venues if stale(venue, "funding")}
     held = {row.instrument.id: row.notional_usd for row in book.holdings}
@@ -55,7 +55,7 @@ def funding_view(
         rows=tuple(rows),
         next_ms=min(row.next_ms for row in rows),
         carry_usd_day=None if book.missing else book.carry_usd_day,
-        carry_usd_day_after=total_carry_after(picture, proposed.proposal),
+        carry_usd_day_after=total_carry_after(picture, proposed.target),
         observed_mono=oldest(picture, ("funding",)),
         waiting=None,
     )

@@ -8,6 +8,7 @@ import msgspec
 
 from perptui.desk.book import Book
 from perptui.desk.gate import loss_stop
+from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.state import Picture
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck, Limits
@@ -130,7 +131,7 @@ def volatility_now(book: Book, estimates: Estimates | None) -> float | None:
 
 def limits_view(
     now: tuple[LimitCheck, ...],
-    proposal: Proposal | None,
+    proposed: ProposalPicture,
     book: Book,
     observed: float | None,
     loss: LimitRow,
@@ -138,39 +139,66 @@ def limits_view(
 ) -> LimitsView:
     """Return each limit now and after, or what the panel waits for.
 
-    Now is judged by the desk's own limits, after by those the proposal is held to. Where a
-    proposal supposes another market, now is the book on that market, as the proposal has it.
+    Now is the book as it is, judged by the desk's own limits; after is judged by those that a
+    proposal is held to, and only where that could be traded as it stands. What is proposed on a
+    supposition has rows of its own: on a supposed market its now is the book there.
     What only the optimiser measures (CVaR, correlation with the market, the first component,
     stressed margin, robust volatility) is shown as it was when the proposal was made, as long as
     the book still is the one that it was made from.
     """
     if not now:
         return LimitsView(waiting=book.missing or "waiting for equity above zero")
+    proposal, target = proposed.proposal, proposed.target
     checks = {check.name: check for check in now}
-    market = "" if proposal is None else proposal.what_if.market
-    if proposal is not None and market and same_book(proposal, book):
-        checks = {
-            check.name: _again(checks[check.name], check.value)
-            if check.name in checks
-            else _own(check, limits)
-            for check in proposal.limits_now
-        }
-    elif proposal is not None and stands_on(proposal, book):
-        measured = {check.name: check for check in proposal.limits_now}
-        if "volatility" in checks and "volatility" in measured:
-            robust = measured["volatility"].value
-            checks["volatility"] = _again(checks["volatility"], robust)
-        unmeasured = (check for name, check in measured.items() if name not in checks)
-        checks |= {check.name: _own(check, limits) for check in unmeasured}
+    if proposal is not None and stands_on(proposal, book):
+        checks = _measured(checks, proposal, limits)
+    if proposal is None or target is not None:
+        return LimitsView((*_rows(checks, target), loss), observed, None)
+    unmeasured = (
+        LimitRow(check.name, unit_of(check.name), _own(check, limits).limit, None, "")
+        for check in proposal.limits
+        if check.name not in checks
+    )
+    rows = (*_rows(checks, None), *unmeasured, loss)
+    market = proposal.what_if.market
+    if market and same_book(proposal, book):
+        checks = _on_its_market(checks, proposal, limits)
+    supposed = (*_rows(checks, proposal), loss)
+    return LimitsView(rows, observed, None, market, supposed)
+
+
+def _measured(
+    checks: dict[str, LimitCheck], proposal: Proposal, limits: Limits
+) -> dict[str, LimitCheck]:
+    """Return the present checks with what only the optimiser measures of the same book."""
+    measured = {check.name: check for check in proposal.limits_now}
+    found = dict(checks)
+    if "volatility" in found and "volatility" in measured:
+        found["volatility"] = _again(found["volatility"], measured["volatility"].value)
+    unmeasured = (check for name, check in measured.items() if name not in found)
+    return found | {check.name: _own(check, limits) for check in unmeasured}
+
+
+def _on_its_market(
+    checks: dict[str, LimitCheck], proposal: Proposal, limits: Limits
+) -> dict[str, LimitCheck]:
+    """Return the checks of the present book on the market that the proposal supposes."""
+    return {
+        check.name: _again(checks[check.name], check.value)
+        if check.name in checks
+        else _own(check, limits)
+        for check in proposal.limits_now
+    }
+
+
+def _rows(checks: dict[str, LimitCheck], proposal: Proposal | None) -> tuple[LimitRow, ...]:
+    """Return a row of each limit that is held now or by the proposal."""
     after = {check.name: check for check in proposal.limits} if proposal is not None else {}
     prices = _prices(proposal)
-    order = dict.fromkeys((*(check.name for check in now), *checks, *after))
-    rows = tuple(
+    return tuple(
         _row(name, checks.get(name), after.get(name), prices.get(name))
-        for name in order
-        if name in checks or name in after
+        for name in dict.fromkeys((*checks, *after))
     )
-    return LimitsView((*rows, loss), observed, None, market)
 
 
 def same_book(proposal: Proposal, book: Book) -> bool:

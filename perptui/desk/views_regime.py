@@ -30,7 +30,7 @@ def regime_view(picture: Picture, proposed: ProposalPicture) -> RegimeView:
         since_ms=regime.since_ms,
         exposure=regime.exposure,
         exposure_before=proposed.exposure_before,
-        exposure_used=None if proposed.proposal is None else proposed.proposal.exposure,
+        exposure_used=None if proposed.target is None else proposed.target.exposure,
         strategy=proposed.strategy,
         horizon_days=estimates.horizon_days,
         evidence=regime.evidence,

@@ -163,10 +163,10 @@ def _with_proposal(
         regime=estimates.regime.label if estimates else "",
         regime_probability=_probability(estimates),
         regime_since_ms=estimates.regime.since_ms if estimates else None,
-        exposure=proposed.proposal.exposure if proposed.proposal else None,
+        exposure=proposed.target.exposure if proposed.target else None,
         proposal=fresh.digest[:DIGEST_SHOWN] if fresh else "",
         proposal_mends=mends(checks, fresh),
-        carry_usd_day_after=total_carry_after(picture, proposed.proposal),
+        carry_usd_day_after=total_carry_after(picture, proposed.target),
     )
 
 

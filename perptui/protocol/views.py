@@ -260,12 +260,23 @@ class LimitRow(Record, frozen=True):
 
 
 class LimitsView(Record, frozen=True):
-    """Every limit of the desk; `market` says which one now and after are on, "": as it is."""
+    """Every limit of the desk.
+
+    `rows` are of the book as it is and of a proposal that could be traded. Where what is proposed
+    is only supposed, `supposed` holds its rows, and `market` which one now and after are on there,
+    "": as it is.
+    """
 
     rows: tuple[LimitRow, ...] = ()
     observed_mono: float | None = None
     waiting: str | None = "waiting for positions and marks"
     market: str = ""
+    supposed: tuple[LimitRow, ...] = ()
+
+    @property
+    def proposed(self) -> tuple[LimitRow, ...]:
+        """The rows that belong to the proposal that stands, a supposed one too."""
+        return self.supposed or self.rows
 
 
 Panel = (

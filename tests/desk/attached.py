@@ -19,6 +19,7 @@ from perptui.protocol.frames import (
     Ask,
     Deframer,
     Hello,
+    Observed,
     Reply,
     Whole,
     decode_to_terminal,
@@ -94,6 +95,10 @@ class Terminal:
             self.view = message.view
         elif isinstance(message, Reply):
             self._replies[message.number] = message
+        elif isinstance(message, Observed) and self.view is not None:
+            panel = getattr(self.view, message.panel)
+            seen = msgspec.structs.replace(panel, observed_mono=message.observed_mono)
+            self.view = msgspec.structs.replace(self.view, **{message.panel: seen})
         elif self.view is not None:
             self.view = msgspec.structs.replace(self.view, **{message.panel: message.view()})
 

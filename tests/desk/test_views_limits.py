@@ -69,8 +69,14 @@ def test_on_a_supposed_market_all_of_now_is_on_it_and_judged_by_the_desks_limits
     made = replace(proposal(), limits_now=(*MEASURED, floor), what_if=bent)
     picture = ProposalPicture("balanced", "ready", proposal=made, estimates=estimates())
     view = Desk().fill().panels(picture).limits
-    rows = {row.name: row for row in view.rows}
+    rows = {row.name: row for row in view.supposed}
+    assert view.proposed == view.supposed
     assert view.market == market
+    # Outside of what is proposed the book is the one that is, and no supposed target beside it.
+    real = {row.name: row for row in view.rows}
+    assert (real["gross"].now, real["gross"].after) == (pytest.approx(1.94), None)
+    assert real["volatility"].now != 0.75
+    assert real["margin_stress:binanceusdm"].now is None
     assert (rows["cvar"].now, rows["gross"].now, rows["volatility"].now) == (0.31, 99.0, 0.75)
     assert (rows["gross"].state, rows["gross"].limit) == ("BREACH", 3.0)
     assert rows[floor.name].limit == limits().liquidation_distance_min
@@ -149,3 +155,32 @@ def test_now_is_judged_by_the_limits_of_the_desk_and_after_by_those_of_the_propo
     assert own > 0.12
     assert (row.limit, row.now, row.state) == (own, 0.1, "ok")
     assert (row.limit_after, row.after, row.state_after) == (0.01, 0.008, "ok")
+
+
+@pytest.mark.parametrize("why", ["equity", "regime", "looser", "infeasible"])
+def test_what_is_only_supposed_stands_beside_no_real_book(why: str) -> None:
+    """Targets, carry and limits after a trade that is never made are no figures of the desk."""
+    made = replace(proposal(), limits_now=MEASURED)
+    picture = ProposalPicture("balanced", "ready", proposal=made, estimates=estimates())
+    real = Desk().fill().panels(picture)
+    if why == "looser":
+        picture = replace(picture, shown_only=("gross_max 9 is looser than the desk's 3",))
+    elif why == "infeasible":
+        picture = replace(picture, proposal=replace(made, status="infeasible"))
+    else:
+        bent = WhatIf(regime="crisis") if why == "regime" else WhatIf(equity_usd=Decimal(250_000))
+        picture = replace(picture, proposal=replace(made, what_if=bent))
+    view = Desk().fill().panels(picture)
+    assert real.positions.gross_target is not None
+    assert {row.weight_target for row in view.positions.rows} == {None}
+    assert view.positions.gross_target is view.funding.carry_usd_day_after is None
+    assert view.status.exposure is view.status.carry_usd_day_after is None
+    assert view.regime.exposure_used is None
+    assert {(row.after, row.limit_after) for row in view.limits.rows} == {(None, None)}
+    assert view.limits.supposed
+    assert view.rebalance.rows, "the Rebalance view shows it all the same"
+    before, now = (
+        {row.name: row.state for row in one.limits.rows if row.name in {"gross", "net_max"}}
+        for one in (real, view)
+    )
+    assert now == before

@@ -85,7 +85,7 @@ class RebalancePanel(RebalanceState):
 
     def _units(self) -> dict[str, str]:
         """Return the unit of each limit by name."""
-        return {row.name: row.unit for row in self.showing.view.limits.rows}
+        return {row.name: row.unit for row in self.showing.view.limits.proposed}
 
     def _rolled(self, lines: list[Line], height: int) -> list[Line]:
         """Return the lines in sight of a page that is longer than the panel."""

@@ -168,7 +168,7 @@ class RebalanceState(PanelWidget):
         self.trades.set_rows(view.rows)
         if self.page == "ledgers":
             self.ledgers.set_rows(whys.joined(view.rows, view.ledger, view.break_even))
-        caps = sorted(self.showing.view.limits.rows, key=_cap_order)
+        caps = sorted(self.showing.view.limits.proposed, key=_cap_order)
         self.caps.set_rows(caps)
         self.grid = self._grid_of()
         for row in view.rows:
