@@ -259,15 +259,14 @@ def _simulator(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _limits(settings: Settings) -> Iterator[tuple[str, str]]:
     limits = settings.limits
+    # Of two ceilings the lower rules: only a floor above a ceiling leaves nothing.
     for low, high in (
         ("net_min", "net_max"),
-        ("coin_net_max", "coin_gross_max"),
         ("net_min", "gross_max"),
         ("trade_min_usd", "order_notional_max_usd"),
-        ("order_notional_max_usd", "ticket_notional_max_usd"),
-        ("ticket_notional_max_usd", "day_notional_max_usd"),
+        ("trade_min_usd", "ticket_notional_max_usd"),
+        ("trade_min_usd", "day_notional_max_usd"),
         ("collar_bps", "collar_reducing_max_bps"),
-        ("messages_per_second", "messages_per_minute"),
     ):
         if getattr(limits, low) > getattr(limits, high):
             yield (

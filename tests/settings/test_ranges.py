@@ -29,7 +29,11 @@ def test_the_shipped_settings_agree_with_themselves() -> None:
         ({"net_min": -9.0, "net_max": -3.5}, "limits.net_max"),
         ({"trade_min_usd": Decimal(600_000)}, "limits.trade_min_usd"),
         ({"free_collateral_min": 1.0}, "limits.free_collateral_min"),
-        ({"coin_net_max": 1.3}, "limits.coin_net_max"),
+        ({"net_min": 0.5, "gross_max": 0.3}, "limits.net_min"),
+        (
+            {"trade_min_usd": Decimal(60_000), "ticket_notional_max_usd": Decimal(50_000)},
+            "limits.trade_min_usd",
+        ),
         ({"drawdown_max": 0.0}, "strategy.balanced.drawdown_control"),
     ],
 )
@@ -39,6 +43,21 @@ def test_two_limits_that_no_book_keeps_are_named(changes: dict[str, object], pat
     assert path in found
     assert "expected" in found[path]
     assert ";" in found[path]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"coin_gross_max": 0.2},
+        {"coin_net_max": 1.3},
+        {"ticket_notional_max_usd": Decimal(50_000)},
+        {"day_notional_max_usd": Decimal(50_000)},
+        {"messages_per_minute": 1},
+    ],
+)
+def test_of_two_ceilings_the_lower_rules(changes: dict[str, object]) -> None:
+    limits = msgspec.structs.replace(SETTINGS.limits, **changes)
+    assert list(contradictions(msgspec.structs.replace(SETTINGS, limits=limits))) == []
 
 
 def test_a_sleeve_of_everything_leaves_no_margin() -> None:
