@@ -264,14 +264,20 @@ def summary(found: Sequence[Clash]) -> str:
     if not found:
         return f"{NO_BOOK} within the solver's accuracy"
     ways = [
-        f"{group[0].setting if len(group) > 1 else group[0].name} "
-        f"{figure(group[0].setting, group[0].needed, outward_from=group[0].limit)}"
+        f"{_mended_by(group)} {figure(first.setting, first.needed, outward_from=first.limit)}"
         for group in _by_setting(found)
-        if group[0].needed is not None and group[0].setting
+        for first in group[:1]
+        if first.needed is not None and first.setting
     ]
     together = "cannot hold" if len(found) == 1 else "cannot hold together"
     mended = f"needs {listed(ways, 'or')}" if ways else _without_ways(found)
     return f"{NO_BOOK}: {_standing(found)} {together}: {mended}"
+
+
+def _mended_by(group: Sequence[Clash]) -> str:
+    """Return the name of what is to be set: the setting, where the limit goes by another."""
+    first = group[0]
+    return first.setting if len(group) > 1 or _owner(first) else first.name
 
 
 def _without_ways(found: Sequence[Clash]) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from perptui.model.explanation import Clash
 from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
-from perptui.optimization.explain.clash import clashes, explain, minimal_conflict
+from perptui.optimization.explain.clash import clashes, explain, minimal_conflict, summary
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.explain.search import run
@@ -394,3 +394,11 @@ def test_a_way_out_is_proven_by_posing_the_program_with_it() -> None:
     assert found["turnover"] == pytest.approx(0.55 / 1.5, rel=2e-3)
     assert found["coin_net:BTC"] == pytest.approx(0.9, rel=5e-5)
     assert tried
+
+
+def test_the_summary_names_the_setting_that_mends() -> None:
+    """A cap on CVaR that drawdown control sets: no cvar_max of that value would do anything."""
+    other = Clash("coin_net:BTC", 0.05, None, "coin_net_max")
+    words = summary((Clash("cvar", 0.1, 0.123, "drawdown_max"), other))
+    assert words.endswith("needs drawdown_max 12.3%")
+    assert summary((Clash("gross", 1.0, 1.5, "gross_max"),)).endswith("needs gross 1.5x")
