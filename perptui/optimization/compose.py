@@ -33,6 +33,7 @@ from perptui.optimization.explain.clash import clashes, explain
 from perptui.optimization.explain.explanation import explanation_of
 from perptui.optimization.explain.figures import book_risk
 from perptui.optimization.explain.least import Pose
+from perptui.optimization.explain.lot_widths import why_no_trade
 from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.explain.wording import listed
@@ -180,8 +181,8 @@ def _why_not(
     if status == "ok" and answer.solution.detail:
         texts.append(answer.solution.detail)
     if status == "no_trade":
-        nothing = "no trade gains more than it costs within the limits"
-        texts.append(answer.solution.detail or nothing)
+        solved = answer.solved or inputs
+        texts.append(answer.solution.detail or why_no_trade(inputs, solved, answer.solution))
     return tuple(texts)
 
 

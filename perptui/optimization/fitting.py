@@ -45,13 +45,13 @@ def fitted(solution: Solution, inputs: ProgramInputs) -> Rounded:
     """
     first = round_to_lots(solution.weights, inputs)
     found = first
-    if first.excess > 0 or (not first.steps.any() and _trades(solution.weights, inputs)):
+    if first.excess > 0 or (not first.steps.any() and trades(solution.weights, inputs)):
         others = (one for one in _others(solution, first, inputs) if one.excess <= 0)
         found = next(others, first)
     return found if inputs.edited else _or_held(found, inputs)
 
 
-def _trades(weights: FloatArray, inputs: ProgramInputs) -> bool:
+def trades(weights: FloatArray, inputs: ProgramInputs) -> bool:
     """Return whether a book is more than a lot from the one before the trade."""
     return bool((np.abs(weights - inputs.before) > Lots.of(inputs).least).any())
 
@@ -113,6 +113,18 @@ def tightened(limits: LimitArrays, book: FloatArray, inputs: ProgramInputs) -> L
     return limits
 
 
+def widened(limits: LimitArrays, name: str, room: float, book: FloatArray) -> LimitArrays:
+    """Return `limits` with one of them, as `limit_excess` names it, wider by `room`, weight units.
+
+    Parameters
+    ----------
+    book : (N,) array
+        Whose risk a correlation with the market is counted in.
+    """
+    excess = limit_excess(book[None, :], book, limits)[name][0]
+    return replace(limits, **_with_less(limits, name, np.full_like(excess, -room), book))
+
+
 def _with_less(
     limits: LimitArrays, name: str, less: FloatArray, book: FloatArray
 ) -> dict[str, Any]:
@@ -124,7 +136,7 @@ def _with_less(
     if name in OF_ACCOUNTS or name.startswith("stress_"):
         most /= float(limits.equity_share.min(where=limits.equity_share > 0.0, initial=1.0))
     if name == "market_correlation":
-        most /= max(float(plain_risk(book[None, :], limits)[0]), most)
+        most /= max(float(plain_risk(book[None, :], limits)[0]), abs(most))
     if name in FLOORS:
         field = FLOORS[name]
         return {field: getattr(limits, field) + most}
