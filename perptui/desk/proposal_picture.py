@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from perptui.model.bent import shown_only
+from perptui.model.bent import bounds_set, shown_only
 from perptui.model.explanation import Clash, FrontierPoint, Reduction
 from perptui.model.forecast import Estimates
 from perptui.model.jobs import BookFigures, EstimateDone, ProposeDone, ProposeJob
@@ -46,6 +46,8 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         What is asked for; while it is being solved, what stands is of `proposal.what_if`.
     shown_only : tuple of str
         Why what stands may be looked at but never sent.
+    settings : dict of str to float
+        Limits as they are set where the proposal was made, by their key of config.toml.
     preview : bool
         What stands was solved for a what-if that is still being typed: it opens no ticket.
     robust : str
@@ -84,6 +86,7 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     preview: bool = False
     robust: str = ""
     shown_only: tuple[str, ...] = ()
+    settings: dict[str, float] = {}
     can_undo: bool = False
     can_redo: bool = False
     kept: tuple[Kept, ...] = ()
@@ -151,5 +154,6 @@ class ProposalPicture(msgspec.Struct, frozen=True):
             exposure_before=job.exposure_before,
             snapshot=job.snapshot,
             robust=str(job.what_if.parameters.get("robust", job.strategy.robust)),
+            settings=bounds_set(job.what_if, job.limits, job.strategy),
             shown_only=shown_only(job.what_if, job.limits, job.strategy, job.blended),
         )

@@ -76,6 +76,7 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         accounts=proposal.risk.accounts,
         blend=proposal.blend,
         robust=proposed.robust,
+        settings=proposed.settings,
         equity_usd=proposal.equity_usd,
         market=proposal.what_if.market,
     )

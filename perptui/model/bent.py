@@ -66,6 +66,24 @@ def bent_strategy(what_if: WhatIf, strategy: StrategyParameters) -> StrategyPara
     return msgspec.structs.replace(strategy, **{"puts": puts, **what_if.parameters})
 
 
+def bounds_set(
+    what_if: WhatIf, limits: Limits, strategy: StrategyParameters
+) -> dict[str, float]:
+    """Return each limit as it is set, by its key of config.toml, the what-if's in their place.
+
+    Limits are all there, of the strategy's parameters those that are called a most or a least. What
+    a proposal is held to may be lower: by drawdown, regime or turnover.
+    """
+    tables = bent_limits(what_if, limits), bent_strategy(what_if, strategy)
+    return {
+        field.name: float(value)
+        for table in tables
+        for field in msgspec.structs.fields(table)
+        if field.name.endswith(("_max", "_min"))
+        and isinstance(value := getattr(table, field.name), float | int)
+    }
+
+
 def shown_only(
     what_if: WhatIf,
     limits: Limits,

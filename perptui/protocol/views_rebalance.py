@@ -155,6 +155,9 @@ class RebalanceView(Record, frozen=True):
         Every margin account before and after, sorted by name.
     blend : float or None
         Of a hybrid: the tactical share.
+    settings : dict of str to float
+        Limits as they are set, by their key of config.toml, a what-if's in their place: what a
+        limit's row is held to may be lower, or be another figure.
     """
 
     state: str = "none"
@@ -202,5 +205,6 @@ class RebalanceView(Record, frozen=True):
     """Shape of the robust mean in force: box, ellipsoid or off."""
     equity_usd: Decimal | None = None
     """What the proposal rests on, the what-if's where it bends it."""
+    settings: dict[str, float] = {}
     market: str = ""
     """What the what-if supposes of prices and equity: now and after are both there; "": nothing."""

@@ -24,6 +24,11 @@ class CellEdit:
         The cell in words, and what stood there.
     unit : str
         What the number is of: "of equity".
+
+    Attributes
+    ----------
+    note : str
+        What is to be known of it while it is typed.
     """
 
     def __init__(self, row: str, key: str, label: str, before: str, unit: str = "") -> None:
@@ -34,6 +39,7 @@ class CellEdit:
         self.unit = unit
         self.editor = LineEditor()
         self.wrong = ""
+        self.note = ""
         self.previewed = False
 
     def type_key(self, key: str, character: str | None) -> None:
@@ -63,8 +69,10 @@ class CellEdit:
         return (typed, (f"   was {self.before}{unit}   Enter keeps, esc takes back", "dim"))
 
     def below(self, width: int) -> Line:
-        """Return what is wrong, for the line under the prompt; () when nothing is."""
-        return told(self.wrong, width) if self.wrong else ()
+        """Return what is wrong, else what is to be known, for the line under the prompt."""
+        if self.wrong or not self.note:
+            return told(self.wrong, width) if self.wrong else ()
+        return ((f" {self.note}", "dim"),)
 
     def cell(self, row: str, column: str, edited: str) -> Span | None:
         """Return what the cell shows while it is typed into; None for any other cell."""

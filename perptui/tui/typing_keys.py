@@ -193,7 +193,7 @@ class TypingKeys(DeskParts):
         self._cell_panel = panel
         if self.cell is None:
             return False
-        self.prompt(self.cell.prompt())
+        self.prompt(self.cell.prompt(), self.cell.below(self.app.size.width))
         panel.repaint()
         return True
 

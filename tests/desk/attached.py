@@ -95,11 +95,13 @@ class Terminal:
             self.view = message.view
         elif isinstance(message, Reply):
             self._replies[message.number] = message
-        elif isinstance(message, Observed) and self.view is not None:
+        elif self.view is None:
+            return
+        elif isinstance(message, Observed):
             panel = getattr(self.view, message.panel)
             seen = msgspec.structs.replace(panel, observed_mono=message.observed_mono)
             self.view = msgspec.structs.replace(self.view, **{message.panel: seen})
-        elif self.view is not None:
+        else:
             self.view = msgspec.structs.replace(self.view, **{message.panel: message.view()})
 
 

@@ -74,7 +74,8 @@ def test_on_a_supposed_market_all_of_now_is_on_it_and_judged_by_the_desks_limits
     assert view.market == market
     # Outside of what is proposed the book is the one that is, and no supposed target beside it.
     real = {row.name: row for row in view.rows}
-    assert (real["gross"].now, real["gross"].after) == (pytest.approx(1.94), None)
+    assert real["gross"].now == pytest.approx(1.94)
+    assert real["gross"].after is None
     assert real["volatility"].now != 0.75
     assert real["margin_stress:binanceusdm"].now is None
     assert (rows["cvar"].now, rows["gross"].now, rows["volatility"].now) == (0.31, 99.0, 0.75)
@@ -173,8 +174,10 @@ def test_what_is_only_supposed_stands_beside_no_real_book(why: str) -> None:
     view = Desk().fill().panels(picture)
     assert real.positions.gross_target is not None
     assert {row.weight_target for row in view.positions.rows} == {None}
-    assert view.positions.gross_target is view.funding.carry_usd_day_after is None
-    assert view.status.exposure is view.status.carry_usd_day_after is None
+    assert view.positions.gross_target is None
+    assert view.funding.carry_usd_day_after is None
+    assert view.status.exposure is None
+    assert view.status.carry_usd_day_after is None
     assert view.regime.exposure_used is None
     assert {(row.after, row.limit_after) for row in view.limits.rows} == {(None, None)}
     assert view.limits.supposed

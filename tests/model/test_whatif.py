@@ -19,7 +19,7 @@ from perptui.model.assignment import (
     named_in,
     unbend,
 )
-from perptui.model.bent import bent_limits, bent_strategy, shown_only
+from perptui.model.bent import bent_limits, bent_strategy, bounds_set, shown_only
 from perptui.model.clock import parse_iso
 from perptui.model.errors import InputError
 from perptui.model.whatif import PutQuote, WhatIf
@@ -256,3 +256,13 @@ def test_a_put_that_the_desk_does_not_offer_itself_is_shown_only() -> None:
     assert shown_only(WhatIf(puts=(put,)), market.LIMITS, own) == (
         "a put: supposed, not so in the market",
     )
+
+
+def test_bounds_are_as_they_are_set_with_those_of_the_what_if_in_place() -> None:
+    limits, strategy = market.LIMITS, market.BALANCED
+    bent = bend_all(NOTHING, ("volatility_max=0.35", "cluster_gross_max=0.7"))
+    own, other = (bounds_set(one, limits, strategy) for one in (NOTHING, bent))
+    assert own["volatility_max"] == limits.volatility_max
+    assert own["liquidation_distance_min"] == limits.liquidation_distance_min
+    changed = {key: value for key, value in other.items() if value != own[key]}
+    assert changed == {"volatility_max": 0.35, "cluster_gross_max": 0.7}

@@ -12,6 +12,7 @@ import pytest
 from textual.events import Key
 
 from perptui.client.messages import PanelReplaced
+from perptui.model.explanation import LimitPrice
 from perptui.protocol.frames import Observed, Reply, encode
 from perptui.protocol.intents import (
     AskFrontier,
@@ -33,7 +34,7 @@ from perptui.protocol.intents import (
     Undo,
     Withdraw,
 )
-from perptui.protocol.views import LimitsView, PositionsView
+from perptui.protocol.views import LimitRow, LimitsView, PositionsView
 from perptui.tui.picture import Line
 from tests.tui import book, what_ifs
 from tests.tui.sitting import session
@@ -256,6 +257,26 @@ async def test_a_cap_is_edited_in_the_risk_limits_panel() -> None:
         await made.until(lambda: made.desk.asked[-1] == Unbend(key="gross_max"))
         await made.press("5", "v", "e", "1", "escape")
         await made.until(lambda: made.desk.asked[-1] == Withdraw())
+
+
+@pytest.mark.asyncio
+async def test_an_edit_starts_from_the_setting_and_says_what_the_row_is_held_to() -> None:
+    """Drawdown lowers a volatility of .6 to .493: what is typed is the .6, and lowered too."""
+    own = LimitRow("volatility", "fraction", 0.6, 0.51, "ok", 0.49, "BINDS", limit_after=0.493317)
+    tail = LimitRow("cvar", "fraction", 0.25, 0.08, "ok", 0.1, "BINDS", limit_after=0.1)
+    limits = msgspec.structs.replace(book.desk().limits, rows=(own, tail))
+    rebalance = msgspec.structs.replace(
+        book.rebalance(),
+        settings={"volatility_max": 0.6, "drawdown_max": 0.2},
+        prices=(LimitPrice("cvar", 3.0, "drawdown_max"),),
+    )
+    async with session(book.desk(limits=limits, rebalance=rebalance), size=(120, 40)) as made:
+        await made.press("5", "v", "e")
+        assert "robust vol (volatility_max): ▏   was 0.6  " in made.text()
+        assert "volatility_max 0.6 holds this row to 49.3%: drawdown, regime or turn" in made.text()
+        await made.press("escape", "j", "e")
+        assert "CVaR 95 % (drawdown_max): ▏   was 0.2  " in made.text()
+        assert "drawdown_max 0.2 holds this row to 10.0%" in made.text()
 
 
 @pytest.mark.asyncio

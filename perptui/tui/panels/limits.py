@@ -128,8 +128,22 @@ def cap_edit(row: LimitRow, view: RebalanceView) -> CellEdit | None:
     setting = setting_of(row.name, view.prices)
     if not setting:
         return None
-    before = f"{bound_of(row):g}".replace("-", figures.MINUS)
-    return CellEdit(row.name, setting, f"{limit_name(row.name)} ({setting})", before)
+    own = view.settings.get(setting, bound_of(row))
+    before = f"{own:g}".replace("-", figures.MINUS)
+    edit = CellEdit(row.name, setting, f"{limit_name(row.name)} ({setting})", before)
+    edit.note = _held_to(row, setting, own)
+    return edit
+
+
+def _held_to(row: LimitRow, setting: str, own: float) -> str:
+    """Return what the row is held to where that is not the setting itself; "" where it is."""
+    bound, kind = bound_of(row), row.name.partition(":")[0]
+    if abs(bound - own) <= 1e-9 * abs(own):
+        return ""
+    held = f"{setting} {own:g} holds this row to {figures.in_unit(bound, row.unit)}"
+    lowered = setting in {f"{kind}_max", f"{kind}_min"}
+    cause = ": drawdown, regime or turnover lowers it, and lowers what is typed too"
+    return held + (cause if lowered else "")
 
 
 class LimitsPanel(PanelWidget):

@@ -25,6 +25,7 @@ GROUPS = (
 )
 NOTES = (
     "+ funding rate: long pays short. Every figure carries its age; “·” is unknown, never zero.",
+    "A bound a→b: a is the desk's own, b what the proposal is held to (drawdown, regime, what-if).",
     "Nothing is sent without a ticket whose token you type. Keys change under [keymap].",
 )
 TWO_COLUMNS = 110
