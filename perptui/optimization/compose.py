@@ -74,7 +74,9 @@ def compose(
     orders = orders_of(inputs, answer.steps, inputs.in_force.limits)
     reducing = only_reduces(book)
     blocked = forbidding(inputs, limits, now.limits, reducing=reducing)
-    unhedged = until_bought(inputs, after, now.limits, reducing=reducing)
+    unhedged = until_bought(
+        inputs, after, now.limits, reducing=reducing, asked=strategy.hedge_from == "never"
+    )
     status = _status(answer, orders)
     crowded = beyond_limits(orders, inputs.in_force.limits)
     notes = (*given_way(inputs, limits), *inputs.notes)

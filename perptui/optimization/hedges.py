@@ -124,8 +124,8 @@ def withheld(quotes: Sequence[PutQuote], strategy: StrategyParameters, regime: s
 
 
 def withheld_rows(quotes: Sequence[PutQuote], why: str) -> tuple[HedgeRow, ...]:
-    """Return a row for each put that is not even offered to the program."""
-    return tuple(hedge_row(quote, 0.0, 0.0, why) for quote in quotes)
+    """Return a row for each put that is not even offered; what is held has one as such."""
+    return tuple(hedge_row(quote, 0.0, 0.0, why) for quote in quotes if quote.held <= 0.0)
 
 
 def held_rows(

@@ -19,10 +19,10 @@ EASED = {
     "market_correlation": "market correlation",
 }
 """Limits that a put moves, and their names in a sentence."""
-CURE = (
-    "buy them by hand, write what is bought as `held` of each in config.toml and solve again, or "
-    "set hedge_from=never"
-)
+BUY = "buy them by hand, write what is bought as `held` of each in config.toml and solve again"
+WITHOUT = "set hedge_from=never and ask for none with put:"
+ASKED = "take what put: asks for out of the what-if"
+"""How to go without puts; where hedges are never opened, only what was asked for is bought."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,13 @@ class Unhedged:
         Every limit held against it.
     blocked : tuple of LimitCheck
         Those of them that forbid its orders.
+    asked : bool
+        Whether the strategy never opens hedges by itself.
     """
 
     limits: tuple[LimitCheck, ...] = ()
     blocked: tuple[LimitCheck, ...] = ()
+    asked: bool = False
 
     def words(self, blocked: Sequence[LimitCheck], hedged: Sequence[LimitCheck]) -> tuple[str, ...]:
         """Return what the puts would add, and which limits fail until they are bought.
@@ -53,9 +56,10 @@ class Unhedged:
         if not self.limits:
             return ()
         named = {check.name for check in blocked}
+        cure = f"{BUY}, or {ASKED if self.asked else WITHOUT}"
         broken = [
             f"{check.name} would be {check.value:.6g} against its limit {check.limit:g} until the "
-            f"puts are bought: {CURE}"
+            f"puts are bought: {cure}"
             for check in self.blocked
             if check.name not in named
         ]
@@ -83,6 +87,7 @@ def until_bought(
     now: Sequence[LimitCheck],
     *,
     reducing: bool,
+    asked: bool = False,
 ) -> Unhedged:
     """Return a rounded book held against every limit without the puts still to be bought.
 
@@ -94,9 +99,11 @@ def until_bought(
         Of the book before the trade.
     reducing : bool
         Whether the trade only reduces.
+    asked : bool
+        Whether the strategy never opens hedges by itself.
     """
     bare = inputs.unhedged
     if bare is None:
         return Unhedged()
     limits = checks_of(bare, exact_book(bare, after))
-    return Unhedged(limits, forbidding(bare, limits, now, reducing=reducing))
+    return Unhedged(limits, forbidding(bare, limits, now, reducing=reducing), asked)
