@@ -24,6 +24,7 @@ from perptui.optimization.kept import Kept
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.optimization.soft_limits import soft_levels, soft_prices
 from perptui.optimization.strategies import InForce, in_force
+from perptui.optimization.unmatched import unmatched
 from perptui.risk.arrays import LimitArrays
 
 GROUNDS_KEPT = 6
@@ -92,7 +93,8 @@ def program_inputs(
     lower, upper, capped = funding_bounds(contracts, before, bounds, rules.limits, reach)
     lower, upper, hedging = short_bounds(contracts, before, (lower, upper), strategy, regime)
     silent = () if scenarios is None else scenarios.notes([one.id for one in contracts])
-    notes = (*rules.notes, *capped, *hedging, *frozen.values(), *silent)
+    strangers = unmatched(contracts, limits, strategy, stresses)
+    notes = (*strangers, *rules.notes, *capped, *hedging, *frozen.values(), *silent)
     return ProgramInputs(
         **ground.given,
         lower=lower,
