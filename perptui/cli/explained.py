@@ -45,6 +45,8 @@ def explain_of(proposal: Proposal) -> ExplainReport:
         objective_usd_per_day=found.objective_usd_per_day,
         reduce_only_share=found.reduce_only_share,
         reduction=found.reduction,
+        tracking=found.tracking,
+        tracking_penalty_usd_per_day=found.tracking_penalty_usd_per_day,
         hedges=tuple(
             ExplainedHedge(
                 name=one.name,
@@ -246,3 +248,8 @@ def _returns(report: ExplainReport) -> Iterator[str]:
         )
     if report.objective_usd_per_day is not None:
         yield f"objective {report.objective_usd_per_day:.4f} USD a day"
+    if report.tracking:
+        yield (
+            f"prices and ledger are of tracking a mixture: objective less a penalty of "
+            f"{report.tracking_penalty_usd_per_day:.4f} USD a day"
+        )

@@ -115,6 +115,9 @@ class ExplainReport(msgspec.Struct, frozen=True):
         A minimal set of limits that cannot all hold; empty where a book exists.
     objective_usd_per_day : float or None
         Of the optimum before rounding, costs taken off.
+    tracking : bool
+        Whether ledger and prices are those of a hybrid's program that tracks a mixture: each price
+        is then of the objective less `tracking_penalty_usd_per_day`.
     reduce_only_share : float or None
         Share of every position that a plain reduction may keep.
     reduction : Reduction or None
@@ -132,3 +135,5 @@ class ExplainReport(msgspec.Struct, frozen=True):
     reduce_only_share: float | None
     hedges: tuple[ExplainedHedge, ...]
     reduction: Reduction | None = None
+    tracking: bool = False
+    tracking_penalty_usd_per_day: float = 0.0

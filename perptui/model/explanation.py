@@ -204,7 +204,12 @@ class Explanation(Record, frozen=True):
     drift: Drift | None = None
     objective_usd_per_day: float | None = None
     """Of the optimum before rounding, trading costs taken off; of a mixture the two optima that it
-    is mixed of, by their shares."""
+    is mixed of, by their shares. Where a mixture is tracked, without the penalty."""
+    tracking: bool = False
+    """Whether ledger and prices are those of a hybrid's program that tracks a mixture: a price is
+    then what room gains the objective less the penalty, not the objective."""
+    tracking_penalty_usd_per_day: float = 0.0
+    """What that program is charged for its way from the mixture."""
     reduce_only_share: float | None = None
     """Share of every position that a plain reduction may keep, offered where limits clash."""
     reduction: Reduction | None = None

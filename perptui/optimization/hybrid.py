@@ -1,10 +1,10 @@
 """The hybrid: a balanced core that hands over to tactical as stress grows likely (method §7).
 
-w = (1 - a) w_B + a w_T, both solved under the tighter of their limits; trades of it that are too
-small to be made are left out. What is convex and common to both the mixture keeps; the correlation
-with the market, and what each horizon forecasts for itself, it may not. Every limit is held against
-it again, and on any breach, or where lots break one, the hybrid's own program is solved with a
-penalty on its way from the mixture.
+w = (1 - a) w_B + a w_T, both solved under the tighter of their limits as the hybrid's own horizon
+and estimates state them: each part keeps only its own objective. What is convex the mixture keeps,
+then; the correlation with the market it may not. Trades that are too small to be made are left out,
+every limit is held against it again, and on any breach, or where lots break one, the hybrid's own
+program is solved with a penalty on its way from the mixture.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 
 from perptui.model.forecast import RegimeForecast
 from perptui.model.strategy import REGIMES
+from perptui.optimization.explain.ledger import expected_funding
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import too_small
 from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
@@ -69,10 +70,47 @@ def tactical_share(regime: RegimeForecast) -> float:
     return min(max(share, 0.0), 1.0)
 
 
+def part_of(own: ProgramInputs, part: ProgramInputs) -> ProgramInputs:
+    """Return a part's objective over the hybrid's horizon, under the hybrid's limits and bounds.
+
+    The objective is restated as so many of the part's horizons one after another: its optimum stays
+    as it is, and prices and worth of all programs are in one unit.
+
+    Parameters
+    ----------
+    own, part : ProgramInputs
+        Of the same contracts; puts held stand in both already.
+    """
+    times = own.horizon_days / part.horizon_days
+    return replace(
+        own,
+        expected_return=times * part.expected_return,
+        funding=times * expected_funding(part),
+        uncertainty=times * part.uncertainty,
+        ellipsoid=times * part.ellipsoid,
+        omega_root=part.omega_root,
+        covariance=part.covariance,
+        sigma=part.charged_sigma,
+        covariance_uncertainty=part.charged_uncertainty,
+        factors=None,
+        specific=None,
+        risk_aversion=times * part.risk_aversion,
+        cost_aversion=times * part.cost_aversion,
+        linear_cost=part.linear_cost,
+        impact=part.impact,
+        holding_cost=None if part.holding_cost is None else times * part.holding_cost,
+        stablecoin_yield=times * part.stablecoin_yield,
+        pull=None if part.pull is None else times * part.pull,
+        constant=times * part.constant,
+        unhedged=None,
+    )
+
+
 def tracking(inputs: ProgramInputs, mixture: FloatArray, penalty: float) -> ProgramInputs:
     """Return the program less ½ eta (w - w_mix)'Sigma(w - w_mix), eta = `penalty`.
 
-    That is the same program with gamma + eta, and eta·Sigma w_mix more to gain. The robust share of
+    That is the same program with gamma + eta, and eta·Sigma w_mix more to gain, less the penalty on
+    no book at all. The robust share of
     the covariance, ½ gamma rho_S (sigma'|w|)², grows along, which leans toward smaller positions.
     """
     if penalty <= 0.0:
@@ -83,6 +121,7 @@ def tracking(inputs: ProgramInputs, mixture: FloatArray, penalty: float) -> Prog
         inputs,
         risk_aversion=aversion,
         pull=pull if inputs.pull is None else inputs.pull + pull,
+        constant=inputs.constant - 0.5 * float(pull @ mixture),
     )
 
 
@@ -96,8 +135,7 @@ def hybrid_rebalance(
     own : ProgramInputs
         Of the hybrid's own horizon and estimates, under the tighter limits.
     parts : sequence of two ProgramInputs
-        Of the core and of the tactical strategy, each of its own horizon, under the same limits;
-        their contracts are those of `own`.
+        Of the core and of the tactical strategy, as `part_of` poses them.
     share : float
         a, see `tactical_share`.
     penalty : float
@@ -126,8 +164,8 @@ def hybrid_rebalance(
             return Hybrid(posed, answer, mixed=True, parts=solutions, notes=wanted)
         broken = ("a limit in lots",)
     note = (
-        f"the mixture would break {', '.join(broken)}: the hybrid's own program tracks it, and its "
-        "objective and prices are those of tracking this mixture"
+        f"the mixture would break {', '.join(broken)}: the hybrid's own program tracks it; ledger "
+        "and prices are those of tracking this mixture, the objective leaves the penalty out"
     )
     return Hybrid(posed, rebalance(posed), mixed=False, parts=solutions, notes=(*wanted, note))
 
@@ -173,7 +211,7 @@ def _mixed(
 ) -> Solution:
     """Return the mixture as a solution: a limit's price is what both parts pay, by their shares.
 
-    Prices are over the hybrid's own horizon.
+    Exact where `part_of` posed the parts.
     """
     prices: dict[str, FloatArray] = {}
     for part, solution, weight in zip(parts, solutions, (1.0 - share, share), strict=True):

@@ -109,6 +109,11 @@ class ProgramInputs:
         and their own risk.
     unhedged : ProgramInputs, optional
         The same program without puts that are still to be bought; None: there are none.
+    sigma, covariance_uncertainty : (N,) array, float, optional
+        Those of the objective's robust risk where another's limits hold (a hybrid's parts), with
+        the covariance that `limits` has not either; None: those of the limits.
+    funding : (N,) array, optional
+        Expected funding over the horizon where the contracts' own forecasts are another's.
     left_out : mapping of str to float
         Trades too small to be made, weight, by id: their contracts stay as they are.
     """
@@ -148,7 +153,28 @@ class ProgramInputs:
     specific: FloatArray | None = None
     constant: float = 0.0
     unhedged: ProgramInputs | None = None
+    sigma: FloatArray | None = None
+    covariance_uncertainty: float | None = None
+    funding: FloatArray | None = None
     left_out: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def charged_sigma(self) -> FloatArray:
+        """Standalone deviations that the objective's robust risk is charged by, (N,)."""
+        return self.limits.sigma if self.sigma is None else self.sigma
+
+    @property
+    def charged_uncertainty(self) -> float:
+        """rho_S of the objective's robust risk."""
+        own = self.covariance_uncertainty
+        return self.limits.covariance_uncertainty if own is None else own
+
+    @cached_property
+    def limited_covariance(self) -> FloatArray:
+        """Sigma of the risk limit, (N, N): the objective's unless another's limits hold."""
+        if self.sigma is None:
+            return self.covariance
+        return np.asarray(self.limits.root.T @ self.limits.root)
 
     @property
     def gain(self) -> FloatArray:
@@ -181,7 +207,7 @@ class ProgramInputs:
         costs = trade_costs(weights - self.before, self.linear_cost, self.impact)
         size = np.abs(weights)
         risk = np.einsum("...i,ij,...j->...", weights, self.covariance, weights)
-        risk = risk + self.limits.covariance_uncertainty * (size @ self.limits.sigma) ** 2
+        risk = risk + self.charged_uncertainty * (size @ self.charged_sigma) ** 2
         return np.asarray(
             weights @ self.gain
             - size @ self.size_cost

@@ -17,7 +17,7 @@ from perptui.model.proposal import HedgeRow, Proposal
 from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
 from perptui.optimization.explain.blended import blended
-from perptui.optimization.explain.drift import usd_a_day
+from perptui.optimization.explain.drift import drift_of, usd_a_day
 from perptui.optimization.explain.least import Pose
 from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of
 from perptui.optimization.explain.prices import limit_prices
@@ -28,7 +28,7 @@ from perptui.optimization.hedges import (
     withheld,
     withheld_rows,
 )
-from perptui.optimization.hybrid import hybrid_rebalance, tactical_share
+from perptui.optimization.hybrid import hybrid_rebalance, part_of, tactical_share
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs, rules_of
 from perptui.optimization.program.solution import Solution
@@ -96,7 +96,8 @@ def posed(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Posed:
     parts = tuple(
         _program(job, view, parent, rules) for view, parent in zip(views, parents, strict=True)
     )
-    return _hedged(job, Posed(bent, own, parts, tuple(views)), told, parents)
+    hedged = _hedged(job, Posed(bent, own, parts, tuple(views)), told, parents)
+    return hedged._replace(parts=tuple(part_of(hedged.own, part) for part in hedged.parts))
 
 
 def posing(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Pose:
@@ -127,8 +128,10 @@ def answered(programs: Posed) -> Answered:
 def explained(programs: Posed, found: Answered, proposal: Proposal) -> Explanation:
     """Return a proposal's explanation; of a mixture with its parts' ledgers, prices and worth."""
     own = proposal.explanation
-    if not found.mixture or found.blend is None:
+    if found.blend is None or own.drift is None:
         return own
+    if not found.mixture:
+        return own if found.inputs is programs.own else _tracked(programs.own, found, own)
     parts = [
         Explanation(
             ledger=ledger_of(part, solution),
@@ -139,6 +142,19 @@ def explained(programs: Posed, found: Answered, proposal: Proposal) -> Explanati
     ]
     moved = np.abs(found.answer.target - found.inputs.before) > TRADED_MIN
     return blended(own, parts, found.blend, moved.tolist())
+
+
+def _tracked(own: ProgramInputs, found: Answered, said: Explanation) -> Explanation:
+    """Return the explanation of a tracked mixture with what its book is worth to the hybrid."""
+    book = found.answer.solution.exact
+    worth = usd_a_day(own, float(own.objective(book)))
+    return msgspec.structs.replace(
+        said,
+        drift=drift_of(own, book),
+        objective_usd_per_day=worth,
+        tracking=True,
+        tracking_penalty_usd_per_day=worth - usd_a_day(own, float(found.inputs.objective(book))),
+    )
 
 
 def _parents(job: ProposeJob, bent: Applied, parents: Sequence[Told]) -> list[Applied]:

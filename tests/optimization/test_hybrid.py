@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cvxpy as cp
 import msgspec
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from perptui.model.forecast import RegimeForecast, RegimeVote
 from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
-from perptui.optimization.hybrid import hybrid_rebalance, tactical_share, tracking
+from perptui.optimization.hybrid import hybrid_rebalance, part_of, tactical_share, tracking
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.solve import solve
@@ -100,10 +101,7 @@ def test_the_tracking_program_is_the_penalty_written_out() -> None:
     books = np.random.default_rng(3).normal(0.0, 0.5, (50, 3))
     away = books - mixture
     penalty = 0.5 * eta * np.einsum("mi,ij,mj->m", away, inputs.covariance, away)
-    constant = 0.5 * eta * mixture @ inputs.covariance @ mixture
-    assert tracked.objective(books) == pytest.approx(
-        inputs.objective(books) - penalty + constant, abs=1e-12
-    )
+    assert tracked.objective(books) == pytest.approx(inputs.objective(books) - penalty, abs=1e-12)
     assert tracking(inputs, mixture, 0.0) is inputs
 
 
@@ -163,3 +161,85 @@ def test_trades_of_the_mixture_that_are_too_small_are_left_out() -> None:
     assert found.mixed
     assert found.answer.target[1] == 0.0
     assert found.answer.target[0] > 0.0
+
+
+ROBUST = msgspec.structs.replace(BALANCED, covariance_uncertainty=0.05)
+DOUBTING = msgspec.structs.replace(BALANCED, covariance_uncertainty=0.2, risk_aversion=6.0)
+TIGHT = msgspec.structs.replace(WIDE, volatility_max=0.08, standalone_risk_max=50.0)
+
+
+def parts_of(own: ProgramInputs) -> tuple[ProgramInputs, ProgramInputs]:
+    """Return a core and a tactical part of other horizons and covariances under `own`'s limits."""
+    core = posed([0.03, -0.02, 0.01], 20.0, WIDE, 0.2, DOUBTING)
+    tactical = posed([0.004, 0.006, -0.006], 2.0, WIDE, 0.9, ROBUST)
+    return part_of(own, core), part_of(own, tactical)
+
+
+def written_out(inputs: ProgramInputs) -> float:
+    """Return the optimum's worth by cvxpy: a part's own risk and costs, the hybrid's risk limit."""
+    limits, w, alone = inputs.limits, cp.Variable(3), cp.Variable()
+    size, trade = cp.abs(w), cp.abs(w - inputs.before)
+    charged = cp.quad_form(w, cp.psd_wrap(inputs.covariance))
+    charged += inputs.charged_uncertainty * cp.power(inputs.charged_sigma @ size, 2)
+    cost = inputs.linear_cost @ trade + inputs.impact @ cp.power(trade, 1.5)
+    gain = inputs.expected_return @ w - inputs.uncertainty @ size - inputs.cost_aversion * cost
+    stated = [
+        np.sqrt(limits.covariance_uncertainty) * (limits.sigma @ size) <= alone,
+        cp.norm(cp.hstack([limits.root @ w, alone])) <= limits.volatility_max,
+        cp.sum(size) <= limits.gross_max,
+        size <= limits.size_max,
+        w >= inputs.lower,
+        w <= inputs.upper,
+    ]
+    program = cp.Problem(cp.Maximize(gain - 0.5 * inputs.risk_aversion * charged), stated)
+    program.solve(solver=cp.CLARABEL)  # type: ignore[no-untyped-call]
+    return float(program.value)
+
+
+def test_a_part_is_charged_by_its_own_risk_and_limited_by_the_hybrids() -> None:
+    """Against the program written out in cvxpy, robust risk of two kinds in it."""
+    own = posed([0.02, 0.01, 0.0], limits=TIGHT, strategy=ROBUST)
+    for part in parts_of(own):
+        found = solve(part)
+        assert found.status == "optimal"
+        assert float(found.prices["volatility"].sum()) > 0.0, "must bind, or this tests nothing"
+        assert float(part.objective(found.exact)) == pytest.approx(written_out(part), abs=1e-8)
+
+
+def test_a_parts_objective_is_restated_over_the_hybrids_horizon() -> None:
+    own = posed([0.02, 0.01, 0.0], limits=TIGHT, strategy=ROBUST)
+    tactical = posed([0.004, 0.006, -0.006], 2.0, TIGHT, 0.9, DOUBTING)
+    books = np.random.default_rng(4).normal(0.0, 0.3, (20, 3))
+    assert part_of(own, tactical).objective(books) == pytest.approx(
+        5.0 * tactical.objective(books), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 1.0])
+def test_the_mixture_of_parts_under_one_set_of_limits_keeps_them_at_exact_prices(
+    share: float,
+) -> None:
+    """The price of the risk limit against finite differences of both optima together."""
+
+    def mixed(limits: Limits) -> tuple[ProgramInputs, float, float]:
+        own = posed([0.02, 0.01, 0.0], limits=limits, strategy=ROBUST)
+        parts = parts_of(own)
+        found = hybrid_rebalance(own, parts, share, 4.0)
+        assert found.mixed
+        shares = (1.0 - share, share)
+        worth = sum(
+            weight * float(part.objective(one.exact))
+            for weight, part, one in zip(shares, parts, found.parts, strict=True)
+        )
+        return own, worth, float(found.answer.solution.prices["volatility"].sum())
+
+    own, _, price = mixed(TIGHT)
+    most = own.limits.volatility_max
+    size = own.limits.size_max
+    assert (size > 1.0).all(), "standalone risk, set by the same key, must not bind"
+    step = 1e-4
+    ends = [
+        mixed(msgspec.structs.replace(TIGHT, volatility_max=0.08 * (1.0 + way * step)))[1]
+        for way in (1.0, -1.0)
+    ]
+    assert price == pytest.approx((ends[0] - ends[1]) / (2.0 * step * most), rel=1e-3)

@@ -13,6 +13,7 @@ from perptui.model.jobs import FrontierJob, ProposeJob
 from perptui.model.proposal import Proposal
 from perptui.model.stress import Stress
 from perptui.model.whatif import PutQuote, WhatIf
+from perptui.quant.answer import answered, posed
 from perptui.quant.estimate import Estimator
 from perptui.quant.offline import snapshot_at
 from perptui.quant.propose import frontier_of, parents_of, propose, told_of
@@ -303,3 +304,34 @@ def test_a_hybrids_prices_are_slopes_of_the_objective_it_prints(
     )
     assert slope > 0.0
     assert price == pytest.approx(slope, rel=0.01)
+
+
+def test_a_tracked_mixtures_objective_leaves_its_penalty_out(
+    history: History, estimator: Estimator
+) -> None:
+    """What is printed is the own program's worth of the book; the rest is said to be a penalty."""
+    level = {"net_min": 0.0, "net_max": 0.0, "trade_min_usd": 30000.0}
+    bent = viewed(history, limits=level)
+    asked = job(history, "hybrid", bent)
+    told, parents = told_of(asked, estimator), parents_of(asked, estimator)
+    programs = posed(asked, told, parents)
+    found = answered(programs)
+    assert found.notes[-1].startswith("the mixture would break"), "must track"
+    said = proposed(history, estimator, asked).explanation
+    own, book = programs.own, found.answer.solution.exact
+    day = float(own.equity) / own.horizon_days
+    assert said.tracking
+    assert said.objective_usd_per_day is not None
+    assert said.objective_usd_per_day == pytest.approx(day * float(own.objective(book)))
+    assert said.drift is not None
+    assert said.drift.regret_usd_day == pytest.approx(
+        day * float(own.objective(book) - own.objective(own.before))
+    )
+    penalised = day * float(found.inputs.objective(book))
+    assert said.tracking_penalty_usd_per_day == pytest.approx(
+        said.objective_usd_per_day - penalised
+    )
+    assert said.tracking_penalty_usd_per_day > 0.0
+    mixed = proposed(history, estimator, job(history, "hybrid", viewed(history))).explanation
+    assert not mixed.tracking
+    assert mixed.tracking_penalty_usd_per_day == 0.0

@@ -95,6 +95,8 @@ def priced(prices: Mapping[str, FloatArray]) -> dict[Key, float]:
 
 def expected_funding(inputs: ProgramInputs) -> FloatArray:
     """Return E[F] over the horizon of each contract, (N,): what a unit long pays."""
+    if inputs.funding is not None:
+        return inputs.funding
     rows = [contract.forecast for contract in inputs.contracts]
     return np.array([row.funding.horizon_mean if row is not None else 0.0 for row in rows])
 

@@ -107,7 +107,7 @@ def at_optimum(inputs: ProgramInputs, solution: Solution) -> Slopes:
 def _at_optimum(inputs: ProgramInputs, solution: Solution) -> Slopes:
     weights, limits = solution.exact, inputs.limits
     features = _features(inputs, solution)
-    spread, alone = inputs.covariance @ weights, float(limits.sigma @ np.abs(weights))
+    spread, alone = inputs.limited_covariance @ weights, float(limits.sigma @ np.abs(weights))
     robust = limits.covariance_uncertainty * alone * limits.sigma * features[SIZE]
     offset = limits.root.T @ limits.root_offset
     plain = _length(limits.root @ weights + limits.root_offset)
@@ -117,7 +117,7 @@ def _at_optimum(inputs: ProgramInputs, solution: Solution) -> Slopes:
     return Slopes(
         features=features,
         impact=1.5 * np.sqrt(np.abs(trade)) * np.sign(trade),
-        risk=spread + robust,
+        risk=_charged(inputs, weights, features),
         deviation=(spread + offset + robust) / max(risk, TINY),
         doubt=_doubt(inputs, solution),
         tail=_tail(limits, solution),
@@ -141,7 +141,7 @@ def along_trade(inputs: ProgramInputs, solution: Solution) -> Slopes:
     features = np.where(moved, rise / run, tangent.features)
     no_cost = np.zeros_like(trade)
     impact = trade_costs(trade, no_cost, np.ones_like(trade)) / run
-    spread = inputs.covariance @ (0.5 * (before + end))
+    spread = inputs.limited_covariance @ (0.5 * (before + end))
     alone = 0.5 * float(limits.sigma @ (np.abs(before) + np.abs(end)))
     robust = limits.covariance_uncertainty * alone * limits.sigma * features[SIZE]
     offset = limits.root.T @ limits.root_offset
@@ -153,7 +153,9 @@ def along_trade(inputs: ProgramInputs, solution: Solution) -> Slopes:
     return Slopes(
         features=features,
         impact=np.where(moved, impact, tangent.impact),
-        risk=spread + robust,
+        risk=np.asarray(
+            0.5 * (_charged(inputs, before, features) + _charged(inputs, end, features))
+        ),
         deviation=np.asarray(deviation),
         doubt=tangent.doubt,
         tail=tangent.tail,
@@ -169,6 +171,12 @@ def _features(inputs: ProgramInputs, solution: Solution) -> FloatArray:
         return np.asarray(0.5 * (left + right))
     margins = solution.tier_slope * solution.size_slope
     return np.concatenate([[solution.size_slope, solution.trade_slope], margins])
+
+
+def _charged(inputs: ProgramInputs, weights: FloatArray, features: FloatArray) -> FloatArray:
+    """Return the slope of ½ (w'Sigma w + rho_S (sigma'|w|)²), as the objective has it, (N,)."""
+    alone = inputs.charged_uncertainty * float(inputs.charged_sigma @ np.abs(weights))
+    return np.asarray(inputs.covariance @ weights + alone * inputs.charged_sigma * features[SIZE])
 
 
 def _doubt(inputs: ProgramInputs, solution: Solution) -> FloatArray:

@@ -181,6 +181,7 @@ def _variables(terms: Terms) -> list[tuple[str, str, cp.Variable]]:
         ("impact", CORE, terms.impact),
         ("doubt", CORE, terms.doubt),
         ("robust", CORE, terms.robust),
+        ("charged", CORE, terms.charged),
         ("shortfall", "cvar", terms.shortfall),
         ("tail_edge", "cvar", terms.tail_edge),
         ("tail_beyond", "cvar", terms.tail_beyond),

@@ -60,11 +60,16 @@ class Smooth:
         )
 
     def alone(self, weights: FloatArray) -> float:
-        """Return sigma'|w|."""
+        """Return sigma'|w| of the risk limit."""
         return float(self.inputs.limits.sigma @ np.abs(weights))
 
+    def charged(self, weights: FloatArray) -> float:
+        """Return rho_S·sigma'|w| of the objective."""
+        alone = float(self.inputs.charged_sigma @ np.abs(weights))
+        return self.inputs.charged_uncertainty * alone
+
     def risk(self, weights: FloatArray, spread: FloatArray, alone: float) -> float:
-        """Return s_wc, given Sigma w and sigma'|w|."""
+        """Return s_wc, given Sigma w of the limit and its sigma'|w|."""
         squared = weights @ spread + 2.0 * self.offset @ weights + self.offset_squared
         return float(np.sqrt(squared + self.inputs.limits.covariance_uncertainty * alone**2))
 
@@ -138,13 +143,14 @@ class Conditions:
     def costs(self, found: Active) -> FloatArray:
         """Return what a unit of each feature costs in the objective, (F, N)."""
         costs = np.zeros((len(self.features.rates) + MARGIN, len(found.weights)))
-        alone = self.smooth.alone(found.weights)
-        per_risk = self.inputs.risk_aversion
+        robust = self.inputs.risk_aversion * self.smooth.charged(found.weights)
+        costs[SIZE] = self.inputs.size_cost + robust * self.inputs.charged_sigma
         if RISK in found.prices:
-            spread = self.inputs.covariance @ found.weights
-            per_risk += found.prices[RISK] / self.smooth.risk(found.weights, spread, alone)
-        robust = per_risk * self.limits.covariance_uncertainty * alone
-        costs[SIZE] = self.inputs.size_cost + robust * self.limits.sigma
+            alone = self.smooth.alone(found.weights)
+            spread = self.inputs.limited_covariance @ found.weights
+            per_risk = found.prices[RISK] / self.smooth.risk(found.weights, spread, alone)
+            robust = per_risk * self.limits.covariance_uncertainty * alone
+            costs[SIZE] += robust * self.limits.sigma
         costs[TRADE] = self.inputs.trade_cost
         for key, price in found.prices.items():
             if key not in {RISK, SHORTFALL}:
@@ -161,8 +167,9 @@ class Conditions:
         force = force - 1.5 * impact * np.sqrt(np.abs(trade)) * np.sign(trade)
         for key, price in found.prices.items():
             if key == RISK:
-                risk = self.smooth.risk(weights, spread, self.smooth.alone(weights))
-                force = force - price / risk * (spread + self.smooth.offset)
+                limited = inputs.limited_covariance @ weights
+                risk = self.smooth.risk(weights, limited, self.smooth.alone(weights))
+                force = force - price / risk * (limited + self.smooth.offset)
             elif key == SHORTFALL:
                 force = force - price * self.tail_gradient(found)
             else:

@@ -85,10 +85,11 @@ def _starts(inputs: ProgramInputs, plain: FloatArray) -> Iterator[FloatArray]:
     off as the cap asks; and none at all, where the rows ask for a book without the market.
     """
     limits = inputs.limits
-    hedge = np.linalg.lstsq(inputs.covariance, limits.market, rcond=None)[0]
+    covariance = inputs.limited_covariance
+    hedge = np.linalg.lstsq(covariance, limits.market, rcond=None)[0]
     for book in (plain, inputs.before):
         with_market = float(limits.market @ book)
-        beside = float(book @ inputs.covariance @ book) - with_market**2
+        beside = float(book @ covariance @ book) - with_market**2
         rho = limits.market_correlation_max
         if beside > ALONE * with_market**2:
             most = rho * (beside / (1.0 - rho**2)) ** 0.5

@@ -71,8 +71,12 @@ class Equations:
             steady = steady - active.prices[key] * self._gradient(key, rows)
         self._steady = steady[free]
         self._alone = (limits.sigma * active.slopes[SIZE])[free]
-        self._curve = inputs.covariance[self._square] + limits.covariance_uncertainty * np.outer(
-            self._alone, self._alone
+        self._limited = inputs.limited_covariance[
+            self._square
+        ] + limits.covariance_uncertainty * np.outer(self._alone, self._alone)
+        self._charged = (inputs.charged_sigma * active.slopes[SIZE])[free]
+        self._curve = inputs.covariance[self._square] + inputs.charged_uncertainty * np.outer(
+            self._charged, self._charged
         )
 
     def _gradient(self, key: Key, rows: Mapping[Key, LimitRow]) -> FloatArray:
@@ -110,8 +114,8 @@ class Equations:
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return gain (n,), minus its Jacobian (n, n), excess (m,) and its Jacobian (m, n)."""
         inputs, limits, free = self._inputs, self._inputs.limits, self._free
-        spread, alone = inputs.covariance @ weights, self._smooth.alone(weights)
-        slope = spread[free] + limits.covariance_uncertainty * alone * self._alone
+        spread = inputs.covariance @ weights
+        slope = spread[free] + self._smooth.charged(weights) * self._charged
         root = np.sqrt(np.maximum(self._side * (weights[free] - self._before), TRADE_MIN))
         gain = self._steady - inputs.risk_aversion * slope - 1.5 * self._impact * root * self._side
         gain -= self._linear.T @ prices
@@ -126,10 +130,12 @@ class Equations:
         over = self._over + self._linear @ (weights - self._active.weights)[free]
         if RISK not in self._active.prices:
             return gain, hessian, over, self._linear
-        risk = self._smooth.risk(weights, spread, alone)
-        tilt = (slope + self._smooth.offset[free]) / risk
+        limited, alone = inputs.limited_covariance @ weights, self._smooth.alone(weights)
+        risk = self._smooth.risk(weights, limited, alone)
+        robust = limits.covariance_uncertainty * alone * self._alone
+        tilt = (limited[free] + robust + self._smooth.offset[free]) / risk
         gain -= risk_price * tilt
-        hessian += risk_price / risk * (self._curve - np.outer(tilt, tilt))
+        hessian += risk_price / risk * (self._limited - np.outer(tilt, tilt))
         if not self._risky:
             return gain, hessian, over, self._linear
         over = np.append(over, risk - limits.volatility_max)

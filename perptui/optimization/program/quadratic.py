@@ -31,7 +31,7 @@ def quadratic_places(program: Compiled) -> tuple[IntArray, IntArray]:
         upper, lower = upper_triangle(structure.contracts)
         rows.append(columns["w"][upper])
         others.append(columns["w"][lower])
-    for name, wanted in (("w", structure.specific), ("robust", structure.robust)):
+    for name, wanted in (("w", structure.specific), (structure.charged, structure.charged != "")):
         if wanted:
             rows.append(columns[name])
             others.append(columns[name])
@@ -50,7 +50,7 @@ def quadratic_values(inputs: ProgramInputs, structure: Structure, scale: float) 
             parts.append(gamma * inputs.specific)
     else:
         parts.append(gamma * inputs.covariance[upper_triangle(structure.contracts)])
-    if structure.robust:
+    if structure.charged:
         parts.append(np.full(1, gamma))
     return np.concatenate(parts)
 

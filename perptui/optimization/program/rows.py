@@ -54,6 +54,8 @@ def definitions(terms: Terms) -> list[Stated]:
         stated.append(Stated("spread", CORE, terms.spread == factors @ w))
     if terms.robust is not None:
         stated.append(Stated("robust", CORE, p("robust", n) @ size <= terms.robust))
+    if terms.charged is not None:
+        stated.append(Stated("charged", CORE, p("charged", n) @ size <= terms.charged))
     if terms.impact is not None:
         # The power cone, not its second-order form: that one stalls at the cone's apex, z = 0.
         cone = cp.PowCone3D(terms.impact, np.ones(n), trade, 2.0 / 3.0)

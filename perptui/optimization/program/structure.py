@@ -45,6 +45,9 @@ class Structure:
     volatility, impact, robust, specific : bool
         Whether there is a cone of the risk limit, the 3/2-power impact, robust risk, and a
         specific variance beside the factors.
+    charged : str
+        Variable of the robust risk that the objective is charged by: that of the risk limit, or
+        "charged" where it is another's; "": none.
     soft : frozenset of str
         Limits with slack, `EVERY_LIMIT` for all of them.
     """
@@ -66,6 +69,7 @@ class Structure:
     impact: bool
     robust: bool
     specific: bool
+    charged: str
     soft: frozenset[str]
 
     @property
@@ -138,9 +142,16 @@ def _shapes(inputs: ProgramInputs, *, volatility: bool) -> dict[str, Any]:
         "factors": factors,
         "root": root_rows(limits.root) if volatility and not factors else 0,
         "volatility": volatility,
-        "robust": limits.covariance_uncertainty > TRACE,
+        "robust": limits.covariance_uncertainty > TRACE and (volatility or inputs.sigma is None),
+        "charged": _charged(inputs),
         "specific": factors > 0 and inputs.specific is not None,
     }
+
+
+def _charged(inputs: ProgramInputs) -> str:
+    if inputs.charged_uncertainty <= TRACE:
+        return ""
+    return "robust" if inputs.sigma is None else "charged"
 
 
 def _ellipsoid(inputs: ProgramInputs) -> int:

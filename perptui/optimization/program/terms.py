@@ -32,8 +32,9 @@ class Terms:
         F w, F the factors.
     impact : (N,) variable or None
         |z|^{3/2} (epigraph).
-    robust : variable or None
-        sqrt(rho_S)·sigma'|w| (epigraph).
+    robust, charged : variable or None
+        sqrt(rho_S)·sigma'|w| of the risk limit, and of the objective where that is another's
+        (epigraphs).
     doubt : variable or None
         |W w| of the ellipsoid of the mean (epigraph).
     shortfall, tail_edge, tail_beyond : variable, variable, (K,) variable, or None
@@ -56,6 +57,7 @@ class Terms:
         self.spread = cp.Variable(structure.factors) if structure.factors else None
         self.impact = cp.Variable(n) if structure.impact else None
         self.robust = cp.Variable() if structure.robust else None
+        self.charged = cp.Variable() if structure.charged == "charged" else None
         self.doubt = cp.Variable() if structure.ellipsoid else None
         scenarios = structure.tail[0]
         self.shortfall = cp.Variable() if scenarios else None
@@ -98,6 +100,7 @@ def limit_values(inputs: ProgramInputs, structure: Structure) -> Values:
         "factors": 0.0 if inputs.factors is None else inputs.factors,
         "specific": 0.0 if inputs.specific is None else np.sqrt(inputs.specific),
         "robust": np.sqrt(limits.covariance_uncertainty) * limits.sigma,
+        "charged": np.sqrt(inputs.charged_uncertainty) * inputs.charged_sigma,
     }
     if structure.root:
         values["root"], values["root_offset"] = triangular_at(limits.root, limits.root_offset)
