@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 
+from perptui.desk.what_ifs import only_shown
 from perptui.desk.worker import QuantWorker
 from perptui.model.errors import WorkerError
 from perptui.model.explanation import Clash, Reduction
@@ -34,6 +36,8 @@ class Clashes:
         The same in words.
     reduction : Reduction or None
         Where only reducing leads, once it is known.
+    shown : tuple of str
+        Members whose relaxation could be looked at but never sent.
     pending : bool
         It is being looked for.
     """
@@ -46,13 +50,25 @@ class Clashes:
         self.found: tuple[Clash, ...] = ()
         self.words = ""
         self.reduction: Reduction | None = None
+        self.shown: tuple[str, ...] = ()
         self.pending = False
+
+    def fields(self) -> dict[str, Any]:
+        """Return what the desk's picture says of them, by its fields."""
+        return {
+            "clash": self.found,
+            "clash_shown": self.shown,
+            "clash_words": self.words,
+            "clash_pending": self.pending,
+            "reduction": self.reduction,
+        }
 
     def drop(self) -> None:
         """Stop, and forget what was found."""
         self.stop()
         self._stopped = None
         self.found, self.words, self.pending, self.reduction = (), "", False, None
+        self.shown = ()
 
     def stop(self) -> None:
         """Stop; what was found stays with the proposal that still stands."""
@@ -80,6 +96,7 @@ class Clashes:
                 if isinstance(done, ClashDone) and done.done:
                     self.found, self.words, self.pending = done.clash, done.words, False
                     self.reduction = done.reduction
+                    self.shown = only_shown(job, done.clash)
         except WorkerError as error:
             _log.warning("clash: %s", error)
             self.pending = False

@@ -56,6 +56,8 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         By slot.
     clash : tuple of Clash
         Where limits clash: one minimal set, found after the proposal, which says only that they do.
+    clash_shown : tuple of str
+        Members whose relaxation could be looked at but never sent.
     clash_words : str
         The same in words.
     clash_pending : bool
@@ -91,6 +93,7 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     can_redo: bool = False
     kept: tuple[Kept, ...] = ()
     clash: tuple[Clash, ...] = ()
+    clash_shown: tuple[str, ...] = ()
     clash_words: str = ""
     clash_pending: bool = False
     reduction: Reduction | None = None

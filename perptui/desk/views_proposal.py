@@ -103,6 +103,7 @@ def _ways_out(proposed: ProposalPicture, proposal: Proposal) -> dict[str, Any]:
     """Return what clashes or stays broken, and what can be done about it."""
     return {
         "clash": proposed.clash,
+        "clash_shown": proposed.clash_shown,
         "clash_pending": proposed.clash_pending,
         "breached": tuple(check.name for check in proposal.limits if not check.ok),
         "offers": offers(proposal, proposed.reduction),

@@ -9,8 +9,10 @@ from decimal import Decimal
 import msgspec
 
 from perptui.model.assignment import assignments, bend
+from perptui.model.bent import shown_only
 from perptui.model.errors import InputError
 from perptui.model.explanation import Clash, Reduction
+from perptui.model.jobs import ProposeJob
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import EVERY, WhatIf
 from perptui.protocol.views_rebalance import Offer
@@ -58,6 +60,19 @@ def relaxed(what_if: WhatIf, clash: Sequence[Clash], name: str) -> WhatIf:
             f"expected a limit that can be relaxed alone, was {name!r}; relax another of them"
         )
     return bend(what_if, f"{member.setting}={_outward(member, member.needed)}")
+
+
+def only_shown(job: ProposeJob, clash: Sequence[Clash]) -> tuple[str, ...]:
+    """Return the members whose relaxation, taken, may be looked at but never sent."""
+    return tuple(
+        member.name
+        for member in clash
+        if member.needed is not None
+        and member.setting
+        and shown_only(
+            relaxed(job.what_if, clash, member.name), job.limits, job.strategy, job.blended
+        )
+    )
 
 
 def _outward(member: Clash, needed: float) -> str:

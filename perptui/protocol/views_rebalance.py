@@ -188,6 +188,8 @@ class RebalanceView(Record, frozen=True):
     ledger: tuple[LedgerRow, ...] = ()
     prices: tuple[LimitPrice, ...] = ()
     clash: tuple[Clash, ...] = ()
+    clash_shown: tuple[str, ...] = ()
+    """Those of them whose relaxation is looser than the desk allows: shown, never sent."""
     clash_pending: bool = False
     """Limits clash, and which of them is being looked for."""
     break_even: tuple[BreakEven, ...] = ()

@@ -295,6 +295,8 @@ class RebalanceActions(TypingKeys):
             return False
         if self.may_propose():
             panel.forget_asked()
+            if panel.page == "clash":  # what it leads to stands among the trades
+                self._turn("clash")
             self.bend(choices[index])
         return True
 

@@ -292,7 +292,9 @@ class DeskApp(App[int]):
 
     def _bent(self, intent: Intent, reply: Reply) -> None:
         if reply.ok:
-            # What was said while a solve was under way is over with it.
+            # What was said while a solve was under way, or refused before it, is over with it.
+            if self.showing.drop_refusal():
+                self.tick()
             if reply.text or isinstance(intent, Solve):
                 self._report(reply)
             return

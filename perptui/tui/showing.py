@@ -145,6 +145,14 @@ class Showing:
         """Put one line on the news line for a while."""
         self._notice = (text, level, self.now())
 
+    def drop_refusal(self) -> bool:
+        """Drop what was refused or warned of: another key or step follows; return if there was."""
+        text, level, _ = self._notice
+        if not text or level != "warn":
+            return False
+        self._notice = ("", "info", 0.0)
+        return True
+
     def current_notice(self) -> tuple[str, str] | None:
         """Return (text, level) of the notice while it is fresh, else of what is in trouble."""
         text, level, since = self._notice

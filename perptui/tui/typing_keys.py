@@ -43,7 +43,9 @@ class TypingKeys(DeskParts):
         """Run a typed command that is no what-if."""
 
     async def on_key(self, event: Key) -> None:
-        """Hand keys to what is being typed."""
+        """Hand keys to what is being typed; a refusal is over with the next key."""
+        if self.showing.drop_refusal():
+            self.news.repaint()
         if self._unseen(event.key):
             taken = True
         elif self._asking_to_quit:

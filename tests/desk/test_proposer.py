@@ -527,6 +527,8 @@ async def test_a_clash_is_relaxed_by_one_key(desk: Desk) -> None:
     members = {one.name: one for one in view.clash}
     assert set(members) == {"coin_net:BTC", f"target:{BTC}"}
     assert view.offers[0].name == "hold"
+    # Which of them could only be looked at is said before it is taken.
+    assert view.clash_shown == ("coin_net:BTC",)
     await desk.proposer.relax("coin_net:BTC")
     needed = members["coin_net:BTC"].needed
     assert needed is not None

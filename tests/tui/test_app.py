@@ -329,11 +329,41 @@ async def test_a_digit_takes_a_way_out_of_a_clash_and_only_there() -> None:
         assert "these 3 limits cannot all hold" in made.text()
         await made.press("i", "2")
         await made.until(lambda: made.desk.asked == [Relax(name="turnover")])
-        await made.press("3")
+        assert "digit tries a way out" not in made.text(), "the trades are in sight again"
+        await made.press("i", "3")
         await made.until(lambda: made.desk.asked[-1] == Bend(text="reduce_only=true"))
-        await made.press("escape", "2")
+        await made.press("2")
         assert "┌ Positions" in made.text()
         assert len(made.desk.asked) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_way_out_that_can_only_be_shown_says_so_before_its_digit() -> None:
+    view = what_ifs.infeasible(clash_shown=("turnover",))
+    async with session(book.desk(rebalance=view)) as made:
+        await made.press("5", "i")
+        lines = made.text().splitlines()
+        marked = [n for n, line in enumerate(lines) if "shown as a what-if, never sent" in line]
+        turnover = next(n for n, line in enumerate(lines) if " 2 turnover" in line)
+        assert len(marked) == 1
+        assert 0 < marked[0] - turnover <= 2
+
+
+@pytest.mark.asyncio
+async def test_a_refusal_goes_with_its_cause() -> None:
+    """With the next key, and with a step that is taken though it was refused meanwhile."""
+    shown = msgspec.structs.replace(book.rebalance(), shown_only=("an equity: supposed",))
+    async with session(book.desk(rebalance=shown)) as made:
+        await made.press("5", "c")
+        assert "this what-if is shown, never sent" in made.text()
+        await made.press("j")
+        assert "this what-if is shown, never sent" not in made.text()
+        made.desk.answer = lambda _: Reply(number=0, ok=False, text="expected a step, was none")
+        await made.press("u")
+        await made.until(lambda: "expected a step, was none" in made.text())
+        made.desk.answer = lambda _: Reply(number=0, ok=True)
+        made.app.bend(Undo())
+        await made.until(lambda: "expected a step, was none" not in made.text())
 
 
 @pytest.mark.asyncio

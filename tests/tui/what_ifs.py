@@ -203,6 +203,7 @@ def infeasible(**changes: object) -> RebalanceView:
             Clash("turnover", 0.05, 0.5063, "turnover_max", "turnover 5%: needs 50.7%"),
             Clash(f"target:{BTC}", 0.95, None, f"target:{BTC}", "no other target would do"),
         ),
+        clash_shown=("gross", "turnover"),
         offers=(
             Offer("hold", "hold: nothing is sent: gross stay breached"),
             Offer("reduce_only", "only reduce", "reduce_only=true"),

@@ -15,6 +15,7 @@ from perptui.tui.picture import Line, left
 
 MOST_DIGITS = 9
 NAME_WIDTH = 24
+SHOWN_ONLY = "   looser than the desk's own: shown as a what-if, never sent"
 NAMED = 3
 """Broken limits that are named."""
 
@@ -50,6 +51,8 @@ def clash_lines(
         digit += member in ways
         unit = units.get(member.name, "")
         lines += _member(member, unit, _digit(digit) if member in ways else "", width)
+        if member in ways and member.name in view.clash_shown:
+            lines.append(((SHOWN_ONLY, "warn"),))
     if view.offers:
         lines.append(())
     for offer in view.offers:
