@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 
+from perptui.model.money import ZERO, to_cents
 from perptui.model.proposal import HedgeRow
 from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
@@ -15,10 +17,13 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
 from perptui.optimization.puts import PREMIUM_ROW, Puts, hedge_row, holding, with_puts
+from perptui.risk.arrays import LimitArrays, book_shortfall, robust_risk
 
 BASIS_POINT = 1e4
 WANTED = 1e-9
 """Weight from which the program wants a put at all."""
+RAISED_MIN = 1e-9
+"""Risk over the horizon, fraction of equity, that is rounding."""
 
 
 def bought(
@@ -52,6 +57,38 @@ def bought(
         return inputs, rows
     hedged = holding(inputs, puts, quantities * puts.spot / equity)
     return replace(hedged, unhedged=inputs), rows
+
+
+def harm(weights: FloatArray, hedged: LimitArrays, bare: LimitArrays) -> str:
+    """Return in words what puts would raise of a book's risk; "" where they raise nothing.
+
+    Parameters
+    ----------
+    weights : (N,) array
+        The perpetuals of the book that is proposed, which the puts were not chosen for.
+    hedged, bare : LimitArrays
+        With the puts in, and without.
+    """
+    books = weights[None, :]
+    measures = {"robust risk": robust_risk}
+    if bare.has_tail:
+        measures["CVaR"] = book_shortfall
+    raised = []
+    for name, measure in measures.items():
+        before, after = (float(measure(books, limits)[0]) for limits in (bare, hedged))
+        if after > before + RAISED_MIN:
+            raised.append(f"{name} of the blended book from {before:.2%} to {after:.2%}")
+    return f"not bought: it would raise the {' and the '.join(raised)}" if raised else ""
+
+
+def not_bought(rows: Sequence[HedgeRow], why: str) -> tuple[HedgeRow, ...]:
+    """Return the rows with nothing bought, and why of those that were to be."""
+    return tuple(
+        msgspec.structs.replace(row, quantity=0.0, premium_usd=to_cents(ZERO), why=why)
+        if row.quantity > 0.0
+        else row
+        for row in rows
+    )
 
 
 def spread_over(

@@ -106,6 +106,17 @@ def part_of(own: ProgramInputs, part: ProgramInputs) -> ProgramInputs:
     )
 
 
+def mixture_of(
+    own: ProgramInputs, parts: Sequence[ProgramInputs], share: float
+) -> FloatArray | None:
+    """Return (1 - a) w_B + a w_T, (N,), of parts with limits of their own; None without both."""
+    solutions = [solve(part_of(own, part)) for part in parts]
+    if any(solution.status != "optimal" for solution in solutions):
+        return None
+    core, tactical = (solution.weights for solution in solutions)
+    return np.asarray((1.0 - share) * core + share * tactical)
+
+
 def tracking(inputs: ProgramInputs, mixture: FloatArray, penalty: float) -> ProgramInputs:
     """Return the program less ½ eta (w - w_mix)'Sigma(w - w_mix), eta = `penalty`.
 

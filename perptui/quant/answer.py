@@ -23,12 +23,14 @@ from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of
 from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.hedges import (
     bought,
+    harm,
     held_rows,
+    not_bought,
     spread_over,
     withheld,
     withheld_rows,
 )
-from perptui.optimization.hybrid import hybrid_rebalance, part_of, tactical_share
+from perptui.optimization.hybrid import hybrid_rebalance, mixture_of, part_of, tactical_share
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs, rules_of
 from perptui.optimization.program.solution import Solution
@@ -210,14 +212,25 @@ def _hedged(job: ProposeJob, programs: Posed, told: Told, parents: Sequence[Told
         return programs._replace(hedges=rows)
     equity = float(programs.own.equity)
     own, chosen = bought(programs.own, offer, equity)
-    rows = (*rows, *chosen)
     if own is programs.own:
-        return programs._replace(hedges=rows)
+        return programs._replace(hedges=(*rows, *chosen))
     parts = []
     for part, parent, view in zip(programs.parts, parents, programs.views, strict=True):
         like, _ = _offer_to(part, view.strategy, parent, job, quotes)
         parts.append(spread_over(part, like, chosen, equity))
-    return programs._replace(own=own, parts=tuple(parts), hedges=rows)
+    hedged = programs._replace(own=own, parts=tuple(parts), hedges=(*rows, *chosen))
+    if why := _harm(hedged, programs.own):
+        return programs._replace(hedges=(*rows, *not_bought(chosen, why)))
+    return hedged
+
+
+def _harm(hedged: Posed, bare: ProgramInputs) -> str:
+    """Return what puts raise of a mixture's risk: its own program chose them for another book."""
+    if not hedged.parts:
+        return ""
+    share = tactical_share(hedged.bent.estimates.regime)
+    mixture = mixture_of(hedged.own, hedged.parts, share)
+    return "" if mixture is None else harm(mixture, hedged.own.limits, bare.limits)
 
 
 def _offer_to(

@@ -13,7 +13,7 @@ from perptui.model.limit import Limits
 from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
 from perptui.optimization.hedge_shorts import hedging, short_bounds
-from perptui.optimization.hedges import bought, withheld
+from perptui.optimization.hedges import bought, harm, not_bought, withheld
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.solve import solve
@@ -372,3 +372,24 @@ def test_puts_keep_a_program_with_other_pulls_and_costs_whole() -> None:
     joint = with_puts(inputs, offer)
     book = np.array([0.3, -0.2])
     assert joint.objective(np.append(book, 0.0)) == pytest.approx(inputs.objective(book))
+
+
+def test_puts_bought_for_one_book_are_judged_by_the_book_that_is_proposed() -> None:
+    """A put takes risk off a book that is long its coin, and adds to one that is short (delta)."""
+    inputs = posed(scenarios=drawn())
+    offer, _ = put_offer(inputs, [QUOTE], HEDGED, drawn(), NOW_MS)
+    assert offer is not None
+    hedged, rows = bought(inputs, offer, EQUITY)
+    assert rows[0].quantity > 0.0
+    assert harm(np.array([0.5, 0.0]), hedged.limits, inputs.limits) == ""
+    short = np.array([-0.5, 0.0])
+    why = harm(short, hedged.limits, inputs.limits)
+    before, after = (float(plain_risk(short[None, :], one.limits)[0]) for one in (inputs, hedged))
+    assert after > before
+    assert why.startswith(
+        f"not bought: it would raise the robust risk of the blended book from {before:.2%} to "
+        f"{after:.2%}"
+    )
+    (row,) = not_bought(rows, why)
+    assert (row.quantity, float(row.premium_usd), row.why) == (0.0, 0.0, why)
+    assert not_bought((row,), "another") == (row,)
