@@ -83,6 +83,8 @@ def report_of(
         cost_usd=plain(proposal.cost_usd),
         blend=proposal.blend,
         explain=explain_of(proposal) if explain else None,
+        stays_broken=proposal.stays_broken,
+        headline=proposal.headline,
     )
 
 
@@ -121,7 +123,8 @@ def _assumptions(snapshot: MarketSnapshot, notes: Sequence[str]) -> Assumptions:
 def table_of(report: ProposeReport) -> str:
     """Return the report for a person's eyes."""
     lines = [
-        f"{report.strategy} at {report.as_of}   equity {report.equity_usd} USD   {report.status}",
+        f"{report.strategy} at {report.as_of}   equity {report.equity_usd} USD   "
+        f"{report.headline or report.status}",
         *_wrapped(f"what-if {'; '.join(report.what_if)}" if report.what_if else ""),
         "",
         f"{'':<28}{'now':>9}{'target':>9}{'in lots':>9}{'return':>9}{'carry':>9}{'vol':>8}",

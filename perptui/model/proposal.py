@@ -132,7 +132,11 @@ class Proposal(Record, frozen=True):
     status : str
         "ok", "no_trade", "infeasible" or "failed".
     exportable : bool
-        True when the rounded book keeps every limit and there is something to trade.
+        True when there is something to trade and the rounded book keeps every limit, or is a
+        reduction that breaks none more and mends something of those that stay broken.
+    stays_broken : tuple of str
+        Limits that a reduction leaves broken, as `LimitCheck.name`; it is then a step to be
+        repeated, and `headline` says so.
     reasons : tuple[str, ...]
         Why it is not exportable, or what the trader must know.
     what_if : WhatIf
@@ -172,3 +176,12 @@ class Proposal(Record, frozen=True):
     hedges: tuple[HedgeRow, ...] = ()
     blend: float | None = None
     digest: str = ""
+    stays_broken: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """The status in words: a reduction that leaves limits broken is not simply ok."""
+        count = len(self.stays_broken)
+        if not count:
+            return self.status
+        return f"reduction: {count} {'limits stay' if count > 1 else 'limit stays'} broken"

@@ -95,7 +95,8 @@ class ProposeReport(msgspec.Struct, frozen=True):
 
     `exportable` is false where a limit would break, nothing is traded, or the what-if is only
     supposed; `reasons` say why. `what_if` are the assignments of ``--set``, in canonical text.
-    `blend` is a hybrid's tactical share; `explain` comes with ``--explain``.
+    `blend` is a hybrid's tactical share; `explain` comes with ``--explain``. `stays_broken` are the
+    limits that a reduction leaves broken, and `headline` the status in words.
     """
 
     as_of: str
@@ -116,6 +117,8 @@ class ProposeReport(msgspec.Struct, frozen=True):
     cost_usd: str = "0"
     blend: float | None = None
     explain: ExplainReport | None = None
+    stays_broken: tuple[str, ...] = ()
+    headline: str = ""
 
 
 class EstimatedVote(msgspec.Struct, frozen=True):

@@ -215,6 +215,35 @@ def forbidding(
     )
 
 
+def left_broken(
+    inputs: ProgramInputs, checks: Sequence[LimitCheck], now: Sequence[LimitCheck]
+) -> tuple[LimitCheck, ...]:
+    """Return the hard limits that a book is beyond as the one of `now` is."""
+    before = {check.name for check in now if not check.ok}
+    return tuple(
+        check
+        for check in checks
+        if not check.ok
+        and check.name in before
+        and (check.name in GATED or not is_soft(check.name, inputs))
+    )
+
+
+def mends_any(checks: Sequence[LimitCheck], now: Sequence[LimitCheck]) -> bool:
+    """Return whether a book is better at one of the limits that are broken `now`, if any are.
+
+    A reduction that leaves each of them as it is would pass by what is wrong; of a drawdown no
+    trade mends anything.
+    """
+    after = {check.name: check.value for check in checks}
+    was = [check for check in now if not check.ok and check.name != "drawdown"]
+    return not was or any(
+        check.name not in after
+        or (after[check.name] > check.value if check.at_least else after[check.name] < check.value)
+        for check in was
+    )
+
+
 def gated(name: str, inputs: ProgramInputs) -> bool:
     """Return whether a limit is soft in the program and never at the desk's gate."""
     return name in GATED and is_soft(name, inputs)

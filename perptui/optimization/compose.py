@@ -27,6 +27,8 @@ from perptui.optimization.checks import (
     forbidding,
     gated,
     given_way,
+    left_broken,
+    mends_any,
     with_binding,
 )
 from perptui.optimization.explain.clash import clashes, explain
@@ -79,12 +81,11 @@ def compose(
     )
     status = _status(answer, orders)
     crowded = beyond_limits(orders, inputs.in_force.limits)
-    notes = (*given_way(inputs, limits), *inputs.notes)
-    rows = _rows(inputs, answer, after, orders)
+    rows, notes = _rows(inputs, answer, after, orders), (*given_way(inputs, limits), *inputs.notes)
+    left = _left(inputs, limits, now.limits, reducing=status == "ok" and reducing)
     optimum = checks_of(inputs, float_book(inputs, answer.target))
     if status == "infeasible":
-        explanation, why = _in_conflict(inputs, pose, names_clash=names_clash)
-        why = (*((COARSE,) if answer.solution.detail == COARSE else ()), *why)
+        explanation, why = _in_conflict(inputs, answer, pose, names_clash=names_clash)
     else:
         explanation = explanation_of(answer.solved or inputs, answer, optimum)
         why = _why_not(inputs, answer, blocked, status)
@@ -107,11 +108,38 @@ def compose(
         regime=estimates.regime.label,
         exposure=inputs.in_force.exposure,
         solver=_report(answer.solution),
-        exportable=status == "ok" and not (blocked or unhedged.blocked or crowded),
-        reasons=(*why, *crowded, *unhedged.words(blocked, limits), *notes),
+        exportable=status == "ok" and not (blocked or unhedged.blocked or crowded or left.aside),
+        reasons=(*left.words, *why, *crowded, *unhedged.words(blocked, limits), *notes),
         what_if=WhatIf(targets=dict(inputs.edited)),
         explanation=explanation,
+        stays_broken=left.names,
     )
+
+
+class Left(NamedTuple):
+    """What a reduction leaves broken: in names and in words; whether it mends nothing of it."""
+
+    names: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    aside: bool = False
+
+
+def _left(
+    inputs: ProgramInputs,
+    limits: Sequence[LimitCheck],
+    now: Sequence[LimitCheck],
+    *,
+    reducing: bool,
+) -> Left:
+    broken = left_broken(inputs, limits, now) if reducing else ()
+    if not broken:
+        return Left()
+    shown = [f"{one.name} {one.value:.6g} against its limit {one.limit:g}" for one in broken]
+    stays = "limits stay" if len(broken) > 1 else "limit stays"
+    told = f"reduction: {len(broken)} {stays} broken: {listed(shown)}"
+    never = "not sent: none of the broken limits is mended by it; reduce what breaks them"
+    aside = not mends_any(limits, now)
+    return Left(tuple(one.name for one in broken), (told, never) if aside else (told,), aside)
 
 
 class Now(NamedTuple):
@@ -147,14 +175,15 @@ def _report(solution: Solution) -> SolverReport:
 
 
 def _in_conflict(
-    inputs: ProgramInputs, pose: Pose | None, *, names_clash: bool
+    inputs: ProgramInputs, answer: Rebalance, pose: Pose | None, *, names_clash: bool
 ) -> tuple[Explanation, tuple[str, ...]]:
     """Return what there is to say where no book keeps every limit, in figures and in words."""
     clash = clashes(inputs, pose) if names_clash else None
     share = reduce_only_share(inputs)
     reduction = reduction_of(inputs, share) if clash else None
     explanation = Explanation(clash=clash or (), reduce_only_share=share, reduction=reduction)
-    return explanation, explain(inputs, clash, share)
+    coarse = (COARSE,) if answer.solution.detail == COARSE else ()
+    return explanation, (*coarse, *explain(inputs, clash, share))
 
 
 def _status(answer: Rebalance, orders: Sequence[OrderIntent]) -> str:

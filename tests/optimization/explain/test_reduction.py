@@ -1,6 +1,7 @@
 """Reducing a book far beyond its limits: orders that can be sent, and less broken after them."""
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -142,3 +143,40 @@ def test_reductions_can_be_sent_and_break_no_limit_more(seed: int, tight: int) -
     ]
     assert excess[1] <= excess[0]
     assert len(after) == len(FOUR)
+
+
+def of_positions(positions: dict[str, str], targets: dict[str, float], **limits: Any) -> Proposal:
+    """Return the proposal of a reduction to fixed targets."""
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, positions)
+    rules = msgspec.structs.replace(LIMITS, **limits)
+    inputs = program_inputs(snap, FOUND, BALANCED, rules, targets, reduce_only=True)
+    return compose(inputs, rebalance(inputs), snap, FOUND, BALANCED, "digest")
+
+
+def test_a_reduction_that_leaves_limits_broken_is_headed_so() -> None:
+    inputs = posed({BTC: "5"}, turnover_max=0.25)
+    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "5"})
+    found = compose(inputs, rebalance(inputs), snap, FOUND, BALANCED, "digest")
+    broken = tuple(check.name for check in found.limits if not check.ok)
+    assert "coin_net:BTC" in broken
+    assert found.stays_broken == broken
+    assert found.headline == f"reduction: {len(broken)} limits stay broken"
+    assert found.reasons[0].startswith(f"{found.headline}: ")
+    assert all(name in found.reasons[0] for name in broken)
+    assert (found.status, found.exportable) == ("ok", True)
+
+
+def test_a_reduction_that_mends_nothing_that_is_broken_has_no_send_path() -> None:
+    """1.2 of BTC is beyond its .8 of a coin, and may not be traded: selling ETH is no cure."""
+    loose = {"net_max": 3.0, "volatility_max": 3.0}
+    found = of_positions({BTC: "2", ETH: "10"}, {ETH: 0.1}, restricted=(BTC,), **loose)
+    assert [check.name for check in found.limits_now if not check.ok] == ["coin_net:BTC"]
+    assert found.orders
+    assert found.stays_broken == ("coin_net:BTC",)
+    assert found.headline == "reduction: 1 limit stays broken"
+    assert not found.exportable
+    assert found.reasons[1].startswith("not sent: none of the broken limits is mended by it")
+    mending = of_positions({BTC: "2", ETH: "10"}, {BTC: 1.0}, **loose)
+    assert (mending.exportable, mending.stays_broken) == (True, ("coin_net:BTC",))
+    clean = of_positions({BTC: "0.5", ETH: "10"}, {ETH: 0.1})
+    assert (clean.headline, clean.stays_broken, clean.exportable) == ("ok", (), True)
