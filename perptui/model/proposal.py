@@ -15,7 +15,8 @@ class TargetRow(Record, frozen=True):
     """One instrument of a proposal. Weights are signed fractions of equity.
 
     `carry_usd_day_now/_after` is the expected funding cash flow a day (positive: received).
-    `why` names the largest reason of the trade: "risk", "carry", "drift", "gross", "edited", ...
+    `why` names the largest reason of the trade: "risk", "carry", "drift", "gross", "edited", ...;
+    after it what stops the trade short, where something does: "risk, turnover".
     """
 
     id: str

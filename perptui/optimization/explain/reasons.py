@@ -23,7 +23,7 @@ DRIVERS = (
     "venue limit", "cluster", "beta", "tail", "correlation", "collateral", "hedge budget",
 )  # fmt: skip
 BRAKES = ("turnover", "participation")
-"""They oppose every trade: named only where one of them stops a trade short."""
+"""They oppose every trade: named, after what drives it, only where one stops a trade short."""
 WORDS = {
     "volatility": "risk",
     "standalone_risk": "risk",
@@ -57,9 +57,9 @@ def reasons_of(inputs: ProgramInputs, answer: Rebalance) -> tuple[str, ...]:
     """Return the reason of each trade; empty where nothing is traded.
 
     "edited" where the trader fixed the target; "lots" where the optimum trades the other way or
-    not at all and only rounding moved the contract; a brake's name where it stops the trade short;
-    else the name of the term that gains most; "limits" where the trade only mends what broken
-    limits left no price for.
+    not at all and only rounding moved the contract; else the name of the term that gains most, and
+    after it a brake's where that stops the trade short: "risk, turnover"; "limits" where the
+    trade only mends what broken limits left no price for.
     """
     if not answer.steps.any():
         return ("",) * len(inputs.contracts)
@@ -84,10 +84,9 @@ def _driver(gains: Mapping[str, float]) -> str:
     drive = sum(max(gains[name], 0.0) for name in DRIVERS)
     if drive <= GAIN_MIN:
         return "limits"
+    driver = max(DRIVERS, key=lambda name: gains[name])
     brake = min(BRAKES, key=lambda name: gains[name])
-    if -gains[brake] > STOPPED * drive:
-        return brake
-    return max(DRIVERS, key=lambda name: gains[name])
+    return f"{driver}, {brake}" if -gains[brake] > STOPPED * drive else driver
 
 
 def gains_of(inputs: ProgramInputs, solution: Solution) -> dict[str, FloatArray]:

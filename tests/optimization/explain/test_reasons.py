@@ -144,12 +144,12 @@ def test_turnover_is_named_only_where_it_stops_the_trade_short() -> None:
     # .4 of turnover between two trades: what is left undone of each is most of it.
     book = {BTC: "1", ETH: "20"}
     tight = msgspec.structs.replace(WIDE, turnover_max=0.02)
-    assert why(without_funding(posed([0.0] * 4, book, limits=tight)))[ETH] == "turnover"
+    assert why(without_funding(posed([0.0] * 4, book, limits=tight)))[ETH] == "risk, turnover"
     roomy = msgspec.structs.replace(WIDE, turnover_max=0.55)
     assert why(without_funding(posed([0.0] * 4, book, limits=roomy)))[ETH] == "risk"
     # A day's volume of 1e9 makes 1e-6 of it 1 % of equity.
     thin = msgspec.structs.replace(WIDE, participation_max=1e-6)
-    assert why(without_funding(posed([0.0] * 4, book, limits=thin)))[BTC] == "participation"
+    assert why(without_funding(posed([0.0] * 4, book, limits=thin)))[BTC] == "risk, participation"
 
 
 def test_a_fixed_target_says_edited_and_rounding_says_lots() -> None:
