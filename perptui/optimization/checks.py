@@ -252,7 +252,8 @@ def gated(name: str, inputs: ProgramInputs) -> bool:
 def given_way(inputs: ProgramInputs, checks: Sequence[LimitCheck]) -> tuple[str, ...]:
     """Return in words which soft limits a book is beyond."""
     return tuple(
-        f"{check.name} gives way: {check.value:.6g} beyond its soft limit {check.limit:.6g}"
+        f"{check.name} gives way by {abs(check.value - check.limit):.2g}: {check.value:.6g} "
+        f"against its soft limit {check.limit:.6g}"
         for check in checks
         if not check.ok and check.name not in GATED and is_soft(check.name, inputs)
     )

@@ -12,10 +12,11 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import HEADROOM
 from perptui.optimization.lots import BoolArray, Lots, too_small
 from perptui.optimization.program.optimum import optimum, optimum_near
-from perptui.optimization.program.solution import Solution
+from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
 from perptui.optimization.rebalanced import COARSE, Rebalance
 from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
 from perptui.optimization.soft_limits import gate_kept, level_prices, with_room
+from perptui.risk.arrays import limit_excess
 
 REDUCED = "no book within reach keeps every limit: this one exceeds them least"
 PASSES = 3
@@ -153,7 +154,7 @@ def _in_lots(solution: Solution, inputs: ProgramInputs) -> Rounded:
     rather go farther beyond these than beyond a hard limit. Where that is not enough all give way.
     """
     if not inputs.soft_levels:
-        return fitted(solution, inputs)
+        return _keeping_soft(solution, inputs)
     hard = with_room(replace(inputs, soft_levels=()), solution.slacks, solution.weights)
     left = frozenset(name for name, room in solution.slacks.items() if room.any())
     rounded = fitted(solution, replace(hard, soft_prices=level_prices(inputs.soft_levels, left)))
@@ -161,3 +162,19 @@ def _in_lots(solution: Solution, inputs: ProgramInputs) -> Rounded:
         return rounded
     every = frozenset(solution.slacks)
     return fitted(solution, replace(hard, soft_prices=level_prices(inputs.soft_levels, every)))
+
+
+def _keeping_soft(solution: Solution, inputs: ProgramInputs) -> Rounded:
+    """Return the book in lots within the soft limits that the optimum holds, where one is found."""
+    weights = solution.weights[None, :]
+    excess = limit_excess(weights, inputs.before, inputs.limits) if inputs.soft_prices else {}
+    left = {
+        name: price
+        for name, price in inputs.soft_prices.items()
+        if name in excess and float(excess[name].max(initial=-1.0)) > RESIDUAL_MAX
+    }
+    if len(left) < len(inputs.soft_prices):
+        rounded = fitted(solution, replace(inputs, soft_prices=left))
+        if rounded.excess <= 0.0:
+            return rounded
+    return fitted(solution, inputs)

@@ -163,10 +163,24 @@ def test_a_soft_limit_is_left_to_its_price_and_a_hard_one_is_not() -> None:
     assert failed(cheap, loose.steps) == ["beta"]
     checks = checks_of(cheap, exact_book(cheap, positions_after(cheap, loose.steps)))
     assert forbidding(cheap, checks, (), reducing=False) == ()
-    assert given_way(cheap, checks)[0].startswith("beta gives way: ")
+    beta = next(check for check in checks if check.name == "beta")
+    said = given_way(cheap, checks)[0]
+    assert said.startswith(f"beta gives way by {beta.value - beta.limit:.2g}: {beta.value:.6g} ")
     assert [one.name for one in forbidding(hard, checks, (), reducing=False)] == ["beta"]
     dear = soft(hard, {"beta_up": 10.0, "beta_down": 10.0})
     assert failed(dear, rebalance(dear).steps) == []
+
+
+@pytest.mark.parametrize("beta_max", [0.17, 0.2, 0.23])
+def test_lots_keep_a_soft_limit_that_the_optimum_holds(beta_max: float) -> None:
+    """A price above the dual holds the optimum at the limit: lots have no call to go beyond."""
+    hard = pair(("1", "1"), expected=(0.06, 0.05), beta_max=beta_max)
+    dual = float(rebalance(hard).solution.prices["beta_up"].max())
+    assert dual > 0.0
+    held = soft(hard, {"beta_up": 1.01 * dual, "beta_down": 1.01 * dual})
+    answer = rebalance(held)
+    assert answer.steps.any()
+    assert failed(held, answer.steps) == []
 
 
 def test_what_the_gate_holds_never_gives_way() -> None:
