@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from perptui.tui.format import NONE, UNKNOWN
-from perptui.tui.picture import Line, Span, fit, left, on_ground, right, size_of, width_of
+from perptui.tui.picture import Line, Span, fit, left, on_ground, right, size_of
 
 Row = TypeVar("Row")
 
@@ -291,7 +291,7 @@ class Grid(Generic[Row]):
             if laid is None or laid[0] != key:
                 line = self._line(row, found, order, widths, gap, typed)
                 line = (("▸" if at_cursor else " ", "focus"), *line)
-                line = on_ground(_padded(line, width), ground) if ground else line
+                line = on_ground(fit(line, width), ground) if ground else line
                 laid = self._laid[name] = (key, line)
             lines.append(laid[1])
         return lines
@@ -312,6 +312,11 @@ class Grid(Generic[Row]):
             self._top = index
         elif index >= self._top + self._page:
             self._top = index - self._page + 1
+
+    @property
+    def natural_width(self) -> int:
+        """Cells that every column takes, its contents uncut, with a gap of one between them."""
+        return sum(self._widths) + len(self._widths) + 1
 
     def _fit(self, width: int) -> tuple[list[int], dict[int, int], int]:
         """Return the columns in order of display, the width of each, and the gap between."""
@@ -335,9 +340,8 @@ class Grid(Generic[Row]):
             used += gap + widths[index]
         order = sorted(kept) + [i for i in widths if i not in kept]
         fixed, movable = order[: self._fixed], order[self._fixed :]
-        order = _whole(
-            fixed + movable[min(self._skip, max(len(movable) - 1, 0)) :], widths, gap, room
-        )
+        start = min(self._skip, max(len(movable) - 1, 0))
+        order = _whole(fixed + movable[start:], widths, gap, room)
         if len(kept) == len(widths) and not self._skip:
             gap = self._share(widths, room - used, gap)
         return order, widths, gap
@@ -394,7 +398,3 @@ def _whole(order: list[int], widths: dict[int, int], gap: int, room: int) -> lis
         if used > room:
             return order[:place]
     return order
-
-
-def _padded(line: Line, width: int) -> Line:
-    return (*line, (" " * max(width - width_of(line), 0), "text"))

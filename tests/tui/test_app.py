@@ -350,6 +350,35 @@ async def test_a_way_out_that_can_only_be_shown_says_so_before_its_digit() -> No
 
 
 @pytest.mark.asyncio
+async def test_a_wide_screen_shows_headroom_and_price_of_limits_with_long_names() -> None:
+    long = LimitRow(
+        "standalone_risk:binanceusdm:1000PEPE/USDT:USDT", "fraction", 1.0, 1.147, "BREACH",
+        0.9123, "ok", limit_after=0.7777, price_usd_day=123456.0,
+    )  # fmt: skip
+    rows = (*book.desk().limits.rows, long)
+    limits = msgspec.structs.replace(book.desk().limits, rows=rows)
+    view = book.desk(limits=limits, rebalance=what_ifs.what_if())
+    async with session(view, size=(200, 60)) as made:
+        await made.press("5")
+        panel = made.app.desk_screen.rebalance_panel()
+        assert panel.caps.natural_width > 64
+        line = next(one for one in made.text().splitlines() if "headroom" in one)
+        assert line.index("bound") < line.index("headroom") < line.index("+1pp $")
+        assert "$/day" in line
+
+
+@pytest.mark.asyncio
+async def test_the_page_of_what_is_kept_says_by_whose_measure() -> None:
+    kept = (what_ifs.kept("A", 0.4),)
+    view = book.desk(rebalance=what_ifs.what_if(kept=kept))
+    days = view.regime.horizon_days
+    assert days is not None
+    async with session(view) as made:
+        await made.press("5", "b")
+        assert f"all columns measured by tactical's forecasts, {days:g} day" in made.text()
+
+
+@pytest.mark.asyncio
 async def test_a_refusal_goes_with_its_cause() -> None:
     """With the next key, and with a step that is taken though it was refused meanwhile."""
     shown = msgspec.structs.replace(book.rebalance(), shown_only=("an equity: supposed",))

@@ -31,6 +31,8 @@ BENT_ALWAYS = 70
 """From this width on, it is said as well that nothing is bent."""
 
 LIMITS_WIDTH = 64
+LEAST_TRADES = 68
+"""Trades without contracts and limit prices: headroom and price of a limit go before these."""
 LEAST_LIMITS = 6
 LEAST_FIGURES = 3
 MOST_REASONS = 3
@@ -66,7 +68,8 @@ class RebalancePanel(RebalanceState):
             case "clash":
                 return self._rolled(clash_lines(view, self._units(), width), height)
             case "compare":
-                return self._rolled(compare_lines(view, width, max(height, 60)), height)
+                days = self.showing.view.regime.horizon_days
+                return self._rolled(compare_lines(view, width, max(height, 60), days), height)
             case "frontier":
                 return frontier_lines(view.frontier, width, height, self.showing.glyphs)
         if view.clash and not any(row.trade_usd for row in view.rows) and self.part == "trades":
@@ -160,12 +163,16 @@ class RebalancePanel(RebalanceState):
     def _desk(self, width: int, height: int) -> list[Line]:
         """Return trades, figures and limits in two or three columns."""
         three = width >= WIDEST
-        beside = book.COMPARISON_WIDTH + (LIMITS_WIDTH + 2 if three else 0)
+        caps_width = self._caps_width(width)
+        caps = self._caps(caps_width, height) if three else []
+        if three and self._caps_width(width) != caps_width:  # known once its rows are written
+            caps_width = self._caps_width(width)
+            caps = self._caps(caps_width, height)
+        beside = book.COMPARISON_WIDTH + (caps_width + 2 if three else 0)
         wide = width - beside
         inner = wide - 2
         second = self._figures(book.COMPARISON_WIDTH)
         if three:
-            caps = self._caps(LIMITS_WIDTH, height)
             second = book.beside_each_other(second, caps, book.COMPARISON_WIDTH + 2, height)
         needed = len(self.trades.shown) + 1
         spare = height - needed - 2
@@ -184,6 +191,11 @@ class RebalancePanel(RebalanceState):
         else:
             first += why if len(why) <= room else self._why_block(inner, room)
         return book.beside_each_other(first, second, wide, height)
+
+    def _caps_width(self, width: int) -> int:
+        """Return the limits' width in three columns: what they need, as far as trades spare it."""
+        left_over = width - book.COMPARISON_WIDTH - 4 - LEAST_TRADES
+        return max(min(self.caps.natural_width, left_over), LIMITS_WIDTH)
 
     def _figures(self, width: int) -> list[Line]:
         """Return the book before and after, its accounts, hedges and drift."""

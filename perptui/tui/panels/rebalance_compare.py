@@ -65,8 +65,16 @@ def sides(view: RebalanceView) -> list[Side]:
     return [now, *(_kept_side(kept) for kept in view.kept), stands]
 
 
-def compare_lines(view: RebalanceView, width: int, height: int) -> list[Line]:
-    """Return the columns side by side; without anything kept, how to keep it."""
+def compare_lines(
+    view: RebalanceView, width: int, height: int, days: float | None = None
+) -> list[Line]:
+    """Return the columns side by side; without anything kept, how to keep it.
+
+    Parameters
+    ----------
+    days : float, optional
+        Horizon of the estimates that what stands was measured by.
+    """
     if not view.kept:
         return wrapped(
             "nothing is kept yet: A keeps what stands as A, B as B; "
@@ -76,7 +84,7 @@ def compare_lines(view: RebalanceView, width: int, height: int) -> list[Line]:
             "dim",
         )
     columns = sides(view)
-    head = _kept_lines(view, width)
+    head = [*_kept_lines(view, width), *_measure_lines(view, width, days), ()]
     table, targets = _figures(columns), _targets(view, columns)
     room = height - len(head)
     half = NAME_WIDTH + COLUMN_WIDTH * len(columns) + GAP
@@ -111,7 +119,15 @@ def _kept_lines(view: RebalanceView, width: int) -> list[Line]:
         first, *more = wrapped(words, width, f" {digit} {kept.slot}  ", role)
         lines += [((f" {digit} ", "key"), (f"{kept.slot}  ", "title"), *first[1:]), *more]
     digits = "a digit goes back to what was kept · A, B keep what stands"
-    return [*lines, ((f" {digits}", "dim"),), ()]
+    return [*lines, ((f" {digits}", "dim"),)]
+
+
+def _measure_lines(view: RebalanceView, width: int, days: float | None) -> list[Line]:
+    """Return by whose forecasts the columns are measured: those of what stands, for every one."""
+    over = "" if days is None else f", {days:g} day{'' if days == 1 else 's'}"
+    own = any(kept.own_measure for kept in view.kept)
+    of = "all but what is marked" if own else "all columns"
+    return wrapped(f"{of} measured by {view.strategy}'s forecasts{over}", width, " ", "dim")
 
 
 def _figures(columns: Sequence[Side]) -> list[Line]:
