@@ -66,9 +66,7 @@ def bent_strategy(what_if: WhatIf, strategy: StrategyParameters) -> StrategyPara
     return msgspec.structs.replace(strategy, **{"puts": puts, **what_if.parameters})
 
 
-def bounds_set(
-    what_if: WhatIf, limits: Limits, strategy: StrategyParameters
-) -> dict[str, float]:
+def bounds_set(what_if: WhatIf, limits: Limits, strategy: StrategyParameters) -> dict[str, float]:
     """Return each limit as it is set, by its key of config.toml, the what-if's in their place.
 
     Limits are all there, of the strategy's parameters those that are called a most or a least. What
