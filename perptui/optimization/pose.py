@@ -82,9 +82,8 @@ def program_inputs(
         (strategy, limits, stresses),
         lambda: _ground(snapshot, estimates, strategy, limits, scenarios, rules, stresses),
     )
-    book, rules, arrays = ground.book, ground.rules, ground.arrays
-    contracts, before, regime = book.contracts, book.before, estimates.regime.label
-    reached = book.drawdown >= limits.drawdown_max
+    book, rules, arrays, regime = ground.book, ground.rules, ground.arrays, estimates.regime.label
+    contracts, before, reached = book.contracts, book.before, book.drawdown >= limits.drawdown_max
     frozen = _frozen(contracts, limits.restricted, overrides)
     bounds = _bounds(contracts, before, rules.limits, frozen, overrides, reached or reduce_only)
     if (returns := book.returns_with(overrides)) is not book.returns:
