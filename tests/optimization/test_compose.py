@@ -21,14 +21,10 @@ from tests.optimization.market import (
     WIDE,
     covariance,
     estimates,
-    instrument,
     snapshot,
 )
+from tests.optimization.three_coins import BTC, DRIFTLESS, ETH, LEGS, MARKS, SIGMA, SOL, market_of
 
-LEGS = [instrument("BTC"), instrument("ETH"), instrument("SOL", step="1")]
-BTC, ETH, SOL = (one.id for one in LEGS)
-MARKS = {BTC: "60000", ETH: "3000", SOL: "150"}
-SIGMA = covariance([0.5, 0.65, 0.9], 0.7)
 D = Decimal
 
 
@@ -43,7 +39,7 @@ def proposed(
     label: str = "normal",
     exposure: float = 1.0,
 ) -> Proposal:
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, positions, peak)
+    snap = market_of(positions, peak)
     found = estimates(LEGS, MARKS, expected, SIGMA, label=label, exposure=exposure)
     inputs = program_inputs(snap, found, strategy, limits, overrides or {})
     return compose(inputs, rebalance(inputs), snap, found, strategy, "digest of the snapshot")
@@ -84,7 +80,7 @@ def test_reducing_legs_have_the_wide_collar_of_a_storm() -> None:
     """Five times the volatility: 3 sigma of 30 s is above 30 bp, and only reductions get it."""
     positions = {BTC: "1.5", ETH: "-20"}
     wild = covariance([4.0, 4.0, 4.0], 0.7)
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, positions)
+    snap = market_of(positions)
     found = estimates(LEGS, MARKS, [0.0, 0.0, 0.0], wild)
     inputs = program_inputs(snap, found, BALANCED, WIDE, {BTC: 0.3, ETH: -0.7})
     made = compose(inputs, rebalance(inputs), snap, found, BALANCED, "digest of the snapshot")
@@ -227,7 +223,7 @@ def test_a_rounded_book_that_breaks_a_limit_says_which_and_by_what() -> None:
     # A lot of SOL is 15 % of 1 000 USD. From .6 the trader wants .36, which keeps ½·.24 of turnover
     # and .4 of coin; but of the lots beside it .3 breaks the first and .45 the second.
     snap = snapshot(LEGS, MARKS, {"binanceusdm": "1000"}, {SOL: "4"})
-    found = estimates(LEGS, MARKS, [0.0] * 3, SIGMA)
+    found = DRIFTLESS
     limits = msgspec.structs.replace(LIMITS, turnover_max=0.125, coin_net_max=0.4)
     inputs = program_inputs(snap, found, BALANCED, limits, {SOL: 0.36})
     answer = rebalance(inputs)
@@ -295,7 +291,7 @@ def test_orders_are_held_against_their_own_limits_to_the_last_digit() -> None:
 
 def test_a_flip_costs_what_the_whole_trade_costs_the_program() -> None:
     proposal = proposed([0.04, 0.0, 0.0], {BTC: "-0.5"})
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "-0.5"})
+    snap = market_of({BTC: "-0.5"})
     found = estimates(LEGS, MARKS, [0.04, 0.0, 0.0], SIGMA)
     inputs = program_inputs(snap, found, BALANCED, LIMITS, {})
     trade = np.array([float(one.trade_usd) / 100_000 for one in proposal.rows])

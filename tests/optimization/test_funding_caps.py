@@ -8,13 +8,11 @@ from perptui.model.limit import Limits
 from perptui.optimization.orders import positions_after
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
-from tests.optimization.market import BALANCED, LIMITS, covariance, estimates, instrument, snapshot
+from tests.optimization.market import BALANCED, LIMITS, covariance, estimates
+from tests.optimization.three_coins import BTC, ETH, LEGS, MARKS, SOL, market_of
 
-LEGS = [instrument("BTC"), instrument("ETH"), instrument("SOL")]
-BTC, ETH, SOL = (one.id for one in LEGS)
-MARKS = {BTC: "60000", ETH: "3000", SOL: "150"}
 # Weights before: BTC .6 long, ETH .3 short, SOL none.
-SNAP = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "1", ETH: "-10"})
+SNAP = market_of({BTC: "1", ETH: "-10"})
 
 
 def paying(**caps: tuple[float, float]) -> Estimates:

@@ -15,7 +15,7 @@ from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.kept import Kept
 from perptui.optimization.pose import program_inputs
 from tests.optimization.market import BALANCED, LIMITS
-from tests.optimization.test_pose import BTC, ETH, FOUND, SNAP
+from tests.optimization.three_coins import BTC, ETH, FOUND, SNAP
 
 
 def test_results_are_kept_by_object_and_by_value() -> None:
@@ -49,7 +49,11 @@ def same(one: object, other: object) -> bool:
 def test_a_program_posed_on_kept_ground_is_the_one_posed_afresh() -> None:
     first = posed({BTC: 0.3})
     fresh = program_inputs(
-        msgspec.structs.replace(SNAP), msgspec.structs.replace(FOUND), BALANCED, LIMITS, {BTC: 0.3}
+        msgspec.structs.replace(SNAP),
+        msgspec.structs.replace(FOUND),
+        BALANCED,
+        LIMITS,
+        {BTC: 0.3},
     )
     assert posed({ETH: 0.1}).limits is first.limits
     assert fresh.limits is not first.limits

@@ -19,23 +19,18 @@ from tests.optimization.market import (
     instrument,
     snapshot,
 )
-
-LEGS = [instrument("BTC"), instrument("ETH"), instrument("SOL")]
-BTC, ETH, SOL = (one.id for one in LEGS)
-MARKS = {BTC: "60000", ETH: "3000", SOL: "150"}
-SIGMA = covariance([0.5, 0.65, 0.9], 0.7)
-SNAP = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {SOL: "40"})
-FOUND = estimates(LEGS, MARKS, [0.01, 0.02, 0.03], SIGMA, deviation=[0.02, 0.03, 0.04])
-
-
-def without(found: Estimates, *left_out: str) -> Estimates:
-    kept = [i for i, row in enumerate(found.instruments) if row.id not in left_out]
-    return msgspec.structs.replace(
-        found,
-        instruments=tuple(found.instruments[i] for i in kept),
-        covariance=tuple(tuple(found.covariance[i][j] for j in kept) for i in kept),
-        correlation=tuple(tuple(found.correlation[i][j] for j in kept) for i in kept),
-    )
+from tests.optimization.three_coins import (
+    BTC,
+    ETH,
+    FOUND,
+    LEGS,
+    MARKS,
+    SIGMA,
+    SNAP,
+    SOL,
+    market_of,
+    without,
+)
 
 
 def test_arrays_follow_the_contracts() -> None:
@@ -207,8 +202,16 @@ FALLING = msgspec.structs.replace(
     [
         (broken(accounts=()), FOUND, "positive equity"),
         (broken(as_of_ms=SNAP.as_of_ms - 1), FOUND, "no younger than the snapshot"),
-        (SNAP, msgspec.structs.replace(FOUND, horizon_days=3.0), "estimates over 10 d, was 3 d"),
-        (broken(quotes=SNAP.quotes[:2]), FOUND, f"mark of every position, was none of {SOL}"),
+        (
+            SNAP,
+            msgspec.structs.replace(FOUND, horizon_days=3.0),
+            "estimates over 10 d, was 3 d",
+        ),
+        (
+            broken(quotes=SNAP.quotes[:2]),
+            FOUND,
+            f"mark of every position, was none of {SOL}",
+        ),
         (broken(instruments=(*LEGS[:2], TIERLESS)), FOUND, "maintenance tiers"),
         (broken(instruments=(*LEGS[:2], FALLING)), FOUND, "maintenance tiers"),
         (SNAP, without(FOUND, BTC, ETH, SOL), "at least one contract with estimates"),
@@ -233,7 +236,7 @@ def test_a_covariance_that_is_not_psd_is_refused_and_a_singular_one_is_not() -> 
 
 
 def test_a_target_that_opens_is_refused_while_only_reducing_is_asked_for() -> None:
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "0.5"})
+    snap = market_of({BTC: "0.5"})
     found = estimates(LEGS, MARKS, [0.0] * len(LEGS), SIGMA)
     for target in (0.31, -0.01):
         with pytest.raises(OptimizationError, match=r"between 0 and the 0\.3 held"):

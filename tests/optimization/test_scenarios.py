@@ -12,7 +12,7 @@ from perptui.optimization.scenarios import HorizonScenarios, stress_moves
 from perptui.risk.arrays import limit_excess
 from perptui.risk.tail import shortfall
 from tests.optimization.market import BALANCED, LIMITS
-from tests.optimization.test_pose import BTC, ETH, FOUND, SNAP, SOL, without
+from tests.optimization.three_coins import BTC, ETH, FOUND, SNAP, SOL, without
 
 RNG = np.random.default_rng(4)
 CENTRED = RNG.normal(0.0, [0.02, 0.08, 0.05], (400, 3))

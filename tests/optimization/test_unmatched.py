@@ -8,7 +8,7 @@ from perptui.model.strategy import HoldingCost
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.unmatched import unmatched
 from tests.optimization.market import BALANCED, LIMITS
-from tests.optimization.test_pose import BTC, FOUND, SNAP
+from tests.optimization.three_coins import BTC, FOUND, SNAP
 
 STRANGER = "binanceusdm:XPR/USDT:USDT"
 

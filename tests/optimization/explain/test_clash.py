@@ -1,8 +1,8 @@
 """Conflicts of limits: by hand, and minimal by definition on random books."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perptui.model.explanation import Clash
-from perptui.model.limit import Limits
-from perptui.model.strategy import StrategyParameters
 from perptui.optimization.explain.clash import clashes, explain, minimal_conflict, summary
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.reduction import reduce_only_share
@@ -20,35 +18,17 @@ from perptui.optimization.explain.search import run
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.risk.arrays import limit_excess
+from tests.optimization import three_coins
 from tests.optimization.explain.oracle import every_key, least_excess
 from tests.optimization.explain.random_books import RandomBook
-from tests.optimization.market import (
-    BALANCED,
-    LIMITS,
-    covariance,
-    estimates,
-    instrument,
-    snapshot,
-)
+from tests.optimization.market import BALANCED, LIMITS, estimates, snapshot
+from tests.optimization.three_coins import BTC, DRIFTLESS, ETH, LEGS, MARKS, SIGMA, SOL, market_of
 
-LEGS = [instrument("BTC"), instrument("ETH"), instrument("SOL", step="1")]
-BTC, ETH, SOL = (one.id for one in LEGS)
-MARKS = {BTC: "60000", ETH: "3000", SOL: "150"}
-SIGMA = covariance([0.5, 0.65, 0.9], 0.7)
 WIDER = {"coin_net_max": 3.0, "coin_gross_max": 3.0, "net_max": 3.0, "volatility_max": 3.0}
 
 
-def posed(
-    positions: Mapping[str, str] | None = None,
-    targets: Mapping[str, float] | None = None,
-    limits: Mapping[str, float | Decimal] | None = None,
-    strategy: StrategyParameters = BALANCED,
-    peak: str | None = None,
-) -> ProgramInputs:
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, positions, peak)
-    found = estimates(LEGS, MARKS, [0.0] * 3, SIGMA, label="stress", exposure=0.5)
-    rules: Limits = msgspec.structs.replace(LIMITS, **(limits or {}))
-    return program_inputs(snap, found, strategy, rules, targets or {})
+STRESSED = estimates(LEGS, MARKS, [0.0] * 3, SIGMA, label="stress", exposure=0.5)
+posed = partial(three_coins.posed, found=STRESSED)
 
 
 def needs(inputs: ProgramInputs) -> dict[str, float | None]:
@@ -174,14 +154,14 @@ def test_the_venues_largest_order_is_no_setting() -> None:
 
 def test_positions_that_may_not_be_traded_and_bounds_take_part() -> None:
     rules = msgspec.structs.replace(LIMITS, gross_max=0.5, restricted=(BTC,))
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "1"})
-    found = estimates(LEGS, MARKS, [0.0] * 3, SIGMA)
+    snap = market_of({BTC: "1"})
+    found = DRIFTLESS
     inputs = program_inputs(snap, found, BALANCED, rules, {})
     assert {one.name for one in clashes(inputs)} == {"gross", f"held:{BTC}"}
     # Only reducing, no short can make up for a net that must be below what is held elsewhere.
     rules = msgspec.structs.replace(LIMITS, net_max=0.4, restricted=(BTC,))
     held = {BTC: "1", ETH: "20"}
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, held)
+    snap = market_of(held)
     inputs = program_inputs(snap, found, BALANCED, rules, {}, reduce_only=True)
     names = {one.name for one in clashes(inputs)}
     assert names == {"net_max", f"held:{BTC}", f"bound:{ETH}", f"bound:{SOL}"}
@@ -226,8 +206,8 @@ def test_limits_lowered_by_drawdown_are_named_by_what_relaxes_them() -> None:
     inputs = posed(
         targets=targets,
         limits={**limits, "first_component_max": 5.0},
+        market=market_of(peak="105263.1578947368"),
         strategy=careful,
-        peak="105263.1578947368",
     )
     risk = next(one for one in clashes(inputs) if one.name == "volatility")
     assert (risk.setting, risk.limit) == ("volatility_max", 0.6)
@@ -334,7 +314,7 @@ def test_a_soft_limit_takes_no_part() -> None:
 
 
 def test_funding_caps_move_with_the_coins_limit_that_they_are_shares_of() -> None:
-    found = estimates(LEGS, MARKS, [0.0] * 3, SIGMA)
+    found = DRIFTLESS
     rows = []
     for row in found.instruments:
         share = 1.0 if row.id == BTC else 0.5
@@ -342,7 +322,7 @@ def test_funding_caps_move_with_the_coins_limit_that_they_are_shares_of() -> Non
         rows.append(msgspec.structs.replace(row, funding=funding))
     found = msgspec.structs.replace(found, instruments=tuple(rows))
     rules = msgspec.structs.replace(LIMITS, coin_net_max=0.1, net_min=0.5, turnover_max=2.0)
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"})
+    snap = market_of()
 
     def asked(assignment: str) -> ProgramInputs:
         setting, _, value = assignment.partition("=")
@@ -367,8 +347,8 @@ def test_funding_caps_move_with_the_coins_limit_that_they_are_shares_of() -> Non
 
 def test_a_bound_that_no_setting_moves_says_what_does() -> None:
     rules = msgspec.structs.replace(LIMITS, gross_max=0.5, restricted=(BTC,))
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "1"})
-    inputs = program_inputs(snap, estimates(LEGS, MARKS, [0.0] * 3, SIGMA), BALANCED, rules, {})
+    snap = market_of({BTC: "1"})
+    inputs = program_inputs(snap, DRIFTLESS, BALANCED, rules, {})
     held = member(inputs, f"held:{BTC}")
     assert held.setting == ""
     assert held.text.endswith(f"{BTC} is restricted: kept as it is")

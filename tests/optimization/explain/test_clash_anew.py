@@ -10,7 +10,7 @@ from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.found import Found
 from perptui.optimization.explain.limit_rows import Key
 from perptui.optimization.explain.search import Search, run
-from tests.optimization.explain.test_clash import BTC, posed
+from tests.optimization.three_coins import BTC, posed
 
 
 class Tired(Feasibility):

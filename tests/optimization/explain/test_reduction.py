@@ -17,31 +17,14 @@ from perptui.optimization.explain.reduction import (
     reduce_only_share,
     reduction_offer,
 )
-from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
 from perptui.risk.arrays import limit_excess
 from tests.optimization.explain.random_books import FOUR, RandomBook
-from tests.optimization.market import (
-    BALANCED,
-    LIMITS,
-    covariance,
-    estimates,
-    instrument,
-    snapshot,
-)
+from tests.optimization.market import BALANCED, LIMITS
+from tests.optimization.three_coins import BTC, DRIFTLESS, ETH, SOL, market_of, posed
 
-LEGS = [instrument("BTC"), instrument("ETH"), instrument("SOL", step="1")]
-BTC, ETH, SOL = (one.id for one in LEGS)
-MARKS = {BTC: "60000", ETH: "3000", SOL: "150"}
-FOUND = estimates(LEGS, MARKS, [0.0] * 3, covariance([0.5, 0.65, 0.9], 0.7))
 TRADE_LIMITS = ("turnover", "participation")
-
-
-def posed(positions: dict[str, str], *, reduce_only: bool = True, **limits: float) -> ProgramInputs:
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, positions)
-    rules = msgspec.structs.replace(LIMITS, **limits)
-    return program_inputs(snap, FOUND, BALANCED, rules, {}, reduce_only=reduce_only)
 
 
 def proposed(book: RandomBook) -> Proposal:
@@ -52,7 +35,7 @@ def proposed(book: RandomBook) -> Proposal:
 
 
 def test_the_offer_is_the_largest_share_that_keeps_position_limits() -> None:
-    inputs = posed({BTC: "1", ETH: "20", SOL: "-400"}, gross_max=0.9)
+    inputs = posed({BTC: "1", ETH: "20", SOL: "-400"}, reduce_only=True, limits={"gross_max": 0.9})
     # Gross is .6 + .6 + .6 = 1.8, so half of it may stay.
     assert reduce_only_share(inputs) == 0.5
     assert "cut to 50.0% of its size" in reduction_offer(inputs, reduce_only_share(inputs))
@@ -60,7 +43,7 @@ def test_the_offer_is_the_largest_share_that_keeps_position_limits() -> None:
 
 
 def test_no_share_will_do_where_a_floor_asks_for_more() -> None:
-    inputs = posed({BTC: "1"}, net_min=0.7)
+    inputs = posed({BTC: "1"}, reduce_only=True, limits={"net_min": 0.7})
     assert reduce_only_share(inputs) is None
     assert "no plain reduction" in reduction_offer(inputs, reduce_only_share(inputs))
 
@@ -68,48 +51,52 @@ def test_no_share_will_do_where_a_floor_asks_for_more() -> None:
 def test_what_may_not_be_traded_stays_whole_in_the_offer() -> None:
     rules = msgspec.structs.replace(LIMITS, gross_max=0.9, restricted=(SOL,))
     held = {BTC: "1", ETH: "20", SOL: "-400"}
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, held)
+    snap = market_of(held)
     # .6 of SOL stays: .3 of the other 1.2.
-    share = reduce_only_share(program_inputs(snap, FOUND, BALANCED, rules, {}))
+    share = reduce_only_share(program_inputs(snap, DRIFTLESS, BALANCED, rules, {}))
     assert share == pytest.approx(0.25)
 
 
 def test_a_book_far_beyond_its_limits_is_reduced_as_far_as_turnover_goes() -> None:
     # 3.0 of BTC with .8 allowed and a turnover of .25: one proposal brings it to 2.5.
     held = {BTC: "5"}
-    inputs = posed(held, turnover_max=0.25)
+    inputs = posed(held, reduce_only=True, limits={"turnover_max": 0.25})
     assert {one.name for one in clashes(inputs)} >= {"turnover"}
     answer = rebalance(inputs)
     assert answer.rounded == pytest.approx([2.5002, 0.0, 0.0], abs=1e-3)
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, held)
-    proposal = compose(inputs, answer, snap, FOUND, BALANCED, "digest")
+    snap = market_of(held)
+    proposal = compose(inputs, answer, snap, DRIFTLESS, BALANCED, "digest")
     assert (proposal.status, proposal.exportable) == ("ok", True)
     assert [one.reduce_only for one in proposal.orders] == [True]
     assert proposal.orders[0].contracts == Decimal("0.833")
     assert any("exceeds them least" in reason for reason in proposal.reasons)
     assert next(row for row in proposal.rows if row.id == BTC).why == "limits"
     # Without being asked for it nothing is sent.
-    plain = rebalance(posed(held, reduce_only=False, turnover_max=0.25))
+    plain = rebalance(posed(held, limits={"turnover_max": 0.25}))
     assert plain.solution.status == "infeasible"
 
 
 def test_margin_comes_before_net() -> None:
     # The only turnover there is goes where margin is short: the large leg, not the small one.
-    inputs = posed({BTC: "6", ETH: "-10"}, turnover_max=0.1, net_max=0.5, margin_ratio_max=0.05)
+    inputs = posed(
+        {BTC: "6", ETH: "-10"},
+        reduce_only=True,
+        limits={"turnover_max": 0.1, "net_max": 0.5, "margin_ratio_max": 0.05},
+    )
     target = least_violation(inputs)
     assert target is not None
     assert target == pytest.approx([3.4, -0.3, 0.0], abs=1e-5)
 
 
 def test_nothing_is_reduced_where_bounds_are_in_the_way() -> None:
-    inputs = posed({BTC: "5"}, turnover_max=0.25)
+    inputs = posed({BTC: "5"}, reduce_only=True, limits={"turnover_max": 0.25})
     pinned = msgspec.structs.replace(LIMITS, turnover_max=0.25)
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "5"})
-    fixed = program_inputs(snap, FOUND, BALANCED, pinned, {BTC: 1.0}, reduce_only=True)
+    snap = market_of({BTC: "5"})
+    fixed = program_inputs(snap, DRIFTLESS, BALANCED, pinned, {BTC: 1.0}, reduce_only=True)
     assert least_violation(inputs) is not None
     assert least_violation(fixed) is None
     assert rebalance(fixed).solution.status == "infeasible"
-    assert least_violation(posed({})) is None
+    assert least_violation(posed({}, reduce_only=True)) is None
 
 
 @settings(max_examples=15, deadline=None)
@@ -147,16 +134,16 @@ def test_reductions_can_be_sent_and_break_no_limit_more(seed: int, tight: int) -
 
 def of_positions(positions: dict[str, str], targets: dict[str, float], **limits: Any) -> Proposal:
     """Return the proposal of a reduction to fixed targets."""
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, positions)
+    snap = market_of(positions)
     rules = msgspec.structs.replace(LIMITS, **limits)
-    inputs = program_inputs(snap, FOUND, BALANCED, rules, targets, reduce_only=True)
-    return compose(inputs, rebalance(inputs), snap, FOUND, BALANCED, "digest")
+    inputs = program_inputs(snap, DRIFTLESS, BALANCED, rules, targets, reduce_only=True)
+    return compose(inputs, rebalance(inputs), snap, DRIFTLESS, BALANCED, "digest")
 
 
 def test_a_reduction_that_leaves_limits_broken_is_headed_so() -> None:
-    inputs = posed({BTC: "5"}, turnover_max=0.25)
-    snap = snapshot(LEGS, MARKS, {"binanceusdm": "100000"}, {BTC: "5"})
-    found = compose(inputs, rebalance(inputs), snap, FOUND, BALANCED, "digest")
+    inputs = posed({BTC: "5"}, reduce_only=True, limits={"turnover_max": 0.25})
+    snap = market_of({BTC: "5"})
+    found = compose(inputs, rebalance(inputs), snap, DRIFTLESS, BALANCED, "digest")
     broken = tuple(check.name for check in found.limits if not check.ok)
     assert "coin_net:BTC" in broken
     assert found.stays_broken == broken
