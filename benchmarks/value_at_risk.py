@@ -44,7 +44,7 @@ from perptui.estimation.losses import tick_loss
 from perptui.estimation.panel import Closes, Panel, build_panel
 from perptui.estimation.recursion import ewma
 from perptui.estimation.tails.filtered import PATHS, FundingDraw, Scenarios, horizon_scenarios
-from perptui.estimation.tails.residuals import funding_shocks
+from perptui.estimation.tails.residuals import funding_residuals
 from perptui.estimation.tails.sample import historical
 from perptui.estimation.tails.value_at_risk import (
     HALFLIVES_DAYS,
@@ -182,7 +182,7 @@ def scenarios_at(market: Market, variance: FloatArray, day: int, horizon: int) -
     funding = FundingDraw(
         horizon * paid[-7:].mean(axis=0)[known],
         np.nanstd(recent[:, known], axis=0),
-        funding_shocks(paid)[:, known],
+        funding_residuals(paid)[:, known],
     )
     drawn = horizon_scenarios(
         daily[:, known], variance[window][:, known], funding, float(horizon), seed=day

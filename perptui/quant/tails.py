@@ -15,7 +15,7 @@ from perptui.estimation.tails.books import METHODS, TailInputs, tail_risks
 from perptui.estimation.tails.contracts import Contracts
 from perptui.estimation.tails.filtered import FundingDraw, Scenarios, horizon_scenarios
 from perptui.estimation.tails.parametric import normal_tail
-from perptui.estimation.tails.residuals import funding_shocks
+from perptui.estimation.tails.residuals import funding_residuals
 from perptui.model.clock import DAY_MS
 from perptui.model.errors import EstimationError
 from perptui.model.forecast import TailRisk
@@ -107,9 +107,9 @@ def _shock_variance(shocks: FloatArray) -> FloatArray:
 
 
 def _shocks(funding: DayFunding) -> FloatArray | None:
-    """Return standardised funding shocks (D, N); None, for normal draws, with too few days."""
+    """Return residuals of daily funding (D, N); None, for normal draws, with too few days."""
     try:
-        return funding_shocks(funding.daily)
+        return funding_residuals(funding.daily)
     except EstimationError:
         return None
 

@@ -88,7 +88,7 @@ def forecast_mixture(
     days = int(usable.sum()) if usable.sum() >= LEAST_WINDOW_DAYS else 0
     weights = np.full(len(experts), 1.0 / len(experts))
     if days:
-        weights = combination_weights(factors[:, :-1][:, usable], recent[usable])
+        weights = maximum_likelihood_weights(factors[:, :-1][:, usable], recent[usable])
     return Mixture(_covariance(weights, factors[:, -1]), coins, weights, days)
 
 
@@ -126,7 +126,7 @@ def _precision_factor(state: CorrelationState, diagonal: float) -> FloatArray:
     return factor
 
 
-def combination_weights(factors: FloatArray, returns: FloatArray) -> FloatArray:
+def maximum_likelihood_weights(factors: FloatArray, returns: FloatArray) -> FloatArray:
     """Return the weights (E,) on the simplex that make `returns` (M, K) likeliest.
 
     Parameters

@@ -124,7 +124,7 @@ def horizon_scenarios(
         `halflife_days`, which keeps that mean.
     funding : FundingDraw
         Mean and sd of the sum over the horizon; its `shocks` (D, N) are daily, from
-        `funding_shocks`, and may have holes. A drift D over the horizon goes in as a mean of
+        `funding_residuals`, and may have holes. A drift D over the horizon goes in as a mean of
         E[F] - D.
     contracts : Contracts, optional
         Without it each coin is one contract.

@@ -34,8 +34,8 @@ def residual_rows(daily: FloatArray, variance: FloatArray) -> FloatArray:
     return standardised(divided(daily, np.sqrt(np.maximum(before, 0.0)), before > 0))
 
 
-def funding_shocks(daily_funding: FloatArray) -> FloatArray:
-    """Return the shocks of an AR(1) in daily funding sums (D, N), standardised; NaN in holes.
+def funding_residuals(daily_funding: FloatArray) -> FloatArray:
+    """Return the residuals of an AR(1) in daily funding sums (D, N), standardised; NaN in holes.
 
     Raises
     ------

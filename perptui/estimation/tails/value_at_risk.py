@@ -332,12 +332,6 @@ def funding_by_hour(settled: Settled, end_ms: int, days: int) -> FloatArray:
     return by_hour
 
 
-def daily_funding(by_hour: FloatArray) -> FloatArray:
-    """Return sums by day (D, ...) of `funding_by_hour` (24·D, ...); NaN with an hour not known."""
-    sums: FloatArray = by_hour.reshape(-1, 24, *by_hour.shape[1:]).sum(axis=1)
-    return sums
-
-
 def _simple(hourly: FloatArray, funding: FloatArray, hours: int) -> FloatArray:
     """Return exp(r) - 1 - F over spans of `hours`, (T/hours, N)."""
     shape = (-1, hours, hourly.shape[1])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from perptui.estimation.covariance.correlation import pairwise_correlation, standardise
-from perptui.estimation.covariance.mixture import combination_weights, forecast_mixture
+from perptui.estimation.covariance.mixture import forecast_mixture, maximum_likelihood_weights
 from perptui.estimation.recursion import ewma
 from perptui.model.errors import EstimationError
 
@@ -64,7 +64,9 @@ def test_a_right_expert_gets_all_the_weight() -> None:
     rng = np.random.default_rng(0)
     right = np.broadcast_to(np.eye(3), (21, 3, 3))
     wrong = 5.0 * right
-    weights = combination_weights(np.array([wrong, right, 4 * wrong]), rng.standard_normal((21, 3)))
+    weights = maximum_likelihood_weights(
+        np.array([wrong, right, 4 * wrong]), rng.standard_normal((21, 3))
+    )
     # Between L = I and L = 5 I the likeliest multiple of I is 1/sd of the draws.
     assert weights.sum() == pytest.approx(1.0)
     assert weights[1] > 0.9
@@ -75,7 +77,7 @@ def test_the_likeliest_multiple_is_mixed_of_two_around_it() -> None:
     returns = np.random.default_rng(4).standard_normal((30, 2))
     best = np.sqrt(returns.size / np.sum(returns**2))
     eye = np.broadcast_to(np.eye(2), (30, 2, 2))
-    weights = combination_weights(np.array([0.5 * eye, 2.0 * eye]), returns)
+    weights = maximum_likelihood_weights(np.array([0.5 * eye, 2.0 * eye]), returns)
     assert 0.5 * weights[0] + 2.0 * weights[1] == pytest.approx(best, rel=1e-6)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from perptui.estimation.tails.residuals import complete_rows, funding_shocks, residual_rows
+from perptui.estimation.tails.residuals import complete_rows, funding_residuals, residual_rows
 from perptui.model.errors import EstimationError
 from tests.estimation.tails.test_filtered import N, correlated_rows
 
@@ -16,13 +16,13 @@ def test_residuals_are_returns_over_the_forecast_before_them() -> None:
     np.testing.assert_allclose(residual_rows(daily, deviation**2)[1:], expected)
 
 
-def test_funding_shocks_are_what_the_day_before_did_not_foretell() -> None:
+def test_residuals_of_funding_are_what_the_day_before_did_not_foretell() -> None:
     rng = np.random.default_rng(8)
     shock = rng.normal(0, 1e-4, 4000)
     sums = np.zeros(4000)
     for day in range(1, 4000):
         sums[day] = 3e-4 + 0.8 * (sums[day - 1] - 3e-4) + shock[day]
-    found = funding_shocks(sums[:, None])[:, 0]
+    found = funding_residuals(sums[:, None])[:, 0]
     assert np.isnan(found[0])
     assert np.corrcoef(found[2:], shock[2:])[0, 1] > 0.999
     assert abs(np.corrcoef(found[2:], found[1:-1])[0, 1]) < 0.05

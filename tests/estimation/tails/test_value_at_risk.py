@@ -25,7 +25,6 @@ from perptui.estimation.tails.value_at_risk import (
     WINDOW_DAYS,
     ValueAtRiskPath,
     book_var_path,
-    daily_funding,
     equal_weights,
     filtered_quantiles,
     funding_by_hour,
@@ -198,7 +197,7 @@ def test_a_settlement_belongs_to_the_hour_that_it_ends() -> None:
     assert found.shape == (48,)
     assert found[[7, 15, 23, 31, 39, 47]].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     assert found.sum() == 21.0
-    assert daily_funding(found).tolist() == [6.0, 15.0]
+    assert found.reshape(2, 24).sum(axis=1).tolist() == [6.0, 15.0]
 
 
 def test_a_rate_that_is_missing_is_missing() -> None:
@@ -211,7 +210,6 @@ def test_a_rate_that_is_missing_is_missing() -> None:
     unknown = [*range(7), *range(24, 31), 46, 47]
     assert np.flatnonzero(np.isnan(found)).tolist() == unknown
     assert np.nansum(found) == pytest.approx(0.6)
-    assert np.isnan(daily_funding(found)).all()
     for hour in range(0, 24, 5):
         early = funding_by_hour(settled, END - HOUR_MS * hour, 1)
         assert early.tobytes() == found[24 - hour : 48 - hour].tobytes()
