@@ -17,14 +17,9 @@ from perptui.model.errors import ConfirmationRefused
 from perptui.model.instrument import Instrument
 from perptui.model.order import Leg, OrderIntent, Ticket
 from perptui.model.snapshot import MarketSnapshot
+from perptui.protocol.hand import DEAD_S, KEY_GAP_MS, TYPED
 from perptui.protocol.intents import ConfirmTicket
 
-TYPED = 4
-"""Characters of the token's end that the trader types."""
-DEAD_S = 1.0
-"""Input is dead for this long after the ticket was shown."""
-KEY_GAP_MS = 30.0
-"""Characters that come faster than this were not typed by a hand."""
 COLUMNS = 80
 ROWS = 24
 

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from perptui.desk import confirmation
 from perptui.desk.canceling import Cancels
 from perptui.desk.executor import WORKING, Executor, go_on
 from perptui.desk.export import write_orders
@@ -28,6 +27,7 @@ from perptui.journal.journal import Journal
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError, ConfirmationRefused, InputError, JournalError
 from perptui.model.proposal import Proposal
+from perptui.protocol.hand import DEAD_S
 from perptui.protocol.intents import ConfirmTicket
 from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.paths import export_dir
@@ -276,7 +276,7 @@ class Trading:
             self._journal.legs(opened.ticket.id),
             self._journal.fills_of(opened.ticket.id),
             phase=opened.phase,
-            opens_mono=opened.shown_mono + confirmation.DEAD_S,
+            opens_mono=opened.shown_mono + DEAD_S,
             reason=opened.reason,
         )
 

@@ -43,6 +43,13 @@ class Session:
                 await self.pilot.pause(0.01)
 
 
+async def slowly(made: Session, text: str) -> None:
+    """Type as a hand does, 40 ms between the keys."""
+    for character in text:
+        await made.press(character)
+        await asyncio.sleep(0.04)
+
+
 @asynccontextmanager
 async def session(
     view: DeskView | None = None, size: tuple[int, int] = (120, 40), **options: Any

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -22,18 +21,11 @@ from perptui.protocol.intents import (
 from perptui.tui.screens.confirm import ConfirmScreen
 from perptui.tui.screens.ticket import Token
 from tests.tui import book
-from tests.tui.sitting import Session, session
+from tests.tui.sitting import session, slowly
 
 
 def ticket_desk(**changes: Any) -> Any:
     return book.desk(ticket=book.ticket(**changes))
-
-
-async def slowly(made: Session, text: str) -> None:
-    """Type as a hand does, 40 ms between the keys."""
-    for character in text:
-        await made.press(character)
-        await asyncio.sleep(0.04)
 
 
 @pytest.mark.asyncio
@@ -191,28 +183,6 @@ async def test_reject_and_export_instead() -> None:
 
 
 @pytest.mark.asyncio
-async def test_from_a_void_ticket_only_esc_leads_on_and_only_c_plans_anew() -> None:
-    """What is typed on after the ticket went void, such as :gross_max=2, asks for nothing."""
-    async with session(ticket_desk()) as made:
-        await made.press("c", "r")
-        made.desk.replace(book.ticket(phase="void", reason="the price of BTC left its collar"))
-        await made.until(lambda: "VOID: the price of BTC left its collar" in made.text())
-        assert "esc back; there c plans the same legs anew" in made.text()
-        await made.press(":", *"gross_max=2", "enter", "r", "n", "x", "c")
-        await made.pilot.pause()
-        assert made.desk.asked == []
-        assert "VOID: the price of BTC left its collar" in made.text()
-        await made.press("escape")
-        await made.until(lambda: len(made.desk.asked) == 1)
-        made.desk.replace(book.ticket(phase="none", digest=""))
-        await made.press("c")
-        await made.until(lambda: len(made.desk.asked) == 2)
-        width, height = made.app.size
-        again = OpenTicket(digest=book.DIGEST, purpose="send", columns=width, rows=height)
-        assert made.desk.asked == [CloseTicket(id="tk-9f3c"), again]
-
-
-@pytest.mark.asyncio
 async def test_a_ticket_that_comes_while_a_line_is_typed_does_not_take_its_keys() -> None:
     async with session() as made:
         await made.press("c")
@@ -264,18 +234,6 @@ async def test_what_is_being_sent_opens_whatever_is_proposed() -> None:
     async with session(book.desk(ticket=sending, rebalance=newer_proposal())) as made:
         await made.press("c")
         assert "1 of 3 filled" in made.text()
-
-
-@pytest.mark.asyncio
-async def test_legs_that_are_no_longer_proposed_are_not_priced_anew() -> None:
-    void = book.ticket(phase="void", reason="a newer proposal stands")
-    async with session(book.desk(ticket=void, rebalance=newer_proposal())) as made:
-        made.app.open_ticket()
-        await made.pilot.pause()
-        assert "VOID: a newer proposal stands" in made.text()
-        assert "plans the same legs anew" not in made.text()
-        await made.press("r")
-        assert made.desk.asked == []
 
 
 @pytest.mark.asyncio

@@ -9,17 +9,20 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.events import Key, Paste
 from textual.screen import Screen
+from textual.timer import Timer
 
+from perptui.protocol.hand import KEY_GAP_MS, TYPED
 from perptui.protocol.intents import (
     CancelWorking,
     CloseTicket,
     ConfirmTicket,
     ExportOrders,
     Kill,
+    OpenTicket,
     RejectTicket,
 )
 from perptui.tui.owner import Owner
-from perptui.tui.screens.ticket import TYPED, TicketPicture
+from perptui.tui.screens.ticket import TicketPicture
 
 HEX = frozenset("0123456789abcdef")
 KILL_WINDOW_S = 2.0
@@ -49,6 +52,8 @@ class ConfirmScreen(Screen[None]):
         self.desk_app = desk_app
         self.picture = TicketPicture(desk_app.showing, desk_app.palette_now)
         self._kill_armed_mono: float | None = None
+        self._anew_soon: Timer | None = None
+        self._asking = False
 
     def compose(self) -> ComposeResult:
         """Yield the one picture."""
@@ -71,7 +76,9 @@ class ConfirmScreen(Screen[None]):
         event.stop()
         event.prevent_default()
         self.picture.token.clear()
-        self._say("pasting is refused: type the four characters")
+        self.picture.anew.paste()
+        void = self.picture.ticket.phase == "void"
+        self._say("pasting is refused" + ("" if void else ": type the four characters"))
 
     def _say(self, text: str) -> None:
         self.picture.message = text
@@ -82,7 +89,12 @@ class ConfirmScreen(Screen[None]):
         event.stop()
         event.prevent_default()
         self.picture.message = ""
-        if event.key == "f10":
+        picture, now = self.picture, self.desk_app.showing.now()
+        self._drop_anew()
+        if picture.anew.hears(event, picture.ticket, now) and picture.can_price_anew():
+            # Another key within the gap shows that this one was no hand's, and drops it.
+            self._anew_soon = self.set_timer(KEY_GAP_MS / 1000, self._price_anew)
+        elif event.key == "f10":
             self._kill_key()
         elif event.key in MOVES:
             self.picture.scroll_by(MOVES[event.key])
@@ -142,6 +154,7 @@ class ConfirmScreen(Screen[None]):
         self.desk_app.ask_for_ticket(intent, self._answered)
 
     def _answered(self, ok: bool, text: str) -> None:
+        self._asking = False
         self._say("" if ok else text)
 
     def _export_instead(self) -> None:
@@ -149,6 +162,25 @@ class ConfirmScreen(Screen[None]):
         ticket = self.picture.ticket
         self.desk_app.ask(ExportOrders(digest=ticket.digest, ticket=ticket.id))
         self.dismiss()
+
+    def _drop_anew(self) -> None:
+        if self._anew_soon is not None:
+            self._anew_soon.stop()
+            self._anew_soon = None
+
+    def _price_anew(self) -> None:
+        """Ask for a new ticket of the same legs, at the marks of now."""
+        self._drop_anew()
+        if self._asking or not self.picture.can_price_anew():
+            return
+        self._asking = True
+        ticket = self.picture.ticket
+        width, height = self.app.size
+        intent = OpenTicket(
+            digest=ticket.digest, purpose=ticket.purpose, columns=width, rows=height
+        )
+        self._say("asking for a ticket at the prices of now")
+        self.desk_app.ask_for_ticket(intent, self._answered)
 
     def _leave(self) -> None:
         ticket = self.picture.ticket

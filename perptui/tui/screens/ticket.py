@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from perptui.protocol.hand import TYPED
 from perptui.protocol.views_ticket import LegProgress, TicketView
 from perptui.tui import format as figures
 from perptui.tui.arrange import columns_of
 from perptui.tui.panels.base import wrapped
 from perptui.tui.panels.status import MODE_ROLES
 from perptui.tui.picture import Line, Picture, beside, fit, left, right
+from perptui.tui.screens.anew import ANEW, PriceAnew
 from perptui.tui.screens.small import too_small_lines
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
-TYPED = 4
 TICKET_COLUMNS = 80
 LEG_ROLES = {
     "FILLED": "gain",
@@ -67,6 +68,7 @@ class TicketPicture(Picture):
         super().__init__(palette, ascii_only=False, name="ticket")
         self.showing = showing
         self.token = Token()
+        self.anew = PriceAnew()
         self.top = 0
         self.seen_end = False
         self.message = ""
@@ -90,6 +92,15 @@ class TicketPicture(Picture):
             and columns_of(*self.size) > 0
         )
 
+    def can_price_anew(self) -> bool:
+        """Return whether the ticket is void and its legs are still those of the proposal."""
+        return (
+            self.ticket.phase == "void"
+            and self.showing.ticket_is_of_proposal()
+            and not self.showing.lost
+            and columns_of(*self.size) > 0
+        )
+
     def scroll_by(self, by: int) -> None:
         """Move the text by `by` lines, held at the ends."""
         room = max(self.size.height - 5, 1)
@@ -103,6 +114,7 @@ class TicketPicture(Picture):
             self.token.clear()
             return too_small_lines(width, height, self.showing)
         ticket = self.ticket
+        self.anew.look(ticket, self.showing.now())
         self._shown_id = ticket.id or self._shown_id
         if (ticket.id, width, height) != self._seen_at:
             self._seen_at = (ticket.id, width, height)
@@ -195,10 +207,9 @@ class TicketPicture(Picture):
         if ticket.phase == "confirm":
             return [self._field(), self._confirm_keys()]
         if ticket.phase == "void":
-            # No key but esc: what is typed on, unseen behind this, must never ask for a ticket.
-            again = self.showing.ticket_is_of_proposal()
-            keys = _keys(("esc", "back; there c plans the same legs anew" if again else "back"))
-            return [((f"VOID: {ticket.reason}. Nothing was sent.", "alarm"),), keys]
+            void: Line = ((f"VOID: {ticket.reason}. Nothing was sent.", "alarm"),)
+            told: Line = ((f" {self.message}", "warn"),) if self.message else void
+            return [told, self._void_keys()]
         if ticket.phase == "exported":
             return [((f"exported: {said}", "accent"),), _keys(("esc", "back"))]
         if ticket.phase == "none":
@@ -208,6 +219,15 @@ class TicketPicture(Picture):
             return [((self.message, "warn"),), _keys(("esc", "back"))]
         keys = _keys(("esc", "back, it goes on"), ("C", "cancel what works"), ("F10 F10", "HALT"))
         return [((self.message or self._ended(), "warn"),), keys]
+
+    def _void_keys(self) -> Line:
+        if not self.can_price_anew():
+            return _keys(("esc", "back"))
+        if self.anew.typed_over:
+            typed: Line = ((" typed keys were ignored: ", "warn"),)
+            return (*typed, *_keys(("esc", "back, then c plans the same legs anew"))[1:])
+        soon = ", in a second" if self.anew.is_dead(self.showing.now()) else ""
+        return _keys((ANEW, f"price the same legs anew{soon}"), ("esc", "back"))
 
     def _ended(self) -> str:
         """Return that the desk ended under this ticket, and where the rest is found."""
