@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import sqrt
 
 import msgspec
 
@@ -16,7 +17,12 @@ from perptui.model.proposal import Proposal
 from perptui.model.whatif import A_PUT
 from perptui.protocol.views import LimitRow, LimitsView
 from perptui.risk import limits as risk_limits
-from perptui.risk.holding_limits import check_beta, check_collateral, check_standalone_risk
+from perptui.risk.holding_limits import (
+    check_beta,
+    check_collateral,
+    check_standalone_risk,
+    share_of_budget,
+)
 
 NEAR = 0.10
 """Share of a limit that is left when its state turns to WARN."""
@@ -86,17 +92,17 @@ def _estimated(
     if estimates is None:
         return ()
     rows = {row.id: index for index, row in enumerate(estimates.instruments)}
-    covariance, year = estimates.covariance, (365.0 / estimates.horizon_days) ** 0.5
+    covariance, year = estimates.covariance, sqrt(365.0 / estimates.horizon_days)
     market = market_of(estimates)
     unknown = {one.id for one in book.holdings} - set(rows)
-    if unknown or limits.volatility_max <= 0.0 or covariance[market][market] <= 0.0:
+    if unknown or covariance[market][market] <= 0.0:
         return ()
     own = {one.id: covariance[rows[one.id]][rows[one.id]] for one in book.holdings}
     betas = {
         one.id: covariance[rows[one.id]][market] / covariance[market][market]
         for one in book.holdings
     }
-    volatilities = {name: value**0.5 * year for name, value in own.items()}
+    volatilities = {name: sqrt(value) * year for name, value in own.items()}
     return (
         *check_beta(book, _exact(betas), limits.beta_max),
         *check_standalone_risk(
@@ -218,6 +224,8 @@ def _own(check: LimitCheck, limits: Limits) -> LimitCheck:
     own: float | None = getattr(limits, f"{check.name}_max", None)
     if own is None:
         return check
+    if check.name == "first_component":
+        own = share_of_budget(own, limits.volatility_max)
     return _again(msgspec.structs.replace(check, limit=own), check.value)
 
 

@@ -65,8 +65,9 @@ class LimitPrice(Record, frozen=True):
         The key of config.toml that sets it; "" where no one key does, and the price is per 1.0 of
         the limit in force.
     limit, value : float
-        The limit, and the optimum's value before rounding. Of ``trade_min:<id>`` the smallest trade
-        that is made and the one left out as smaller, USD.
+        The limit, and the optimum's value before rounding, as config.toml has them: of
+        ``standalone_risk`` and ``first_component`` shares of the volatility limit in force. Of
+        ``trade_min:<id>`` the smallest trade that is made and the one left out as smaller, USD.
     low, high : float or None
         Where the optimum has ties: the price of relaxing the limit, and that of tightening it.
     """

@@ -111,7 +111,8 @@ class LimitCheck(Record, frozen=True):
         ``free_collateral:<account>``, ``margin_stress:<account>``,
         ``margin_stress_<name>:<account>`` of a named stress, ``cluster:<coins>``, ``stablecoin``.
     value, limit : float
-        In the units of the limit.
+        In the units of the limit; of ``standalone_risk`` and ``first_component`` both are
+        annualised volatility, the limit a share of `Limits.volatility_max` as it is in force.
     ok : bool
         True when the value keeps to the limit exactly (no tolerance).
     at_least : bool

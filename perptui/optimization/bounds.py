@@ -201,7 +201,8 @@ def _deviation(book: FloatArray, covariance: FloatArray) -> float:
 
 def betas(market: FloatArray, covariance: FloatArray) -> FloatArray:
     """Return each contract's beta to the market, (N,): Sigma b / b'Sigma b."""
-    return np.asarray(covariance @ market / _deviation(market, covariance) ** 2)
+    variance = max(float(market @ covariance @ market), LEAST_DEVIATION**2)
+    return np.asarray(covariance @ market / variance)
 
 
 def first_component(covariance: FloatArray) -> FloatArray:

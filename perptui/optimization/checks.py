@@ -18,7 +18,12 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.kept import Kept
 from perptui.optimization.soft_limits import GATED, is_soft
 from perptui.risk.arrays import book_shortfall, plain_risk, robust_risk
-from perptui.risk.holding_limits import check_beta, check_collateral, check_standalone_risk
+from perptui.risk.holding_limits import (
+    check_beta,
+    check_collateral,
+    check_standalone_risk,
+    share_of_budget,
+)
 from perptui.risk.limits import (
     DAYS_A_YEAR,
     Book,
@@ -183,8 +188,10 @@ def _float_checks(inputs: ProgramInputs, weights: FloatArray) -> tuple[LimitChec
     books = weights[None, :]
     over = arrays.rows @ weights - arrays.row_max
     leading = [o for o, name in zip(over, arrays.row_names, strict=True) if name in COMPONENT_ROWS]
-    share = limits.first_component_max + float(max(leading)) / arrays.volatility_max
-    checks = [ceiling("first_component", _kept(share), limits.first_component_max)]
+    year = math.sqrt(DAYS_A_YEAR / inputs.horizon_days)
+    most = share_of_budget(limits.first_component_max, limits.volatility_max)
+    beyond = float(max(leading)) * year
+    checks = [ceiling("first_component", _kept(most + beyond), most)]
     if arrays.has_tail:
         shortfall = float(book_shortfall(books, arrays)[0])
         checks.append(ceiling("cvar", _kept(shortfall), arrays.cvar_max))

@@ -10,6 +10,7 @@ import msgspec
 from perptui.model.forecast import Estimates
 from perptui.model.limit import Limits
 from perptui.model.strategy import REGIMES, StrategyParameters
+from perptui.risk.holding_limits import BOUND_DECIMALS
 
 CALM_CUSHION = REGIMES.index("normal")
 REACH = 0.98
@@ -50,8 +51,12 @@ class Standing:
     reach: float
 
     def cut_to(self, wanted: float, now: float, most: float) -> float:
-        """Return the limit of one proposal on its way from `now` to a `wanted` one below `most`."""
-        return min(most, max(wanted, now * (1.0 - self.reach)))
+        """Return the limit of one proposal on its way from `now` to a `wanted` one below `most`.
+
+        To as many decimals as the figures are kept to that are held against it: unrounded, a book
+        just inside it could be written as just outside.
+        """
+        return min(most, round(max(wanted, now * (1.0 - self.reach)), BOUND_DECIMALS))
 
 
 @dataclass(frozen=True)

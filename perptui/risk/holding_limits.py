@@ -11,6 +11,9 @@ from perptui.model.limit import LimitCheck
 from perptui.risk.limits import Book, Holding, ceiling, floor, like, share_of, total_equity
 from perptui.risk.margin import Number, initial_margin, leverage_allowed
 
+BOUND_DECIMALS = 12
+"""Decimals of a bound that is worked out of others, as of the figures that are held against it."""
+
 
 def check_beta(
     book: Book[Number], betas: Mapping[str, Number], beta_max: float, others: float = 0.0
@@ -41,16 +44,17 @@ def check_standalone_risk(
     share_max: float,
     volatility_max: float,
 ) -> tuple[LimitCheck, ...]:
-    """Hold |w_i|·sigma_i, as share of `volatility_max`, against `share_max`.
+    """Hold |w_i|·sigma_i, annualised, against `share_max` of the risk budget `volatility_max`.
 
-    Named ``standalone_risk:<id>``, of contracts that are held or were.
+    Named ``standalone_risk:<id>``, of contracts that are held or were. The value is no share of the
+    budget, which shrinks with drawdown: now and after could not be held beside each other.
 
     Parameters
     ----------
     volatilities : mapping of str to number
         Annualised, by instrument id; of every holding.
     volatility_max : float
-        The risk budget, annualised, positive.
+        The risk budget, annualised.
 
     Raises
     ------
@@ -59,16 +63,24 @@ def check_standalone_risk(
     """
     total = total_equity(book)
     _refuse_unknown(book, volatilities, "volatility")
-    budget = like(total, volatility_max) * total
+    most = share_of_budget(share_max, volatility_max)
     return tuple(
         ceiling(
             f"standalone_risk:{one.id}",
-            abs(one.notional) * volatilities[one.id] / budget,
-            share_max,
+            abs(one.notional) * volatilities[one.id] / total,
+            most,
         )
         for one in book.holdings
         if one.notional != 0 or one.before != 0
     )
+
+
+def share_of_budget(share_max: float, volatility_max: float) -> float:
+    """Return a share of the risk budget as annualised volatility, to `BOUND_DECIMALS`.
+
+    Unrounded, .75 of .6 is .44999999999999996, and a book at .45 would break it.
+    """
+    return round(share_max * volatility_max, BOUND_DECIMALS)
 
 
 def check_collateral(

@@ -22,7 +22,7 @@ replace = msgspec.structs.replace
 MEASURED = (
     LimitCheck("volatility", 0.75, 0.6, ok=False),
     LimitCheck("cvar", 0.31, 0.25, ok=False),
-    LimitCheck("first_component", 0.9, 1.0, ok=True),
+    LimitCheck("first_component", 0.56, 0.31, ok=False),
     LimitCheck("gross", 99.0, 3.0, ok=False),
 )
 
@@ -36,10 +36,10 @@ def test_beta_own_risk_and_free_collateral_are_live() -> None:
     """BTC 1.3 long and ETH .64 short of equity, 60 % a year each, correlation one half."""
     rows = shown(None)
     assert rows["beta"].now == pytest.approx(1.3 - 0.5 * 0.64)
-    budget = 0.6
-    assert rows[f"standalone_risk:{BTC}"].now == pytest.approx(1.3 * 0.6 / budget)
+    assert rows[f"standalone_risk:{BTC}"].now == pytest.approx(1.3 * 0.6)
+    assert rows[f"standalone_risk:{BTC}"].limit == 0.6
     assert rows[f"standalone_risk:{BTC}"].state == "BREACH"
-    assert rows[f"standalone_risk:{ETH}"].now == pytest.approx(0.64 * 0.6 / budget)
+    assert rows[f"standalone_risk:{ETH}"].now == pytest.approx(0.64 * 0.6)
     # 39 000 and 19 200 USD, both in the tier of 125x, of 30 000.
     assert rows[f"free_collateral:{VENUE}"].now == pytest.approx(1 - 58200 / 125 / 30000)
     assert rows[f"free_collateral:{VENUE}"].at_least
@@ -48,7 +48,8 @@ def test_beta_own_risk_and_free_collateral_are_live() -> None:
 def test_what_only_the_optimiser_measures_stands_while_the_book_does() -> None:
     rows = shown(replace(proposal(), limits_now=MEASURED))
     assert (rows["cvar"].now, rows["cvar"].state) == (0.31, "BREACH")
-    assert (rows["first_component"].now, rows["first_component"].state) == (0.9, "WARN")
+    leading = rows["first_component"]
+    assert (leading.now, leading.limit, leading.state) == (0.56, 0.6, "WARN")
     assert (rows["volatility"].now, rows["volatility"].state) == (0.75, "BREACH")
     # What is live stays so.
     assert rows["gross"].now == pytest.approx(1.94)

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import msgspec
+import numpy as np
 import pytest
 
 from perptui.model.forecast import Estimates
@@ -14,6 +15,7 @@ from perptui.optimization.strategies import (
     in_force,
     tighter,
 )
+from perptui.risk.limits import ceiling
 from tests.optimization.market import BALANCED, LIMITS, covariance, estimates, instrument, snapshot
 
 LEGS = [instrument("BTC"), instrument("ETH")]
@@ -97,6 +99,17 @@ def test_a_risk_budget_out_of_reach_is_approached_and_never_raised() -> None:
     wild = in_force(strategy, LIMITS, found(), Standing(3.0, 2.0, 0.9, 0.08, reach=0.0))
     assert (wild.limits.volatility_max, wild.limits.cvar_max) == (0.6, 0.3)
     assert wild.notes == ()
+
+
+def test_a_limit_out_of_reach_holds_the_book_that_it_was_worked_out_from() -> None:
+    """Nothing can be cut: the book stands at its bound, and its figure has twelve decimals."""
+    strategy = with_parameters(drawdown_control=True)
+    for volatility in np.random.default_rng(5).uniform(0.2, 0.5, 200).tolist():
+        stuck = Standing(1.0, volatility, volatility / 3.0, 0.08, reach=0.0)
+        bound = in_force(strategy, LIMITS, found(), stuck).limits
+        assert ceiling("volatility", round(volatility, 12), bound.volatility_max).ok
+        assert ceiling("cvar", round(volatility / 3.0, 12), bound.cvar_max).ok
+        assert bound.volatility_max == pytest.approx(volatility, abs=1e-12)
 
 
 def test_the_tighter_of_two_keeps_to_both() -> None:

@@ -40,15 +40,19 @@ def test_beta_is_signed_inside_and_absolute_outside() -> None:
         check_beta(BOOK, {name: betas[name] for name in list(betas)[:3]}, 1.0)
 
 
-def test_a_contracts_own_risk_is_a_share_of_the_budget() -> None:
+def test_a_contracts_own_risk_is_held_to_a_share_of_the_budget() -> None:
+    """.9 x .5 a year is .45: at its bound of .75 x .6, which floats make .44999999999999996."""
     volatilities = {"a:BTC": D("0.5"), "a:ETH": D("0.6"), "b:SOL": D("0.9"), "b:XRP": D("0.8")}
     checks = check_standalone_risk(BOOK, volatilities, 0.75, 0.6)
     assert [(one.name, one.value, one.ok) for one in checks] == [
-        ("standalone_risk:a:BTC", 0.75, True),
-        ("standalone_risk:a:ETH", 0.3, True),
+        ("standalone_risk:a:BTC", 0.45, True),
+        ("standalone_risk:a:ETH", 0.18, True),
         ("standalone_risk:b:SOL", 0.0, True),
     ]
+    assert {one.limit for one in checks} == {0.45}
     assert not check_standalone_risk(BOOK, volatilities, 0.7499999, 0.6)[0].ok
+    lowered = check_standalone_risk(BOOK, volatilities, 0.75, 0.3)
+    assert [one.value for one in lowered] == [one.value for one in checks]
     with pytest.raises(ValueError, match="volatility of every holding"):
         check_standalone_risk(BOOK, {}, 1.0, 1.0)
 
@@ -85,4 +89,6 @@ def test_stress_counts_the_collaterals_own_loss_and_named_moves() -> None:
     apart = {"apart": {"a:BTC": D("-0.3"), "a:ETH": D("0.3")}, "eth": {"a:ETH": D("0.1")}}
     # 18 000 lost on each leg; margins of 42 000 at .4 % and of 78 000 at .5 % less 50.
     worst = 0.02 + (36000 + 1.5 * (42000 * 0.004 + 78000 * 0.005 - 50)) / 60000
-    assert check_stress(book, 0.2, 0.5, 0.02, apart)[0].value == pytest.approx(worst)
+    named = {one.name: one.value for one in check_stress(book, 0.2, 0.5, 0.02, apart)}
+    assert named["margin_stress:a"] == pytest.approx(plain + 0.02)
+    assert named["margin_stress_apart:a"] == pytest.approx(worst)

@@ -51,6 +51,11 @@ UNSET = frozenset({"stablecoin"})
 """Limits that the strategy sets by regime: no one key."""
 NAMED_STRESS = "margin_stress_"
 """Begins the names of limits whose moves stand in a table of their own: no one key."""
+SHARES = {
+    "standalone_risk": "standalone_risk_max",
+    "first_component": "first_component_max",
+}
+"""Limits that are set as shares of the risk budget, and checked as volatility."""
 CENTS = 2
 CONTROL = "drawdown_control"
 """Row of what drawdown_max is worth through the risk budget, which volatility_max sets as well."""
@@ -112,7 +117,7 @@ def limit_prices(
         one = found.pop(check.name, None)
         setting = setting_of(check.name)
         rows.append(
-            LimitPrice(check.name, 0.0, setting, check.limit, check.value)
+            LimitPrice(check.name, 0.0, setting, *_in_shares(check, inputs))
             if one is None
             else one.times(day).record(check.name, *_as_set(check, one, inputs))
         )
@@ -148,13 +153,22 @@ def _as_set(check: LimitCheck, one: _Priced, inputs: ProgramInputs) -> tuple[flo
     if one.setting == DRAWDOWN:
         return one.limit, one.limit + (check.value - check.limit) / one.rate
     if one.setting not in DOLLARS:
-        return check.limit, check.value
+        return _in_shares(check, inputs)
     usd = 2.0 * float(inputs.equity)
     if check.name != "turnover":
         row = inputs.ids.index(check.name.partition(":")[2])
         forecast = inputs.contracts[row].forecast
         usd = 0.0 if forecast is None else max(forecast.volume_usd_day, 1.0)
     return one.limit, check.value * usd
+
+
+def _in_shares(check: LimitCheck, inputs: ProgramInputs) -> tuple[float, float]:
+    """Return limit and value in the units of config.toml: shares of the risk budget in force."""
+    share = SHARES.get(check.name.partition(":")[0])
+    budget = inputs.in_force.limits.volatility_max
+    if share is None or budget <= 0.0:
+        return check.limit, check.value
+    return float(getattr(inputs.in_force.limits, share)), check.value / budget
 
 
 def setting_of(name: str) -> str:
