@@ -29,7 +29,7 @@ WRAPPED: dict[str, tuple[tuple[str, str], ...]] = {
     "textual._xterm_parser": (("XTermParser.feed", "read"),),
     "perptui.tui.actions_rebalance": (("RebalanceActions._nudge", "key"),),
     "perptui.client.attach": (("frame", "asked"), ("Attachment._take", "taken")),
-    "perptui.tui.app": (("DeskApp._paint", "painted"),),
+    "perptui.tui.painting": (("Painting.paint", "painted"),),
     "perptui.desk.server": (("decode_to_desk", "desk got"), ("Terminal._take", "views sent")),
     "perptui.desk.worker": (("QuantWorker._request", "job sent"), ("QuantWorker._answer", "back")),
     "perptui.quant.worker": (("Worker.answer", "quant"),),

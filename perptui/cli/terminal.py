@@ -12,6 +12,8 @@ from perptui.settings.load import load
 from perptui.settings.paths import state_dir, themes_dirs
 
 FRAMES_PER_SECOND = "240"
+BY_SIGNAL = 128
+"""Exit codes from here on say that a signal, or a line that hung up, ended the terminal."""
 
 
 def open_terminal(way: Launcher, args: argparse.Namespace, config: Path | None = None) -> int:
@@ -33,7 +35,7 @@ def open_terminal(way: Launcher, args: argparse.Namespace, config: Path | None =
     os.environ.setdefault("TEXTUAL_FPS", FRAMES_PER_SECOND)
     from perptui.tui.run import run_terminal
 
-    return run_terminal(
+    code = run_terminal(
         way.connect,
         clock=SystemClock(),
         theme_folders=themes_dirs(),
@@ -45,3 +47,6 @@ def open_terminal(way: Launcher, args: argparse.Namespace, config: Path | None =
         keymap=settings.keymap,
         crash_dir=state_dir(way.desk),
     )
+    if code >= BY_SIGNAL:
+        way.leave()  # nobody waits here: a desk of ours journals, reconciles and ends by itself
+    return code

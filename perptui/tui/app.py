@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -28,7 +27,9 @@ from perptui.protocol.intents import Intent, Quit, Solve, Withdraw
 from perptui.protocol.views import DeskView
 from perptui.tui import theme as themes
 from perptui.tui.commands import commands
+from perptui.tui.ending import Ending
 from perptui.tui.keymap import unknown_ids
+from perptui.tui.painting import Painting
 from perptui.tui.pauses import spare
 from perptui.tui.screens.desk import DeskScreen
 from perptui.tui.showing import Showing
@@ -37,9 +38,6 @@ from perptui.tui.whatif import IntentQueue
 if TYPE_CHECKING:
     from perptui.client.attach import Attachment, Connect
     from perptui.protocol.frames import Reply
-
-PAINT_S = 0.5
-"""Least time between two paints of the desk's own changes; keys paint at once."""
 
 TICK_S = 1.0
 """How often ages and countdowns are written anew."""
@@ -95,17 +93,14 @@ class DeskApp(App[int]):
         self._crash_dir = crash_dir
         self._pictures_dir = pictures_dir
         self.crash_report: Path | None = None
+        self.ending = Ending(self.exit)
         self.expects_ticket = False
         self._connect = connect
         self._relaunch = relaunch
         self._attachment: Attachment | None = None
         self._bends = IntentQueue(self._post)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._dirty: set[str] = set()
-        self._painted_at = -1e9
-        self._paint_due = False
-        self._paint_asked = False
-        self._owes_limits = False
+        self._painting = Painting(self, lambda: self._bends.busy)
 
     def palette_now(self) -> themes.Palette:
         """Return the theme of the moment."""
@@ -114,6 +109,12 @@ class DeskApp(App[int]):
     def get_theme(self, theme_name: str) -> Theme:
         """Return the desk's own theme, whatever Textual or TEXTUAL_THEME calls for."""
         return self._theme
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver that outlives no terminal."""
+        from perptui.tui.driver import TerminalDriver
+
+        return TerminalDriver
 
     def get_default_screen(self) -> Screen[Any]:
         """Return the desk."""
@@ -135,9 +136,7 @@ class DeskApp(App[int]):
         if self._connect is not None:
             self.call_after_refresh(self._look_for_desk, self._connect)
         if not self.is_headless:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self.exit, 128 + number)
+            self.ending.watch()
 
     async def on_unmount(self) -> None:
         """Close the line to the desk."""
@@ -172,7 +171,7 @@ class DeskApp(App[int]):
         showing = self.showing
         if isinstance(message, PanelReplaced):
             showing.take(message.panel, message.view)
-            self._mark(message.panel)
+            self._painting.mark(message.panel)
             if message.panel == "ticket":
                 self._ticket_came()
         elif isinstance(message, PanelObserved):
@@ -188,45 +187,13 @@ class DeskApp(App[int]):
             showing.lose(message.why)
             self.paint_all()
 
-    def _mark(self, panel: str) -> None:
-        """Note a change and paint it now, or as soon as half a second is over."""
-        # The Rebalance view draws the limits beside the trades of the same proposal.
-        self._dirty.update(("limits", "rebalance") if panel == "limits" else (panel,))
-        if self._bends.busy or (panel == "limits" and self._owes_limits):
-            # A person waits for it: what the key asked for stands on the screen at once, and the
-            # limits of that proposal with it, though its answer came before them.
-            self._owes_limits = panel == "rebalance" or (self._owes_limits and panel != "limits")
-            self._paint_at_once()
-            return
-        if self._paint_due:
-            return
-        wait_s = PAINT_S - (time.monotonic() - self._painted_at)
-        if wait_s <= 0:
-            self._paint()
-        else:
-            self._paint_due = True
-            self.set_timer(wait_s, self._paint)
-
-    def _paint_at_once(self) -> None:
-        """Paint once what came together: after all that was read, before anything else is."""
-        if not self._paint_asked:
-            self._paint_asked = True
-            asyncio.get_running_loop().call_soon(self._paint)
-
-    def _paint(self) -> None:
-        self._paint_due = self._paint_asked = False
-        self._painted_at = time.monotonic()
-        dirty, self._dirty = self._dirty, set()
-        if self._bends.busy and {"status", "rebalance"} <= dirty:
-            # What was asked for is on the screen before the lines around it are drawn.
-            dirty.discard("status")
-            self._dirty.add("status")
-            self._paint_at_once()
+    def paint_panels(self, panels: Collection[str]) -> None:
+        """Repaint what changed in these panels and send it to the terminal."""
         for screen in self._on_top():
             if screen is self.desk_screen:
-                for panel in dirty:
+                for panel in panels:
                     self.desk_screen.repaint_panel(panel)
-            if "ticket" in dirty and hasattr(screen, "repaint_ticket"):
+            if "ticket" in panels and hasattr(screen, "repaint_ticket"):
                 screen.repaint_ticket()
         self.desk_screen.send_painted()
 
@@ -236,8 +203,7 @@ class DeskApp(App[int]):
 
     def paint_all(self) -> None:
         """Repaint what changed anywhere, now."""
-        self._painted_at = time.monotonic()
-        self._dirty.clear()
+        self._painting.clear()
         self.tick()
 
     def tick(self) -> None:

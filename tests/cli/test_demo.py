@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from perptui.cli.app import run
+from perptui.settings.paths import journal_file
 from tests.desk.attached import PATIENCE_S, Terminal, alive, children_of, filled
 
 
@@ -130,3 +131,26 @@ def test_a_terminal_that_is_killed_takes_its_demo_with_it() -> None:
             time.sleep(0.05)
     finally:
         first.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_terminal_that_is_signalled_ends_at_once_and_its_demo_after_it(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = OnTerminal("demo")
+    try:
+        watcher = Terminal(socket_path())
+        watcher.until(filled)
+        watcher.close()
+        pids = children_of(first.process.pid)
+        assert len(pids) == 2
+        first.process.send_signal(number)
+        assert first.process.wait(2.0) in {128 + number, 1}
+        deadline = time.monotonic() + PATIENCE_S
+        while any(alive(pid) for pid in pids):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        first.close()
+    assert run(["audit", "verify", str(journal_file("demo"))]) == 0, capsys.readouterr().err
