@@ -58,6 +58,11 @@ class BinanceWire:
         self.orders = OrderEndpoints(exchange, self.settings)
         self._routes = self._public() | self._signed() | self._trading()
 
+    @property
+    def endpoints(self) -> frozenset[tuple[str, str]]:
+        """Method and path of all that is answered."""
+        return frozenset(self._routes)
+
     def handle(self, request: WireRequest) -> WireReply:
         """Answer one request at the exchange's present moment."""
         route = self._routes.get((request.method, request.path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -204,12 +205,13 @@ class Deal:
         settings: Settings | None = None,
         venue: LedgerVenue | None = None,
         clock: ManualClock | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.clock = clock or ManualClock(NOW_MS)
         self.settings = settings or settings_of()
         self.venue = venue or LedgerVenue(self.clock, script)
         self.picture = DeskPicture(self.venue, self.clock, self.settings)
-        self.journal = Journal.open(
+        self.journal = journal or Journal.open(
             folder / "journal.db",
             desk="main",
             account="main",
@@ -218,15 +220,26 @@ class Deal:
             version="0",
         )
         self.points: list[str] = []
+        self.reached: Callable[[str], None] = self.points.append
+        self.changes = 0
         self.trading = Trading(
             self.journal,
             {VENUE: self.venue},
             self.settings,
             self.clock,
             self.picture,
-            checkpoint=self.points.append,
+            changed=self.changed,
+            checkpoint=self.checkpoint,
             pause=self.pause,
         )
+
+    def changed(self) -> None:
+        """Count what the desk is told to paint."""
+        self.changes += 1
+
+    def checkpoint(self, point: str) -> None:
+        """Hand a point inside a ticket to what a test has set for it."""
+        self.reached(point)
 
     async def pause(self, seconds: float) -> None:
         """Move the clock instead of waiting, and let others run."""

@@ -85,8 +85,7 @@ class Session:
             if name == point:
                 self.deal.journal.close()
 
-        self.deal.trading._executor._checkpoint = reached  # noqa: SLF001  the end of a process
-        self.deal.trading._checkpoint = reached  # noqa: SLF001
+        self.deal.reached = reached
         with contextlib.suppress(JournalError):
             await self.ticket()
         self.deal.journal.close()

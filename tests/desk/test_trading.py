@@ -16,6 +16,7 @@ import pytest
 
 from perptui.desk.ticketing import trader_of
 from perptui.journal.audit import confirmed_text
+from perptui.journal.database import Database
 from perptui.journal.events import Alarm
 from perptui.journal.verify import verify_file
 from perptui.model.clock import ManualClock
@@ -42,6 +43,7 @@ from tests.desk.dealing import (
 from tests.desk.ledger_venue import LedgerVenue
 from tests.desk.market import BTC, ETH, NOW_MS, VENUE
 from tests.desk.test_gate import SNAPSHOT
+from tests.journal.made import journal_in, journal_on, let_grow_no_more
 
 pytestmark = pytest.mark.asyncio
 replace = msgspec.structs.replace
@@ -698,8 +700,6 @@ async def until(deal: Deal, condition: Any) -> None:
 
 async def test_the_watch_voids_reconciles_and_obeys_the_kill_file(tmp_path: Path) -> None:
     deal = Deal(tmp_path)
-    seen: list[int] = []
-    deal.trading._changed = lambda: seen.append(1)  # noqa: SLF001  the desk's own callback
     await deal.trading.start()
     assert deal.trading.sends_locked == ""
     await deal.open(REDUCE_BTC)
@@ -710,7 +710,7 @@ async def test_the_watch_voids_reconciles_and_obeys_the_kill_file(tmp_path: Path
     (tmp_path / "KILL").write_text("smoke\n")
     await until(deal, lambda: deal.trading.kill_state == "HALTED")
     assert deal.journal.kill_state().reason == "smoke"
-    assert seen
+    assert deal.changes
     await deal.trading.stop()
 
 
@@ -777,12 +777,13 @@ async def test_a_ticket_open_at_the_end_is_not_confirmed(tmp_path: Path) -> None
 async def test_a_full_disk_stops_the_ticket_and_loses_nothing(tmp_path: Path) -> None:
     clock = ManualClock(NOW_MS)
     venue = LedgerVenue(clock)
-    deal = await started(tmp_path, venue=venue, clock=clock)
+    journal_in(tmp_path, clock).close()
+    database = Database.sender(tmp_path / "journal.db")
+    journal = journal_on(database, clock)
+    deal = await started(tmp_path, venue=venue, clock=clock, journal=journal)
 
     async def fill_the_disk(_: str) -> None:
-        connection = deal.journal._database.connection  # noqa: SLF001  no other way to fill it
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        connection.execute(f"PRAGMA max_page_count = {pages}")
+        let_grow_no_more(database)
         for size in (4000, 400, 40, 1):
             with contextlib.suppress(JournalError):
                 for number in range(1000):

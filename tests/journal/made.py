@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+from perptui.journal.database import Database
 from perptui.journal.events import Actor, client_id
 from perptui.journal.journal import Journal
+from perptui.journal.verify import verify_database
 from perptui.model.clock import Clock, ManualClock
 from perptui.model.order import Effect, Fill, Leg, OrderIntent, Side, Ticket
 
@@ -30,6 +32,18 @@ def journal_in(
         actor=DESK,
         version="0.1.0",
     )
+
+
+def journal_on(database: Database, clock: Clock | None = None) -> Journal:
+    """Return the journal in a file that a test has opened itself."""
+    verdict = verify_database(database.connection)
+    return Journal(database, clock or ManualClock(NOW_MS), DESK, verdict)
+
+
+def let_grow_no_more(database: Database) -> None:
+    """Fill the disk, as far as SQLite can see."""
+    (pages,) = database.connection.execute("PRAGMA page_count").fetchone()
+    database.connection.execute(f"PRAGMA max_page_count = {pages}")
 
 
 def intent(identifier: str = BTC, contracts: str = "0.2") -> OrderIntent:

@@ -13,7 +13,7 @@ from perptui.journal.database import Database, refuse_network_file_system
 from perptui.journal.events import Alarm
 from perptui.journal.schema import APPLICATION_ID, MIGRATIONS
 from perptui.model.errors import JournalError
-from tests.journal.made import journal_in
+from tests.journal.made import journal_in, journal_on, let_grow_no_more
 
 
 def test_the_files_are_private_and_so_is_their_directory(tmp_path: Path) -> None:
@@ -135,11 +135,11 @@ def test_an_absent_journal_is_not_made_by_looking(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_stops_writing_and_loses_nothing(tmp_path: Path) -> None:
-    journal = journal_in(tmp_path)
+    journal_in(tmp_path).close()
+    database = Database.sender(tmp_path / "journal.db")
+    journal = journal_on(database)
     head = journal.head
-    connection = journal._database.connection  # noqa: SLF001  the only way to fill "the disk"
-    (pages,) = connection.execute("PRAGMA page_count").fetchone()
-    connection.execute(f"PRAGMA max_page_count = {pages}")
+    let_grow_no_more(database)
     with pytest.raises(JournalError, match="full"):
         journal.append(*(Alarm("x", f"key {number}", "t" * 4000) for number in range(50)))
     assert journal.head == head
