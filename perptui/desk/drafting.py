@@ -91,7 +91,7 @@ class Drafts:
             )
         if not proposal.exportable or not proposal.orders:
             raise ConfirmationRefused(
-                "expected a proposal that keeps every limit and trades, was "
+                "expected a proposal that trades and keeps every limit or only reduces, was "
                 f"{'; '.join(proposal.reasons) or proposal.status}; solve again",
                 "not_exportable",
             )

@@ -25,6 +25,12 @@ COLUMNS = 80
 FAR = 10.0
 """Rises beyond this, as a fraction, are not told apart."""
 
+MARKS = {
+    "X": "the limit stays broken, by no more than now",
+    "~": "the limit is soft and gives way",
+}
+"""What stands behind a limit that does not hold."""
+
 
 class TicketInputs(Record, frozen=True):
     """Everything a ticket is made from; what the trader sees is rendered from this alone.
@@ -124,12 +130,21 @@ def _heading(inputs: TicketInputs) -> Iterator[str]:
     bent = assignments(proposal.what_if)
     if bent:
         yield f"what-if {'; '.join(bent)}"
+    yield from _left_broken(proposal)
     age_s = max(inputs.created_ms - inputs.snapshot.as_of_ms, 0) / 1000
-    yield f"solver {proposal.solver.status} ({proposal.solver.name}) | data {age_s:.0f} s old"
+    by = f" ({proposal.solver.name})" if proposal.solver.name else ""
+    yield f"solver {proposal.solver.status}{by} | data {age_s:.0f} s old"
     if inputs.purpose == "export":
         yield "EXPORT: these orders are written to files; nothing is sent"
     else:
         yield f"expires {inputs.expiry_s:.0f} s after it was shown, or as soon as its inputs change"
+
+
+def _left_broken(proposal: Proposal) -> Iterator[str]:
+    """Yield which limits a reduction leaves broken: it is sent all the same, and said to be so."""
+    if proposal.stays_broken:
+        yield f"{proposal.headline.upper()}: {', '.join(proposal.stays_broken)}"
+        yield "  none of them by more than now: a step; propose again after it"
 
 
 def _orders(inputs: TicketInputs) -> Iterator[str]:
@@ -252,8 +267,16 @@ def _limits(proposal: Proposal) -> Iterator[str]:
         bound = f"{'>=' if check.at_least else '<='} {check.limit:.4f}"
         yield (
             f"{name:<30}{shown:>11}{check.value:>11.4f}{bound:>14}{headroom(check):>11.4f}"
-            f"{'' if check.ok else '  X'}"
+            f"  {_mark_of(check, proposal)}"
         )
+    marks = {_mark_of(check, proposal) for check in proposal.limits}
+    yield from (f"{mark}: {words}" for mark, words in MARKS.items() if mark in marks)
+
+
+def _mark_of(check: LimitCheck, proposal: Proposal) -> str:
+    if check.ok:
+        return ""
+    return "X" if check.name in proposal.stays_broken else "~"
 
 
 def headroom(check: LimitCheck) -> float:

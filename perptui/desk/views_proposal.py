@@ -46,6 +46,7 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         state=proposed.state,
         strategy=proposal.strategy,
         status=proposal.status,
+        headline=proposal.headline,
         digest=proposal.digest,
         solve_ms=proposal.solver.seconds * 1000,
         regime=proposal.regime,
@@ -119,7 +120,7 @@ def _kept(kept: Kept, stands: Proposal, picture: Picture) -> KeptProposal:
     return KeptProposal(
         slot=kept.slot,
         strategy=proposal.strategy,
-        status=proposal.status,
+        status=proposal.headline,
         digest=proposal.digest,
         assignments=assignments(proposal.what_if),
         figures=comparisons(proposal, proposed_carry(picture, proposal, supposed=True)),

@@ -70,6 +70,8 @@ class KeptProposal(Record, frozen=True):
         In the order of `RebalanceView.comparisons`.
     weights : dict of str to float
         Its weights in lots by instrument id.
+    status : str
+        In words, as `Proposal.headline`.
     same_market : bool
         Whether it rests on the snapshot of the one that stands; `Compare` solves it anew on that.
     own_measure : bool
@@ -145,6 +147,8 @@ class RebalanceView(Record, frozen=True):
         Why what stands can be looked at but never sent, in words.
     ledger, prices, clash, break_even, drift, objective_usd_day
         The proposal's `Explanation`.
+    headline : str
+        The status in words, as `Proposal.headline`: what stays broken after a reduction is in it.
     breached : tuple of str
         Limits that the proposal in lots leaves broken, as `LimitCheck.name`.
     offers : tuple of Offer
@@ -163,6 +167,7 @@ class RebalanceView(Record, frozen=True):
     state: str = "none"
     strategy: str = ""
     status: str = ""
+    headline: str = ""
     digest: str = ""
     solve_ms: float | None = None
     regime: str = ""

@@ -13,7 +13,7 @@ from perptui.model.assignment import bend_all
 from perptui.model.clock import parse_iso
 from perptui.model.limit import LimitCheck
 from perptui.model.order import OrderIntent
-from perptui.model.proposal import HedgeRow
+from perptui.model.proposal import HedgeRow, SolverReport
 from perptui.model.whatif import WhatIf
 from tests.desk.dealing import ADD_ETH, ALICE, REDUCE_BTC, REDUCE_ETH, Deal, proposal
 
@@ -102,7 +102,27 @@ def test_limits_stand_with_their_headroom(tmp_path: Path) -> None:
     assert "gross                              1.9400     1.2900     <= 3.0000     1.7100" in text
     assert "liquidation:binanceusdm                 -     0.5800     >= 0.2000     0.3800" in text
     place = text.index("participation:binanceusdm:BTC/USDT:USDT")
-    assert text[place + 1].endswith("0.0020     <= 0.0010    -0.0010  X")
+    assert text[place + 1].endswith("0.0020     <= 0.0010    -0.0010  ~")
+    assert "~: the limit is soft and gives way" in text
+
+
+def test_a_reduction_that_leaves_limits_broken_says_so(tmp_path: Path) -> None:
+    checks = (
+        LimitCheck("gross", 1.29, 1.0, ok=False),
+        LimitCheck("coin_net:BTC", 0.9, 0.8, ok=False),
+        LimitCheck("net_max", 0.4, 1.0, ok=True),
+    )
+    broken = ("gross", "coin_net:BTC")
+    solver = SolverReport(status="optimal", name="", seconds=0.0)
+    made = replace(proposal(REDUCE_BTC), limits=checks, stays_broken=broken, solver=solver)
+    text = render(inputs(tmp_path, REDUCE_BTC, proposal=made))
+    place = text.index("REDUCTION: 2 LIMITS STAY BROKEN: gross, coin_net:BTC")
+    assert text[place + 1] == "  none of them by more than now: a step; propose again after it"
+    assert text[place + 2].startswith("solver optimal | data")
+    assert [line[:12] for line in text if line.endswith("  X")] == ["gross       ", "coin_net:BTC"]
+    assert "X: the limit stays broken, by no more than now" in text
+    kept = render(inputs(tmp_path, REDUCE_BTC))
+    assert not any("REDUCTION" in line or line.startswith(("X:", "~:")) for line in kept)
 
 
 @pytest.mark.parametrize("length", [1, 20, 60])

@@ -237,6 +237,13 @@ def test_the_rebalance_changes_carry_by_after_less_now() -> None:
     assert view.solve_ms == pytest.approx(12.5)
 
 
+def test_a_reduction_is_headed_by_what_it_leaves_broken() -> None:
+    assert Desk().fill().panels(solved()).rebalance.headline == "ok"
+    left = msgspec.structs.replace(proposal(), stays_broken=("gross", "coin_net:BTC"))
+    view = Desk().fill().panels(msgspec.structs.replace(solved(), proposal=left)).rebalance
+    assert (view.status, view.headline) == ("ok", "reduction: 2 limits stay broken")
+
+
 def test_on_a_shocked_market_the_rebalance_earns_its_carry_there() -> None:
     made = solved()
     assert made.proposal is not None

@@ -16,7 +16,7 @@ from perptui.tui.panels.rebalance_compare import compare_lines
 from perptui.tui.panels.rebalance_frontier import frontier_lines
 from perptui.tui.panels.rebalance_state import RebalanceState
 from perptui.tui.panels.rebalance_trades import trade_card
-from perptui.tui.picture import Line, Span
+from perptui.tui.picture import Line, Span, left
 
 SIDE_BY_SIDE = 104
 """From this width on, before and after stand beside the trades, else below them."""
@@ -109,7 +109,8 @@ class RebalancePanel(RebalanceState):
         if view.robust:
             spans.append((f" · robust {view.robust}", "dim"))
         if view.status:
-            spans.append((f" · {view.status}", "text" if view.status in GOOD else "warn"))
+            words = view.headline or view.status
+            spans.append((f" · {words}", "text" if words in GOOD else "warn"))
         if view.solve_ms is not None:
             spans.append((f" · {f.number(view.solve_ms, 1)} ms", "dim"))
         if view.exposure is not None:
@@ -150,6 +151,14 @@ class RebalancePanel(RebalanceState):
         return [*lines[: max(room - 1, 0)], ((f" … {more} more lines: enter", "dim"),)][:room]
 
     def _caps(self, width: int, height: int) -> list[Line]:
+        """Return the limits, under the supposed market that now and after are on, if any."""
+        market = self.showing.view.limits.market
+        if not market or height < LEAST_LIMITS:
+            return self._caps_table(width, height)
+        words = figures.with_minus(f" limits now and after both at {market}")
+        return [((left(words, width), "edited"),), *self._caps_table(width, height - 1)]
+
+    def _caps_table(self, width: int, height: int) -> list[Line]:
         shown = len(self.caps.shown)
         if self.grid is self.caps and shown > height - 1:
             table = self._table(self.caps, width, height - 1, editing=self._cell_of_cap)
@@ -202,7 +211,7 @@ class RebalancePanel(RebalanceState):
         view = self._view
         blocks = (
             book.account_lines(view.accounts, width - 1),
-            book.hedge_lines(view.hedges, width - 1),
+            book.hedge_lines(view.hedges, width - 1, view.assignments),
         )
         lines = book.comparison_lines(view)
         if view.drift is not None:

@@ -90,6 +90,8 @@ def _no_clash(view: RebalanceView) -> str:
         return "no limits clash: every limit holds at the proposal"
     names = ", ".join(limit_name(name) for name in view.breached[:NAMED])
     more = f" and {len(view.breached) - NAMED} more" if len(view.breached) > NAMED else ""
+    if view.headline not in {"", view.status}:
+        return f"{view.headline}: {names}{more}. A step: propose again after it"
     end = "nothing is traded" if view.status == "no_trade" else "its trades go no further"
     return f"the proposal leaves {names}{more} breached: {end}"
 
