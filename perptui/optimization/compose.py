@@ -32,12 +32,13 @@ from perptui.optimization.checks import (
     with_binding,
 )
 from perptui.optimization.explain.clash import clashes, explain
+from perptui.optimization.explain.existence import Pose
 from perptui.optimization.explain.explanation import explanation_of
 from perptui.optimization.explain.figures import book_risk
-from perptui.optimization.explain.least import Pose
 from perptui.optimization.explain.lot_widths import why_no_trade
 from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.explain.reduction import reduce_only_share
+from perptui.optimization.explain.search import run
 from perptui.optimization.explain.wording import listed
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.kept import Kept
@@ -180,7 +181,7 @@ def _in_conflict(
     """Return what there is to say where no book keeps every limit, in figures and in words."""
     clash = clashes(inputs, pose) if names_clash else None
     share = reduce_only_share(inputs)
-    reduction = reduction_of(inputs, share) if clash else None
+    reduction = run(reduction_of(inputs, share)) if clash else None
     explanation = Explanation(clash=clash or (), reduce_only_share=share, reduction=reduction)
     coarse = (COARSE,) if answer.solution.detail == COARSE else ()
     return explanation, (*coarse, *explain(inputs, clash, share))

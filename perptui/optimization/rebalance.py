@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.reduction import eased, least_violation
+from perptui.optimization.explain.search import Search, run
 from perptui.optimization.fitting import SHARES, fitted, short_of
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import HEADROOM
@@ -14,7 +16,7 @@ from perptui.optimization.lots import BoolArray, Lots, too_small
 from perptui.optimization.program.optimum import optimum, optimum_near
 from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
 from perptui.optimization.rebalanced import COARSE, Rebalance
-from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
+from perptui.optimization.rounding import Rounded, hold_lots, rounding
 from perptui.optimization.soft_limits import gate_kept, level_prices, with_room
 from perptui.risk.arrays import limit_excess
 
@@ -31,7 +33,7 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
     """
     solution = _too_poor(inputs) or optimum(inputs)
     if solution.status == "infeasible" and inputs.reduce_only:
-        reduced = _reduced(inputs)
+        reduced = run(_reduced(inputs))
         if reduced is not None:
             return reduced
     if solution.status != "optimal":
@@ -43,9 +45,26 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights, solved)
 
 
+def reduction_search(inputs: ProgramInputs) -> Search[Rebalance]:
+    """Return what `rebalance` does of a program that only reduces, by a search that pauses.
+
+    Whether any book keeps every limit is asked first, which takes less than to look for the best.
+
+    Raises
+    ------
+    OptimizationError
+        When the solver gives no answer to trust.
+    """
+    limits = Feasibility(inputs)
+    if not (yield from limits.clash(frozenset(limits.keys))):
+        return rebalance(inputs)
+    reduced = yield from _reduced(inputs)
+    return reduced or _nothing(Solution.without_answer("infeasible", inputs), inputs)
+
+
 def _reduced_in_lots(inputs: ProgramInputs) -> Rebalance:
     """Return a reduction where no book in lots keeps every limit, else that there is none."""
-    reduced = _reduced(_only_reducing(inputs))
+    reduced = run(_reduced(_only_reducing(inputs)))
     if reduced is not None and reduced.steps.any():
         return reduced
     return _nothing(Solution("infeasible", inputs.before, detail=COARSE), inputs)
@@ -63,22 +82,22 @@ def _only_reducing(inputs: ProgramInputs) -> ProgramInputs:
     return replace(inputs, lower=lower, upper=upper)
 
 
-def _reduced(inputs: ProgramInputs) -> Rebalance | None:
+def _reduced(inputs: ProgramInputs) -> Search[Rebalance | None]:
     """Return the reduction that exceeds the limits least, None where nothing can be reduced.
 
     Rounding starts from the lots short of it, and keeps limits that give way as far as those do.
     What the desk's gate holds of every order gives way for no price: it could not be sent.
     """
     inputs = gate_kept(inputs)
-    target = least_violation(inputs)
+    target = yield from least_violation(inputs)
     if target is None:
         return None
-    rounded = _short_of(target, inputs)
+    rounded = yield from _short_of(target, inputs)
     solution = Solution("optimal", target, detail=REDUCED, exact=target)
     return Rebalance(solution, target, rounded.steps, rounded.weights)
 
 
-def _short_of(target: FloatArray, inputs: ProgramInputs) -> Rounded:
+def _short_of(target: FloatArray, inputs: ProgramInputs) -> Search[Rounded]:
     """Return a reduction in lots that breaks no limit more than the book as it is.
 
     Trades are cut to whole steps, not positions: the limits on trading are what keeps the rest.
@@ -87,7 +106,7 @@ def _short_of(target: FloatArray, inputs: ProgramInputs) -> Rounded:
     inputs = _reaching_back(inputs)
     for share in SHARES:
         short = short_of(target, share, inputs)
-        rounded = round_to_lots(short, eased(inputs, short))
+        rounded = yield from rounding(short, eased(inputs, short))
         if rounded.excess <= 0:
             return rounded
     return hold_lots(inputs)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perptui.optimization.explain.search import Search, run
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import Judge
 from perptui.optimization.lots import BoolArray, IntArray, Lots, allowed, books_after, truncated
@@ -58,6 +59,11 @@ def round_to_lots(target: FloatArray, inputs: ProgramInputs) -> Rounded:
     out its trade. At most 4N moves, fewer where they mend too little. Deterministic: ties go to the
     first.
     """
+    return run(rounding(target, inputs))
+
+
+def rounding(target: FloatArray, inputs: ProgramInputs) -> Search[Rounded]:
+    """Return what `round_to_lots` does, by a search that pauses between its moves."""
     lots = Lots.of(inputs)
     search = _Search(truncated(target, inputs, lots), target, inputs, lots)
     slow = 0
@@ -69,6 +75,7 @@ def round_to_lots(target: FloatArray, inputs: ProgramInputs) -> Rounded:
         slow = slow + 1 if search.broken > 0 and hopeless else 0
         if slow == SLOW_MOVES:
             break
+        yield
     return search.found()
 
 

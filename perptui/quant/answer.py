@@ -18,7 +18,7 @@ from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import PutQuote
 from perptui.optimization.explain.blended import blended
 from perptui.optimization.explain.drift import drift_of, usd_a_day
-from perptui.optimization.explain.least import Pose
+from perptui.optimization.explain.existence import Pose
 from perptui.optimization.explain.ledger import TRADED_MIN, ledger_of
 from perptui.optimization.explain.prices import limit_prices
 from perptui.optimization.hedges import (

@@ -54,5 +54,7 @@ def _steps(asked: ProposeJob, estimator: Estimator) -> Search[ClashDone]:
     yield
     clash = yield from clash_search(inputs, posing(asked, told, parents))
     yield
-    reduction = reduction_of(inputs, reduce_only_share(inputs)) if clash else None
+    share = reduce_only_share(inputs) if clash else None
+    yield
+    reduction = (yield from reduction_of(inputs, share)) if clash else None
     return ClashDone(clash, summary(clash), reduction)

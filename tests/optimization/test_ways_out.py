@@ -4,6 +4,7 @@ import pytest
 
 from perptui.optimization.checks import checks_of, exact_book
 from perptui.optimization.explain.reduction import reduce_only_share
+from perptui.optimization.explain.search import run
 from perptui.optimization.orders import positions_after
 from perptui.optimization.rebalance import rebalance
 from perptui.optimization.ways_out import reduction_of
@@ -19,7 +20,7 @@ def test_where_only_reducing_leads_is_where_taking_it_leads(
     # .6 of each of three: to half of it takes a turnover of .45.
     inputs = posed(HELD, limits={"gross_max": 0.9, "turnover_max": turnover_max})
     assert reduce_only_share(inputs) == 0.5
-    found = reduction_of(inputs, share)
+    found = run(reduction_of(inputs, share))
     assert found is not None
     only = posed(HELD, reduce_only=True, limits={"gross_max": 0.9, "turnover_max": turnover_max})
     book = exact_book(only, positions_after(only, rebalance(only).steps))
@@ -34,8 +35,8 @@ def test_where_only_reducing_leads_is_where_taking_it_leads(
 
 
 def test_what_is_asked_for_already_or_opens_is_no_way_out() -> None:
-    assert reduction_of(posed(HELD, reduce_only=True, limits={"gross_max": 0.9}), 0.5) is None
-    assert reduction_of(posed(HELD, {BTC: 0.7}, limits={"gross_max": 0.9}), 0.5) is None
+    assert run(reduction_of(posed(HELD, reduce_only=True, limits={"gross_max": 0.9}), 0.5)) is None
+    assert run(reduction_of(posed(HELD, {BTC: 0.7}, limits={"gross_max": 0.9}), 0.5)) is None
     # A fixed target that reduces may stay.
-    assert reduction_of(posed(HELD, {BTC: 0.5}, limits={"gross_max": 0.9}), 0.5) is not None
-    assert reduction_of(posed(limits={"net_min": 0.5, "gross_max": 0.4}), None) is None
+    assert run(reduction_of(posed(HELD, {BTC: 0.5}, limits={"gross_max": 0.9}), 0.5)) is not None
+    assert run(reduction_of(posed(limits={"net_min": 0.5, "gross_max": 0.4}), None)) is None

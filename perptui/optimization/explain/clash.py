@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from perptui.model.errors import OptimizationError
 from perptui.model.explanation import NO_BOOK, Clash
+from perptui.optimization.explain.existence import Pose
 from perptui.optimization.explain.feasibility import PRICED, Feasibility
 from perptui.optimization.explain.found import TOLERANCE, Found
-from perptui.optimization.explain.least import Pose, needed, proven
+from perptui.optimization.explain.least import Need, needed, proven
 from perptui.optimization.explain.limit_rows import TARGET, Key
 from perptui.optimization.explain.reduction import reduction_offer
 from perptui.optimization.explain.relaxation import DRAWDOWN, Relaxation, relaxation_of
@@ -40,7 +41,7 @@ def clashes(inputs: ProgramInputs, pose: Pose | None = None) -> tuple[Clash, ...
     Parameters
     ----------
     pose : callable, optional
-        Poses the program with one assignment more: each `needed` is then proven by solving it.
+        Poses the program with one assignment more: each `needed` is then proven by a book of it.
     """
     return run(clash_search(inputs, pose))
 
@@ -57,36 +58,41 @@ def clash_search(inputs: ProgramInputs, pose: Pose | None = None) -> Search[tupl
         lost = [way for way in lost if way.setting not in needs.unsure]
         beside = yield from _beside(lost, limits)
         beside |= {way.name: UNSURE for way in ways if way.setting in needs.unsure}
-        values = {way.name: needs.values[key] for way, key in zip(ways, members, strict=True)}
-        if pose is not None:
-            bare, values = values, (yield from _proven(ways, values, pose))
-            # The limits by themselves had a value, the program posed with it no book.
-            lacking = [name for name, value in bare.items() if value is not None]
-            beside |= {name: UNSURE for name in lacking if values[name] is None}
+        found = {way.name: needs.values[key] for way, key in zip(ways, members, strict=True)}
+        bare = {name: need.value for name, need in found.items() if need is not None}
+        proof = bare if pose is None else (yield from _proven(ways, found, limits, pose))
+        # The limits by themselves had a value, the program posed with it no book.
+        beside |= {name: UNSURE for name in bare if proof[name] is None}
     except OptimizationError:
         return ()
-    found: dict[tuple[str, str], Clash] = {}
+    said: dict[tuple[str, str], Clash] = {}
     for way in ways:
-        value = values[way.name]
+        value = proof.get(way.name)
         others = [other for other in ways if other.name != way.name]
         text = _text(way, value, others, beside.get(way.name, ""))
         clash = Clash(way.name, way.limit, value, way.setting, text)
-        found.setdefault((way.name, way.setting), clash)
-    return tuple(found.values())
+        said.setdefault((way.name, way.setting), clash)
+    return tuple(said.values())
 
 
 def _proven(
-    ways: Sequence[Relaxation], values: Mapping[str, float | None], pose: Pose
+    ways: Sequence[Relaxation],
+    needs: Mapping[str, Need | None],
+    limits: Feasibility,
+    pose: Pose,
 ) -> Search[dict[str, float | None]]:
-    """Return the values that solving bears out, one search a setting."""
+    """Return the values that a book of the program posed anew bears out, one search a setting."""
     known: dict[str, float | None] = {}
-    found = dict(values)
+    found: dict[str, float | None] = {}
     for way in ways:
-        value = values[way.name]
-        if value is None or not way.setting:
+        need = needs[way.name]
+        if need is None:
+            continue
+        found[way.name] = need.value
+        if not way.setting:
             continue
         if way.setting not in known:
-            known[way.setting] = yield from proven(way, value, pose)
+            known[way.setting] = yield from proven(way, need, limits, pose)
         found[way.name] = known[way.setting]
     return found
 
@@ -99,7 +105,7 @@ class Needs:
 
     Attributes
     ----------
-    values : dict of Key to float or None
+    values : dict of Key to Need or None
         As `needed` gives them.
     unsure : set of str
         Settings whose least value the solver did not find.
@@ -107,9 +113,9 @@ class Needs:
 
     def __init__(self, limits: Feasibility) -> None:
         self._limits = limits
-        self.values: dict[Key, float | None] = {}
+        self.values: dict[Key, Need | None] = {}
         self.unsure: set[str] = set()
-        self._known: dict[tuple[str, frozenset[Key]], float | None] = {}
+        self._known: dict[tuple[str, frozenset[Key]], Need | None] = {}
 
     def proves(self, key: Key, kept: Set[Key]) -> Search[bool]:
         """Return whether a book keeps `kept` without `key` and nothing else relaxed."""

@@ -79,9 +79,9 @@ class Feasibility:
         self._scale = _scales(inputs, self._rows)
 
     def moved(self, inputs: ProgramInputs) -> Feasibility:
-        """Return the same of other inputs with the same scenarios: what is known of CVaR stays."""
+        """Return the same of other inputs: what is known of CVaR stays where scenarios do."""
         other = Feasibility(inputs)
-        other._tail = self._tail
+        other._tail = self._tail.under(inputs.limits, other._layout)
         return other
 
     def conflict(self, kept: Set[Key], give: Set[Key] | None = None) -> Search[Found]:

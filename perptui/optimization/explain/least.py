@@ -8,11 +8,11 @@ the market.
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from perptui.model.errors import OptimizationError
+from perptui.optimization.explain.existence import Existence, Pose
 from perptui.optimization.explain.feasibility import Feasibility, correlation_of
 from perptui.optimization.explain.found import TOLERANCE
 from perptui.optimization.explain.limit_rows import CORRELATION, TARGET, Key
@@ -25,11 +25,7 @@ from perptui.optimization.explain.relaxation import (
 )
 from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.solve import solve
 from perptui.risk.arrays import CORRELATION_OFF, cheap_excess
-
-Pose = Callable[[str], ProgramInputs]
-"""Poses the whole program anew with one assignment more, as a what-if would."""
 
 MARGIN = 2e-5
 """By how much of itself a least value is relaxed further: a set of books without an inside is
@@ -45,12 +41,20 @@ SHORT = 0.995
 """Share of a relaxation at which the least one no longer does."""
 
 
-def needed(key: Key, inputs: ProgramInputs, limits: Feasibility) -> Search[float | None]:
-    """Return the least relaxed value of the setting behind `key`, in its units.
+@dataclass(frozen=True, eq=False)
+class Need:
+    """The least relaxed value of a setting, in its units, and the book (N,) found there."""
+
+    value: float
+    book: FloatArray
+
+
+def needed(key: Key, inputs: ProgramInputs, limits: Feasibility) -> Search[Need | None]:
+    """Return the least relaxed value of the setting behind `key`.
 
     Returns
     -------
-    float or None
+    Need or None
         None where no value of that setting alone would do.
     """
     way = relaxation_of(key, inputs)
@@ -62,10 +66,11 @@ def needed(key: Key, inputs: ProgramInputs, limits: Feasibility) -> Search[float
     if found.status != "solved":
         return None
     if key[0] == TARGET:
-        return _target(way, float(found.weights[key[1]]))
+        return Need(_target(way, float(found.weights[key[1]])), found.weights)
     least = MARGIN_MIN / max(way.give.values())
     amount = found.amount + max(MARGIN * abs(way.value_after(found.amount)), least)
-    return way.value_after(amount if way.most is None else min(amount, way.most))
+    amount = amount if way.most is None else min(amount, way.most)
+    return Need(way.value_after(amount), found.weights)
 
 
 def _target(way: Relaxation, nearest: float) -> float:
@@ -74,7 +79,7 @@ def _target(way: Relaxation, nearest: float) -> float:
     return nearest + side * max(MARGIN * abs(nearest), MARGIN_MIN)
 
 
-def _distance(way: Relaxation, limits: Feasibility) -> Search[float | None]:
+def _distance(way: Relaxation, limits: Feasibility) -> Search[Need | None]:
     """Return the largest common move that some book survives: what survives more survives less.
 
     From the distance that one book survives to the book with most room there, and so on: each
@@ -95,8 +100,8 @@ def _distance(way: Relaxation, limits: Feasibility) -> Search[float | None]:
             break
     if CORRELATION in limits.keys:
         # Under that cap any book is looked for, not the one with most room.
-        return (yield from _halved(way, limits, move))
-    return move
+        move = yield from _halved(way, limits, move)
+    return Need(move, found.weights)
 
 
 def _halved(way: Relaxation, limits: Feasibility, low: float) -> Search[float]:
@@ -144,76 +149,67 @@ def _largest(lacking: Callable[[float], float], low: float, high: float) -> floa
     return low
 
 
-def _correlation(limits: Feasibility) -> Search[float | None]:
+def _correlation(limits: Feasibility) -> Search[Need | None]:
     """Return the least correlation with the market of a book that keeps all else (Dinkelbach)."""
     rest = frozenset(limits.keys) - {CORRELATION}
     found = yield from limits.conflict(rest)
     if found.amount > TOLERANCE:
         return None
-    least = CORRELATION_OFF
+    least = Need(CORRELATION_OFF, found.weights)
     for start in (found.weights, *(yield from limits.least_alike(rest))):
-        least = min(least, (yield from _less_alike(start, rest, limits)))
-    return min(least * (1.0 + MARGIN), CORRELATION_OFF)
+        least = min(least, (yield from _less_alike(start, rest, limits)), key=lambda one: one.value)
+    return replace(least, value=min(least.value * (1.0 + MARGIN), CORRELATION_OFF))
 
 
-def _less_alike(weights: FloatArray, rest: Set[Key], limits: Feasibility) -> Search[float]:
+def _less_alike(weights: FloatArray, rest: Set[Key], limits: Feasibility) -> Search[Need]:
     """Return the correlation where the descent from a book ends."""
     arrays = limits.inputs.limits
-    least = correlation_of(weights, arrays)
+    least = Need(correlation_of(weights, arrays), weights)
     for _ in range(HALVINGS):
-        after = yield from limits.less_alike(rest, weights, least)
+        after = yield from limits.less_alike(rest, least.book, least.value)
         if after.status != "solved":
             break
-        weights, value = after.weights, correlation_of(after.weights, arrays)
-        if value >= least - STRESS_PRECISION:
+        value = correlation_of(after.weights, arrays)
+        if value >= least.value - STRESS_PRECISION:
             break
-        least = value
+        least = Need(value, after.weights)
     return least
 
 
-def proven(way: Relaxation, value: float, pose: Pose) -> Search[float | None]:
+def proven(way: Relaxation, need: Need, limits: Feasibility, pose: Pose) -> Search[float | None]:
     """Return the least value of a setting with which the program, posed anew with it, has a book.
 
     A setting may act in more places than its limits: on what regime and drawdown leave, on how far
-    one proposal reaches, on funding's caps. None where nothing near `value` does.
+    one proposal reaches, on funding's caps. None where nothing near what is needed does.
 
     Parameters
     ----------
-    value : float
+    need : Need
         What the limits by themselves ask for.
+    limits : Feasibility
+        Of the program as it is.
     """
-    change = value - way.limit
+    change, exists = need.value - way.limit, Existence(way.setting, limits, pose, need.book)
 
     def at(share: float) -> float:
         return way.limit + share * change
 
-    good: float | None = 1.0 if (yield from _holds(way.setting, value, pose)) else None
+    good: float | None = 1.0 if (yield from exists.at(need.value)) else None
     bad = 1.0 if good is None else SHORT
     if good is None:
         for more in FURTHER:
-            if (yield from _holds(way.setting, at(1.0 + more), pose)):
+            if (yield from exists.at(at(1.0 + more))):
                 good = 1.0 + more
                 break
             bad = 1.0 + more
-    elif (yield from _holds(way.setting, at(SHORT), pose)):
+    elif (yield from exists.at(at(SHORT))):
         good, bad = SHORT, 0.0
     if good is None:
         return None
     while good - bad > (1.0 - SHORT) * good:
         middle = 0.5 * (good + bad)
-        if (yield from _holds(way.setting, at(middle), pose)):
+        if (yield from exists.at(at(middle))):
             good = middle
         else:
             bad = middle
-    return value if good == 1.0 else at(good)
-
-
-def _holds(setting: str, value: float, pose: Pose) -> Search[bool]:
-    """Return whether the program has an optimum with this assignment: by solving it."""
-    inputs = pose(f"{setting}={value!r}")
-    limits = Feasibility(inputs)
-    try:
-        clash = yield from limits.clash(frozenset(limits.keys))
-    except OptimizationError:
-        clash = False
-    return not clash and solve(inputs).status == "optimal"
+    return need.value if good == 1.0 else at(good)

@@ -14,7 +14,7 @@ import numpy as np
 from perptui.optimization.explain.feasibility import Feasibility, correlation_of
 from perptui.optimization.explain.found import TOLERANCE
 from perptui.optimization.explain.limit_rows import CORRELATION
-from perptui.optimization.explain.search import run
+from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import HEADROOM
 from perptui.risk.arrays import cheap_excess, limit_excess, plain_risk
@@ -106,7 +106,7 @@ def reduction_offer(inputs: ProgramInputs, share: float | None) -> str:
     )
 
 
-def least_violation(inputs: ProgramInputs) -> FloatArray | None:
+def least_violation(inputs: ProgramInputs) -> Search[FloatArray | None]:
     """Return the book (N,) that exceeds the limits least, none by more than the book as it is.
 
     None where even that is out of reach: a bound or a fixed target is in the way.
@@ -118,7 +118,7 @@ def least_violation(inputs: ProgramInputs) -> FloatArray | None:
         for key in limits.keys
         if key[0] in now and float(now[key[0]][0][key[1]]) > 0.0 and key != CORRELATION
     }
-    found = run(limits.least_violation(most)) if most else None
+    found = (yield from limits.least_violation(most)) if most else None
     return found.weights if found is not None and found.status == "solved" else None
 
 

@@ -8,6 +8,8 @@ Moreno 2014, aggregation for CVaR). Before there are a few books, their tangents
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from perptui.optimization.explain.limit_rows import CVAR, DEFINED, Entries, Layout, Rows
@@ -40,6 +42,22 @@ class TailRows:
         self._group = np.zeros(len(limits.scenarios), dtype=np.intp)
         self._parted = self._group
         self.columns = 0
+
+    def under(self, limits: LimitArrays, layout: Layout) -> TailRows:
+        """Return what is known of CVaR under another cap; nothing where scenarios are others.
+
+        Under the same cap it is itself, and goes on growing.
+        """
+        same = layout.columns == self._layout.columns and _same_tail(limits, self._limits)
+        if same and limits.cvar_max == self._limits.cvar_max:
+            return self
+        other = TailRows(limits, layout)
+        if same:
+            more = limits.cvar_max - self._limits.cvar_max
+            other._cuts = [replace(cut, bound=cut.bound + more) for cut in self._cuts]
+            other._group, other._parted = self._group, self._parted
+            other._gather()
+        return other
 
     @property
     def cuts(self) -> list[Rows]:
@@ -88,6 +106,9 @@ class TailRows:
         bound = np.array([limits.cvar_max - value + float(slope @ weights)])
         self._cuts.append(Rows(self._layout.place(w=slope[None, :]), bound, (CVAR,)))
         self._part(returns)
+        self._gather()
+
+    def _gather(self) -> None:
         if len(self._cuts) > CUTS:
             groups = int(self._group.max()) + 1
             self._block, self.columns = [self._blocked(groups)], 1 + groups
@@ -126,3 +147,11 @@ class TailRows:
         bound = np.concatenate([offset, np.zeros(groups), [limits.cvar_max]])
         matrix = Entries.below([excess, own, mean])
         return Rows(matrix, bound, (*([DEFINED] * (2 * groups)), CVAR))
+
+
+def _same_tail(limits: LimitArrays, others: LimitArrays) -> bool:
+    return (
+        limits.tail == others.tail
+        and np.array_equal(limits.scenarios, others.scenarios)
+        and np.array_equal(limits.scenario_offset, others.scenario_offset)
+    )

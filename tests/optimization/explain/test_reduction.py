@@ -17,6 +17,7 @@ from perptui.optimization.explain.reduction import (
     reduce_only_share,
     reduction_offer,
 )
+from perptui.optimization.explain.search import run
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
 from perptui.risk.arrays import limit_excess
@@ -83,7 +84,7 @@ def test_margin_comes_before_net() -> None:
         reduce_only=True,
         limits={"turnover_max": 0.1, "net_max": 0.5, "margin_ratio_max": 0.05},
     )
-    target = least_violation(inputs)
+    target = run(least_violation(inputs))
     assert target is not None
     assert target == pytest.approx([3.4, -0.3, 0.0], abs=1e-5)
 
@@ -93,10 +94,10 @@ def test_nothing_is_reduced_where_bounds_are_in_the_way() -> None:
     pinned = msgspec.structs.replace(LIMITS, turnover_max=0.25)
     snap = market_of({BTC: "5"})
     fixed = program_inputs(snap, DRIFTLESS, BALANCED, pinned, {BTC: 1.0}, reduce_only=True)
-    assert least_violation(inputs) is not None
-    assert least_violation(fixed) is None
+    assert run(least_violation(inputs)) is not None
+    assert run(least_violation(fixed)) is None
     assert rebalance(fixed).solution.status == "infeasible"
-    assert least_violation(posed({}, reduce_only=True)) is None
+    assert run(least_violation(posed({}, reduce_only=True))) is None
 
 
 @settings(max_examples=15, deadline=None)

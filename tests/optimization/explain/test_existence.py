@@ -1,0 +1,65 @@
+"""A program has a book where one is found that keeps every limit; the optimum says the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from perptui.optimization.explain.existence import Existence, keeps
+from perptui.optimization.explain.feasibility import Feasibility
+from perptui.optimization.explain.limit_rows import Layout
+from perptui.optimization.explain.search import run
+from perptui.optimization.explain.tail_bounds import TailRows
+from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.program.solve import solve
+from perptui.risk.arrays import book_shortfall
+from tests.optimization.explain.markets import market
+from tests.optimization.explain.test_tail_bounds import grouped
+from tests.optimization.three_coins import BTC, ETH, posed
+
+
+def test_a_book_within_bounds_and_limits_is_one_and_no_other_is() -> None:
+    inputs = posed(limits={"gross_max": 0.9, "net_min": 0.5})
+    good = np.array([0.5, 0.2, 0.0])
+    assert keeps(good, inputs)
+    assert keeps(good + 1e-10, inputs)
+    assert not keeps(np.array([0.2, 0.2, 0.0]), inputs)
+    assert not keeps(np.array([0.6, 0.4, 0.0]), inputs)
+    assert not keeps(good, replace(inputs, upper=np.array([0.4, 1.0, 1.0])))
+    assert not keeps(good[:2], inputs)
+
+
+@pytest.mark.parametrize("gross_max", [0.69, 0.699, 0.701, 0.71, 1.2])
+def test_a_book_is_found_wherever_there_is_an_optimum(gross_max: float) -> None:
+    """Fixed at .5 and -.2 two coins take a gross of .7."""
+
+    def pose(assignment: str) -> ProgramInputs:
+        value = float(assignment.removeprefix("gross_max="))
+        return posed({}, {BTC: 0.5, ETH: -0.2}, limits={"gross_max": value})
+
+    limits = Feasibility(pose("gross_max=0.3"))
+    found = run(Existence("gross_max", limits, pose, np.zeros(3)).at(gross_max))
+    assert found == (gross_max > 0.7)
+    assert found == (solve(pose(f"gross_max={gross_max}")).status == "optimal")
+
+
+@pytest.mark.parametrize("looks", [1, 5])
+def test_what_is_known_of_cvar_holds_under_another_cap(looks: int) -> None:
+    limits = market(4, paths=2000).posed(tail=True).limits
+    layout = Layout(limits)
+    tail, generator = TailRows(limits, layout), np.random.default_rng(4)
+    seen = generator.normal(size=(looks, layout.contracts)) * 0.1
+    for book in seen:
+        tail.look(book, limits.scenarios @ book + limits.scenario_offset)
+    wider = replace(limits, cvar_max=2.0 * limits.cvar_max)
+    other = tail.under(wider, layout)
+    whole = float(book_shortfall(seen[:1], wider)[0]) - wider.cvar_max
+    if looks == 1:
+        cut = other.rows[0]
+        at_book = float(cut.matrix.values @ seen[0][cut.matrix.columns]) - float(cut.bound[0])
+        assert at_book == pytest.approx(whole, abs=1e-12)
+    else:
+        assert grouped(other.rows, seen[0], layout.columns) == pytest.approx(whole, abs=1e-12)
+    assert tail.under(limits, layout) is tail
+    shifted = replace(limits, scenarios=limits.scenarios + 1e-3)
+    assert not tail.under(shifted, layout).rows
