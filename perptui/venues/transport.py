@@ -96,7 +96,7 @@ class VenueSession:
         self, session: aiohttp.ClientSession, hosts: frozenset[str], scheme: str, clock: Clock
     ) -> None:
         # Without this aiohttp sends an idempotent request (GET, DELETE) twice after a reset.
-        session._retry_connection = False  # noqa: SLF001
+        session._retry_connection = False
         self._session = session
         self._hosts = hosts
         self._scheme = scheme

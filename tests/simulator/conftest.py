@@ -67,7 +67,7 @@ class Door:
     def __init__(self, path: Path) -> None:
         self.session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)))
         # Without this aiohttp sends a GET twice after a reset.
-        self.session._retry_connection = False  # noqa: SLF001
+        self.session._retry_connection = False
 
     async def ask(self, host: str, path: str, body: Any = None) -> tuple[int, bytes]:
         """Return status and body; POST when there is a body to send."""

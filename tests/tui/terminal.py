@@ -44,5 +44,5 @@ def screen_text(app: DeskApp) -> list[str]:
     """Return what stands on the screen, line by line."""
     return [
         "".join(segment.text for segment in strip)
-        for strip in app.screen._compositor.render_strips()  # noqa: SLF001  what is really drawn
+        for strip in app.screen._compositor.render_strips()
     ]

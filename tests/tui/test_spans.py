@@ -9,7 +9,6 @@ from rich.style import Style
 from textual.strip import Strip
 
 from perptui.protocol.views import LimitsView
-from perptui.tui.picture import fit
 from tests.tui import book
 from tests.tui.terminal import screen_text, terminal
 
@@ -41,7 +40,7 @@ async def test_a_partial_update_draws_the_same_screen_with_few_bytes() -> None:
         app.showing.take("limits", LimitsView(rows=book.LIMITS[1:], waiting=None))
         panels = {screen.panels["positions"], screen.panels["limits"]}
         assert all(panel.repaint() for panel in panels)
-        compositor = screen._compositor  # noqa: SLF001  what it sends is what is tested
+        compositor = screen._compositor
         compositor.update_widgets(set(panels))
         update = compositor.render_partial_update()
         assert update is not None
@@ -60,7 +59,7 @@ async def test_one_changed_figure_is_sent_alone() -> None:
         screen = app.desk_screen
         app.showing.clock.advance(1.0)  # type: ignore[attr-defined]
         assert screen.panels["limits"].repaint() == 1
-        compositor = screen._compositor  # noqa: SLF001
+        compositor = screen._compositor
         compositor.update_widgets({screen.panels["limits"]})
         update = compositor.render_partial_update()
         assert update is not None
@@ -76,15 +75,17 @@ def one_by_one(strip: Strip) -> list[tuple[str, Style | None]]:
 
 
 @pytest.mark.asyncio
-async def test_some_cells_of_a_line_are_those_of_the_whole_line() -> None:
+async def test_some_cells_of_a_line_are_those_of_the_whole_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     app = terminal(book.desk())
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         panel = app.desk_screen.panels["positions"]
         wide = (("│", "border"), ("中a é", "text"), ("−1.25", "loss"), (" " * 200, "dim"))
         width = panel.size.width
-        panel._lines[1] = fit(wide, width)  # noqa: SLF001  a line that no desk has
-        panel._strips.clear()  # noqa: SLF001
+        monkeypatch.setattr(panel, "body", lambda _width, _height: [wide])
+        assert panel.repaint()
         for y in range(panel.size.height):
             for first in range(0, width - 1, 3):
                 for last in (first + 1, min(first + 7, width), width):
