@@ -18,7 +18,7 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.solve import solve
 from perptui.optimization.put_quotes import implied_volatility, put_value
-from perptui.optimization.puts import held_already, holding, put_offer, with_puts
+from perptui.optimization.puts import Puts, held_already, holding, put_offer, with_puts
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.risk.arrays import book_shortfall, limit_excess, plain_risk
 from tests.optimization.market import (
@@ -126,13 +126,18 @@ def test_a_quote_that_cannot_be_is_refused_with_the_cure(quote: PutQuote, why: s
     assert why in rows[0].why
 
 
-def test_a_put_that_ends_with_the_horizon_is_taken_at_its_payoff() -> None:
-    scenarios = drawn()
-    inputs = posed(scenarios=scenarios)
+def ending_with_the_horizon(inputs: ProgramInputs, scenarios: HorizonScenarios) -> Puts:
+    """Return the put of QUOTE that expires with the horizon, for 1,500 a coin."""
     quote = msgspec.structs.replace(QUOTE, expiry_ms=NOW_MS + 10 * DAY_MS, premium_usd=1500.0)
     offer, rows = put_offer(inputs, (quote,), HEDGED, scenarios, NOW_MS)
     assert offer is not None
     assert rows == ()
+    return offer
+
+
+def test_a_put_that_ends_with_the_horizon_is_taken_at_its_payoff() -> None:
+    scenarios = drawn()
+    offer = ending_with_the_horizon(posed(scenarios=scenarios), scenarios)
     ahead = 50000.0 * (1.0 + scenarios.moves_of("BTC") + 0.033)
     payoff = (np.maximum(48000.0 - ahead, 0.0) - 1500.0) / 50000.0
     assert offer.gains[:, 0] == pytest.approx(payoff, abs=1e-12)
@@ -215,9 +220,7 @@ def test_a_put_drifts_on_its_paths_as_the_perpetual_does() -> None:
     """Price drift of both is the expected return with its funding put back: .03 + .003 here."""
     scenarios = drawn()
     inputs = posed(scenarios=scenarios)
-    quote = msgspec.structs.replace(QUOTE, expiry_ms=NOW_MS + 10 * DAY_MS, premium_usd=1500.0)
-    offer, _ = put_offer(inputs, (quote,), HEDGED, scenarios, NOW_MS)
-    assert offer is not None
+    offer = ending_with_the_horizon(inputs, scenarios)
     perp = inputs.limits.scenarios[:, 0] + 0.003
     payoff = np.maximum(48000.0 - 50000.0 * (1.0 + perp), 0.0) - 1500.0
     assert offer.gains[:, 0] * 50000.0 == pytest.approx(payoff, abs=1e-6)

@@ -19,6 +19,7 @@ from perptui.risk.limits import (
     check_limits,
     check_stress,
     drawdown,
+    floated,
     only_reduces,
     turnover,
 )
@@ -197,18 +198,7 @@ def test_drawdown_and_turnover_of_a_book() -> None:
 
 def float_book(book: Book[Decimal]) -> Book[float]:
     return Book(
-        holdings=tuple(
-            Holding(
-                one.id,
-                one.coin,
-                one.account,
-                float(one.notional),
-                float(one.before),
-                float_tiers(one.tiers),
-                float(one.volume_usd_day or 0),
-            )
-            for one in book.holdings
-        ),
+        holdings=tuple(floated(one) for one in book.holdings),
         equity={name: float(value) for name, value in book.equity.items()},
         volatility=book.volatility,
         peak_equity=float(book.peak_equity or 0),
