@@ -16,9 +16,10 @@ from perptui.model.instrument import Instrument
 from perptui.model.limit import LimitCheck, Limits
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.snapshot import MarketSnapshot
+from perptui.risk.book import Book, Holding, only_reduces
 from perptui.risk.collar import collar_bps, collar_width
 from perptui.risk.holding_limits import check_collateral
-from perptui.risk.limits import Book, Holding, blocking, check_limits, only_reduces
+from perptui.risk.limits import blocking, check_limits
 
 RECEIVE_WINDOW_MS = 5_000
 """How old a signed request may be at the venue."""

@@ -16,6 +16,7 @@ from perptui.model.limit import LimitCheck, Limits
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import A_PUT
 from perptui.protocol.views import LimitRow, LimitsView
+from perptui.risk import book as risk_book
 from perptui.risk import limits as risk_limits
 from perptui.risk.holding_limits import (
     check_beta,
@@ -58,7 +59,7 @@ def checks_now(
     if book.missing or book.equity_usd is None or book.equity_usd <= 0:
         return ()
     held = tuple(
-        risk_limits.Holding(
+        risk_book.Holding(
             id=row.instrument.id,
             coin=row.instrument.coin,
             account=account.account.key,
@@ -72,7 +73,7 @@ def checks_now(
         for row in account.holdings
     )
     equity = {account.account.key: account.account.equity_usd for account in book.accounts}
-    whole = risk_limits.Book(
+    whole = risk_book.Book(
         holdings=held,
         equity=equity,
         volatility=volatility_now(book, estimates),
@@ -86,7 +87,7 @@ def checks_now(
 
 
 def _estimated(
-    book: risk_limits.Book[Decimal], limits: Limits, estimates: Estimates | None
+    book: risk_book.Book[Decimal], limits: Limits, estimates: Estimates | None
 ) -> tuple[LimitCheck, ...]:
     """Return the limits on beta and own risk; none while estimates do not cover the book."""
     if estimates is None:

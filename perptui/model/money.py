@@ -80,7 +80,9 @@ def to_cents(usd: Decimal) -> Decimal:
 
 def plain(value: Decimal) -> str:
     """Return `value` without exponent or trailing zeros: ``Decimal("1E+2")`` is "100"."""
-    text = f"{value:f}"
+    text = str(value)
+    if "E" in text:
+        text = f"{value:f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in {"-0", ""} else text

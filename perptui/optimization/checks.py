@@ -18,6 +18,7 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.kept import Kept
 from perptui.optimization.soft_limits import GATED, is_soft
 from perptui.risk.arrays import book_shortfall, plain_risk, robust_risk
+from perptui.risk.book import Book, Holding, floated
 from perptui.risk.holding_limits import (
     check_beta,
     check_collateral,
@@ -26,17 +27,13 @@ from perptui.risk.holding_limits import (
 )
 from perptui.risk.limits import (
     DAYS_A_YEAR,
-    Book,
-    Holding,
     blocking,
     book_volatility,
     ceiling,
     check_clusters,
     check_limits,
     check_stress,
-    floated,
     like,
-    total_equity,
 )
 from perptui.risk.margin import Number
 
@@ -120,7 +117,7 @@ def _terms(inputs: ProgramInputs) -> _Terms:
 
 def weights_of(book: Book[Number]) -> FloatArray:
     """Return a book's weights, (N,)."""
-    equity = total_equity(book)
+    equity = book.total
     return np.array([float(holding.notional / equity) for holding in book.holdings])
 
 
@@ -164,7 +161,7 @@ def checks_of(inputs: ProgramInputs, book: Book[Number]) -> tuple[LimitCheck, ..
 
 def _number_of(book: Book[Number]) -> Callable[[float], Number]:
     """Return how a float becomes the kind of number that a book is of."""
-    total = total_equity(book)
+    total = book.total
     return lambda value: like(total, value)
 
 

@@ -47,7 +47,7 @@ from perptui.optimization.program.solution import DECIMALS, Solution
 from perptui.optimization.rebalanced import COARSE, Rebalance
 from perptui.optimization.unhedged import until_bought
 from perptui.optimization.ways_out import reduction_of
-from perptui.risk.limits import only_reduces, turnover
+from perptui.risk.book import only_reduces, turnover
 
 NOWS_KEPT = 4
 """Present books whose checks are kept: what-ifs of targets share one."""

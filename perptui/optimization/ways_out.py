@@ -15,7 +15,7 @@ from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.orders import positions_after
 from perptui.optimization.rebalance import reduction_search
-from perptui.risk.limits import turnover
+from perptui.risk.book import turnover
 
 
 def reduction_of(inputs: ProgramInputs, share: float | None) -> Search[Reduction | None]:

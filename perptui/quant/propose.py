@@ -10,7 +10,7 @@ import msgspec
 
 from perptui.history.dataset import History
 from perptui.model.bent import bent_strategy, shown_only
-from perptui.model.canonical import digest_of
+from perptui.model.canonical import digest_of, digest_of_made
 from perptui.model.explanation import FrontierPoint
 from perptui.model.forecast import Estimates
 from perptui.model.jobs import EstimateJob, FrontierJob, ProposeJob
@@ -129,7 +129,7 @@ def proposal_of(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Pr
         reasons=(*proposal.reasons, *found.notes),
     )
     proposal = exact_or_kept(_with_what_if(proposal, job))
-    digest = digest_of(proposal)
+    digest = digest_of_made(proposal)
     timed = msgspec.structs.replace(proposal.solver, seconds=seconds)
     return msgspec.structs.replace(proposal, digest=digest, solver=timed)
 

@@ -14,14 +14,14 @@ from typing import Generic
 
 from perptui.model.explanation import AccountRisk
 from perptui.model.money import CENT
+from perptui.risk.book import Book
 from perptui.risk.holding_limits import bound_margin
-from perptui.risk.limits import Book, exposures_of, like, share_of
+from perptui.risk.limits import like, share_of
 from perptui.risk.liquidation import (
     AccountShock,
     Exposure,
-    account_excess,
     account_maintenance,
-    account_shock,
+    account_profit,
 )
 from perptui.risk.margin import Number
 
@@ -129,7 +129,7 @@ def _state(
     book: Book[Number], name: str, equity: Number, rules: MarginRules
 ) -> AccountState[Number]:
     zero = equity - equity
-    legs = exposures_of(book, name)
+    legs = book.legs[name]
     coin = book.collateral_beta(name)
     needed = account_maintenance(legs, zero)
     bound = sum(
@@ -151,7 +151,7 @@ def _state(
         bound=bound,
         required=required,
         to_keep=max(required, _carrying(gross, like(zero, rules.venue_gross_max), equity)),
-        shock=account_shock(equity, legs, coin),
+        shock=book.shocks[name],
     )
 
 
@@ -197,7 +197,7 @@ def _stresses(
         cases.append((moved, one, zero))
     return [
         _Stress(
-            account_excess(zero, case, x) + account_maintenance(case, x),
+            account_profit(zero, case, x),
             account_maintenance(case, x),
             1 + drift - lost,
         )

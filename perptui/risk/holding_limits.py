@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perptui.model.limit import LimitCheck
-from perptui.risk.limits import Book, Holding, ceiling, floor, like, share_of, total_equity
+from perptui.risk.book import Book, Holding
+from perptui.risk.limits import ceiling, floor, like, share_of
 from perptui.risk.margin import Number, initial_margin, leverage_allowed
 
 BOUND_DECIMALS = 12
@@ -32,7 +33,7 @@ def check_beta(
     ValueError
         When a holding has no beta, or as `check_limits` does.
     """
-    total = total_equity(book)
+    total = book.total
     _refuse_unknown(book, betas, "beta")
     pull = sum((betas[one.id] * one.notional for one in book.holdings), total - total)
     return (ceiling("beta", abs(pull / total + like(total, others)), beta_max),)
@@ -61,7 +62,7 @@ def check_standalone_risk(
     ValueError
         When a holding has no volatility, or as `check_limits` does.
     """
-    total = total_equity(book)
+    total = book.total
     _refuse_unknown(book, volatilities, "volatility")
     most = share_of_budget(share_max, volatility_max)
     return tuple(
@@ -96,7 +97,7 @@ def check_collateral(
     ValueError
         When a position has no margin tiers, or as `check_limits` does.
     """
-    total = total_equity(book)
+    total = book.total
     zero = total - total
     bound = {
         account: sum(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from operator import ge, le
-from typing import Any, Generic
+from typing import Any
 
 from perptui.model.limit import LimitCheck, Limits
-from perptui.risk.liquidation import Exposure, account_excess, account_maintenance, account_shock
-from perptui.risk.margin import Number, Tier, float_tiers
+from perptui.risk.book import Book, drawdown, turnover
+from perptui.risk.liquidation import AccountShock, account_maintenance, account_profit
+from perptui.risk.margin import Number
 
 DAYS_A_YEAR = 365
 BINDING = 1e-6
@@ -24,91 +24,6 @@ LIQUIDATED = 1e9
 """Margin ratio written for an account with positions and no equity left."""
 FARTHEST = 1.0
 """Liquidation distance written where no common move up to 100 % liquidates."""
-
-
-@dataclass(frozen=True)
-class Holding(Generic[Number]):
-    """One contract of a book.
-
-    Attributes
-    ----------
-    account : str
-        Key of the margin account that carries it (`Account.key`).
-    notional, before : number
-        Signed, USD, at one and the same mark: in the book, and before its trade.
-    tiers : sequence of Tier
-        Maintenance schedule; may be empty only while `notional` is 0.
-    volume_usd_day : number or None
-        Average daily volume; None: participation cannot be judged and is not.
-    leverage : number or None
-        At which its initial margin is worked out; None: the highest that its tiers allow.
-    """
-
-    id: str
-    coin: str
-    account: str
-    notional: Number
-    before: Number
-    tiers: Sequence[Tier[Number]]
-    volume_usd_day: Number | None = None
-    linear: bool = True
-    leverage: Number | None = None
-
-    def at(self, notional: Number) -> Holding[Number]:
-        """Return the same contract held at another notional."""
-        return Holding(
-            self.id,
-            self.coin,
-            self.account,
-            notional,
-            self.before,
-            self.tiers,
-            self.volume_usd_day,
-            self.linear,
-            self.leverage,
-        )
-
-
-@dataclass(frozen=True)
-class Book(Generic[Number]):
-    """All contracts and all margin accounts of a desk.
-
-    Attributes
-    ----------
-    equity : mapping of str to number
-        Equity of each margin account, USD; the sum must be positive.
-    volatility : float or None
-        Annualised, fraction of equity (`book_volatility`); None: not judged.
-    peak_equity : number or None
-        Highest equity so far, USD; None: no drawdown.
-    """
-
-    holdings: tuple[Holding[Number], ...]
-    equity: Mapping[str, Number]
-    volatility: float | None = None
-    peak_equity: Number | None = None
-
-    def collateral_beta(self, account: str) -> int:
-        """Return the move of an account's collateral per common move of prices.
-
-        1 where it carries inverse contracts, whose margin is the coin itself; 0 for dollars.
-        """
-        return int(any(not one.linear for one in self.holdings if one.account == account))
-
-
-def floated(one: Holding[Decimal]) -> Holding[float]:
-    """Return a holding in floats."""
-    return Holding(
-        one.id,
-        one.coin,
-        one.account,
-        float(one.notional),
-        float(one.before),
-        float_tiers(one.tiers),
-        None if one.volume_usd_day is None else float(one.volume_usd_day),
-        one.linear,
-        None if one.leverage is None else float(one.leverage),
-    )
 
 
 def book_volatility(
@@ -133,7 +48,7 @@ def check_limits(book: Book[Number], limits: Limits) -> tuple[LimitCheck, ...]:
     ValueError
         When total equity is not positive, or a holding's account has no equity entry.
     """
-    total = total_equity(book)
+    total = book.total
     zero: Number = total - total
     weights: list[Number] = [holding.notional / total for holding in book.holdings]
     net: Number = sum(weights, zero)
@@ -180,7 +95,7 @@ def check_stress(
     """
     checks = []
     for account, equity in book.equity.items():
-        legs = exposures_of(book, account)
+        legs = book.legs[account]
         one = like(equity, 1.0)
         shock, extra, lost = (like(equity, value) for value in (move, cushion, depeg))
         coin = book.collateral_beta(account)
@@ -191,8 +106,8 @@ def check_stress(
         for name, of_name in cases.items():
             worst = max(
                 lost * equity
-                + (equity - account_excess(equity, moved, x, held))
-                + extra * account_maintenance(moved, x)
+                + (1 + extra) * account_maintenance(moved, x)
+                - account_profit(equity, moved, x, held)
                 for moved, x, held in of_name
             )
             checks.append(ceiling(f"{name}:{account}", share_of(worst, equity), 1.0))
@@ -206,7 +121,7 @@ def check_clusters(
 
     Named ``cluster:`` and the coins in it, joined by "+".
     """
-    total = total_equity(book)
+    total = book.total
     zero = total - total
     checks = []
     for members in clusters:
@@ -215,30 +130,6 @@ def check_clusters(
         coins = "+".join(sorted({holding.coin for holding in inside}))
         checks.append(ceiling(f"cluster:{coins}", gross, gross_max))
     return tuple(checks)
-
-
-def turnover(book: Book[Number]) -> Number:
-    """Return one-way turnover ½ sum|z| of the book against what was before, over equity."""
-    total = total_equity(book)
-    traded = sum((abs(h.notional - h.before) for h in book.holdings), total - total)
-    return traded / (total + total)
-
-
-def drawdown(book: Book[Number]) -> Number:
-    """Return 1 - equity/peak, 0 at a new peak or without one."""
-    total = total_equity(book)
-    zero = total - total
-    if book.peak_equity is None or book.peak_equity <= total:
-        return zero
-    return 1 - total / book.peak_equity
-
-
-def only_reduces(book: Book[Number]) -> bool:
-    """Return True when every trade keeps its side and makes its position smaller, or leaves it."""
-    return all(
-        abs(holding.notional) <= abs(holding.before) and holding.notional * holding.before >= 0
-        for holding in book.holdings
-    )
 
 
 def blocking(
@@ -257,15 +148,6 @@ def blocking(
         check
         for check in failed
         if check.name != "drawdown" and _excess(check) > before.get(check.name, -1.0)
-    )
-
-
-def exposures_of(book: Book[Number], account: str) -> tuple[Exposure[Number], ...]:
-    """Return the open legs of one margin account."""
-    return tuple(
-        Exposure(holding.id, holding.notional, holding.tiers, linear=holding.linear)
-        for holding in book.holdings
-        if holding.account == account and holding.notional != 0
     )
 
 
@@ -290,7 +172,7 @@ def _account_checks(book: Book[Number], limits: Limits) -> list[LimitCheck]:
     margin: list[LimitCheck] = []
     liquidation: list[LimitCheck] = []
     for account, equity in book.equity.items():
-        legs = exposures_of(book, account)
+        legs = book.legs[account]
         zero = equity - equity
         gross = sum((abs(leg.notional) for leg in legs), zero)
         needed = account_maintenance(legs, zero)
@@ -300,21 +182,18 @@ def _account_checks(book: Book[Number], limits: Limits) -> list[LimitCheck]:
         margin.append(
             ceiling(f"margin_ratio:{account}", share_of(needed, equity), limits.margin_ratio_max)
         )
-        distance = liquidation_distance(equity, legs, book.collateral_beta(account))
+        distance = nearest(book.shocks[account])
         liquidation.append(
             floor(f"liquidation:{account}", distance, limits.liquidation_distance_min)
         )
     return [*venue_gross, *margin, *liquidation]
 
 
-def liquidation_distance(
-    equity: Number, legs: Sequence[Exposure[Number]], collateral_beta: int = 0
-) -> Number | float:
+def nearest(shock: AccountShock[Number]) -> Number | float:
     """Return the smaller of the two common moves that liquidate an account, at most 1."""
-    shock = account_shock(equity, legs, collateral_beta)
     moves = [abs(move) for move in (shock.down, shock.up) if move is not None]
-    nearest = min(moves, default=None)
-    return FARTHEST if nearest is None or nearest > 1 else nearest
+    least = min(moves, default=None)
+    return FARTHEST if least is None or least > 1 else least
 
 
 def share_of(amount: Number, equity: Number) -> Number | float:
@@ -322,26 +201,6 @@ def share_of(amount: Number, equity: Number) -> Number | float:
     if equity > 0:
         return amount / equity
     return 0.0 if amount == 0 else LIQUIDATED
-
-
-def total_equity(book: Book[Number]) -> Number:
-    """Return the equity of all accounts, USD.
-
-    Raises
-    ------
-    ValueError
-        When it is not positive, or a holding's account has no equity entry.
-    """
-    accounts = list(book.equity.values())
-    homeless = sorted({h.account for h in book.holdings} - set(book.equity))
-    if homeless:
-        raise ValueError(
-            f"expected the equity of every account, was none for {homeless[0]}; read it first"
-        )
-    total = sum(accounts[1:], accounts[0]) if accounts else None
-    if total is None or total <= 0:
-        raise ValueError(f"expected a positive equity, was {total}; nothing can be held on it")
-    return total
 
 
 def like(number: Number, value: float) -> Number:

@@ -7,22 +7,15 @@ sum of its maintenance margins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from typing import Any, Generic
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic
 
-from perptui.risk.margin import Number, Tier, maintenance
+from perptui.risk.margin import Number, Tier, maintenance, steepest
 
-HALVINGS = 96
-DOUBLINGS = 64
-NARROWINGS = 12
-FINE = 10**15
-"""A move is found to this part of itself; the account is liquidated at what is returned."""
-LAST_DIGITS = (24, 15, 13, 9)
-"""Places at which rounding may hide the root, of Decimals and of floats."""
-SHOCKS_KEPT = 64
-"""Books whose shock is kept: a what-if asks for the same one in checks, figures and panels."""
+FARTHEST = 2**64
+"""The largest move that is looked at where no price reaches zero before."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +41,6 @@ class Exposure(Generic[Number]):
     tiers: Sequence[Tier[Number]]
     beta: Number | int = 1
     linear: bool = True
-
-    @cached_property
-    def still(self) -> Exposure[Number]:
-        """The same leg at a price that stays."""
-        return replace(self, beta=0)
 
     @cached_property
     def margin(self) -> Number:
@@ -85,6 +73,25 @@ def account_maintenance(exposures: Sequence[Exposure[Number]], move: Number) -> 
     return total
 
 
+def account_profit(
+    equity: Number,
+    exposures: Sequence[Exposure[Number]],
+    move: Number,
+    collateral_beta: Number | int = 0,
+) -> Number:
+    """Return E·b_c·x + sum s_i·N_i·b_i·x: what a common move earns an account, USD.
+
+    `collateral_beta` b_c is 0 for a stablecoin and 1 where the collateral is the coin itself
+    (inverse contracts: the equity, kept in coin, moves with the price too); where linear legs have
+    earned dollars in the same account, the coin's share of the equity.
+    """
+    profit = equity * collateral_beta * move
+    for leg in exposures:
+        if leg.beta:
+            profit = profit + leg.notional * leg.beta * move
+    return profit
+
+
 def account_excess(
     equity: Number,
     exposures: Sequence[Exposure[Number]],
@@ -93,15 +100,10 @@ def account_excess(
 ) -> Number:
     """Return equity less maintenance margins after a common move, USD.
 
-    E·(1 + b_c·x) + sum s_i·N_i·b_i·x - sum MM_i(N_i(1 + b_i·x)), concave in x. `collateral_beta`
-    b_c is 0 for a stablecoin and 1 where the collateral is the coin itself (inverse contracts:
-    the equity, kept in coin, moves with the price too); where linear legs have earned dollars in
-    the same account, the coin's share of the equity.
+    E·(1 + b_c·x) + sum s_i·N_i·b_i·x - sum MM_i(N_i(1 + b_i·x)), concave in x; `collateral_beta`
+    b_c as in `account_profit`.
     """
-    profit = equity * collateral_beta * move
-    for leg in exposures:
-        if leg.beta:
-            profit = profit + leg.notional * leg.beta * move
+    profit = account_profit(equity, exposures, move, collateral_beta)
     return equity + profit - account_maintenance(exposures, move)
 
 
@@ -110,7 +112,7 @@ def account_shock(
     exposures: Sequence[Exposure[Number]],
     collateral_beta: Number | int = 0,
 ) -> AccountShock[Number]:
-    """Return the common price moves that liquidate an account, both ways, by bisection.
+    """Return the common price moves that liquidate an account, both ways.
 
     Parameters
     ----------
@@ -119,109 +121,97 @@ def account_shock(
     exposures : sequence of Exposure
         All legs of the account: leaving legs out gives a distance that is simply wrong.
     collateral_beta : number
-        See `account_excess`.
+        See `account_profit`.
     """
-    found: AccountShock[Number] = _kept_shock(equity, tuple(exposures), collateral_beta)
-    return found
+    return _shock(equity, [(leg, leg.beta) for leg in exposures], collateral_beta)
 
 
-@lru_cache(maxsize=SHOCKS_KEPT, typed=True)
-def _kept_shock(
-    equity: Any, exposures: tuple[Exposure[Any], ...], collateral_beta: Any
-) -> AccountShock[Any]:
-    """Return the shock of one account; the same book is asked about by checks and by figures."""
-    return _shock(equity, exposures, collateral_beta)
+_Moved = tuple[Exposure[Number], Number | int]
+"""A leg and how far its price moves per common move."""
+
+
+class _Excess(Generic[Number]):
+    """Equity less maintenance of one account as a function of the move: concave, of lines.
+
+    E + (E·b_c + sum N_i·b_i)·x - sum MM_i(|N_i|·(1 + b_i·x)); what no move changes is summed once.
+    """
+
+    def __init__(
+        self, equity: Number, legs: Iterable[_Moved[Number]], collateral_beta: Number | int
+    ) -> None:
+        self._at_rest: Number = equity
+        self._earned: Number = equity * collateral_beta
+        self._moving: list[tuple[Number, Number, Sequence[Tier[Number]]]] = []
+        for leg, beta in legs:
+            if beta:
+                self._earned = self._earned + leg.notional * beta
+            if beta and leg.linear:
+                size = abs(leg.notional)
+                self._moving.append((size, size * beta, leg.tiers))
+            else:  # No move changes it: its price stays, or its notional does.
+                self._at_rest = self._at_rest - leg.margin
+
+    def line(self, move: Number) -> tuple[Number, Number]:
+        """Return what the function's line at a move is at 0, and its slope.
+
+        At the move itself no price may be below zero.
+        """
+        start, slope = self._at_rest, self._earned
+        for size, grows, tiers in self._moving:
+            tier, _ = steepest(size + grows * move, tiers)
+            start = start - (tier.rate * size - tier.deduction_usd)
+            slope = slope - tier.rate * grows
+        return start, slope
+
+    def root(self, sign: int, farthest: Number) -> Number | None:
+        """Return where it comes down to 0, towards `sign`; None: not before `farthest`.
+
+        It is positive at 0. Lines of a concave function lie above it: from beyond the root the one
+        at each move meets zero nearer, never before the root, and on the root's own tiers at the
+        root. That is the closed form, after as many steps as tiers change in between.
+        """
+        move = sign * farthest
+        start, slope = self.line(move)
+        if start + slope * move > 0:
+            return None
+        while slope * sign < 0:
+            nearer = -start / slope
+            if not 0 < nearer * sign < move * sign:
+                break
+            move = nearer
+            start, slope = self.line(move)
+        return move
 
 
 def _shock(
-    equity: Number, exposures: Sequence[Exposure[Number]], collateral_beta: Number | int
+    equity: Number, legs: Sequence[_Moved[Number]], collateral_beta: Number | int
 ) -> AccountShock[Number]:
-    def excess(move: Number) -> Number:
-        return account_excess(equity, exposures, move, collateral_beta)
-
     zero = equity - equity
-    if not exposures:
+    if not legs:
         return AccountShock(None, None, "", "")
-    if excess(zero) <= 0:
-        worst = max(exposures, key=lambda leg: abs(leg.notional)).name
+    excess = _Excess(equity, legs, collateral_beta)
+    if excess.line(zero)[0] <= 0:
+        worst = max(legs, key=lambda one: abs(one[0].notional))[0].name
         return AccountShock(zero, zero, worst, worst)
-    betas = [leg.beta for leg in exposures]
-    down = _root(excess, zero, -1, _first_zero_price(zero, [-beta for beta in betas]))
-    up = _root(excess, zero, 1, _first_zero_price(zero, betas))
+    betas = [beta for _, beta in legs]
+    down = excess.root(-1, _first_zero_price(zero, [-beta for beta in betas]))
+    up = excess.root(1, _first_zero_price(zero, betas))
     return AccountShock(
         down,
         up,
-        "" if down is None else _largest_loss(exposures, down),
-        "" if up is None else _largest_loss(exposures, up),
+        "" if down is None else _largest_loss(legs, down),
+        "" if up is None else _largest_loss(legs, up),
     )
 
 
-def _first_zero_price(zero: Number, betas: Sequence[Number | int]) -> Number | None:
-    """Return the size of the move at which a first price reaches zero, None when none does."""
-    steepest = min(betas)
-    return (zero + 1) / -steepest if steepest < 0 else None
+def _first_zero_price(zero: Number, betas: Sequence[Number | int]) -> Number:
+    """Return the size of the move at which a first price reaches zero, `FARTHEST` if none does."""
+    steepest_fall = min(betas)
+    return (zero + 1) / -steepest_fall if steepest_fall < 0 else zero + FARTHEST
 
 
-def _root(
-    excess: Callable[[Number], Number], zero: Number, sign: int, limit: Number | None
-) -> Number | None:
-    # The excess is concave and positive here: positive at the far end, it is so all the way.
-    farthest = sign * 2**DOUBLINGS if limit is None else sign * limit
-    if excess(zero + farthest) > 0:
-        return None
-    inside, outside = zero, zero + (sign if limit is None else farthest)
-    while excess(outside) > 0:
-        inside, outside = outside, outside * 2
-    inside, outside = _narrowed(excess, inside, outside)
-    for _ in range(HALVINGS):
-        middle = (inside + outside) / 2
-        if middle in (inside, outside) or abs(outside - inside) * FINE <= abs(outside):
-            break
-        if excess(middle) > 0:
-            inside = middle
-        else:
-            outside = middle
-    return outside
-
-
-def _narrowed(
-    excess: Callable[[Number], Number], inside: Number, outside: Number
-) -> tuple[Number, Number]:
-    """Return a bracket of the same root that is a few last digits wide, in few evaluations.
-
-    The excess is concave and piecewise linear: chords meet zero before the root, and the line
-    through two moves before it meets zero after it. On the root's own piece both are exact.
-    """
-    before, after = excess(inside), excess(outside)
-    for _ in range(NARROWINGS):
-        chord = inside + (outside - inside) * before / (before - after)
-        if chord in (inside, outside):
-            break
-        value = excess(chord)
-        if value <= 0:
-            outside, after = chord, value
-            continue
-        slope = (before - value) / (chord - inside)
-        inside, before = chord, value
-        ahead = chord + value / slope if slope * (outside - inside) > 0 else outside
-        if abs(inside) < abs(ahead) < abs(outside):
-            value = excess(ahead)
-            if value <= 0:
-                outside, after = ahead, value
-            else:
-                inside, before = ahead, value
-    for digits in LAST_DIGITS:
-        near = inside + inside / 10**digits
-        if abs(inside) < abs(near) < abs(outside) and excess(near) <= 0:
-            return inside, near
-        near = outside - outside / 10**digits
-        if abs(inside) < abs(near) < abs(outside) and excess(near) > 0:
-            return near, outside
-    return inside, outside
-
-
-def _largest_loss(exposures: Sequence[Exposure[Number]], move: Number) -> str:
-    return min(exposures, key=lambda leg: leg.notional * leg.beta * move).name
+def _largest_loss(legs: Sequence[_Moved[Number]], move: Number) -> str:
+    return min(legs, key=lambda one: one[0].notional * one[1] * move)[0].name
 
 
 def leg_shock(
@@ -251,7 +241,7 @@ def leg_shock(
     """
     if name not in {leg.name for leg in exposures}:
         raise ValueError(f"expected a leg named {name}, was none; name one of the account's")
-    alone = [replace(leg, beta=1) if leg.name == name else leg.still for leg in exposures]
+    alone: list[_Moved[Number]] = [(leg, int(leg.name == name)) for leg in exposures]
     return _shock(equity, alone, collateral_beta)
 
 

@@ -115,19 +115,29 @@ def maintenance(notional: Number, tiers: Sequence[Tier[Number]]) -> Number:
     ValueError
         When `tiers` is empty: an unknown schedule is never zero margin.
     """
+    return steepest(abs(notional), tiers)[1]
+
+
+def steepest(size: Number, tiers: Sequence[Tier[Number]]) -> tuple[Tier[Number], Number]:
+    """Return the step that sets the margin of a notional of `size` USD, at least 0, and the margin.
+
+    Raises
+    ------
+    ValueError
+        As `maintenance` does.
+    """
     if not tiers:
         raise ValueError("expected at least one margin tier, was none; read the venue's tiers")
-    size = abs(notional)
-    first = tiers[0]
-    most = first.rate * size - first.deduction_usd
+    found = tiers[0]
+    most = found.rate * size - found.deduction_usd
     for tier in tiers[1:]:
         # From the first floor above the size on, every further step is less.
         if tier.floor_usd > size:
             break
         due = tier.rate * size - tier.deduction_usd
         if due > most:
-            most = due
-    return most
+            found, most = tier, due
+    return found, most
 
 
 def tier_at(notional: Number, tiers: Sequence[Tier[Number]]) -> Tier[Number]:

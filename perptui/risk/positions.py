@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from perptui.risk.limits import Book, Holding, floated
+from perptui.risk.book import Book, Holding, floated
 from perptui.risk.liquidation import Exposure, leg_shock
 
 

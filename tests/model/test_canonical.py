@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import struct
 from decimal import Decimal
 
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perptui.model.canonical import canonical_json, digest_of
+from perptui.model.canonical import canonical_json, digest_of, digest_of_made
+from perptui.model.explanation import LedgerRow
 from perptui.model.jobs import AppendHistory, FundingSeries
 from perptui.model.limit import LimitCheck
 from perptui.model.order import Side
@@ -97,3 +100,14 @@ def test_records_in_records_are_what_msgspec_makes_of_them() -> None:
 def test_what_no_json_value_stands_for_is_refused() -> None:
     with pytest.raises(TypeError, match="complex"):
         canonical_json({"value": 1j})
+
+
+def test_what_is_made_is_known_by_its_last_bit_whatever_the_order_of_its_dicts() -> None:
+    """SHA-256 of msgpack's own bytes; the order in which a dict was filled is none of them."""
+    one = LedgerRow("a", 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, by_limit={"x": 1.0, "y": 2.0})
+    other = msgspec.structs.replace(one, by_limit={"y": 2.0, "x": 1.0})
+    assert digest_of_made(one) == digest_of_made(other)
+    packed = msgspec.msgpack.encode(msgspec.to_builtins(one))
+    assert digest_of_made(one) == hashlib.sha256(packed).hexdigest()
+    nearly = msgspec.structs.replace(one, alpha=math.nextafter(1.0, 2.0))
+    assert digest_of_made(nearly) != digest_of_made(one)

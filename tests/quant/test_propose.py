@@ -12,7 +12,7 @@ import pytest
 
 from perptui.history.dataset import History
 from perptui.model.assignment import assignments_in, bend_all
-from perptui.model.canonical import digest_of
+from perptui.model.canonical import digest_of_made
 from perptui.model.clock import HOUR_MS, parse_iso
 from perptui.model.jobs import (
     FrontierJob,
@@ -91,7 +91,7 @@ def assert_exact(proposal: Proposal, job: ProposeJob) -> None:
 def digest_again(proposal: Proposal) -> str:
     """Return the digest of a proposal without itself and the solver's seconds."""
     untimed = msgspec.structs.replace(proposal.solver, seconds=0.0)
-    return digest_of(msgspec.structs.replace(proposal, digest="", solver=untimed))
+    return digest_of_made(msgspec.structs.replace(proposal, digest="", solver=untimed))
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,13 @@ import pytest
 
 from perptui.model.explanation import AccountRisk
 from perptui.model.limit import LimitCheck
-from perptui.risk.accounts import MarginRules, account_risks, account_states
+from perptui.risk.accounts import KEPT_DECIMALS, MarginRules, account_risks, account_states
+from perptui.risk.book import Book, Holding
 from perptui.risk.holding_limits import check_collateral
-from perptui.risk.limits import Book, Holding, check_limits, check_stress
+from perptui.risk.limits import check_limits, check_stress
 from perptui.risk.liquidation import (
     Exposure,
+    account_excess,
     account_shock,
     inverse_liquidation_price,
     leg_shock,
@@ -202,6 +204,34 @@ def test_shocks_of_a_thousand_accounts_against_a_grid() -> None:
         seen["none"] += down is None and up is None
         seen["inverse"] += not all(leg.linear for leg in account.legs)
     assert min(seen.values()) >= 10, seen
+
+
+def halved(equity: Decimal, legs: Sequence[Exposure[Decimal]], coin: int, sign: int) -> Decimal:
+    """Return the root by bisection between nothing and the first zero price, or a rise by 2^64."""
+    inside, outside = D(0), D(-1) if sign < 0 else D(2**64)
+    for _ in range(160):
+        middle = (inside + outside) / 2
+        if account_excess(equity, legs, middle, coin) > 0:
+            inside = middle
+        else:
+            outside = middle
+    return outside
+
+
+def test_the_closed_form_is_what_halving_finds_to_the_last_digit_shown() -> None:
+    seen = 0
+    for seed in range(150):
+        book = random_book(seed)
+        for account, equity in book.equity.items():
+            legs, coin = book.legs[account], book.collateral_beta(account)
+            for sign, found in ((-1, book.shocks[account].down), (1, book.shocks[account].up)):
+                if not found:
+                    continue
+                root = halved(equity, legs, coin, sign)
+                assert round(float(found), KEPT_DECIMALS) == round(float(root), KEPT_DECIMALS)
+                assert found == pytest.approx(root, rel=D("1e-20"), abs=D(0))
+                seen += 1
+    assert seen > 100
 
 
 def test_a_hedge_may_break_either_way() -> None:

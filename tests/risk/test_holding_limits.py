@@ -2,8 +2,9 @@ from decimal import Decimal
 
 import pytest
 
+from perptui.risk.book import Book, Holding
 from perptui.risk.holding_limits import check_beta, check_collateral, check_standalone_risk
-from perptui.risk.limits import LIQUIDATED, Book, Holding, check_stress
+from perptui.risk.limits import LIQUIDATED, check_stress
 from tests.optimization.market import TIERS
 
 D = Decimal

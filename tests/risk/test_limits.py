@@ -9,19 +9,14 @@ from hypothesis import strategies as st
 
 from perptui.model.limit import LimitCheck
 from perptui.risk.arrays import LimitArrays, limit_excess, maintenance
+from perptui.risk.book import Book, Holding, drawdown, floated, only_reduces, turnover
 from perptui.risk.limits import (
     LIQUIDATED,
-    Book,
-    Holding,
     blocking,
     book_volatility,
     check_clusters,
     check_limits,
     check_stress,
-    drawdown,
-    floated,
-    only_reduces,
-    turnover,
 )
 from perptui.risk.margin import FloatTier, float_tiers
 from perptui.risk.margin import maintenance as exact_maintenance

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from perptui.risk.limits import Book, Holding
+from perptui.risk.book import Book, Holding
 from perptui.risk.liquidation import inverse_liquidation_price, liquidation_price
 from perptui.risk.margin import Tier, maintenance
 from perptui.risk.positions import liquidation_moves

@@ -20,7 +20,7 @@ from perptui.optimization.checks import (
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
 from perptui.risk.accounts import MarginRules, account_risks
 from perptui.risk.arrays import book_shortfall, plain_risk, robust_risk
-from perptui.risk.limits import Book
+from perptui.risk.book import Book
 from perptui.risk.positions import liquidation_moves
 
 DAYS_A_YEAR = 365.0
