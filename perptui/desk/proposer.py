@@ -1,4 +1,4 @@
-"""The strategy in force, its proposal, and the stack of what-ifs around it.
+"""What may be asked of the desk's proposals: each request is a step of the what-if, then a solve.
 
 Every step of a what-if, back and forth too, is solved anew on the newest snapshot (of a preview:
 the newest at hand, see `ahead`), so nothing that stands was made in place or from old prices. A
@@ -10,33 +10,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import msgspec
-
-from perptui.desk.clashes import Clashes
-from perptui.desk.exposures import Exposures
-from perptui.desk.frontier import Frontier
+from perptui.desk.posing import Posing
 from perptui.desk.proposal_picture import ProposalPicture
-from perptui.desk.shelf import Shelf
+from perptui.desk.solving import Solving
+from perptui.desk.stands import Stands
 from perptui.desk.steps import Steps
 from perptui.desk.what_ifs import reduced, refuse_strangers, relaxed
-from perptui.desk.worker import QuantWorker, SupersededError
+from perptui.desk.worker import QuantWorker
 from perptui.model.assignment import assignments, assignments_in, bend_all, unbend
 from perptui.model.clock import Clock
-from perptui.model.errors import InputError, WorkerError
-from perptui.model.jobs import EstimateDone, EstimateJob, ProposeDone, ProposeJob
+from perptui.model.errors import InputError
+from perptui.model.jobs import ProposeJob
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.whatif import WhatIf
 from perptui.settings.bent import refuse_out_of_range
 from perptui.settings.schema import Settings
 
-SOLVE_TIMEOUT_S = 60.0
-"""Long enough for the first job, which also pays the process's imports on a busy machine."""
 HOLD_S = 0.25
 """How often an automatic solve looks whether the ticket that holds it up has ended."""
 
 
 class Proposer:
-    """Asks the quant process for proposals and keeps the newest.
+    """Turns requests into steps and has them solved.
+
+    A request goes one way: to the steps (`steps`), posed for the quant process (`posing`), asked of
+    it (`solving`), and its answer stands with what is made of it (`stands`).
 
     Parameters
     ----------
@@ -60,34 +58,29 @@ class Proposer:
         snapshot: Callable[[], MarketSnapshot | str],
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._worker = worker
         self._settings = settings
-        self._clock = clock
         self._snapshot = snapshot
-        self._changed = changed
         self.held: Callable[[], bool] = bool
         self.at_hand: Callable[[MarketSnapshot], MarketSnapshot] = lambda newest: newest
-        self._steps = Steps()
-        self._stood = self._steps.mark()
-        self._strategy = settings.desk.strategy
-        self._asked = 0
-        self._exposures = Exposures()
-        self._shelf = Shelf(worker, self._show)
-        self._job: ProposeJob | None = None
-        self._draws_frontier = False
-        self._frontier = Frontier(worker, self._show)
-        self._clashes = Clashes(worker, self._show)
-        self._picture = ProposalPicture(strategy=settings.desk.strategy)
+        lasts_s = settings.confirmation.proposal_s
+        self._steps = steps = Steps()
+        self._posing = posing = Posing(settings)
+        self._stands = stands = Stands(worker, posing, steps, changed)
+        self._solving = Solving(worker, posing, steps, stands, clock, self._market, lasts_s)
 
     @property
     def picture(self) -> ProposalPicture:
         """What stands now."""
-        return self._picture
+        return self._stands.picture
 
     @property
     def previewing(self) -> bool:
         """Whether a what-if is being typed."""
         return self._steps.previewing
+
+    def job_on(self, snapshot: MarketSnapshot) -> ProposeJob:
+        """Return what would be asked of the quant process on a snapshot."""
+        return self._posing.job(snapshot, self._steps.now)
 
     async def solve(self, strategy: str = "") -> None:
         """Make the proposal again on the newest bars and snapshot, with what is bent.
@@ -104,18 +97,16 @@ class Proposer:
         WorkerError
             When it cannot be made, with why: what stood before stands again.
         """
-        known = self._settings.strategy
-        if strategy and strategy not in known:
-            names = ", ".join(known)
-            raise InputError(f"expected a strategy ({names}), was {strategy!r}; name one of these")
-        self._strategy = strategy or self._strategy
-        await self._solve()
+        if strategy:
+            self._posing.refuse_stranger(strategy)
+            self._posing.strategy = strategy
+        await self._solving.solve()
 
     async def renew(self) -> None:
         """Make the proposal again on new bars, keeping the what-if, once no ticket waits."""
         while self.held():  # noqa: ASYNC110  a ticket also ends by the clock
             await asyncio.sleep(HOLD_S)
-        await self._solve()
+        await self._solving.solve()
 
     async def follow_fills(self, sent: WhatIf) -> str:
         """Make the proposal again on the book that fills of a proposal on `sent` made.
@@ -134,10 +125,10 @@ class Proposer:
             When it cannot be made: nothing is dropped then.
         """
         if self._steps.previewing or self._steps.base != sent or sent.empty:
-            await self._solve()
+            await self._solving.solve()
             return ""
         self._steps.push(WhatIf())
-        await self._solve()
+        await self._solving.solve()
         return " ".join(assignments(sent))
 
     async def bend(self, text: str, *, preview: bool = False) -> None:
@@ -179,7 +170,7 @@ class Proposer:
             When none stands.
         """
         self._steps.withdraw()
-        await self._solve()
+        await self._solving.solve()
 
     async def relax(self, name: str) -> None:
         """Take the relaxation that the clash names for one member; a step of the what-if.
@@ -189,7 +180,7 @@ class Proposer:
         InputError
             When the proposal's clash has no such member, or no relaxation of it is enough.
         """
-        await self._step(relaxed(self._steps.base, self._picture.clash, name))
+        await self._step(relaxed(self._steps.base, self.picture.clash, name))
 
     async def reduce(self, share: float) -> None:
         """Fix every position's target at 1 - `share` of what it is; a step of the what-if.
@@ -199,7 +190,7 @@ class Proposer:
         InputError
             When `share` is not in (0, 1], or nothing is held.
         """
-        await self._step(reduced(self._steps.base, self._picture.proposal, share))
+        await self._step(reduced(self._steps.base, self.picture.proposal, share))
 
     def keep(self, slot: str) -> None:
         """Keep what stands under `slot`.
@@ -209,9 +200,7 @@ class Proposer:
         InputError
             For another slot, or while nothing settled stands.
         """
-        settled = self._picture.state == "ready"
-        self._shelf.keep(slot, self._job if settled else None, self._picture.proposal)
-        self._show()
+        self._stands.keep(slot)
 
     def forget(self, slot: str) -> None:
         """Drop what is kept under `slot`.
@@ -221,8 +210,7 @@ class Proposer:
         InputError
             When nothing is.
         """
-        self._shelf.forget(slot)
-        self._show()
+        self._stands.forget(slot)
 
     async def recall(self, slot: str) -> None:
         """Make the what-if kept under `slot` the next step.
@@ -232,19 +220,15 @@ class Proposer:
         InputError
             When nothing is kept there.
         """
-        await self._step(self._shelf.at(slot).proposal.what_if)
+        await self._step(self._stands.kept(slot).proposal.what_if)
 
     async def compare(self) -> None:
         """Solve what is kept again on the market of what stands; see `Shelf.compare`."""
-        self._shelf.stop()
-        await self._shelf.compare(self._job, self._picture.proposal)
-        self._show()
+        await self._stands.compare()
 
     def draw_frontier(self, *, on: bool) -> None:
         """Trace the frontier around what stands, now and after each solve; or stop."""
-        self._draws_frontier = on
-        self._trace()
-        self._show()
+        self._stands.draw_frontier(on=on)
 
     async def undo(self) -> None:
         """Step back.
@@ -255,7 +239,7 @@ class Proposer:
             When there is nothing before.
         """
         self._steps.undo()
-        await self._solve()
+        await self._solving.solve()
 
     async def redo(self) -> None:
         """Step forward again.
@@ -266,132 +250,29 @@ class Proposer:
             When there is nothing after.
         """
         self._steps.redo()
-        await self._solve()
+        await self._solving.solve()
 
     async def _step(self, bent: WhatIf, *, preview: bool = False) -> None:
         self._refuse(bent)
-        asked, stands = self._steps.now, self._picture.proposal
+        asked = self._steps.now
         if preview:
             self._steps.preview(bent)
         else:
             self._steps.push(bent)
-        if bent != asked or self._picture.state not in {"ready", "solving"}:
-            await self._solve()
-            return
-        # A preview that is settled stands already, or is on its way.
-        if stands is not None and stands.what_if == bent:
-            self._stood = self._steps.mark()
-        self._show()
+        if bent != asked or self.picture.state not in {"ready", "solving"}:
+            await self._solving.solve()
+        else:
+            self._stands.settle(bent)
 
     def _refuse(self, bent: WhatIf) -> None:
-        if self._settings.desk.mode == "view":
+        if self._posing.only_views:
             raise InputError("expected a desk that proposes, was in view mode; set desk.mode")
-        refuse_strangers(bent, self._picture.proposal)
+        refuse_strangers(bent, self.picture.proposal)
         refuse_out_of_range(bent, self._settings)
 
-    async def _solve(self) -> None:
-        """Solve for what is asked; where that fails, what stood before stands again."""
-        self._asked += 1
-        mine = self._asked
-        self._frontier.drop()
-        self._clashes.stop()
-        self._shelf.stop()
-        self._show(state="solving", failure="")
-        try:
-            await self._ask(self._newest_snapshot())
-        except SupersededError:
-            return
-        except WorkerError as error:
-            if mine == self._asked:
-                self._fall_back(str(error))
-            raise
-
-    def _fall_back(self, failure: str) -> None:
-        stands = self._picture.proposal
-        again = stands is None or self._steps.now == stands.what_if
-        self._steps.restore(self._stood)
-        self._strategy = self._picture.strategy
-        self._clashes.resume()
-        self._show(
-            state="failed" if stands is None else "ready",
-            # A step that failed was answered; what could not be renewed goes on saying so.
-            failure=failure if again else "",
-        )
-        self._trace()
-
-    def _newest_snapshot(self) -> MarketSnapshot:
-        snapshot = self._snapshot()
-        if isinstance(snapshot, str):
-            raise WorkerError(f"nothing to propose from: {snapshot}")
-        return self.at_hand(snapshot) if self._steps.previewing else snapshot
-
-    def job_on(self, snapshot: MarketSnapshot, what_if: WhatIf | None = None) -> ProposeJob:
-        """Return what is asked of the quant process on a snapshot, by default of the newest."""
-        what_if = self._steps.now if what_if is None else what_if
-        known = self._settings.strategy
-        parameters = known[what_if.strategy or self._strategy]
-        return ProposeJob(
-            snapshot,
-            parameters,
-            self._settings.limits,
-            what_if,
-            self._exposures.before(parameters.name, snapshot.as_of_ms),
-            tuple(known[name] for name in parameters.blend),
-            names_clash=False,
-            stress=self._settings.stress,
-        )
-
-    async def _ask(self, snapshot: MarketSnapshot) -> None:
-        mine, asked = self._asked, self.job_on(snapshot)
-        job: ProposeJob | EstimateJob = asked
-        if self._settings.desk.mode == "view":
-            job = EstimateJob(snapshot, asked.strategy, asked.exposure_before)
-        result = await self._worker.ask(job, "solving", SOLVE_TIMEOUT_S, replaces="solve")
-        if not isinstance(result, ProposeDone | EstimateDone):
-            raise WorkerError(f"expected a proposal, was {type(result).__name__}; solve again")
-        if mine != self._asked:
-            raise SupersededError("expected the latest what-if, was an earlier one; ignore it")
-        if not asked.what_if.parameters:
-            regime = result.estimates.regime
-            self._exposures.keep(asked.strategy.name, snapshot.as_of_ms, regime.exposure)
-        self._stand(result, asked)
-
-    def _stand(self, result: ProposeDone | EstimateDone, job: ProposeJob) -> None:
-        self._job, self._stood = None, self._steps.mark()
-        self._clashes.drop()
-        if isinstance(result, ProposeDone):
-            self._job = job
-            self._shelf.take(job, result.proposal)
-            self._shelf.follow(job, result.proposal)
-            if result.proposal.status == "infeasible":
-                self._clashes.look(job)
-        now, lasts = self._clock.monotonic(), self._settings.confirmation.proposal_s
-        self._picture = self._picture.solved(result, job, now, now + lasts)
-        self._show(strategy=self._strategy)
-        self._trace()
-
-    def _trace(self) -> None:
-        job, stands = self._job, self._picture
-        solved = stands.proposal is not None and stands.proposal.solver.status == "optimal"
-        if not self._draws_frontier or job is None or stands.state != "ready" or not solved:
-            self._frontier.drop()
-            return
-        bent = job.what_if.parameters.get("risk_aversion", job.strategy.risk_aversion)
-        own = None if job.what_if.empty else self.job_on(job.snapshot, WhatIf())
-        self._frontier.trace(job, float(bent), own)
-
-    def _show(self, **new: object) -> None:
-        self._picture = msgspec.structs.replace(
-            self._picture,
-            what_if=self._steps.now,
-            preview=self._stood.preview is not None,
-            can_undo=self._steps.can_undo,
-            can_redo=self._steps.can_redo,
-            kept=self._shelf.all,
-            **self._clashes.fields(),
-            frontier=self._frontier.points,
-            frontier_wanted=self._frontier.wanted,
-            frontier_own=self._frontier.own,
-            **new,
-        )
-        self._changed()
+    def _market(self) -> MarketSnapshot | str:
+        """Return the market to solve on: of a preview, the one at hand."""
+        newest = self._snapshot()
+        if isinstance(newest, str) or not self._steps.previewing:
+            return newest
+        return self.at_hand(newest)
