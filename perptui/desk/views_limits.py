@@ -170,7 +170,7 @@ def limits_view(
     market = proposal.what_if.market
     if market and same_book(proposal, book):
         checks = _on_its_market(checks, proposal, limits)
-    supposed = (*_rows(checks, proposal), loss)
+    supposed = (*_rows(checks, proposal, supposed=bool(market)), loss)
     return LimitsView(rows, observed, None, market, supposed)
 
 
@@ -198,9 +198,16 @@ def _on_its_market(
     }
 
 
-def _rows(checks: dict[str, LimitCheck], proposal: Proposal | None) -> tuple[LimitRow, ...]:
-    """Return a row of each limit that is held now or by the proposal."""
+def _rows(
+    checks: dict[str, LimitCheck], proposal: Proposal | None, *, supposed: bool = False
+) -> tuple[LimitRow, ...]:
+    """Return a row of each limit that is held now or by the proposal.
+
+    Equity moves on after the proposal is made, and drawdown with it: but on a `supposed` market.
+    """
     after = {check.name: check for check in proposal.limits} if proposal is not None else {}
+    if not supposed and "drawdown" in checks and "drawdown" in after:  # no trade moves it
+        after["drawdown"] = _again(after["drawdown"], checks["drawdown"].value)
     prices = _prices(proposal)
     return tuple(
         _row(name, checks.get(name), after.get(name), prices.get(name))

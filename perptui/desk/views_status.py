@@ -156,7 +156,7 @@ def _with_proposal(
     checks: tuple[LimitCheck, ...],
     now_mono: float,
 ) -> StatusView:
-    fresh = proposed.proposal if proposed.fresh(now_mono) else None
+    fresh = proposed.target if proposed.fresh(now_mono) else None
     estimates = proposed.estimates
     return msgspec.structs.replace(
         status,

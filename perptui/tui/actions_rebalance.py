@@ -21,7 +21,7 @@ from perptui.protocol.intents import (
     Undo,
     Withdraw,
 )
-from perptui.tui.panels.limits import LimitsPanel
+from perptui.tui.panels.limits import LimitsPanel, key_words
 from perptui.tui.panels.rebalance import RebalancePanel
 from perptui.tui.panels.rebalance_clash import ways_out
 from perptui.tui.typing_keys import TypingKeys
@@ -114,7 +114,8 @@ class RebalanceActions(TypingKeys):
 
     def _nothing_to_edit(self, panel: RebalancePanel | LimitsPanel) -> str:
         if isinstance(panel, LimitsPanel) or panel.part == "limits":
-            return "no one key of config.toml sets this limit"
+            row = panel.grid.selected
+            return "no limit here" if row is None else key_words(row.name)
         return self._no_target()
 
     def _no_target(self) -> str:

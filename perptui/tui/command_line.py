@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from perptui.model.assignment import LIMITS, PARAMETERS, assignments_in, bend_all
 from perptui.model.errors import InputError
+from perptui.model.instrument import split_id
 from perptui.model.whatif import WhatIf
 from perptui.tui.editor import LineEditor
+from perptui.tui.format import MINUS
 from perptui.tui.picture import Line
 
 COMMANDS = ("kill", "cancel", "theme", "quit")
@@ -66,12 +68,32 @@ class CommandLine:
     def assignments(self) -> str | None:
         """Return the what-if typed so far; None, and why in `error`, when it is none yet."""
         try:
-            parts = assignments_in(self.text)
+            parts = tuple(map(self._of_contract, assignments_in(self.text.replace(MINUS, "-"))))
             bend_all(WhatIf(), parts)
         except InputError as error:
             self.error = str(error)
             return None
         return " ".join(parts) if parts else None
+
+    def _of_contract(self, part: str) -> str:
+        """Return an assignment with its coin as the contract's id: a target is of one contract.
+
+        Raises
+        ------
+        InputError
+            When more than one contract is of the coin.
+        """
+        key, equals, value = part.partition("=")
+        prefix, _, coin = (piece.strip() for piece in key.partition(":"))
+        known = [name for name in self._names if split_id(name)[1].partition("/")[0] == coin]
+        if prefix != "target" or not known:
+            return part
+        if len(known) > 1:
+            raise InputError(
+                f"expected one contract, was {coin} of {len(known)}; "
+                f"write {' or '.join(f'target:{name}' for name in known)}"
+            )
+        return f"target:{known[0]}{equals}{value}"
 
     def unfinished(self) -> bool:
         """Return whether the word under way may still become an assignment, its number begun."""

@@ -18,12 +18,19 @@ Number = Decimal | float | int
 
 VENUE_NAMES = {"binanceusdm": "binance"}
 
+_HYPHEN = re.compile(r"(?<![\w.:])-(?=\.?\d)")
+"""The hyphen before a figure, and none within a date or a name."""
 _CONTRACT = re.compile(r"\b[a-z][a-z0-9]*:[A-Za-z0-9]+/[A-Z0-9]+(?::[A-Z0-9-]+)?")
 
 
 def _signless_zero(text: str) -> str:
     """Return `text` without a sign when all its digits are zero: there is no −0."""
     return text.lstrip("+-") if not any(c in "123456789" for c in text) else text
+
+
+def with_minus(text: str) -> str:
+    """Return `text` with the minus of its negative figures as it is written everywhere else."""
+    return _HYPHEN.sub(MINUS, text)
 
 
 def number(value: Number | None, digits: int = 0, *, sign: bool = False) -> str:

@@ -26,10 +26,11 @@ def setting_of(name: str, prices: Iterable[LimitPrice] = ()) -> str:
     name : str
         As `LimitRow.name`: ``gross``, ``coin_net:BTC``, ``margin_ratio:binanceusdm``.
     prices : iterable of LimitPrice
-        Of the proposal that stands: what the desk says goes before what the name says.
+        Of the proposal that stands: what the desk says goes before what the name says, also that
+        no one key sets it.
     """
     told = {price.name: price.setting for price in prices}
-    if told.get(name):
+    if name in told:
         return told[name]
     kind = name.partition(":")[0]
     candidates = (OTHERWISE.get(kind, kind), f"{kind}_max", f"{kind}_min")

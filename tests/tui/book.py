@@ -97,6 +97,10 @@ COST = Decimal("0.0006")
 """Fees and slippage of a trade, fraction of its notional."""
 
 
+LEGS = ("binanceusdm:BTC/USDT:USDT", "bybit:BTC/USDT:USDT")
+"""What breaks first when prices fall, and when they rise."""
+
+
 def clock() -> ManualClock:
     """Return the frozen clock of all pictures."""
     return ManualClock(NOW_MS, NOW_MONO)
@@ -328,7 +332,7 @@ def rebalance(*, edited: str = "", target: float = 0.0) -> RebalanceView:
     return RebalanceView(
         state="ready",
         strategy="tactical",
-        status="optimal",
+        status="ok",
         digest=DIGEST,
         solve_ms=0.8,
         regime="stress",
@@ -340,8 +344,9 @@ def rebalance(*, edited: str = "", target: float = 0.0) -> RebalanceView:
             Comparison("CVaR 95 %", "fraction", 0.046, 0.031),
             Comparison("gross", "x", gross_now, gross),
             Comparison("net", "x", net_now, net),
-            Comparison("worst margin", "fraction", 0.027, 0.014),
-            Comparison("worst liq", "fraction", -0.44, -0.83),
+            Comparison("margin binanceusdm", "fraction", 0.027, 0.0136),
+            Comparison("liquidation down", "fraction", -0.44, -0.83, LEGS[0], LEGS[0]),
+            Comparison("liquidation up", "fraction", 0.45, 0.59, LEGS[1], LEGS[1]),
         ),
         turnover=float(traded) / 2 / float(EQUITY),
         cost_usd=traded * COST,
@@ -362,7 +367,7 @@ LIMITS = (
     LimitRow(
         "margin_ratio:binanceusdm", "fraction", 0.5, 0.027, "ok", 0.013, "ok", price_usd_day=0.0
     ),
-    LimitRow("margin_ratio:bybit", "fraction", 0.5, 0.018, "ok", 0.014, "ok", price_usd_day=0.0),
+    LimitRow("margin_ratio:bybit", "fraction", 0.5, 0.018, "ok", 0.012, "ok", price_usd_day=0.0),
     LimitRow(
         "liquidation:binanceusdm",
         "fraction",
@@ -386,7 +391,7 @@ LIMITS = (
         price_usd_day=0.0,
     ),
     LimitRow("coin_net:BTC", "x", 0.8, 0.596, "ok", 0.26, "ok", price_usd_day=0.0),
-    LimitRow("drawdown", "fraction", 0.10, 0.021, "ok", None, ""),
+    LimitRow("drawdown", "fraction", 0.10, 0.021, "ok", 0.021, "ok", price_usd_day=0.0),
 )
 
 

@@ -150,7 +150,7 @@ async def test_a_target_is_solved_at_every_key_kept_by_enter_and_reset() -> None
         made.desk.replace(what_ifs.what_if())
         await made.until(lambda: "What if · 3 edits" in made.text())
         assert "*+.250" in made.text()
-        assert "bent regime=normal · gross_max=2.5 · target ETH" in made.text()
+        assert "bent regime=normal · gross_max=1.85 · target ETH" in made.text()
         await made.press("0")
         await made.until(lambda: len(made.desk.asked) == 4)
         asked: list[Intent] = made.desk.asked

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from perptui.model.clock import parse_iso
-from perptui.model.explanation import Clash
+from perptui.model.explanation import Clash, LimitPrice
 from perptui.model.forecast import CoverageVerdict, ModelScore, ScoreTrack, TailRisk
 from perptui.protocol.intents import Relax
 from perptui.protocol.views import (
@@ -24,7 +24,8 @@ from perptui.protocol.views import (
 from perptui.protocol.views_rebalance import Comparison, RebalanceView
 from perptui.protocol.views_ticket import JournalView
 from perptui.tui.panels.base import wrapped
-from perptui.tui.panels.limits import headroom, limit_name, state_words
+from perptui.tui.panels.limits import cap_edit, headroom, limit_name, state_words
+from perptui.tui.panels.rebalance_book import figure_name
 from perptui.tui.panels.rebalance_clash import ways_out
 from perptui.tui.panels.rebalance_why import TERMS, Why, why_lines
 from perptui.tui.panels.regime_sections import coverage_table, tail_table
@@ -516,10 +517,10 @@ def test_a_small_terminal_keeps_gross_net_margin_liquidation_cost_and_turnover()
     shown = text(book.desk(rebalance=many_figures()), SMALL, "5")
     for words in ("gross", "net ", "margin binance", "liquidation down", "liquidation up"):
         assert f" {words}" in shown
-    assert "turnover 58%   cost 282.7 $   … 4 more figures: enter" in shown
+    assert "turnover 58%   cost 282.7 $   … 6 more figures: enter" in shown
     card = text(book.desk(rebalance=many_figures()), (80, 60), "5", "enter")
     for row in many_figures().comparisons:
-        assert f" {row.name} " in card
+        assert f" {figure_name(row.name)} " in card
     assert "target ETH binance=0.25" in card
 
 
@@ -537,7 +538,7 @@ def test_the_help_of_a_view_names_each_key_once() -> None:
 
 
 def test_limits_that_a_proposal_leaves_broken_are_never_said_to_hold() -> None:
-    view = changed(what_ifs.what_if(), clash=(), offers=(), status="ok")
+    view = changed(what_ifs.what_if(), clash=(), offers=(), status="ok", breached=())
     assert "every limit holds" in " ".join(drawn(book.desk(rebalance=view), (120, 40), "5", "i"))
     names = ("gross", "coin_net:BTC", "cvar", "volatility")
     for status, words in (("ok", "its trades go no further"), ("no_trade", "nothing is traded")):
@@ -558,9 +559,9 @@ def test_one_setting_has_one_digit_whatever_stands_behind_it() -> None:
     )
     view = what_ifs.infeasible(clash=clash, offers=())
     assert ways_out(view) == [Relax(name="coin_net:BTC"), Relax(name="gross")]
-    shown = " ".join(" ".join(drawn(book.desk(rebalance=view), (120, 40), "5", "i")).split())
-    assert "Without any single" not in shown
-    assert "Other limits clash as well" in shown
+    lines = drawn(book.desk(rebalance=view), (120, 40), "5", "i")
+    shown = " ".join(" ".join(line.strip("│") for line in lines).split())
+    assert "One of them relaxed mends it where it says how far" in shown
 
 
 def test_the_words_of_every_key_stand_whole_in_two_columns() -> None:
@@ -600,13 +601,12 @@ def test_a_clash_names_limits_and_their_units_as_the_limits_do() -> None:
     rows = (*book.LIMITS, LimitRow("turnover", "fraction", 0.0, 0.0, "ok"))
     limits = changed(book.limits(), rows=rows)
     shown = text(book.desk(rebalance=view, limits=limits), (120, 40), "5", "i")
-    assert "10% → 110.67% would do" in " ".join(shown.split())
-    assert "coin net BTC stands against it" in shown
+    assert "10% → 110.7% would do" in " ".join(shown.split())
 
 
 def test_what_is_being_solved_is_said_beside_what_the_figures_are_of() -> None:
     view = what_ifs.what_if(assignments=("gross_max=2.5",), asked=("gross_max=2.5", "shock=-0.1"))
-    assert "solving shock=-0.1   figures still of: 1 edit" in text(
+    assert "solving shock=−0.1   figures still of: 1 edit" in text(
         book.desk(rebalance=view), (120, 40), "5"
     )
     back = what_ifs.what_if(assignments=("gross_max=2.5",), asked=())
@@ -623,3 +623,61 @@ def test_what_is_being_solved_needs_no_key() -> None:
     shown = text(book.desk(rebalance=view), (80, 24), "5")
     assert "solving the first proposal" in shown
     assert "r solves" not in shown.split("solving the first")[1].split("┘")[0]
+
+
+def test_the_worst_limit_comes_first_and_a_farthest_liquidation_is_no_share() -> None:
+    rows = (
+        LimitRow("gross", "x", 3.0, 3.1, "BREACH"),
+        LimitRow("liquidation:bybit", "fraction", 0.2, 1.0, "ok", 1.0, "ok", at_least=True),
+        LimitRow("volatility", "fraction", 0.6, 0.9, "BREACH"),
+        LimitRow("net_max", "x", 1.0, 0.95, "WARN"),
+    )
+    view = book.desk(limits=changed(book.limits(), rows=rows))
+    lines = [line for line in drawn(view, WIDE, "6") if "BREACH" in line or "100%" in line]
+    at = {
+        word: n for n, line in enumerate(lines) for word in ("robust vol", "gross") if word in line
+    }
+    assert at["robust vol"] < at["gross"]
+    assert ">100%" in next(line for line in lines if "liq bybit" in line)
+
+
+def test_limits_on_a_supposed_market_say_so_where_they_stand() -> None:
+    limits = changed(what_ifs.limits(), market="prices all -20 %")
+    shown = text(what_ifs.desk(limits=limits), (80, 24), "5", "v")
+    assert "limits now and after both at prices all −20 %" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("margin_stress_ftx-2022-11:bybit", "[stress] of config.toml"),
+        ("stablecoin", "the strategy's stablecoin_min"),
+        ("volatility", "as far as one proposal's trades reach"),
+    ],
+)
+def test_a_limit_without_a_key_says_what_sets_it(name: str, words: str) -> None:
+    rows = (LimitRow(name, "fraction", 1.0, 0.5, "ok", 0.5, "ok"),)
+    told = changed(what_ifs.what_if(), prices=(LimitPrice(name, 0.0),))
+    view = book.desk(rebalance=told, limits=changed(book.limits(), rows=rows))
+    assert words in text(view, WIDE, "5", "v", "e")
+
+
+def test_a_cap_that_is_a_share_of_the_risk_budget_says_of_what() -> None:
+    row = LimitRow("first_component", "fraction", 0.6, 0.5, "ok", 0.4, "ok", limit_after=0.48)
+    settings = {"first_component_max": 1.0, "volatility_max": 0.6}
+    told = changed(what_ifs.what_if(), prices=(), settings=settings)
+    edit = cap_edit(row, told)
+    assert edit is not None
+    assert edit.note.startswith("first_component_max 1 of volatility_max holds this row to 48.0%: ")
+    plain = cap_edit(changed(row, limit_after=None), told)
+    assert plain is not None
+    assert plain.note == "first_component_max 1 of volatility_max holds this row to 60.0%"
+
+
+def test_a_put_that_is_only_supposed_is_not_to_be_bought() -> None:
+    of_desk = " ".join(text(what_ifs.desk(), (200, 60), "5").split())
+    assert "buy 1.25 for 1,430 $ by hand" in of_desk
+    bent = what_ifs.what_if(assignments=("put:BTC=80000,2026-04-03T12:00Z,1144",))
+    supposed = " ".join(text(what_ifs.desk(rebalance=bent), (200, 60), "5").split())
+    assert "supposed: 1.25 for 1,430 $" in supposed
+    assert "by hand" not in supposed

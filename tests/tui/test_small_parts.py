@@ -11,6 +11,7 @@ from perptui.tui.arrange import columns_of, regions
 from perptui.tui.command_line import CommandLine, half_typed
 from perptui.tui.crash import redacted, report_of, write_report
 from perptui.tui.editor import MOST, LineEditor
+from perptui.tui.format import with_minus
 from perptui.tui.keymap import BY_ID, KEYS, actions_by_key, footer, keys_of, unknown_ids
 from perptui.tui.limit_settings import setting_of
 from perptui.tui.whatif import PREVIEW, IntentQueue
@@ -273,3 +274,23 @@ def test_a_folder_that_cannot_be_written_falls_back(tmp_path: Path) -> None:
     path = write_report(crash("x"), tmp_path / "none")
     assert path is not None
     path.unlink()
+
+
+def test_a_target_by_coin_is_of_its_one_contract() -> None:
+    names = ("v:BTC/USDT:USDT", "v:ETH/USDT:USDT", "w:ETH/USDT:USDT")
+    line = CommandLine([], names)
+    for character in "target:BTC=−.25":
+        line.key(character, character)
+    assert line.assignments() == "target:v:BTC/USDT:USDT=-.25"
+    both = CommandLine([], names)
+    for character in "target:ETH=.1":
+        both.key(character, character)
+    assert both.assignments() is None
+    assert "target:v:ETH/USDT:USDT or target:w:ETH/USDT:USDT" in both.error
+
+
+def test_a_minus_is_written_before_figures_and_nowhere_else() -> None:
+    text = "target=-0.25, prices all -10 % until 2026-12-25, reduce-only ftx-2022-11, -.5"
+    assert with_minus(text) == (
+        "target=−0.25, prices all −10 % until 2026-12-25, reduce-only ftx-2022-11, −.5"
+    )

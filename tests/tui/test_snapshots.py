@@ -31,21 +31,21 @@ def stale_desk() -> DeskView:
 
 def what_if_desk() -> DeskView:
     """A what-if with everything that can stand beside it."""
-    return book.desk(rebalance=what_ifs.what_if())
+    return what_ifs.desk()
 
 
 def compared_desk() -> DeskView:
     """Two what-ifs kept, one of them on an older market, and a frontier half solved."""
     kept = (what_ifs.kept("A", 0.4), what_ifs.kept("B", 0.1, same_market=False))
-    return book.desk(rebalance=what_ifs.what_if(kept=kept, frontier=what_ifs.frontier()))
+    return what_ifs.desk(rebalance=what_ifs.what_if(kept=kept, frontier=what_ifs.frontier()))
 
 
 STATES: dict[str, tuple[Callable[[], DeskView | None], list[str]]] = {
     "desk": (book.desk, []),
     "waiting": (lambda: None, []),
     "stale": (stale_desk, []),
-    "what_if": (lambda: book.desk(rebalance=what_ifs.what_if()), ["5"]),
-    "clash": (lambda: book.desk(rebalance=what_ifs.infeasible()), ["5", "i"]),
+    "what_if": (what_if_desk, ["5"]),
+    "clash": (lambda: what_ifs.desk(rebalance=what_ifs.infeasible()), ["5", "i"]),
     "funding": (book.desk, ["3"]),
     "regime": (book.desk, ["4"]),
     "confirmation": (lambda: book.desk(ticket=book.ticket()), ["c", "G"]),

@@ -16,6 +16,7 @@ from perptui.model.explanation import (
     LimitPrice,
 )
 from perptui.model.proposal import HedgeRow
+from perptui.protocol.views import DeskView, LimitRow, LimitsView
 from perptui.protocol.views_rebalance import (
     FrontierPlace,
     FrontierView,
@@ -26,6 +27,9 @@ from perptui.protocol.views_rebalance import (
 from tests.tui import book
 
 BTC = "binanceusdm:BTC/USDT:USDT"
+ETH = "binanceusdm:ETH/USDT:USDT"
+GROSS = 1.85
+"""What the targets add up to with ETH at a quarter: the what-if's limit on gross, which binds."""
 EXPIRY_MS = book.NOW_MS + 20 * 24 * 3_600_000
 
 # alpha, carry, risk, uncertainty, cost, limits: by rows of book.BOOK; bp a year
@@ -72,8 +76,8 @@ def accounts() -> tuple[AccountRisk, ...]:
         AccountRisk(
             "bybit",
             Decimal(143_310),
-            Decimal(2_010),
-            0.0140,
+            Decimal(1_720),
+            0.0120,
             1.09,
             Decimal(61_200),
             None,
@@ -120,7 +124,7 @@ def kept(slot: str, weight: float, **changes: object) -> KeptProposal:
         strategy="tactical",
         status="ok",
         digest=view.digest,
-        assignments=(f"target:binanceusdm:ETH/USDT:USDT={weight:g}",),
+        assignments=(f"target:{ETH}={weight:g}",),
         figures=view.comparisons,
         weights={row.id: row.weight_rounded for row in view.rows},
         turnover=view.turnover or 0.0,
@@ -133,21 +137,16 @@ def kept(slot: str, weight: float, **changes: object) -> KeptProposal:
 def what_if(**changes: object) -> RebalanceView:
     """Return a what-if with everything that can stand beside it."""
     view = book.rebalance(edited="ETH", target=0.25)
-    legs = ("worst liq", BTC, "binanceusdm:SOL/USDT:USDT")
-    comparisons = tuple(
-        msgspec.structs.replace(row, leg_now=legs[1], leg_after=legs[2])
-        if row.name == legs[0]
-        else row
-        for row in view.comparisons
-    )
     base = msgspec.structs.replace(
         view,
-        comparisons=comparisons,
-        assignments=("regime=normal", "gross_max=2.5", "target:binanceusdm:ETH/USDT:USDT=0.25"),
+        assignments=("regime=normal", f"gross_max={GROSS}", f"target:{ETH}=0.25"),
         edits=3,
         robust="box",
         ledger=ledger(),
-        prices=(LimitPrice("gross", 940.0, "gross_max", 2.0, 2.0),),
+        prices=(LimitPrice("gross", 940.0, "gross_max", GROSS, GROSS),),
+        settings={"gross_max": GROSS, "margin_ratio_max": 0.5, "net_max": 1.0},
+        reasons=("margin_stress:bybit would be 1.09 against its limit 1 after rounding",),
+        breached=("margin_stress:bybit",),
         break_even=(
             BreakEven(BTC, 31.0, 0.88, Decimal("-3.1")),
             BreakEven("binanceusdm:SOL/USDT:USDT", None, None, Decimal("12.6")),
@@ -160,6 +159,34 @@ def what_if(**changes: object) -> RebalanceView:
         shown_only=("a regime: supposed, not so in the market",),
         exportable=False,
     )
+    return msgspec.structs.replace(base, **changes)
+
+
+def limits() -> LimitsView:
+    """Return the limits of the what-if: what is supposed of the proposal, and the book as it is."""
+    after = {"gross": (GROSS, "BINDS"), "net_max": (0.17, "ok"), "coin_net:BTC": (0.26, "ok")}
+    supposed = tuple(
+        msgspec.structs.replace(
+            row,
+            after=after.get(row.name, (row.after, ""))[0],
+            state_after=after.get(row.name, (0, row.state_after))[1],
+            limit_after=GROSS if row.name == "gross" else None,
+        )
+        for row in book.LIMITS
+    )
+    stress = LimitRow("margin_stress:bybit", "fraction", 1.0, 0.97, "WARN", 1.09, "BREACH")
+    real = tuple(
+        msgspec.structs.replace(row, after=None, state_after="", price_usd_day=None)
+        for row in (*book.LIMITS, stress)
+    )
+    shown = (*supposed, msgspec.structs.replace(stress, price_usd_day=0.0))
+    return msgspec.structs.replace(book.limits(), rows=real, supposed=shown)
+
+
+def desk(**changes: object) -> DeskView:
+    """Return the desk with the what-if, which leaves all as it is outside of its own view."""
+    status = book.status(proposal="", proposal_mends=False, carry_usd_day_after=None, exposure=None)
+    base = book.desk(status=status, rebalance=what_if(), limits=limits())
     return msgspec.structs.replace(base, **changes)
 
 
@@ -198,15 +225,28 @@ def infeasible(**changes: object) -> RebalanceView:
         clash=(
             Clash(
                 "gross", 2.0, 2.8712, "gross_max",
-                "gross 2x cannot hold beside turnover 5%: needs 2.88x",
+                f"gross 2x cannot hold with turnover 5% and target:{BTC} 0.95: needs 2.872x",
             ),
-            Clash("turnover", 0.05, 0.5063, "turnover_max", "turnover 5%: needs 50.7%"),
-            Clash(f"target:{BTC}", 0.95, None, f"target:{BTC}", "no other target would do"),
+            Clash(
+                "turnover", 0.05, 0.5063, "turnover_max",
+                f"turnover 5% cannot hold with gross 2x and target:{BTC} 0.95: needs 50.63%",
+            ),
+            Clash(
+                f"target:{BTC}", 0.95, None, f"target:{BTC}",
+                f"target:{BTC} 0.95 cannot hold with gross 2x and turnover 5%: no value of it "
+                "alone would do, the other limits as they are, as gross 2x and turnover 5% "
+                "cannot hold either",
+            ),
         ),
         clash_shown=("gross", "turnover"),
         offers=(
-            Offer("hold", "hold: nothing is sent: gross stay breached"),
-            Offer("reduce_only", "only reduce", "reduce_only=true"),
+            Offer("hold", "hold: nothing is sent: gross stays breached"),
+            Offer(
+                "reduce_only",
+                f"only reduce, target:{BTC} freed: turnover 5.0%: gross stays breached: a step, "
+                "propose again after it",
+                f"target:{BTC}=free reduce_only=true",
+            ),
         ),
         reasons=("no book keeps to every limit",),
     )  # fmt: skip

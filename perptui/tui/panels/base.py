@@ -66,11 +66,14 @@ class PanelWidget(Picture, can_focus=True):
         Its name in the frame.
     keys : tuple[tuple[str, str], ...]
         Binding ids and words for the help of this panel.
+    words : tuple[tuple[str, str], ...]
+        What the words on it mean that are no trader's, for its help.
     """
 
     panel = ""
     title = ""
     keys: tuple[tuple[str, str], ...] = ()
+    words: tuple[tuple[str, str], ...] = ()
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
         super().__init__(palette, ascii_only=showing.glyphs == "ascii", name=self.panel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from math import inf
 
 from perptui.protocol.views import LimitRow, LimitsView
 from perptui.protocol.views_rebalance import RebalanceView
@@ -16,10 +17,16 @@ from perptui.tui.picture import Line, Span
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
+NAMED_STRESS = "margin_stress_"
+SHARES_OF_RISK = frozenset({"standalone_risk_max", "first_component_max"})
+FARTHEST = 1.0
+"""Distance written where no common move of prices up to 100 % liquidates."""
+LEAST_BOUND = 1e-9
 SEVERITY = {"BREACH": 3, "WARN": 2, "BINDS": 1}
 STATE_ROLES = {"BREACH": "alarm", "WARN": "warn", "BINDS": "accent", "ok": "ok"}
 WORDS = {
     "margin_ratio": "margin",
+    "margin_stress": "margin stress",
     "liquidation": "liq",
     "venue_gross": "gross",
     "coin_gross": "coin gross",
@@ -39,7 +46,8 @@ WORDS = {
 }
 
 _LIMIT = re.compile(
-    rf"\b(?:{'|'.join(name for name in WORDS if '_' in name)})(?::[A-Za-z0-9/:-]*\w)?\b(?!=)"
+    rf"\b(?:{'|'.join(name for name in WORDS if '_' in name)}|margin_stress_[\w-]+)"
+    r"(?::[A-Za-z0-9/:-]*\w)?\b(?!=)"
 )
 """A limit within a sentence, as `LimitRow.name`; what is followed by = is an assignment."""
 
@@ -52,7 +60,7 @@ def limit_name(name: str) -> str:
 
 def limits_named(text: str) -> str:
     """Return a sentence of the desk with its limits, contracts and venues as they are read."""
-    return figures.named(_LIMIT.sub(lambda found: limit_name(found[0]), text))
+    return figures.with_minus(figures.named(_LIMIT.sub(lambda found: limit_name(found[0]), text)))
 
 
 def state_words(row: LimitRow) -> str:
@@ -65,6 +73,19 @@ def state_words(row: LimitRow) -> str:
 
 def _state(row: LimitRow, _now: float) -> Cell:
     return Cell(state_words(row), STATE_ROLES.get(row.state, "text"))
+
+
+def severity(row: LimitRow) -> tuple[int, float]:
+    """Return what the worst limit has most of: its state, then how near it is to its bound."""
+    return SEVERITY.get(row.state, 0), nearness(row)
+
+
+def nearness(row: LimitRow) -> float:
+    """Return how far the book is towards a limit as share of it: 0 at it, positive beyond."""
+    if row.now is None:
+        return -inf
+    beyond = row.limit - row.now if row.at_least else row.now - row.limit
+    return beyond / max(abs(row.limit), LEAST_BOUND)
 
 
 def bound_of(row: LimitRow) -> float:
@@ -102,8 +123,20 @@ def _price(row: LimitRow, _now: float) -> Cell:
     return figure(point_price(row), lambda value: figures.number(value, 1))
 
 
+def sized(row: LimitRow, value: float | None) -> str:
+    """Return a limit's figure; a liquidation beyond the farthest move that is looked at as such."""
+    if value is not None and value >= FARTHEST and row.name.startswith("liquidation:"):
+        return f">{figures.percent(FARTHEST, 0)}%"
+    return figures.in_unit(value, row.unit)
+
+
 def _sized(row: LimitRow, value: float | None) -> Cell:
-    return unknown_cell() if value is None else Cell(figures.in_unit(value, row.unit))
+    return unknown_cell() if value is None else Cell(sized(row, value))
+
+
+def _headroom(row: LimitRow, _now: float) -> Cell:
+    room = headroom(row)
+    return unknown_cell() if room is None else Cell(figures.in_unit(room, row.unit))
 
 
 COLUMNS: list[Column[LimitRow]] = [
@@ -117,10 +150,23 @@ COLUMNS: list[Column[LimitRow]] = [
     Column("now", lambda r, _: _sized(r, r.now)),
     Column("after", lambda r, _: _sized(r, r.after), priority=2),
     Column("bound", _limit, priority=1),
-    Column("headroom", lambda r, _: _sized(r, headroom(r)), priority=5),
-    Column("state", _state, lambda r: SEVERITY.get(r.state, 0), align_left=True, priority=1),
+    Column("headroom", _headroom, priority=5),
+    Column("state", _state, severity, align_left=True, priority=1),
     Column("+1pp $", _price, lambda r: r.price_usd_day, priority=3),
 ]
+
+
+def key_words(name: str) -> str:
+    """Return why no one key of config.toml sets a limit, by its name."""
+    kind = name.partition(":")[0]
+    if kind.startswith(NAMED_STRESS):
+        crisis = kind.removeprefix(NAMED_STRESS)
+        return f"the moves of {crisis} stand in [stress] of config.toml: no one key sets this limit"
+    if kind == "stablecoin":
+        return "the strategy's stablecoin_min sets this limit, by regime: no one key"
+    if kind in {"volatility", "cvar", "gross"}:
+        return "lowered as far as one proposal's trades reach: no one key, propose again after it"
+    return "no one key of config.toml sets this limit"
 
 
 def cap_edit(row: LimitRow, view: RebalanceView) -> CellEdit | None:
@@ -131,17 +177,23 @@ def cap_edit(row: LimitRow, view: RebalanceView) -> CellEdit | None:
     own = view.settings.get(setting, bound_of(row))
     before = f"{own:g}".replace("-", figures.MINUS)
     edit = CellEdit(row.name, setting, f"{limit_name(row.name)} ({setting})", before)
-    edit.note = _held_to(row, setting, own)
+    edit.note = _held_to(row, setting, own, view.settings.get("volatility_max"))
     return edit
 
 
-def _held_to(row: LimitRow, setting: str, own: float) -> str:
-    """Return what the row is held to where that is not the setting itself; "" where it is."""
+def _held_to(row: LimitRow, setting: str, own: float, budget: float | None) -> str:
+    """Return what the row is held to where that is not the setting itself; "" where it is.
+
+    `budget` is volatility_max, of which own risk and the first component are held to shares.
+    """
     bound, kind = bound_of(row), row.name.partition(":")[0]
-    if abs(bound - own) <= 1e-9 * abs(own):
+    shared, of = own, ""
+    if setting in SHARES_OF_RISK and budget is not None:
+        shared, of = own * budget, " of volatility_max"
+    if not of and abs(bound - own) <= 1e-9 * abs(own):
         return ""
-    held = f"{setting} {own:g} holds this row to {figures.in_unit(bound, row.unit)}"
-    lowered = setting in {f"{kind}_max", f"{kind}_min"}
+    held = f"{setting} {own:g}{of} holds this row to {figures.in_unit(bound, row.unit)}"
+    lowered = setting in {f"{kind}_max", f"{kind}_min"} and abs(bound - shared) > 1e-9 * shared
     cause = ": drawdown, regime or turnover lowers it, and lowers what is typed too"
     return held + (cause if lowered else "")
 
@@ -214,8 +266,8 @@ class LimitsPanel(PanelWidget):
             ("limit", f"{limit_name(row.name)} ({row.name})"),
             ("bound", bound),
             *held,
-            ("now", f.in_unit(row.now, row.unit)),
-            ("after the proposal", f.in_unit(row.after, row.unit)),
+            ("now", sized(row, row.now)),
+            ("after the proposal", sized(row, row.after)),
             (
                 "headroom now" if row.after is None else "headroom after",
                 f.in_unit(headroom(row), row.unit),

@@ -38,7 +38,7 @@ LEAST_FIGURES = 3
 MOST_REASONS = 3
 LEAST_REASONS = 2
 SHOWN_ONLY = "shown, not sent: "
-GOOD = frozenset({"ok", "optimal", "no_trade"})
+GOOD = frozenset({"ok", "no_trade"})
 """Words of a status that need no warning colour."""
 
 

@@ -16,18 +16,28 @@ COMPARISON_WIDTH = 40
 
 NAME_WIDTH = 17
 TELLING = (
-    "gross", "net", "margin", "worst margin", "liquidation", "worst liq", "volatility", "CVaR",
+    "gross", "net", "margin", "liquidation", "volatility", "CVaR",
     "carry",
 )  # fmt: skip
 """What a limit is on comes first where not every figure has room."""
 
 
-NAMES = {"carry": "carry at rates", "expected carry": "carry expected"}
+NAMES = {
+    "carry": "carry $/day live",
+    "expected carry": "carry $/day exp.",
+    "volatility": "volatility a year",
+    "robust volatility": "robust vol a year",
+    "expected return": "return a year",
+}
 """Two carries: at the rates of now, and as forecast over the horizon, which the ticket signs."""
 
 
+ONE_WAY = "turnover, one way"
+"""Half the sum of all trades over equity: of the orders, and of the way to the target."""
+
+
 def figure_name(name: str) -> str:
-    """Return a figure's name as it is read: margin binanceusdm is margin binance."""
+    """Return a figure's name and of what it is: margin binanceusdm is margin binance."""
     return figures.known_venues(NAMES.get(name, name))
 
 
@@ -42,17 +52,18 @@ def comparison_lines(view: RebalanceView) -> list[Line]:
     """Return the figures of the book now and after, cost and turnover below."""
     lines: list[Line] = [((f" {'book':<{NAME_WIDTH}}{'now':>9}{'after':>10}", "header"),)]
     if view.market:
-        lines.append(((left(f" both at {view.market}", NAME_WIDTH + 20), "edited"),))
+        market = figures.with_minus(f" both at {view.market}")
+        lines.append(((left(market, NAME_WIDTH + 20), "edited"),))
     for row in view.comparisons:
         lines.append(_comparison(row))
         if row.leg_now or row.leg_after:
             lines.append(_legs(row))
     cost = f"{figures.number(view.cost_usd, 1)} $"
-    turnover = f"{figures.percent(view.turnover, 0)}%"
+    turnover = f"{figures.percent(view.turnover)}%"
     return [
         *lines,
-        ((f" {'cost':<{NAME_WIDTH}}{'':>9}{cost:>10}", "dim"),),
-        ((f" {'turnover':<{NAME_WIDTH}}{'':>9}{turnover:>10}", "dim"),),
+        ((f" {'cost of trades':<{NAME_WIDTH}}{'':>9}{cost:>10}", "dim"),),
+        ((f" {ONE_WAY:<{NAME_WIDTH}}{'':>9}{turnover:>10}", "dim"),),
     ]
 
 
@@ -158,14 +169,22 @@ def _transfer(account: AccountRisk) -> str:
     return f"{amount}: no other account can spare them"
 
 
-def hedge_lines(hedges: Sequence[HedgeRow], width: int) -> list[Line]:
-    """Return each put on offer: what is bought of it, or why none is."""
+def hedge_lines(
+    hedges: Sequence[HedgeRow], width: int, assignments: Sequence[str] = ()
+) -> list[Line]:
+    """Return each put on offer: what is bought of it, or why none is.
+
+    Of a put that only the what-if of `assignments` offers nothing is to be bought.
+    """
     lines: list[Line] = []
     for row in hedges:
         day = figures.clock_time(row.expiry_ms, "%d %b %Y")
         lines.append(((f" put {row.coin} {figures.number(row.strike)} {day}", "title"),))
         if row.quantity:
-            words = f"buy {row.quantity:g} by hand for {figures.number(row.premium_usd)} $"
+            key = f"put:{row.coin}={row.strike:g},"
+            supposed = any(text.startswith(key) for text in assignments)
+            money = f"{row.quantity:g} for {figures.number(row.premium_usd)} $"
+            words = f"supposed: {money}" if supposed else f"buy {money} by hand"
             lines.append(((f"   {words}", "accent"),))
         why = row.why or ("" if row.quantity else "none bought")
         lines += wrapped(figures.named(why), width, "   ", "dim") if why else []
@@ -177,7 +196,7 @@ def drift_lines(drift: Drift) -> list[Line]:
     f = figures
     return [
         ((" drift of the book from the target", "header"),),
-        _drift("half turnover", f"{f.percent(drift.half_turnover)}%"),
+        _drift(ONE_WAY, f"{f.percent(drift.half_turnover)}%"),
         _drift("tracking a year", f"{f.percent(drift.tracking)}%"),
         _drift("regret $/day", f.signed(drift.regret_usd_day, 1)),
     ]
@@ -234,7 +253,7 @@ def named(assignment: str) -> str:
     prefix, colon, name = key.partition(":")
     if colon and ":" in name:
         key = f"{prefix} {figures.contract(name)}"
-    return f"{key}{equals}{value}"
+    return f"{key}{equals}{figures.with_minus(value)}"
 
 
 def beside_each_other(

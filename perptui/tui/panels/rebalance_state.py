@@ -13,7 +13,7 @@ from perptui.tui.grid import Grid
 from perptui.tui.panels import rebalance_why as whys
 from perptui.tui.panels.base import PanelWidget, contract
 from perptui.tui.panels.limits import COLUMNS as LIMIT_COLUMNS
-from perptui.tui.panels.limits import SEVERITY, cap_edit
+from perptui.tui.panels.limits import SEVERITY, cap_edit, severity
 from perptui.tui.panels.rebalance_trades import COLUMNS
 from perptui.tui.picture import Line, Span
 from perptui.tui.showing import Showing
@@ -64,6 +64,19 @@ class RebalanceState(PanelWidget):
         ("reestimate", "estimate again from the newest bars"),
         ("confirm", "plan and confirm (from a fresh proposal)"),
         ("export", "write the orders to CSV and JSON instead"),
+    )
+
+    words = (
+        ("tgt * Δ$", "target over equity, * edited; what it trades"),
+        ("why", "drives the whole trade, then what stops it"),
+        ("ledger", "of one more unit at the target; sums to 0"),
+        ("+1pp $", "$ a day for a percentage point more of it"),
+        ("BINDS", "the target stands at this limit"),
+        ("×0.50", "share of gross_max that the regime leaves"),
+        ("live, exp.", "carry at rates of now; as forecast"),
+        ("one way", "half the sum of all trades over equity"),
+        ("regret", "what the trade gains a day, less its cost"),
+        ("stressed", "worst stress loss + margin over equity"),
     )
 
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
@@ -211,5 +224,5 @@ class RebalanceState(PanelWidget):
 
 def _cap_order(row: LimitRow) -> tuple[float, ...]:
     """Sort limits by what they do to the proposal, then by their price, then by now."""
-    after = SEVERITY.get(row.state_after, 0)
-    return (-after, -(row.price_usd_day or 0.0), -SEVERITY.get(row.state, 0))
+    after, (state, near) = SEVERITY.get(row.state_after, 0), severity(row)
+    return (-after, -(row.price_usd_day or 0.0), -state, -near)

@@ -135,7 +135,7 @@ def why_lines(why: Why, width: int, height: int, glyphs: str) -> list[Line]:
         return [*lines, ((" no ledger: the program had no optimum here", "dim"),)]
     lines.append(
         ((f" {'':<{NAME_WIDTH}}{'bp a year':>{FIGURE_WIDTH}}", "header"),
-         ("  of one more unit of weight", "dim"))
+         ("  of one more unit of weight, at the target", "dim"))
     )  # fmt: skip
     terms = [(words, getattr(ledger, name)) for name, words in TERMS]
     size = max((abs(value) for _, value in terms), default=0.0)
@@ -161,7 +161,7 @@ def _title(row: RebalanceRow) -> Line:
     name = " ".join(contract(row.coin, row.venue).split())
     order = f"{row.effect} {row.side}".strip() or "no trade"
     words = f" · {order} {figures.number(abs(row.trade_usd))} $" if row.trade_usd else " · no trade"
-    why = f" · {row.why}" if row.why else ""
+    why = f" · the whole trade: {row.why}" if row.why else ""
     return ((f" why {name}", "title"), (words, "text"), (why, "dim"))
 
 
@@ -235,7 +235,7 @@ def table_notes() -> Sequence[Line]:
     """Return what the columns of the table of ledgers mean."""
     return (
         (
-            (" bp a year of one more unit of weight; ", "dim"),
+            (" bp a year of one more unit of weight at the target; ", "dim"),
             ("to trade", "title"),
             (": gain missing for a trade", "dim"),
         ),

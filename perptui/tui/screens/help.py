@@ -37,6 +37,8 @@ def help_lines(panel: PanelWidget, keymap: dict[str, str], width: int) -> list[L
     shown = {keys_of(binding_id, keymap) for binding_id, _ in panel.keys}
     if panel.keys:
         blocks.append(_block(panel.title, panel.keys, keymap))
+    if panel.words:
+        blocks.append(_words(panel.words))
     for group, title in GROUPS:
         pairs = tuple(
             (key.id, key.words)
@@ -70,6 +72,12 @@ def _block(title: str, pairs: tuple[tuple[str, str], ...], keymap: dict[str, str
         for binding_id, words in pairs
     ]
     return lines
+
+
+def _words(pairs: tuple[tuple[str, str], ...]) -> list[Line]:
+    """Return the words on the panel that are no trader's, with what they mean."""
+    lines: list[Line] = [((" Words", "title"),)]
+    return [*lines, *(((f"  {left(word, 13)}", "key"), (means, "text")) for word, means in pairs)]
 
 
 class HelpPicture(Picture):
