@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from perptui.client.messages import (
@@ -21,6 +21,7 @@ from perptui.protocol.frames import (
     Ask,
     Deframer,
     Hello,
+    Look,
     Observed,
     Replace,
     Reply,
@@ -70,6 +71,7 @@ class Attachment:
         self._number = 0
         self._answers: dict[int, asyncio.Future[Reply]] = {}
         self._gone = False
+        self._looks_at: frozenset[str] | None = None
 
     @property
     def attached(self) -> bool:
@@ -120,6 +122,17 @@ class Attachment:
         answer.add_done_callback(lambda _: self._answers.pop(number, None))
         self._writer.write(frame(encode(Ask(number=number, intent=intent))))
         return answer
+
+    def look(self, panels: Iterable[str]) -> None:
+        """Say which panels are drawn from; a desk that is attached later is told too."""
+        looks_at = frozenset(panels)
+        if looks_at != self._looks_at:
+            self._looks_at = looks_at
+            self._say_looks()
+
+    def _say_looks(self) -> None:
+        if self._writer is not None and self._looks_at is not None:
+            self._writer.write(frame(encode(Look(tuple(sorted(self._looks_at))))))
 
     async def close(self) -> None:
         """Close the connection; `run` is to be cancelled first."""
@@ -177,6 +190,7 @@ class Attachment:
                 "run the same version of perptui in both"
             )
         self._gone = True
+        self._say_looks()
         self._deliver(Attached(hello.desk, hello.version, hello.pid, hello.uid, hello.private))
 
 

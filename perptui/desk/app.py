@@ -128,6 +128,7 @@ class DeskApp:
             )
             self._server = server
             server.left = self._left
+            server.looked = lambda: self._paint_looked(server)
             stack.push_async_callback(server.close)
             await server.open()
             self._worker.start()
@@ -314,6 +315,11 @@ class DeskApp:
         finally:
             if self._painter is not None and self._server is not None:
                 self._painter.paint_answer(self._server)
+
+    def _paint_looked(self, server: Server) -> None:
+        """Let a terminal have at once what it begins to look at."""
+        if self._painter is not None:
+            self._painter.paint(server)
 
     def _left(self, peer: Peer) -> None:
         self._start(self._intents.gone(peer), "leaving")

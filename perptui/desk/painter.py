@@ -11,6 +11,7 @@ from perptui.desk.server import Server
 from perptui.desk.state import DeskState, Picture
 from perptui.desk.trading import Trading
 from perptui.desk.views import (
+    MARKET_PANELS,
     Present,
     Scene,
     first_view,
@@ -33,6 +34,9 @@ GIVE_WAY_S = 0.15
 whole picture drawn while the answer comes would hold it up."""
 
 TICK_S = 1.0
+UNSEEN_S = 5.0
+"""How often panels are painted that no terminal looks at; one that looks gets them at once."""
+
 DRIFT_MS = 50
 """Venue time is sent anew when the terminal's own extrapolation is further off than this."""
 
@@ -84,6 +88,7 @@ class Painter:
         self._urgent = asyncio.Event()
         self._time = self._now()
         self._whole_mono = self._clock.monotonic()
+        self._unseen_mono = -UNSEEN_S
         self._present: tuple[Picture, Estimates | None, Present] | None = None
         self.told: Told = nothing_told
 
@@ -131,10 +136,14 @@ class Painter:
         return before[2]
 
     def paint(self, server: Server) -> None:
-        """Publish what changed, now."""
+        """Publish what changed, now; what nobody looks at only now and then."""
         self._dirty.clear()
         self._urgent.clear()
-        server.publish(panels(self.scene()))
+        looked_at = server.looked_at
+        now = self._clock.monotonic()
+        if now - self._unseen_mono >= UNSEEN_S:
+            self._unseen_mono, looked_at = now, MARKET_PANELS
+        server.publish(panels(self.scene(), looked_at))
 
     def paint_answer(self, server: Server) -> None:
         """Publish what an answer changes first, now; the rest soon."""

@@ -24,6 +24,7 @@ from perptui.protocol.frames import (
     PANELS,
     PROTOCOL,
     Hello,
+    Look,
     Observed,
     Replace,
     Reply,
@@ -84,6 +85,7 @@ class Terminal:
         self._replies: list[Reply] = []
         self._wake = asyncio.Event()
         self._seq = 0
+        self.looks_at: frozenset[str] = frozenset(PANELS)
 
     def greet(self, hello: Hello, view: DeskView) -> None:
         """Send who the desk is, then everything."""
@@ -156,6 +158,8 @@ class Server:
     ----------
     left : callable
         Told of a terminal that is gone.
+    looked : callable
+        Told that some terminal looks at other panels than before.
     """
 
     def __init__(
@@ -173,6 +177,7 @@ class Server:
         self._bound: BoundSocket | None = None
         self._connections = 0
         self.left: Callable[[Peer], None] = _nobody
+        self.looked: Callable[[], None] = lambda: None
         self.attached = asyncio.Event()
 
     @property
@@ -184,6 +189,11 @@ class Server:
     def terminals(self) -> int:
         """How many are attached."""
         return len(self._terminals)
+
+    @property
+    def looked_at(self) -> frozenset[str]:
+        """The panels that some terminal draws from."""
+        return frozenset().union(*(terminal.looks_at for terminal in self._terminals))
 
     async def open(self) -> None:
         """Listen; the socket has its mode before anyone can connect.
@@ -264,6 +274,10 @@ class Server:
         try:
             while True:
                 ask = decode_to_desk(await _read_frame(reader, sender))
+                if isinstance(ask, Look):
+                    terminal.looks_at = frozenset(ask.panels)
+                    self.looked()
+                    continue
                 task = asyncio.create_task(self._carry_out(terminal, ask.number, ask.intent))
                 asking.add(task)
                 task.add_done_callback(asking.discard)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -70,16 +70,28 @@ class Scene(msgspec.Struct, frozen=True):
     age_limit_s: Callable[[str], float]
 
 
-def panels(scene: Scene) -> dict[str, Panel]:
-    """Return every panel by its field of `DeskView`."""
+MARKET_PANELS = frozenset(("positions", "funding", "regime"))
+"""Panels that no answer to a person changes first, and that nothing but their own pictures need."""
+
+
+def panels(scene: Scene, looked_at: Collection[str] = MARKET_PANELS) -> dict[str, Panel]:
+    """Return the panels by their field of `DeskView`.
+
+    Parameters
+    ----------
+    looked_at : collection of str
+        Those of `MARKET_PANELS` that are wanted.
+    """
     picture, proposed = scene.picture, scene.proposed
     book = scene.present.book
-    return {
-        **proposal_panels(scene),
-        "positions": positions_view(picture, book, proposed.target, scene.is_stale),
-        "funding": funding_view(picture, book, proposed, scene.is_stale),
-        "regime": regime_view(picture, proposed),
-    }
+    found = proposal_panels(scene)
+    if "positions" in looked_at:
+        found["positions"] = positions_view(picture, book, proposed.target, scene.is_stale)
+    if "funding" in looked_at:
+        found["funding"] = funding_view(picture, book, proposed, scene.is_stale)
+    if "regime" in looked_at:
+        found["regime"] = regime_view(picture, proposed)
+    return found
 
 
 def proposal_panels(scene: Scene) -> dict[str, Panel]:

@@ -22,7 +22,9 @@ def _finite(value: Any) -> bool:
     if isinstance(value, Decimal):
         return value.is_finite()
     if isinstance(value, tuple):
-        return _all_finite(value) or _all_records(value) or all(map(_finite, value))
+        if value and isinstance(value[0], Record):
+            return _all_records(value) or all(map(_finite, value))
+        return _all_finite(value) or all(map(_finite, value))
     return all(map(_finite, value.values())) if isinstance(value, dict) else True
 
 

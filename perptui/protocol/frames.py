@@ -26,7 +26,7 @@ from perptui.protocol.views import (
 from perptui.protocol.views_rebalance import RebalanceView
 from perptui.protocol.views_ticket import JournalView, TicketView
 
-PROTOCOL = 2
+PROTOCOL = 3
 MAX_FRAME = 32 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 
@@ -115,11 +115,21 @@ class Ask(Record, frozen=True, tag=True):
     intent: Intent
 
 
+class Look(Record, frozen=True, tag=True):
+    """Which panels a terminal draws from; others may come late, until it looks at them too.
+
+    Until the first of these, all are looked at. It has no answer.
+    """
+
+    panels: tuple[str, ...]
+
+
 ToTerminal = Hello | Whole | Replace | Observed | Reply
+ToDesk = Ask | Look
 
 encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 _to_terminal: msgspec.msgpack.Decoder[ToTerminal] = msgspec.msgpack.Decoder(ToTerminal)
-_to_desk = msgspec.msgpack.Decoder(Ask)
+_to_desk: msgspec.msgpack.Decoder[ToDesk] = msgspec.msgpack.Decoder(ToDesk)
 
 
 def frame(payload: bytes) -> bytes:
@@ -179,8 +189,8 @@ def decode_to_terminal(payload: bytes) -> ToTerminal:
         raise ProtocolError(f"expected a desk message: {error}; update perptui") from None
 
 
-def decode_to_desk(payload: bytes) -> Ask:
-    """Return the intent inside a payload from a terminal.
+def decode_to_desk(payload: bytes) -> ToDesk:
+    """Return the message inside a payload from a terminal.
 
     Raises
     ------

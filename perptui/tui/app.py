@@ -150,6 +150,7 @@ class DeskApp(App[int]):
         from perptui.client.attach import Attachment
 
         self._attachment = Attachment(connect, self._deliver, relaunch=self._relaunch)
+        self.look()
         self._start(self._attachment.run())
 
     def _start(self, work: Any) -> asyncio.Task[Any]:
@@ -208,11 +209,17 @@ class DeskApp(App[int]):
 
     def tick(self) -> None:
         """Repaint what changed with time alone."""
+        self.look()
         for screen in self._on_top():
             if hasattr(screen, "repaint_all"):
                 screen.repaint_all()
 
     # ---------------------------------------------------------------- to the desk
+
+    def look(self) -> None:
+        """Tell the desk which panels the screen draws from."""
+        if self._attachment is not None and self.screen_stack:
+            self._attachment.look(self.desk_screen.draws_from())
 
     async def answer(self, intent: Intent) -> Reply:
         """Send an intent and return the desk's answer."""

@@ -33,6 +33,10 @@ class Owner(Protocol):
         """Send an intent of the what-if, after those before it; the latest of a slot."""
         ...
 
+    def look(self) -> None:
+        """Tell the desk what is drawn from now on."""
+        ...
+
     def open_ticket(self) -> None:
         """Show the ticket that is there."""
         ...

@@ -30,7 +30,8 @@ def desk(path: Path, *, ok: bool, text: str) -> Iterator[list[Ask]]:
             with line:
                 deframer = Deframer()
                 while not asked and (data := line.recv(65536)):
-                    asked.extend(decode_to_desk(payload) for payload in deframer.feed(data))
+                    came = [decode_to_desk(payload) for payload in deframer.feed(data)]
+                    asked.extend(message for message in came if isinstance(message, Ask))
                 if asked:
                     line.sendall(frame(encode(Reply(number=asked[0].number, ok=ok, text=text))))
 

@@ -114,6 +114,24 @@ async def test_a_lost_desk_answers_what_was_asked_and_is_found_again(desk: Serve
 
 
 @pytest.mark.asyncio
+async def test_a_desk_is_told_once_what_is_looked_at_and_the_next_desk_too(
+    desk: ServedDesk,
+) -> None:
+    line = attach(desk)
+    line.attachment.look(["positions", "limits"])
+    await line.until(lambda: desk.looks == [("limits", "positions")])
+    line.attachment.look(["limits", "positions"])
+    line.attachment.look(["rebalance"])
+    await line.until(lambda: len(desk.looks) > 1)
+    assert desk.looks[1:] == [("rebalance",)]
+    await desk.stop()
+    await desk.start()
+    await line.until(lambda: len(desk.looks) > 2)
+    assert desk.looks[2:] == [("rebalance",)]
+    await line.end()
+
+
+@pytest.mark.asyncio
 async def test_after_a_loss_another_desk_is_started(desk: ServedDesk) -> None:
     relaunched: list[str] = []
 

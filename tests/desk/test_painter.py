@@ -7,12 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from perptui.desk.painter import TICK_S, Painter
+from perptui.desk.painter import TICK_S, UNSEEN_S, Painter
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Server
 from perptui.desk.state import DeskState
 from perptui.model.clock import ManualClock, VenueClock
 from perptui.model.snapshot import MarketSnapshot
+from perptui.protocol.frames import PANELS
 from perptui.protocol.views import Panel
 from perptui.settings.load import load
 from tests.desk.market import FUNDING, INSTRUMENTS, NOW_MS, QUOTES, account
@@ -34,19 +35,42 @@ class Published:
 
     def __init__(self) -> None:
         self.sets: list[set[str]] = []
+        self.looked_at = frozenset(PANELS)
 
     def publish(self, panels: dict[str, Panel]) -> None:
         self.sets.append(set(panels))
 
 
-async def test_while_a_preview_is_solved_the_whole_picture_gives_way() -> None:
-    clock, settings, quant = ManualClock(NOW_MS), load().settings, cast(Any, Silent())
-    venue_clock = VenueClock(clock, NOW_MS)
+def painted(clock: ManualClock) -> tuple[Painter, Proposer]:
+    """Return a painter of a desk whose quant process never answers, and its proposer."""
+    settings, quant, venue_clock = load().settings, cast(Any, Silent()), VenueClock(clock, NOW_MS)
     market = MarketSnapshot(NOW_MS, INSTRUMENTS, QUOTES, FUNDING, (account(),))
     proposer = Proposer(quant, settings, clock, lambda: market)
     state = DeskState({"binanceusdm": ()}, settings.polling, venue_clock)
-    painter = Painter(settings, venue_clock, state, proposer, quant)
-    published = Published()
+    return Painter(settings, venue_clock, state, proposer, quant), proposer
+
+
+async def test_what_nobody_looks_at_is_painted_now_and_then() -> None:
+    clock, published = ManualClock(NOW_MS), Published()
+    painter, _ = painted(clock)
+    published.looked_at = frozenset(("rebalance", "regime"))
+    hidden = {"positions", "funding"}
+    painter.paint(cast(Server, published))
+    assert hidden <= published.sets[-1]
+    clock.advance(UNSEEN_S / 2)
+    painter.paint(cast(Server, published))
+    assert published.sets[-1] == set(PANELS) - hidden
+    published.looked_at = frozenset(("positions",))
+    painter.paint(cast(Server, published))
+    assert hidden & published.sets[-1] == {"positions"}
+    clock.advance(UNSEEN_S / 2)
+    painter.paint(cast(Server, published))
+    assert published.sets[-1] == set(PANELS)
+
+
+async def test_while_a_preview_is_solved_the_whole_picture_gives_way() -> None:
+    clock, published = ManualClock(NOW_MS), Published()
+    painter, proposer = painted(clock)
     running = asyncio.create_task(painter.run(cast(Server, published)))
     bending = asyncio.create_task(proposer.bend("gross_max=1.5", preview=True))
     await asyncio.sleep(0)

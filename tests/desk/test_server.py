@@ -18,9 +18,11 @@ from perptui.desk.views import first_view
 from perptui.desk.views_status import Identity, VenueTime
 from perptui.model.errors import ConfigError, InputError
 from perptui.protocol.frames import (
+    PANELS,
     Ask,
     Deframer,
     Hello,
+    Look,
     Observed,
     Replace,
     Reply,
@@ -116,6 +118,24 @@ async def test_a_terminal_gets_who_and_everything_then_what_changed(path: Path) 
         assert isinstance(change, Replace)
         assert (change.seq, change.panel, change.view()) == (1, "regime", regime)
         assert server.view == msgspec.structs.replace(VIEW, regime=regime)
+
+
+async def test_what_is_looked_at_is_what_any_terminal_draws(path: Path) -> None:
+    async with serving(path) as server:
+        assert server.looked_at == set()
+        first, second = await attach(path), await attach(path)
+        for terminal in (first, second):
+            await terminal.next()
+        assert server.looked_at == set(PANELS)
+        told = asyncio.Event()
+        server.looked = told.set
+        first.writer.write(frame(encode(Look(("limits",)))))
+        await asyncio.wait_for(told.wait(), 10)
+        assert server.looked_at == set(PANELS)  # the other has not said
+        told.clear()
+        second.writer.write(frame(encode(Look(("rebalance", "regime")))))
+        await asyncio.wait_for(told.wait(), 10)
+        assert server.looked_at == {"limits", "rebalance", "regime"}
 
 
 async def test_of_a_panel_that_was_only_observed_again_no_more_is_sent(path: Path) -> None:

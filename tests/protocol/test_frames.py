@@ -60,6 +60,11 @@ def test_intents_survive_the_wire(intent: intents.Intent) -> None:
     assert frames.decode_to_desk(frames.encode(ask)) == ask
 
 
+def test_what_is_looked_at_survives_the_wire() -> None:
+    look = frames.Look(("limits", "rebalance"))
+    assert frames.decode_to_desk(frames.encode(look)) == look
+
+
 def test_malformed_messages_are_named() -> None:
     with pytest.raises(ProtocolError, match="desk message"):
         frames.decode_to_terminal(b"\xc1")

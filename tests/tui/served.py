@@ -11,6 +11,7 @@ from perptui.protocol.frames import (
     PROTOCOL,
     Deframer,
     Hello,
+    Look,
     Replace,
     Reply,
     Whole,
@@ -23,13 +24,14 @@ from perptui.protocol.views import DeskView, Panel
 
 
 class ServedDesk:
-    """Listens on `path`; `asked` holds the intents in order of arrival."""
+    """Listens on `path`; `asked` holds the intents, `looks` the panels, in order of arrival."""
 
     def __init__(self, path: Path, view: DeskView, *, protocol: int = PROTOCOL) -> None:
         self.path = path
         self.view = view
         self.protocol = protocol
         self.asked: list[Intent] = []
+        self.looks: list[tuple[str, ...]] = []
         self.answer: Callable[[Intent], Reply | None] = lambda _: Reply(number=0, ok=True)
         self._server: asyncio.Server | None = None
         self._writers: list[StreamWriter] = []
@@ -68,6 +70,9 @@ class ServedDesk:
         while data := await reader.read(65536):
             for payload in deframer.feed(data):
                 ask = decode_to_desk(payload)
+                if isinstance(ask, Look):
+                    self.looks.append(ask.panels)
+                    continue
                 self.asked.append(ask.intent)
                 reply = self.answer(ask.intent)
                 if reply is not None:

@@ -99,6 +99,11 @@ class DeskScreen(DeskActions):
         places = regions(*self.app.size, self._plan.alone)
         return [panel for name, panel in self.panels.items() if name in places]
 
+    def draws_from(self) -> set[str]:
+        """Return the desk's views that the panels in sight are drawn from."""
+        names = {panel.panel for panel in self.visible_panels()}
+        return names | {"regime"} if "rebalance" in names else names
+
     def active(self) -> PanelWidget:
         """Return the focused panel."""
         focused = self.focused
@@ -130,6 +135,7 @@ class DeskScreen(DeskActions):
         if changed:
             # A child's request: the screen's own would be answered from its cache of arrangements.
             self.top.refresh(layout=True)
+            self.desk_app.look()
         self.repaint_all()
 
     def on_resize(self, event: Resize) -> None:
@@ -139,6 +145,7 @@ class DeskScreen(DeskActions):
         self._plan.alone = self.alone or (
             self.active().panel if columns_of(*event.size) == 1 else ""
         )
+        self.desk_app.look()
 
     def action_maximise(self) -> None:
         """Give the focused panel the whole desk, or give it back."""
