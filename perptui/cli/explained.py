@@ -19,6 +19,7 @@ from perptui.model.proposal import BookRisk, PositionRisk, Proposal
 
 TERMS = ("alpha", "carry", "risk", "uncertainty", "cost", "limits", "residual")
 NONE = "none"
+ALONE = "no value of it would do, the other limits as they are"
 FAR = 10.0
 """Move of prices from which its size says nothing more."""
 
@@ -120,8 +121,8 @@ def explained_table(report: ExplainReport) -> Iterator[str]:
     yield from _ledger(report)
     yield from _prices(report)
     for member in report.clash:
-        least = "no value of it alone is enough" if member.needed is None else f"{member.needed:g}"
-        yield f"clash {member.name}: limit {member.limit:g}, needs {least}"
+        least = ALONE if member.relaxed is None else f"needs {member.relaxed:g}"
+        yield f"clash {member.name}: limit {member.limit:g}, {least}"
     yield from _compared(report)
     yield from _accounts(report)
     yield from _positions(report)

@@ -10,11 +10,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from perptui.desk.what_ifs import only_shown
+from perptui.desk.what_ifs import only_reducing, only_shown, reduction_in
 from perptui.desk.worker import QuantWorker
 from perptui.model.errors import WorkerError
 from perptui.model.explanation import Clash, Reduction
-from perptui.model.jobs import ClashDone, ClashJob, ProposeJob
+from perptui.model.jobs import ClashDone, ClashJob, ProposeDone, ProposeJob
 
 SLICE_TIMEOUT_S = 20.0
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Clashes:
     shown : tuple of str
         Members whose relaxation could be looked at but never sent.
     pending : bool
-        It is being looked for.
+        It, or where only reducing leads, is being looked for.
     """
 
     def __init__(self, worker: QuantWorker, changed: Callable[[], None]) -> None:
@@ -94,10 +94,20 @@ class Clashes:
                     ClashJob(job), "clash", SLICE_TIMEOUT_S, background=True
                 )
                 if isinstance(done, ClashDone) and done.done:
-                    self.found, self.words, self.pending = done.clash, done.words, False
-                    self.reduction = done.reduction
+                    self.found, self.words = done.clash, done.words
                     self.shown = only_shown(job, done.clash)
+                    self.reduction = done.reduction or await self._freed(job)
+                    self.pending = False
         except WorkerError as error:
             _log.warning("clash: %s", error)
             self.pending = False
         self._changed()
+
+    async def _freed(self, job: ProposeJob) -> Reduction | None:
+        """Return where only reducing leads once no target is in its way; None where nowhere."""
+        asked, freed = only_reducing(job)
+        if not freed:
+            return None
+        self._changed()  # what clashes is known by now
+        done = await self._worker.ask(asked, "clash", SLICE_TIMEOUT_S, background=True)
+        return reduction_in(done.proposal, freed) if isinstance(done, ProposeDone) else None

@@ -107,7 +107,7 @@ def _ways_out(proposed: ProposalPicture, proposal: Proposal) -> dict[str, Any]:
         "clash_shown": proposed.clash_shown,
         "clash_pending": proposed.clash_pending,
         "breached": tuple(check.name for check in proposal.limits if not check.ok),
-        "offers": offers(proposal, proposed.reduction),
+        "offers": offers(proposal, proposed.reduction, pending=proposed.clash_pending),
     }
 
 

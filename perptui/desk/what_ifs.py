@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from perptui.model.assignment import assignments, bend
+from perptui.model.assignment import FREE, assignments, bend
 from perptui.model.bent import shown_only
 from perptui.model.errors import InputError
 from perptui.model.explanation import Clash, Reduction
@@ -19,8 +19,6 @@ from perptui.protocol.views_rebalance import Offer
 
 SLOTS = ("A", "B")
 """Where a what-if can be kept."""
-DIGITS = 4
-"""Significant digits of a relaxation: the least one is made a little wider, never narrower."""
 NAMED = 3
 """Broken limits that an offer names."""
 WEIGHT_STEP = Decimal("0.000001")
@@ -55,11 +53,11 @@ def relaxed(what_if: WhatIf, clash: Sequence[Clash], name: str) -> WhatIf:
     member = next((one for one in clash if one.name == name), None)
     if member is None:
         raise InputError(f"expected a limit that clashes, was {name!r}; choose one that is named")
-    if member.needed is None or not member.setting:
+    if member.relaxed is None or not member.setting:
         raise InputError(
             f"expected a limit that can be relaxed alone, was {name!r}; relax another of them"
         )
-    return bend(what_if, f"{member.setting}={_outward(member, member.needed)}")
+    return bend(what_if, f"{member.setting}={member.relaxed:.12g}")
 
 
 def only_shown(job: ProposeJob, clash: Sequence[Clash]) -> tuple[str, ...]:
@@ -73,15 +71,6 @@ def only_shown(job: ProposeJob, clash: Sequence[Clash]) -> tuple[str, ...]:
             relaxed(job.what_if, clash, member.name), job.limits, job.strategy, job.blended
         )
     )
-
-
-def _outward(member: Clash, needed: float) -> str:
-    """Return the relaxed value, rounded away from the limit: what is needed stays inside."""
-    if needed == 0.0:
-        return "0"
-    unit = 10.0 ** (math.floor(math.log10(abs(needed))) - DIGITS + 1)
-    rounded = math.ceil if needed > member.limit else math.floor
-    return f"{rounded(needed / unit) * unit:.12g}"
 
 
 def reduced(what_if: WhatIf, proposal: Proposal | None, share: float) -> WhatIf:
@@ -108,24 +97,46 @@ def _toward_zero(weight: float) -> float:
     return math.copysign(float(kept), weight) if kept else 0.0
 
 
-def offers(proposal: Proposal, reduction: Reduction | None = None) -> tuple[Offer, ...]:
+def only_reducing(job: ProposeJob) -> tuple[ProposeJob, tuple[str, ...]]:
+    """Return what only reducing asks for where fixed targets are in its way, and whose they are.
+
+    All targets are freed: one that opens or grows a position is no reduction, and one that is none
+    too many may be out of reach of one proposal's trades.
+    """
+    freed = tuple(sorted(job.what_if.targets))
+    bent = msgspec.structs.replace(job.what_if, targets={}, reduce_only=True)
+    return msgspec.structs.replace(job, what_if=bent), freed
+
+
+def reduction_in(proposal: Proposal, freed: tuple[str, ...]) -> Reduction | None:
+    """Return where a solved reduction leads; None where it trades nothing."""
+    if proposal.status != "ok" or not proposal.orders:
+        return None
+    broken = tuple(check.name for check in proposal.limits if not check.ok)
+    return Reduction(proposal.turnover, broken, freed=freed)
+
+
+def offers(
+    proposal: Proposal, reduction: Reduction | None = None, *, pending: bool = False
+) -> tuple[Offer, ...]:
     """Return the ways out where limits clash or the present book breaks one; none elsewhere.
 
     Parameters
     ----------
     reduction : Reduction, optional
-        Where only reducing leads, by solving it: without it that is not offered.
+        Where only reducing leads, by solving it: without it that is offered in words alone.
+    pending : bool
+        It is still being solved.
     """
     breached = [check.name for check in proposal.limits_now if not check.ok]
     if proposal.status != "infeasible" and not breached:
         return ()
     found = [Offer("hold", f"hold: nothing is sent{_stay(breached)}")]
-    if proposal.status != "infeasible" or reduction is None:
+    if proposal.status != "infeasible":
         return tuple(found)
-    left = _stay(reduction.breached)
-    end = f"{left}: a step, propose again after it" if left else ": every limit holds after it"
-    words = f"only reduce: turnover {reduction.turnover:.1%}{end}"
-    found.append(Offer("reduce_only", words, "reduce_only=true"))
+    if reduction is None:
+        return (*found, Offer("reduce_only", f"only reduce: {_why_none(proposal, pending)}"))
+    found.append(_only_reduce(reduction))
     share = proposal.explanation.reduce_only_share
     if share is not None and share < 1.0:
         text = f"reduce every position to {share:.1%}: every limit on positions holds there"
@@ -134,6 +145,24 @@ def offers(proposal: Proposal, reduction: Reduction | None = None) -> tuple[Offe
             text, plan = f"{text}; no one proposal reaches it, only reducing goes nearer", ""
         found.append(Offer("reduce", text, plan))
     return tuple(found)
+
+
+def _only_reduce(reduction: Reduction) -> Offer:
+    left = _stay(reduction.breached)
+    end = f"{left}: a step, propose again after it" if left else ": every limit holds after it"
+    freed = "".join(f", target:{name} freed" for name in reduction.freed)
+    words = f"only reduce{freed}: turnover {reduction.turnover:.1%}{end}"
+    asked = [*(f"target:{name}={FREE}" for name in reduction.freed), "reduce_only=true"]
+    return Offer("reduce_only", words, " ".join(asked))
+
+
+def _why_none(proposal: Proposal, pending: bool) -> str:
+    """Return why only reducing leads nowhere."""
+    if not any(row.weight_now for row in proposal.rows):
+        return "nothing is held"
+    if pending:
+        return "where it leads is being worked out"
+    return "no order that only reduces takes the book nearer its limits"
 
 
 def _stay(breached: Sequence[str]) -> str:

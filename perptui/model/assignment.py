@@ -7,6 +7,7 @@ assignment                                 what it bends
 ``risk_aversion=8``, ``robust=ellipsoid``  a parameter of the strategy; ``strategy.NAME`` too
 ``strategy=tactical``                      the strategy itself
 ``target:ID=0.25``                         a weight, fixed; ID as binanceusdm:BTC/USDT:USDT
+``target:ID=free``                         no weight fixed any more
 ``view:ID=0.4``, ``view:BTC=0.4``          drift a year of a contract, or of a coin's contracts
 ``cost=2``, ``cost:ID=2``, ``cost:BTC=2``  factor on trading costs
 ``regime=stress``                          the regime
@@ -49,6 +50,8 @@ _BOUNDS = {
 }
 _FIELDS = {"target": "targets", "view": "views", "cost": "costs", "shock": "shocks"}
 _BETWEEN = re.compile(r"\s+(?=[^\s=,]+\s*=)")
+FREE = "free"
+"""Value of a target that is fixed no more."""
 _SWITCH = {"true": True, "false": False}
 _WORDS = ("strategy", "regime", "equity", "reduce_only", "cost", "shock")
 _KEYED = ("target:ID", "view:ID", "cost:ID", "shock:COIN", "put:COIN")
@@ -114,6 +117,8 @@ def _bend(what_if: WhatIf, key: str, value: str) -> WhatIf:
             return _with_put(what_if, name, value)
         if prefix in _FIELDS:
             named = _identifier(key, name, coins=prefix != "target")
+            if prefix == "target" and value == FREE:
+                return _freed(what_if, named)
             return _numbered(what_if, prefix, named, value)
         raise _unknown(key)
     if key in {"cost", "shock"}:
@@ -231,6 +236,11 @@ def _numbered(what_if: WhatIf, prefix: str, name: str, value: str) -> WhatIf:
             "choose a value in that range"
         )
     return _put_in(what_if, _FIELDS[prefix], name, amount)
+
+
+def _freed(what_if: WhatIf, name: str) -> WhatIf:
+    others = {each: weight for each, weight in what_if.targets.items() if each != name}
+    return msgspec.structs.replace(what_if, targets=others)
 
 
 def _put_in(what_if: WhatIf, field: str, name: str, value: float | bool | str) -> WhatIf:

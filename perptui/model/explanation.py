@@ -5,9 +5,14 @@ Ledgers are in basis points of equity a year per unit of weight, at the optimum 
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from perptui.model.record import Record
+
+DIGITS = 4
+"""Significant digits of a relaxation, wherever it is said or taken."""
+DUST_DIGITS = 6
+"""Digits behind them that count; what comes after is dust."""
 
 NO_BOOK = "no book keeps every limit"
 """Reason of a proposal where limits clash, until it is known which."""
@@ -104,6 +109,29 @@ class Clash(Record, frozen=True):
     setting: str = ""
     text: str = ""
 
+    @property
+    def relaxed(self) -> float | None:
+        """What is needed as it is said and taken: a little wider, never narrower."""
+        if self.needed is None:
+            return None
+        return float(outward(Decimal(repr(self.needed)), rising=self.needed > self.limit))
+
+
+def outward(value: Decimal, *, rising: bool) -> Decimal:
+    """Return a relaxed value to `DIGITS` significant digits, away from where it comes from.
+
+    Parameters
+    ----------
+    rising : bool
+        Whether the limit is raised to it.
+    """
+    if value == 0:
+        return value
+    place = Decimal(1).scaleb(value.adjusted() - DIGITS + 1)
+    # First without the dust of floats, which would widen 0.1 to 0.1001.
+    value = value.quantize(place.scaleb(-DUST_DIGITS))
+    return value.quantize(place, rounding=ROUND_CEILING if rising else ROUND_FLOOR)
+
 
 class Reduction(Record, frozen=True):
     """Where only reducing leads, solved: offered where limits clash.
@@ -116,11 +144,14 @@ class Reduction(Record, frozen=True):
         Limits that stay broken after it, as `LimitCheck.name`: it is then a step, to be repeated.
     share_at_once : bool
         Whether one proposal reaches `Explanation.reduce_only_share`, and every limit holds there.
+    freed : tuple of str
+        Instruments whose fixed targets must give way to it.
     """
 
     turnover: float
     breached: tuple[str, ...] = ()
     share_at_once: bool = False
+    freed: tuple[str, ...] = ()
 
 
 class BreakEven(Record, frozen=True):

@@ -97,7 +97,7 @@ class Offer(Record, frozen=True):
     """A way out that relaxes nothing: `hold`, `reduce_only`, `reduce`.
 
     `assignment` is what `Bend` takes for it, which solving has proven to lead to what `text` says;
-    "" where nothing need be done, or no one proposal does it.
+    "" where nothing need be done, no one proposal does it, or it is not known yet.
     """
 
     name: str
@@ -196,7 +196,7 @@ class RebalanceView(Record, frozen=True):
     clash_shown: tuple[str, ...] = ()
     """Those of them whose relaxation is looser than the desk allows: shown, never sent."""
     clash_pending: bool = False
-    """Limits clash, and which of them is being looked for."""
+    """Limits clash, and which of them, or where only reducing leads, is being looked for."""
     break_even: tuple[BreakEven, ...] = ()
     drift: Drift | None = None
     objective_usd_day: float | None = None

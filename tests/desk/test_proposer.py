@@ -586,9 +586,31 @@ async def test_a_clash_goes_on_when_the_step_after_it_fails(
     assert {one.name for one in desk.view().clash} == {"coin_net:BTC", f"target:{BTC}"}
 
 
+async def test_where_targets_are_in_the_way_of_reducing_they_are_freed(desk: Desk) -> None:
+    """A short of BTC far beyond gross and turnover: no limit alone mends it, reducing does."""
+    fixed = f"target:{BTC}=-0.6"
+    await desk.proposer.bend(f"turnover_max=0.02 gross_max=0.2 regime=crisis {fixed}")
+    await until(desk, lambda: not desk.proposer.picture.clash_pending)
+    named = {one.name: one for one in desk.view().offers}
+    assert set(named) >= {"hold", "reduce_only"}
+    offer = named["reduce_only"]
+    assert offer.assignment == f"target:{BTC}=free reduce_only=true"
+    assert offer.text.startswith(f"only reduce, target:{BTC} freed: turnover 2.0%")
+    await desk.proposer.bend(offer.assignment)
+    view = desk.view()
+    assert fixed not in view.assignments
+    assert "reduce_only=true" in view.assignments
+    assert view.status == "ok"
+    assert view.headline.startswith("reduction: ")
+    assert f"turnover {view.turnover:.1%}" in offer.text
+    assert all(order.reduce_only for order in desk.proposal.orders)
+
+
 async def test_what_is_offered_can_be_taken(desk: Desk) -> None:
     await desk.proposer.bend("gross_max=0.1 turnover_max=0.05")
-    assert [one.name for one in desk.view().offers] == ["hold"]
+    offers = desk.view().offers
+    assert [(one.name, one.assignment) for one in offers] == [("hold", ""), ("reduce_only", "")]
+    assert "is being worked out" in offers[1].text
     await until(desk, lambda: not desk.proposer.picture.clash_pending)
     named = {one.name: one for one in desk.view().offers}
     assert named["hold"].assignment == ""

@@ -266,3 +266,11 @@ def test_bounds_are_as_they_are_set_with_those_of_the_what_if_in_place() -> None
     assert own["liquidation_distance_min"] == limits.liquidation_distance_min
     changed = {key: value for key, value in other.items() if value != own[key]}
     assert changed == {"volatility_max": 0.35, "cluster_gross_max": 0.7}
+
+
+def test_a_target_set_free_is_fixed_no_more() -> None:
+    fixed = bend_all(WhatIf(), (f"target:{BTC}=0.25", f"target:{ETH}=0.1"))
+    assert bend(fixed, f"target:{BTC}=free") == WhatIf(targets={ETH: 0.1})
+    assert bend(WhatIf(), f"target:{BTC}=free") == WhatIf()
+    with pytest.raises(InputError):
+        bend(fixed, f"view:{BTC}=free")

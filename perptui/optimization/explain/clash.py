@@ -20,7 +20,7 @@ from perptui.optimization.explain.limit_rows import TARGET, Key
 from perptui.optimization.explain.reduction import reduction_offer
 from perptui.optimization.explain.relaxation import DRAWDOWN, Relaxation, relaxation_of
 from perptui.optimization.explain.search import Search, run
-from perptui.optimization.explain.wording import figure, listed
+from perptui.optimization.explain.wording import DOLLARS, figure, listed
 from perptui.optimization.inputs import ProgramInputs
 
 PLAINEST = frozenset({"gross", "volatility", "turnover", TARGET})
@@ -238,6 +238,10 @@ def _by_setting(limits: Sequence[Limit]) -> list[list[Limit]]:
 def _group_words(group: Sequence[Relaxation | Clash]) -> str:
     first = group[0]
     shown = figure(first.setting, first.limit)
+    if first.setting in DOLLARS:
+        # It goes by the name of what it caps besides, which is another limit.
+        of = [one.name.partition(":")[2] for one in group if ":" in one.name]
+        return f"{first.setting} {shown}" + (f" ({', '.join(of)})" if of else "")
     if len(group) > 1:
         return f"{first.setting} {shown} ({', '.join(one.name for one in group)})"
     return f"{first.name} {_owner(first)}{shown}"
@@ -283,7 +287,8 @@ def summary(found: Sequence[Clash]) -> str:
 def _mended_by(group: Sequence[Clash]) -> str:
     """Return the name of what is to be set: the setting, where the limit goes by another."""
     first = group[0]
-    return first.setting if len(group) > 1 or _owner(first) else first.name
+    by_setting = len(group) > 1 or first.setting in DOLLARS or _owner(first)
+    return first.setting if by_setting else first.name
 
 
 def _without_ways(found: Sequence[Clash]) -> str:

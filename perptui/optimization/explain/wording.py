@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
+from perptui.model.explanation import outward
 from perptui.model.money import decimal_of, plain
 
 DIGITS = 3
-"""Significant digits."""
+"""Significant digits of a limit as it stands."""
 MULTIPLES = frozenset(
     {
         "gross_max",
@@ -21,6 +22,7 @@ MULTIPLES = frozenset(
     }
 )
 PLAIN = frozenset({"beta_max", "market_correlation_max"})
+TARGET = "target:"
 DOLLARS = frozenset({"order_notional_max_usd", "ticket_notional_max_usd"})
 
 
@@ -31,13 +33,13 @@ def figure(setting: str, value: float, *, outward_from: float | None = None) -> 
     ----------
     outward_from : float, optional
         Where the value has been relaxed from: it is rounded away from there, so that what is
-        written does what it says.
+        written does what it says, and as everywhere else.
     """
     scale, unit = _unit(setting)
-    rounding = ROUND_HALF_EVEN
-    if outward_from is not None:
-        rounding = ROUND_FLOOR if value < outward_from else ROUND_CEILING
-    return plain(_significant(decimal_of(value, setting) * scale, rounding)) + unit
+    exact = decimal_of(value, setting)
+    if outward_from is None:
+        return plain(_significant(exact * scale)) + unit
+    return plain(outward(exact, rising=value > outward_from) * scale) + unit
 
 
 def _unit(setting: str) -> tuple[int, str]:
@@ -45,16 +47,16 @@ def _unit(setting: str) -> tuple[int, str]:
         return 1, "x"
     if setting in DOLLARS:
         return 1, " USD"
-    if setting in PLAIN:
+    if setting in PLAIN or setting.startswith(TARGET):
         return 1, ""
     return 100, "%"
 
 
-def _significant(value: Decimal, rounding: str) -> Decimal:
+def _significant(value: Decimal) -> Decimal:
     if value == 0:
         return value
     place = Decimal(1).scaleb(value.adjusted() - DIGITS + 1)
-    return value.quantize(place, rounding=rounding)
+    return value.quantize(place)
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from math import ceil, floor
 
 from perptui.model.explanation import Clash
 from perptui.protocol.intents import Bend, Intent, Relax
 from perptui.protocol.views_rebalance import Offer, RebalanceView
 from perptui.tui import format as figures
 from perptui.tui.panels.base import wrapped
-from perptui.tui.panels.limits import limit_name, limits_named
+from perptui.tui.panels.limits import WORDS, limit_name, limits_named
 from perptui.tui.picture import Line, left
 
 MOST_DIGITS = 9
-NAME_WIDTH = 24
+NAME_WIDTHS = 24, 40
+"""Least and most columns of a member's name."""
+ALONE = "no value of it would do, the other limits as they are"
+DOLLARS = "_usd"
+"""Settings in dollars end so: what they cap is named for them, not for the limit they lower."""
 SHOWN_ONLY = "   looser than the desk's own: shown as a what-if, never sent"
 NAMED = 3
 """Broken limits that are named."""
@@ -47,10 +51,13 @@ def clash_lines(
     else:
         lines += wrapped(_no_clash(view), width, " ", "dim")
     ways = _relaxable(view.clash)
+    least, most = NAME_WIDTHS
+    names = min(max((len(clash_name(one)) + 1 for one in view.clash), default=least), most)
     for member in view.clash:
         digit += member in ways
         unit = units.get(member.name, "")
-        lines += _member(member, unit, _digit(digit) if member in ways else "", width)
+        taken = _digit(digit) if member in ways else ""
+        lines += _member(member, unit, taken, max(names, least), width)
         if member in ways and member.name in view.clash_shown:
             lines.append(((SHOWN_ONLY, "warn"),))
     if view.offers:
@@ -66,19 +73,18 @@ def clash_lines(
 
 
 def _words(clash: Sequence[Clash]) -> str:
-    if len(clash) == 1:
-        return "this limit cannot hold: no book keeps to it. Without it there would be one."
-    return (
-        f"these {len(clash)} limits cannot all hold: no book keeps to every one of them. "
-        "Any of them left out, the others can hold together." + _others(clash)
+    one = len(clash) == 1
+    cannot = (
+        "this limit cannot hold: no book keeps to it."
+        if one
+        else f"these {len(clash)} limits cannot all hold: no book keeps to every one of them."
     )
-
-
-def _others(clash: Sequence[Clash]) -> str:
-    """Return that more limits clash than these, where no value of one alone would do."""
-    if all(member.needed is not None for member in clash):
-        return ""
-    return " Other limits clash as well: where no value of one alone would do, it says which."
+    mended = [member for member in clash if member.needed is not None]
+    if len(mended) == len(clash):
+        return f"{cannot} {'It' if one else 'Any one of them'} relaxed as said below mends it."
+    if mended:
+        return f"{cannot} One of them relaxed mends it where it says how far."
+    return f"{cannot} None of them relaxed alone mends it: other limits clash as well."
 
 
 def _no_clash(view: RebalanceView) -> str:
@@ -106,40 +112,54 @@ def _digit(digit: int) -> str:
     return str(digit) if digit <= MOST_DIGITS else ""
 
 
-def _member(member: Clash, unit: str, digit: str, width: int) -> list[Line]:
-    head: Line = ((f" {digit:<1} ", "key"), (left(clash_name(member.name), NAME_WIDTH), "title"))
-    if member.needed is None:
-        head = (*head, ("no value of it alone would do", "dim"))
-    else:
-        limit = _value(member.limit, unit)
-        needed = _value(_outward(member.limit, member.needed), unit)
-        head = (*head, (limit, "text"), (" → ", "dim"), (f"{needed} would do", "accent"))
-    return [
-        head,
-        *(wrapped(limits_named(member.text), width, "   ", "dim") if member.text else []),
-    ]
+def _member(member: Clash, unit: str, digit: str, names: int, width: int) -> list[Line]:
+    unit = "usd" if member.setting.endswith(DOLLARS) else unit
+    name = left(clash_name(member), names)
+    head: Line = ((f" {digit:<1} ", "key"), (name, "title"), (_value(member.limit, unit), "text"))
+    if member.relaxed is not None:
+        needed = f"{_value(member.relaxed, unit)} would do"
+        head = (*head, (" → ", "dim"), (needed, "accent"))
+        # The head says it all, unless another setting stands behind the limit.
+        return [head] if member.setting else [head, *_why(member.text, width)]
+    return [head, *_why(member.text or ALONE, width)]
+
+
+def _why(text: str, width: int) -> list[Line]:
+    """Return why no value would do: what comes after the names of all that clash."""
+    return wrapped(_spoken(text.partition(": ")[2] or text), width, "   ", "dim")
+
+
+def _spoken(text: str) -> str:
+    """Return a sentence with its limits as the heads of this page name them."""
+    return _NAMED.sub(lambda found: SPOKEN[found[1]], limits_named(text))
 
 
 def _offer(offer: Offer, digit: str, width: int) -> list[Line]:
-    words = wrapped(limits_named(offer.text), width, f" {digit:<1} ")
+    words = wrapped(_spoken(offer.text), width, f" {digit:<1} ")
     return [((words[0][0][0], "key"), *words[0][1:]), *words[1:]]
 
 
-def clash_name(name: str) -> str:
+def clash_name(member: Clash) -> str:
     """Return the name of a limit, or of a fixed target, as it is read."""
-    kind, _, of = name.partition(":")
-    return f"target {figures.contract(of)}" if kind == "target" else limit_name(name)
-
-
-def _outward(limit: float, needed: float) -> float:
-    """Return a relaxed value to four decimals, away from the limit: what is said would do."""
-    away = ceil if needed > limit else floor
-    return away(round(needed * 1e4, 4)) / 1e4
+    kind, _, of = member.name.partition(":")
+    if kind == "target":
+        return f"target {figures.contract(of)}"
+    if member.setting.endswith(DOLLARS):
+        return f"{member.setting} {figures.contract(of)}".strip()
+    return limit_name(member.name)
 
 
 def _value(value: float, unit: str) -> str:
-    """Return a limit in the unit of its row, to a hundredth of a percent, less zeros at its end."""
+    """Return a limit in the unit of its row, in full: a relaxation has few digits."""
+    if unit == "usd":
+        return f"{figures.number(value, 0)} $"
     share = unit in {"fraction", "annual"}
-    text = figures.number(value * 100, 2) if share else figures.number(value, 4)
+    text = figures.number(value * 100, 4) if share else figures.number(value, 6)
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return (text or "0") + ("%" if share else "x" if unit == "x" else "")
+
+
+SPOKEN = {name: f"{words} " for name, words in WORDS.items() if "_" not in name}
+SPOKEN |= {"target": "target ", "cluster": "cluster "}
+_NAMED = re.compile(rf"\b({'|'.join(SPOKEN)})(?::| (?=[−\d]))")
+"""A limit of one word within a sentence: before whose it is, or before its figure."""

@@ -47,13 +47,13 @@ def test_turnover_and_a_coin_limit_by_hand() -> None:
     words = explain(inputs, found, reduce_only_share(inputs))
     assert words[0] == (
         "no book keeps every limit: turnover 30% and coin_net:BTC 0.8x cannot hold together: "
-        "needs turnover 35.1% or coin_net:BTC 0.901x"
+        "needs turnover 35.01% or coin_net:BTC 0.9001x"
     )
     assert words[1].startswith("hold")
     # .8/1.5 = 53.3 % of the size, on a grid of .1 %.
     assert "53.3% of its size" in words[2]
     assert "repeat" in words[2]
-    assert found[0].text == "turnover 30% cannot hold with coin_net:BTC 0.8x: needs 35.1%"
+    assert found[0].text == "turnover 30% cannot hold with coin_net:BTC 0.8x: needs 35.01%"
 
 
 def test_a_fixed_target_is_a_member_with_its_nearest_possible_weight() -> None:
@@ -112,10 +112,13 @@ def test_limits_in_dollars_are_named_where_they_are_the_narrower() -> None:
     # Both legs are 115 000 USD in one ticket.
     assert (found.setting, found.limit) == ("ticket_notional_max_usd", 80_000)
     assert found.needed == pytest.approx(115_000, rel=5e-5)
-    assert "needs 116000 USD" in found.text
+    assert found.text.startswith("ticket_notional_max_usd 80000 USD cannot hold with target:")
+    assert "needs 115100 USD" in found.text
     order: dict[str, float | Decimal] = {**WIDER, "order_notional_max_usd": Decimal(50_000)}
     found = member(posed(targets={BTC: 0.6}, limits=order), f"participation:{BTC}")
     assert (found.setting, found.limit) == ("order_notional_max_usd", 50_000)
+    # Not for the share of volume, which is another limit.
+    assert found.text.startswith(f"order_notional_max_usd 50000 USD ({BTC}) cannot hold")
     assert found.needed == pytest.approx(60_000, rel=5e-5)
     # A ticket that may be no larger stops a turnover that may.
     both: dict[str, float | Decimal] = {
