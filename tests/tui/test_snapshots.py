@@ -35,8 +35,8 @@ def what_if_desk() -> DeskView:
 
 
 def compared_desk() -> DeskView:
-    """Two what-ifs kept, one of them on an older market, and a frontier half solved."""
-    kept = (what_ifs.kept("A", 0.4), what_ifs.kept("B", 0.1, same_market=False))
+    """Two what-ifs kept, and a frontier half solved."""
+    kept = (what_ifs.kept("A", 0.4), what_ifs.kept("B", 0.1))
     return what_ifs.desk(rebalance=what_ifs.what_if(kept=kept, frontier=what_ifs.frontier()))
 
 

@@ -151,7 +151,7 @@ def what_if(**changes: object) -> RebalanceView:
             BreakEven(BTC, 31.0, 0.88, Decimal("-3.1")),
             BreakEven("binanceusdm:SOL/USDT:USDT", None, None, Decimal("12.6")),
         ),
-        drift=Drift(0.51, 0.232, 48.2),
+        drift=Drift(0.5828, 0.232, 48.2),
         objective_usd_day=36.4,
         accounts=accounts(),
         accounts_now=accounts(),
@@ -164,7 +164,12 @@ def what_if(**changes: object) -> RebalanceView:
 
 def limits() -> LimitsView:
     """Return the limits of the what-if: what is supposed of the proposal, and the book as it is."""
-    after = {"gross": (GROSS, "BINDS"), "net_max": (0.17, "ok"), "coin_net:BTC": (0.26, "ok")}
+    after = {
+        "gross": (GROSS, "BINDS"),
+        "net_max": (0.17, "ok"),
+        "cvar_95": (0.0295, "ok"),
+        "coin_net:BTC": (0.26, "ok"),
+    }
     supposed = tuple(
         msgspec.structs.replace(
             row,
@@ -179,7 +184,8 @@ def limits() -> LimitsView:
         msgspec.structs.replace(row, after=None, state_after="", price_usd_day=None)
         for row in (*book.LIMITS, stress)
     )
-    shown = (*supposed, msgspec.structs.replace(stress, price_usd_day=0.0))
+    turnover = LimitRow("turnover", "fraction", 1.0, 0.0, "ok", 0.5828, "ok", price_usd_day=0.0)
+    shown = (*supposed, turnover, msgspec.structs.replace(stress, price_usd_day=0.0))
     return msgspec.structs.replace(book.limits(), rows=real, supposed=shown)
 
 

@@ -192,10 +192,10 @@ def _held_to(row: LimitRow, setting: str, own: float, budget: float | None) -> s
         shared, of = own * budget, " of volatility_max"
     if not of and abs(bound - own) <= 1e-9 * abs(own):
         return ""
-    held = f"{setting} {own:g}{of} holds this row to {figures.in_unit(bound, row.unit)}"
-    lowered = setting in {f"{kind}_max", f"{kind}_min"} and abs(bound - shared) > 1e-9 * shared
-    cause = ": drawdown, regime or turnover lowers it, and lowers what is typed too"
-    return held + (cause if lowered else "")
+    held = f"{setting} {own:g}{of} is {figures.in_unit(bound, row.unit)} here"
+    if setting not in {f"{kind}_max", f"{kind}_min"} or abs(bound - shared) <= 1e-9 * shared:
+        return held
+    return held + (": lowered by drawdown" if of else ": lowered by drawdown, regime or turnover")
 
 
 class LimitsPanel(PanelWidget):
@@ -260,7 +260,9 @@ class LimitsPanel(PanelWidget):
             return ()
         f = figures
         bound = f"{'at least' if row.at_least else 'at most'} {f.in_unit(row.limit, row.unit)}"
+        setting = setting_of(row.name, self.showing.view.rebalance.prices)
         price = f"{f.number(point_price(row), 2)} $ a day for one more percentage point"
+        price += f" of {setting}" if setting else ""
         held = () if row.limit_after is None else (("held to", f.in_unit(bound_of(row), row.unit)),)
         return (
             ("limit", f"{limit_name(row.name)} ({row.name})"),

@@ -135,7 +135,7 @@ def why_lines(why: Why, width: int, height: int, glyphs: str) -> list[Line]:
         return [*lines, ((" no ledger: the program had no optimum here", "dim"),)]
     lines.append(
         ((f" {'':<{NAME_WIDTH}}{'bp a year':>{FIGURE_WIDTH}}", "header"),
-         ("  of one more unit of weight, at the target", "dim"))
+         ("  of one more unit at the target", "dim"))
     )  # fmt: skip
     terms = [(words, getattr(ledger, name)) for name, words in TERMS]
     size = max((abs(value) for _, value in terms), default=0.0)
@@ -235,7 +235,7 @@ def table_notes() -> Sequence[Line]:
     """Return what the columns of the table of ledgers mean."""
     return (
         (
-            (" bp a year of one more unit of weight at the target; ", "dim"),
+            (" bp a year of one more unit at the target; ", "dim"),
             ("to trade", "title"),
             (": gain missing for a trade", "dim"),
         ),
