@@ -79,10 +79,22 @@ def _book(
     )
 
 
+def rough_book(inputs: ProgramInputs, book: Book[Decimal]) -> Book[float]:
+    """Return an exact book in floats, for figures that no limit is held against."""
+    return Book(
+        holdings=tuple(
+            one.at(float(exact.notional))
+            for one, exact in zip(_terms_of(inputs).floated, book.holdings, strict=True)
+        ),
+        equity={account: float(equity) for account, equity in book.equity.items()},
+    )
+
+
 class _Terms(NamedTuple):
-    """Contracts as a book holds them before the trade, and USD per contract of each."""
+    """Contracts as a book holds them before the trade, USD per contract, and funding a day."""
 
     values: tuple[Decimal, ...]
+    funding: tuple[Decimal | None, ...]
     held: tuple[Holding[Decimal], ...]
     floated: tuple[Holding[float], ...]
 
@@ -92,7 +104,7 @@ _TERMS: Kept[_Terms] = Kept(TERMS_KEPT)
 
 def _terms_of(inputs: ProgramInputs) -> _Terms:
     same = inputs.contracts, inputs.in_force
-    return _TERMS.of(same, (inputs.equity,), lambda: _terms(inputs))
+    return _TERMS.of(same, (inputs.equity, inputs.horizon_days), lambda: _terms(inputs))
 
 
 def _terms(inputs: ProgramInputs) -> _Terms:
@@ -112,7 +124,15 @@ def _terms(inputs: ProgramInputs) -> _Terms:
         for contract in inputs.contracts
     )
     values = tuple(contract.usd_per_contract for contract in inputs.contracts)
-    return _Terms(values, held, tuple(map(floated, held)))
+    funding = tuple(_funding(one.forecast, inputs.horizon_days) for one in inputs.contracts)
+    return _Terms(values, funding, held, tuple(map(floated, held)))
+
+
+def _funding(forecast: InstrumentForecast | None, horizon_days: float) -> Decimal | None:
+    """Return the expected funding a day of a unit long, fraction; None without a forecast."""
+    if forecast is None:
+        return None
+    return decimal_of(round(forecast.funding.horizon_mean / horizon_days, 15), "funding")
 
 
 def weights_of(book: Book[Number]) -> FloatArray:
@@ -278,8 +298,5 @@ def with_binding(
 
 def carry_usd_day(inputs: ProgramInputs, index: int, notional: Decimal) -> Decimal:
     """Return the expected funding cash flow a day of one position, USD; positive is received."""
-    forecast = inputs.contracts[index].forecast
-    if forecast is None:
-        return ZERO
-    a_day = forecast.funding.horizon_mean / inputs.horizon_days
-    return to_cents(-notional * decimal_of(round(a_day, 15), "funding"))
+    rate = _terms_of(inputs).funding[index]
+    return ZERO if rate is None else to_cents(-notional * rate)

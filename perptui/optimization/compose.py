@@ -103,7 +103,7 @@ def compose(
         limits_now=now.limits,
         limits=with_binding(limits, optimum),
         risk_now=now.risk,
-        risk=book_risk(inputs, book),
+        risk=book_risk(inputs, book, limits),
         turnover=float(turnover(book)),
         cost_usd=sum((row.cost_usd for row in rows), ZERO),
         regime=estimates.regime.label,
@@ -168,7 +168,8 @@ def now_of(inputs: ProgramInputs) -> Now:
 
 def _now(inputs: ProgramInputs) -> Now:
     book = exact_book(inputs, [contract.position for contract in inputs.contracts])
-    return Now(checks_of(inputs, book), book_risk(inputs, book))
+    checks = checks_of(inputs, book)
+    return Now(checks, book_risk(inputs, book, checks))
 
 
 def _report(solution: Solution) -> SolverReport:

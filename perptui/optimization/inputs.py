@@ -193,7 +193,7 @@ class ProgramInputs:
         """What a unit of |z| costs, (N,), impact left out, at the cost aversion."""
         return np.asarray(self.cost_aversion * self.linear_cost)
 
-    @property
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """Instrument ids, in the order of every array."""
         return tuple(contract.id for contract in self.contracts)

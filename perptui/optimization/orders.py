@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,14 +39,15 @@ def orders_of(inputs: ProgramInputs, steps: IntArray, limits: Limits) -> tuple[O
     OptimizationError
         When a collar leaves no positive price.
     """
-    legs: list[OrderIntent] = []
+    moves: list[_Move] = []
     for index, after in enumerate(positions_after(inputs, steps)):
-        contract = inputs.contracts[index]
-        before = contract.position
+        before = inputs.contracts[index].position
         middle = ZERO if before * after < 0 else after
         for start, end in ((before, middle), (middle, after)):
             if start != end:
-                legs.append(_order(inputs, index, start, end, limits))
+                moves.append(_Move(index, start, end))
+    spent = zip(moves, _slippages(inputs, moves), strict=True)
+    legs = [_order(inputs, move, slippage, limits) for move, slippage in spent]
     legs.sort(key=lambda leg: (not leg.reduce_only, -leg.notional_usd, leg.id))
     return tuple(legs)
 
@@ -79,10 +81,18 @@ def _limit_price(contract: Contract, side: Side, limits: Limits, *, reducing: bo
         raise OptimizationError(f"{contract.id}: {error}") from None
 
 
+class _Move(NamedTuple):
+    """One order: the contract's place, and its signed contracts before and after."""
+
+    place: int
+    start: Decimal
+    end: Decimal
+
+
 def _order(
-    inputs: ProgramInputs, index: int, start: Decimal, end: Decimal, limits: Limits
+    inputs: ProgramInputs, move: _Move, slippage_usd: Decimal, limits: Limits
 ) -> OrderIntent:
-    contract = inputs.contracts[index]
+    contract, start, end = inputs.contracts[move.place], move.start, move.end
     contracts = abs(end - start)
     side = Side.BUY if end > start else Side.SELL
     reducing = abs(end) < abs(start)
@@ -99,19 +109,26 @@ def _order(
         before=start,
         after=end,
         fee_usd=to_cents(notional * contract.instrument.taker_fee),
-        slippage_usd=_slippage(inputs, index, start, end),
+        slippage_usd=slippage_usd,
     )
 
 
-def _slippage(inputs: ProgramInputs, index: int, start: Decimal, end: Decimal) -> Decimal:
-    """Return half-spread plus impact of one order, USD.
+def _slippages(inputs: ProgramInputs, moves: Sequence[_Move]) -> list[Decimal]:
+    """Return half-spread plus impact of each order, USD.
 
     Of a flip's second order, what it adds to that of the first: they go into one market.
     """
-    contract = inputs.contracts[index]
+    at = [move.place for move in moves]
+    trades = np.array([_trades(inputs, move) for move in moves]).reshape(-1, 2).T
+    fees = np.array([float(inputs.contracts[index].instrument.taker_fee) for index in at])
+    before, after = trade_costs(trades, inputs.linear_cost[at] - fees, inputs.impact[at])
+    costs = np.maximum(after - before, 0.0) * float(inputs.equity)
+    return [to_cents(decimal_of(cost, "slippage")) for cost in costs.tolist()]
+
+
+def _trades(inputs: ProgramInputs, move: _Move) -> tuple[float, float]:
+    """Return what is traded of a contract before and after one of its orders, as weights."""
+    contract = inputs.contracts[move.place]
     value = contract.usd_per_contract / inputs.equity
-    trades = np.array([float((at - contract.position) * value) for at in (start, end)])
-    linear = inputs.linear_cost[index] - float(contract.instrument.taker_fee)
-    before, after = trade_costs(trades, linear, inputs.impact[index])
-    cost = max(float(after - before), 0.0)
-    return to_cents(decimal_of(cost * float(inputs.equity), "slippage"))
+    start, end = ((at - contract.position) * value for at in (move.start, move.end))
+    return float(start), float(end)

@@ -21,7 +21,7 @@ from perptui.risk.liquidation import (
     AccountShock,
     Exposure,
     account_maintenance,
-    account_profit,
+    after_moves,
 )
 from perptui.risk.margin import Number
 
@@ -190,19 +190,12 @@ def _stresses(
     Coin that is collateral moves with the common moves; a named stress leaves its price alone.
     """
     move, lost = like(zero, rules.stress_move), like(zero, rules.depeg)
-    cases = [(legs, move, coin * move), (legs, -move, -coin * move)]
-    one = like(zero, 1.0)
-    for moves in rules.named.values():
-        moved = [replace(leg, beta=like(zero, moves.get(leg.name, 0.0))) for leg in legs]
-        cases.append((moved, one, zero))
-    return [
-        _Stress(
-            account_profit(zero, case, x),
-            account_maintenance(case, x),
-            1 + drift - lost,
-        )
-        for case, x, drift in cases
+    cases = [([way] * len(legs), coin * way) for way in (move, -move)]
+    cases += [
+        ([like(zero, moves.get(leg.name, 0.0)) for leg in legs], zero)
+        for moves in rules.named.values()
     ]
+    return [_Stress(*after_moves(legs, moved, zero), 1 + drift - lost) for moved, drift in cases]
 
 
 def transfer_to(

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from decimal import Decimal
+from functools import lru_cache
 from operator import ge, le
 from typing import Any
 
 from perptui.model.limit import LimitCheck, Limits
 from perptui.risk.book import Book, drawdown, turnover
-from perptui.risk.liquidation import AccountShock, account_maintenance, account_profit
+from perptui.risk.liquidation import AccountShock, account_maintenance, after_moves
 from perptui.risk.margin import Number
 
 DAYS_A_YEAR = 365
 BINDING = 1e-6
 """Share of a limit within which a value counts as standing at it."""
+EXACTLY_KEPT = 4096
+"""Floats whose decimal form is kept."""
 LIQUIDATED = 1e9
 """Margin ratio written for an account with positions and no equity left."""
 FARTHEST = 1.0
@@ -96,19 +99,17 @@ def check_stress(
     checks = []
     for account, equity in book.equity.items():
         legs = book.legs[account]
-        one = like(equity, 1.0)
         shock, extra, lost = (like(equity, value) for value in (move, cushion, depeg))
-        coin = book.collateral_beta(account)
-        cases = {"margin_stress": [(legs, shock, coin), (legs, -shock, coin)]}
+        coin, zero = book.collateral_beta(account) * equity, equity - equity
+        cases = {"margin_stress": [([way] * len(legs), coin * way) for way in (shock, -shock)]}
         for name, moves in (named or {}).items():
-            moved = tuple(replace(leg, beta=moves.get(leg.name, 0)) for leg in legs)
-            cases[f"margin_stress_{name}"] = [(moved, one, 0)]
+            moved = [moves.get(leg.name, zero) for leg in legs]
+            cases[f"margin_stress_{name}"] = [(moved, zero)]
         for name, of_name in cases.items():
             worst = max(
-                lost * equity
-                + (1 + extra) * account_maintenance(moved, x)
-                - account_profit(equity, moved, x, held)
-                for moved, x, held in of_name
+                lost * equity + (1 + extra) * margin - (earned + drift)
+                for moved, drift in of_name
+                for earned, margin in (after_moves(legs, moved, zero),)
             )
             checks.append(ceiling(f"{name}:{account}", share_of(worst, equity), 1.0))
     return tuple(checks)
@@ -210,7 +211,16 @@ def like(number: Number, value: float) -> Number:
 
 
 def _of_kind(kind: type, value: float) -> Any:
-    return value if kind is float else kind(repr(value))
+    if kind is float:
+        return value
+    # One zero equals the other, which has a sign: neither is kept for both.
+    return _exactly(value) if value else kind(repr(value))
+
+
+@lru_cache(maxsize=EXACTLY_KEPT, typed=True)
+def _exactly(value: float) -> Decimal:
+    """Return a number by its shortest decimal form: limits and rates are asked for again."""
+    return Decimal(repr(value))
 
 
 def _held(

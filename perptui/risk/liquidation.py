@@ -107,6 +107,21 @@ def account_excess(
     return equity + profit - account_maintenance(exposures, move)
 
 
+def after_moves(
+    exposures: Sequence[Exposure[Number]], moves: Sequence[Number], zero: Number
+) -> tuple[Number, Number]:
+    """Return what the legs earn and their maintenance after each one's own price move, USD."""
+    profit, margin = zero, zero
+    for leg, move in zip(exposures, moves, strict=True):
+        if move:
+            profit = profit + leg.notional * move
+        if move and leg.linear:
+            margin = margin + maintenance(leg.notional * (1 + move), leg.tiers)
+        else:  # No move changes it: its price stays, or its notional does.
+            margin = margin + leg.margin
+    return profit, margin
+
+
 def account_shock(
     equity: Number,
     exposures: Sequence[Exposure[Number]],

@@ -38,7 +38,7 @@ def test_a_legs_own_price_is_the_closed_formulas(equity: str) -> None:
             assert move is None
         else:
             assert move is not None
-            assert float(MARKS[one.coin]) * (1.0 + move) == pytest.approx(float(price), rel=1e-9)
+            assert float(MARKS[one.coin] * (1 + move)) == pytest.approx(float(price), rel=1e-9)
 
 
 def test_coin_that_is_collateral_moves_with_its_contract() -> None:
@@ -48,10 +48,10 @@ def test_coin_that_is_collateral_moves_with_its_contract() -> None:
     price = inverse_liquidation_price(D(150000), D(1), MARKS["BTC"], D(2), TABLE)
     assert move is not None
     assert price is not None
-    assert float(MARKS["BTC"]) * (1.0 + move) == pytest.approx(float(price), rel=1e-9)
+    assert float(MARKS["BTC"] * (1 + move)) == pytest.approx(float(price), rel=1e-9)
 
 
 def test_what_is_not_held_has_none_and_a_lost_account_is_at_its_mark() -> None:
     flat = replace(leg("ETH", D(1)), notional=D(0))
     held = leg("BTC", D(1))
-    assert liquidation_moves(Book((flat, held), {"one": D(10)})) == {held.id: 0.0}
+    assert liquidation_moves(Book((flat, held), {"one": D(10)})) == {held.id: D(0)}

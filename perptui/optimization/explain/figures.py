@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 
 from perptui.model.explanation import AccountRisk
+from perptui.model.limit import LimitCheck
 from perptui.model.money import ZERO
 from perptui.model.proposal import BookRisk, PositionRisk
 from perptui.optimization.checks import (
     KEPT_DECIMALS,
     annual_volatility,
     carry_usd_day,
+    rough_book,
     stresses_of,
     weights_of,
 )
@@ -26,11 +29,18 @@ from perptui.risk.positions import liquidation_moves
 DAYS_A_YEAR = 365.0
 
 
-def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
+def book_risk(
+    inputs: ProgramInputs, book: Book[Decimal], checks: Sequence[LimitCheck] = ()
+) -> BookRisk:
     """Return the risk figures of an exact book.
 
     The worst account is the one a common move liquidates first; where none does, the one that
     uses the largest share of its equity as margin.
+
+    Parameters
+    ----------
+    checks : sequence of LimitCheck
+        Of the same book, where they are at hand: CVaR on every path is not worked out again.
     """
     weights, arrays = weights_of(book), inputs.limits
     accounts = account_risks(book, _margin_rules(inputs))
@@ -57,7 +67,7 @@ def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
         liquidation_up=worst.liquidation_up,
         liquidation_down_leg=worst.liquidation_down_leg,
         liquidation_up_leg=worst.liquidation_up_leg,
-        cvar=_kept(float(book_shortfall(books, arrays)[0])) if arrays.has_tail else None,
+        cvar=_shortfall(inputs, books, checks),
         correlation=_kept(shared / risk) if risk > 0.0 else None,
         beta=_kept(float(beta) + others),
         expected_return_annual=_kept(robust_return(inputs, weights)),
@@ -67,9 +77,19 @@ def book_risk(inputs: ProgramInputs, book: Book[Decimal]) -> BookRisk:
     )
 
 
+def _shortfall(
+    inputs: ProgramInputs, books: FloatArray, checks: Sequence[LimitCheck]
+) -> float | None:
+    """Return CVaR of one book (1, N); None without scenarios."""
+    if not inputs.limits.has_tail:
+        return None
+    known = next((check.value for check in checks if check.name == "cvar"), None)
+    return _kept(float(book_shortfall(books, inputs.limits)[0])) if known is None else known
+
+
 def _positions(inputs: ProgramInputs, book: Book[Decimal]) -> tuple[PositionRisk, ...]:
     """Return every open position; what the venue says of it only while it is as it is held."""
-    moves, found = liquidation_moves(book), []
+    moves, found = liquidation_moves(rough_book(inputs, book)), []
     for contract, one in zip(inputs.contracts, book.holdings, strict=True):
         if not one.notional:
             continue

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -173,7 +174,11 @@ def _in_shares(check: LimitCheck, inputs: ProgramInputs) -> tuple[float, float]:
 
 def setting_of(name: str) -> str:
     """Return the key of config.toml that sets the limit of that `LimitCheck` name."""
-    family = name.partition(":")[0]
+    return _setting_of_family(name.partition(":")[0])
+
+
+@cache
+def _setting_of_family(family: str) -> str:
     if family in UNSET or family.startswith(NAMED_STRESS):
         return ""
     return {**FLOORS, **SETTINGS}.get(family, f"{family}_max")
