@@ -28,7 +28,7 @@ from perptui.journal.events import (
     TicketEnded,
     TicketProposed,
 )
-from perptui.journal.verify import SQLITE_MAGIC, read_lines
+from perptui.journal.verify import is_database, read_lines
 from perptui.model.errors import JournalError
 from perptui.model.money import plain, to_cents
 from perptui.model.order import Ticket
@@ -42,14 +42,7 @@ def events_of(path: Path) -> Iterator[Event]:
     JournalError
         When it cannot be read, or an event is malformed.
     """
-    try:
-        with path.open("rb") as stream:
-            is_database = stream.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
-    except OSError as error:
-        raise JournalError(
-            f"expected a readable file at {path}, was not ({error.strerror})"
-        ) from None
-    if not is_database:
+    if not is_database(path):
         yield from read_lines(path)
         return
     database = Database.reader(path)

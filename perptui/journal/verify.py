@@ -180,6 +180,23 @@ def _rows(connection: sqlite3.Connection, table: str) -> list[tuple[object, ...]
     return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()  # noqa: S608  own constant
 
 
+def is_database(path: Path) -> bool:
+    """Return whether a file is a SQLite database: a journal, not an exported one.
+
+    Raises
+    ------
+    JournalError
+        When it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+    except OSError as error:
+        raise JournalError(
+            f"expected a readable file at {path}, was not ({error.strerror})"
+        ) from None
+
+
 def verify_file(path: Path) -> Verdict:
     """Check a journal database or an exported file of JSON lines.
 
@@ -188,14 +205,7 @@ def verify_file(path: Path) -> Verdict:
     JournalError
         When the file cannot be read at all.
     """
-    try:
-        with path.open("rb") as stream:
-            is_database = stream.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
-    except OSError as error:
-        raise JournalError(
-            f"expected a readable file at {path}, was not ({error.strerror})"
-        ) from None
-    if not is_database:
+    if not is_database(path):
         return verify_events(read_lines(path))
     try:
         database = Database.reader(path)

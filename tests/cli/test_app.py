@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from perptui.cli import app
+from tests.cli.refused import refusal
 
 HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "cvxpy", "arch", "ccxt", "clarabel", "piqp"}
 
@@ -46,11 +47,7 @@ def test_version(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_bad_input_is_one_line_and_exit_2(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert app.run(arguments) == 2
-    captured = capsys.readouterr()
-    assert said in captured.err
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
+    assert said in refusal(capsys, arguments)
 
 
 @pytest.mark.parametrize("writable", [True, False])

@@ -9,6 +9,7 @@ import pytest
 from perptui.cli.app import run
 from perptui.model.report import ProposeReport
 from perptui.settings.paths import resource
+from tests.cli.refused import refusal
 from tests.quant.market import written
 
 AT = "2023-05-20T00:30Z"
@@ -143,15 +144,6 @@ def test_another_config_brings_its_limits(
     found = answer(capsys, arguments(data, "--json", "--config", str(file)))
     assert next(one for one in found["limits"] if one["name"] == "gross")["limit"] == 0.3
     assert found["risk"]["gross"] <= 0.3
-
-
-def refusal(capsys: pytest.CaptureFixture[str], argv: list[str]) -> str:
-    assert run(argv) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert captured.err.count("\n") == 1
-    assert captured.err.removesuffix("\n").isprintable()
-    return captured.err
 
 
 @pytest.mark.parametrize(

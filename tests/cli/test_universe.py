@@ -7,8 +7,9 @@ import pytest
 from perptui.cli.app import run
 from perptui.cli.universe import UniverseReport
 from perptui.history.dataset import History
+from tests.cli.refused import refusal
+from tests.quant.markets import BOTH, instrument, market, write_bars, write_funding
 from tests.quant.markets import closes as prices
-from tests.quant.markets import instrument, market, write_bars, write_funding
 
 AT = "2024-08-05T12:34:56Z"
 
@@ -17,7 +18,7 @@ AT = "2024-08-05T12:34:56Z"
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     history = History(root)
-    market(history, [("binanceusdm", "BTC"), ("binanceusdm", "ETH"), ("bybit", "BTC")], 70)
+    market(history, BOTH, 70)
     late = instrument("binanceusdm", "SOL")
     write_bars(history, late, prices(9, 24 * 20))
     write_funding(history, late)
@@ -72,11 +73,7 @@ def test_the_table_is_for_a_person(data: Path, capsys: pytest.CaptureFixture[str
 def test_bad_input_is_one_line_with_its_cure(
     data: Path, capsys: pytest.CaptureFixture[str], changes: list[str], cure: str
 ) -> None:
-    assert run(command(data, *changes)) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert cure in err
+    assert cure in refusal(capsys, command(data, *changes))
 
 
 @pytest.mark.history

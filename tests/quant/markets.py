@@ -30,6 +30,8 @@ TACTICAL = StrategyParameters(
     follow_regime=True, combined_volatility=True, margin_cushion=CUSHION,
     cluster_correlation=1.0, cluster_gross_max=3.0,
 )  # fmt: skip
+# One coin on both venues.
+BOTH = [("binanceusdm", "BTC"), ("binanceusdm", "ETH"), ("bybit", "BTC")]
 
 
 def instrument(venue: str, coin: str) -> Instrument:

@@ -19,6 +19,7 @@ from perptui.quant.track import mean_pair_correlation
 from tests.quant.markets import (
     AS_OF,
     BALANCED,
+    BOTH,
     HOUR,
     TACTICAL,
     bars_of,
@@ -30,7 +31,6 @@ from tests.quant.markets import (
     write_funding,
 )
 
-BOTH = [("binanceusdm", "BTC"), ("binanceusdm", "ETH"), ("bybit", "BTC")]
 DATES = (
     "2021-05-19T13:00Z",
     "2022-03-01T05:30Z",
@@ -43,18 +43,6 @@ DATES = (
 
 def estimated(history: History, shot: MarketSnapshot, how: StrategyParameters) -> Estimates:
     return estimate(EstimateJob(shot, how), history)
-
-
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> History:
-    made = History(tmp_path_factory.mktemp("history"))
-    market(made, BOTH, 200)
-    return made
-
-
-@pytest.fixture(scope="module")
-def shot() -> MarketSnapshot:
-    return snapshot([instrument(venue, coin) for venue, coin in BOTH])
 
 
 def test_rows_follow_ids_and_matrices_follow_rows(history: History, shot: MarketSnapshot) -> None:

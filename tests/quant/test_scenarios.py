@@ -16,22 +16,8 @@ from perptui.quant.estimate import Estimator
 from perptui.quant.propose import propose
 from perptui.risk.arrays import book_shortfall
 from perptui.risk.tail import shortfall
-from tests.quant.markets import BALANCED, instrument, market, snapshot
+from tests.quant.markets import BALANCED, BOTH, instrument, market, snapshot
 from tests.quant.test_propose import job_at
-
-BOTH = [("binanceusdm", "BTC"), ("binanceusdm", "ETH"), ("bybit", "BTC")]
-
-
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> History:
-    made = History(tmp_path_factory.mktemp("history"))
-    market(made, BOTH, 200)
-    return made
-
-
-@pytest.fixture(scope="module")
-def shot() -> MarketSnapshot:
-    return snapshot([instrument(venue, coin) for venue, coin in BOTH])
 
 
 def test_the_program_and_the_tail_rows_say_the_same_of_a_book(
