@@ -17,6 +17,7 @@ from perptui.model.errors import ConfirmationRefused, InputError, JournalError, 
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import WhatIf
 from perptui.protocol import intents as asked
+from perptui.protocol.views_rebalance import Author
 
 BUSY = frozenset({"confirm", "sending"})
 """Phases of a ticket during which a replay runs at 1x."""
@@ -77,9 +78,9 @@ class Intents:
             case asked.Keep() | asked.Forget() | asked.Compare() | asked.AskFrontier():
                 return await self._beside(intent)
             case asked.Solve() | asked.Reestimate() | asked.Undo() | asked.Redo():
-                await self._propose(intent)
+                said = await self._propose(intent, author_of(peer))
                 await self._supersede()
-                return ""
+                return said
             case (
                 asked.Bend()
                 | asked.Unbend()
@@ -102,26 +103,37 @@ class Intents:
         self.trading.supersede(picture.proposal.digest)
         await self.settle_pace()
 
-    async def _propose(self, intent: asked.Intent) -> None:
+    async def _propose(self, intent: asked.Intent, author: Author) -> str:
         match intent:
             case asked.Solve():
                 await self._proposer.solve(intent.strategy)
             case asked.Undo():
-                await self._proposer.undo()
+                return await self._undo(author)
             case asked.Redo():
                 await self._proposer.redo()
             case _:
                 await self._proposer.solve()
+        return ""
+
+    async def _undo(self, author: Author) -> str:
+        """Step back; say whose step that was, where it was another terminal's."""
+        whose, typed = self._proposer.undoes, self._proposer.previewing
+        await self._proposer.undo()
+        if whose is None or whose == author:
+            return ""
+        what = "what is being typed" if typed else "a step"
+        again = "" if typed else "; ctrl+r brings it back"
+        return f"taken back: {what} of {whose.name}, terminal {whose.pid}{again}"
 
     async def _bend(self, intent: asked.Intent, peer: Peer) -> None:
-        proposer = self._proposer
+        proposer, author = self._proposer, author_of(peer)
         match intent:
             case asked.Bend(preview=True):
                 await self._type(intent.text, peer)
             case asked.Bend():
-                await proposer.bend(intent.text)
+                await proposer.bend(intent.text, by=author)
             case asked.Unbend():
-                await proposer.unbend(intent.key)
+                await proposer.unbend(intent.key, author)
             case asked.Withdraw():
                 if proposer.previewing and self._typist != peer:
                     raise InputError(
@@ -129,17 +141,17 @@ class Intents:
                     )
                 await proposer.withdraw()
             case asked.Relax():
-                await proposer.relax(intent.name)
+                await proposer.relax(intent.name, author)
             case asked.Reduce():
-                await proposer.reduce(intent.share)
+                await proposer.reduce(intent.share, author)
             case asked.Recall():
-                await proposer.recall(intent.slot)
+                await proposer.recall(intent.slot, author)
 
     async def _type(self, text: str, peer: Peer) -> None:
         """Preview what a terminal types; it goes when the terminal does."""
         before, self._typist = self._typist, peer
         try:
-            await self._proposer.bend(text, preview=True)
+            await self._proposer.bend(text, preview=True, by=author_of(peer))
         except InputError:
             self._typist = before
             raise
@@ -211,3 +223,8 @@ class Intents:
             return
         if self.trading.ticket_view.phase not in BUSY:
             await self.pace.resume()
+
+
+def author_of(peer: Peer) -> Author:
+    """Return whose terminal is at the other end."""
+    return Author(peer.uid, peer.pid, trader_of(peer.uid).name)

@@ -11,6 +11,7 @@ from perptui.model.jobs import BookFigures, EstimateDone, ProposeDone, ProposeJo
 from perptui.model.proposal import BookRisk, Proposal
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.whatif import WhatIf
+from perptui.protocol.views_rebalance import Author
 
 NOT_SOLVED = frozenset({"infeasible", "failed"})
 """Statuses of a proposal without a book."""
@@ -50,6 +51,8 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         Limits as they are set where the proposal was made, by their key of config.toml.
     preview : bool
         What stands was solved for a what-if that is still being typed: it opens no ticket.
+    typist, undoes : Author or None
+        Who types it, and whose step would be taken back.
     robust : str
         Shape of the robust mean that the proposal was made with: box, ellipsoid or off.
     kept : tuple of Kept
@@ -86,6 +89,8 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     estimates: Estimates | None = None
     what_if: WhatIf = WhatIf()
     preview: bool = False
+    typist: Author | None = None
+    undoes: Author | None = None
     robust: str = ""
     shown_only: tuple[str, ...] = ()
     settings: dict[str, float] = {}

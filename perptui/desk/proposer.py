@@ -23,6 +23,7 @@ from perptui.model.errors import InputError
 from perptui.model.jobs import ProposeJob
 from perptui.model.snapshot import MarketSnapshot
 from perptui.model.whatif import WhatIf
+from perptui.protocol.views_rebalance import Author
 from perptui.settings.bent import refuse_out_of_range
 from perptui.settings.schema import Settings
 
@@ -131,13 +132,20 @@ class Proposer:
         await self._solving.solve()
         return " ".join(assignments(sent))
 
-    async def bend(self, text: str, *, preview: bool = False) -> None:
+    @property
+    def undoes(self) -> Author | None:
+        """Whose step `undo` takes back; None where it was no terminal's, or there is none."""
+        return self._steps.undoes
+
+    async def bend(self, text: str, *, preview: bool = False, by: Author | None = None) -> None:
         """Ask what would be with the assignments of `text` besides; a step of the what-if.
 
         Parameters
         ----------
         preview : bool
             Still being typed: in the place of the preview before, one step with what settles it.
+        by : Author, optional
+            Whose terminal asks, here and below.
 
         Raises
         ------
@@ -149,9 +157,9 @@ class Proposer:
         bent = bend_all(self._steps.base, assignments_in(text))
         if bent == self._steps.base and not assignments_in(text):
             raise InputError("expected an assignment, was none; write it like gross_max=2")
-        await self._step(bent, preview=preview)
+        await self._step(bent, by, preview=preview)
 
-    async def unbend(self, key: str = "") -> None:
+    async def unbend(self, key: str = "", by: Author | None = None) -> None:
         """Drop the assignment of one key, or all when it is ""; a step of the what-if.
 
         Raises
@@ -159,7 +167,7 @@ class Proposer:
         InputError
             When nothing of it is bent.
         """
-        await self._step(unbend(self._steps.base, key))
+        await self._step(unbend(self._steps.base, key), by)
 
     async def withdraw(self) -> None:
         """Take the preview back.
@@ -172,7 +180,7 @@ class Proposer:
         self._steps.withdraw()
         await self._solving.solve()
 
-    async def relax(self, name: str) -> None:
+    async def relax(self, name: str, by: Author | None = None) -> None:
         """Take the relaxation that the clash names for one member; a step of the what-if.
 
         Raises
@@ -180,9 +188,9 @@ class Proposer:
         InputError
             When the proposal's clash has no such member, or no relaxation of it is enough.
         """
-        await self._step(relaxed(self._steps.base, self.picture.clash, name))
+        await self._step(relaxed(self._steps.base, self.picture.clash, name), by)
 
-    async def reduce(self, share: float) -> None:
+    async def reduce(self, share: float, by: Author | None = None) -> None:
         """Fix every position's target at 1 - `share` of what it is; a step of the what-if.
 
         Raises
@@ -190,7 +198,7 @@ class Proposer:
         InputError
             When `share` is not in (0, 1], or nothing is held.
         """
-        await self._step(reduced(self._steps.base, self.picture.proposal, share))
+        await self._step(reduced(self._steps.base, self.picture.proposal, share), by)
 
     def keep(self, slot: str) -> None:
         """Keep what stands under `slot`.
@@ -212,7 +220,7 @@ class Proposer:
         """
         self._stands.forget(slot)
 
-    async def recall(self, slot: str) -> None:
+    async def recall(self, slot: str, by: Author | None = None) -> None:
         """Make the what-if kept under `slot` the next step.
 
         Raises
@@ -220,7 +228,7 @@ class Proposer:
         InputError
             When nothing is kept there.
         """
-        await self._step(self._stands.kept(slot).proposal.what_if)
+        await self._step(self._stands.kept(slot).proposal.what_if, by)
 
     async def compare(self) -> None:
         """Solve what is kept again on the market of what stands; see `Shelf.compare`."""
@@ -252,13 +260,13 @@ class Proposer:
         self._steps.redo()
         await self._solving.solve()
 
-    async def _step(self, bent: WhatIf, *, preview: bool = False) -> None:
+    async def _step(self, bent: WhatIf, by: Author | None, *, preview: bool = False) -> None:
         self._refuse(bent)
         asked = self._steps.now
         if preview:
-            self._steps.preview(bent)
+            self._steps.preview(bent, by)
         else:
-            self._steps.push(bent)
+            self._steps.push(bent, by)
         if bent != asked or self.picture.state not in {"ready", "solving"}:
             await self._solving.solve()
         else:

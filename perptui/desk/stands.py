@@ -142,6 +142,8 @@ class Stands:
             self.picture,
             what_if=self._steps.now,
             preview=self._asked_at.preview is not None,
+            typist=None if self._asked_at.preview is None else self._asked_at.preview.by,
+            undoes=self._steps.undoes,
             can_undo=self._steps.can_undo,
             can_redo=self._steps.can_redo,
             kept=self._shelf.all,

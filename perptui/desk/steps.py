@@ -6,14 +6,22 @@ from typing import NamedTuple
 
 from perptui.model.errors import InputError
 from perptui.model.whatif import WhatIf
+from perptui.protocol.views_rebalance import Author
+
+
+class Step(NamedTuple):
+    """A what-if and whose terminal made it; None: the desk itself."""
+
+    what_if: WhatIf
+    by: Author | None
 
 
 class Mark(NamedTuple):
     """Where `Steps` stood, to come back to."""
 
-    steps: tuple[WhatIf, ...]
+    steps: tuple[Step, ...]
     at: int
-    preview: WhatIf | None
+    preview: Step | None
 
 
 class Steps:
@@ -24,19 +32,29 @@ class Steps:
     """
 
     def __init__(self) -> None:
-        self._steps: tuple[WhatIf, ...] = (WhatIf(),)
+        self._steps: tuple[Step, ...] = (Step(WhatIf(), None),)
         self._at = 0
-        self._preview: WhatIf | None = None
+        self._preview: Step | None = None
 
     @property
     def base(self) -> WhatIf:
         """The step that stands, without the preview."""
-        return self._steps[self._at]
+        return self._steps[self._at].what_if
 
     @property
     def now(self) -> WhatIf:
         """What is asked for: the preview where there is one."""
-        return self.base if self._preview is None else self._preview
+        return self.base if self._preview is None else self._preview.what_if
+
+    @property
+    def typist(self) -> Author | None:
+        """Who is typing the preview; None where none stands."""
+        return None if self._preview is None else self._preview.by
+
+    @property
+    def undoes(self) -> Author | None:
+        """Whose step `undo` takes back; None where it was the desk's, or there is none."""
+        return self._steps[self._at].by if self._preview is None else self._preview.by
 
     @property
     def previewing(self) -> bool:
@@ -61,15 +79,15 @@ class Steps:
         """Go back to where `mark` was taken."""
         self._steps, self._at, self._preview = mark
 
-    def preview(self, what_if: WhatIf) -> None:
+    def preview(self, what_if: WhatIf, by: Author | None = None) -> None:
         """Let `what_if` stand until it is settled or withdrawn."""
-        self._preview = what_if
+        self._preview = Step(what_if, by)
 
-    def push(self, what_if: WhatIf) -> None:
+    def push(self, what_if: WhatIf, by: Author | None = None) -> None:
         """Make `what_if` the next step, in the place of a preview and of what was undone."""
         self._preview = None
         if what_if != self.base:
-            self._steps = (*self._steps[: self._at + 1], what_if)
+            self._steps = (*self._steps[: self._at + 1], Step(what_if, by))
             self._at += 1
 
     def withdraw(self) -> None:

@@ -67,6 +67,8 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         assignments=bent,
         asked=asked if asked != bent else None,
         preview=proposed.preview,
+        typist=proposed.typist,
+        undoes=proposed.undoes,
         shown_only=proposed.shown_only,
         **_explained(proposal.explanation),
         **_ways_out(proposed, proposal),

@@ -17,6 +17,17 @@ from perptui.model.proposal import HedgeRow
 from perptui.model.record import Record
 
 
+class Author(Record, frozen=True):
+    """Whose terminal made a step of the what-if, as the kernel says: `pid` tells two of one trader.
+
+    `name` is the trader's.
+    """
+
+    uid: int
+    pid: int
+    name: str
+
+
 class RebalanceRow(Record, frozen=True):
     """One line of the proposal. `carry_usd_day` is the change the trade makes.
 
@@ -143,6 +154,10 @@ class RebalanceView(Record, frozen=True):
     preview : bool
         The last of them is still being typed: Enter (`Bend` without preview) keeps it, `Withdraw`
         takes it back, and no ticket is opened from it.
+    typist : Author or None
+        Who is typing it.
+    undoes : Author or None
+        Whose step `Undo` takes back; None where it was no terminal's, or there is none.
     shown_only : tuple of str
         Why what stands can be looked at but never sent, in words.
     ledger, prices, clash, break_even, drift, objective_usd_day
@@ -189,6 +204,8 @@ class RebalanceView(Record, frozen=True):
     assignments: tuple[str, ...] = ()
     asked: tuple[str, ...] | None = None
     preview: bool = False
+    typist: Author | None = None
+    undoes: Author | None = None
     shown_only: tuple[str, ...] = ()
     ledger: tuple[LedgerRow, ...] = ()
     prices: tuple[LimitPrice, ...] = ()

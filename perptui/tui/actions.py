@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perptui.protocol.intents import CancelWorking, ExportOrders, Kill, OpenTicket
 from perptui.tui.actions_rebalance import RebalanceActions
+from perptui.tui.whose import another
 
 KILL_WINDOW_S = 2.0
 """The second F10 must come within this."""
@@ -172,6 +173,9 @@ class DeskActions(RebalanceActions):
             return "no proposal: r solves"
         if self.rebalance_panel().is_stale():
             return "the proposal is too old to confirm: r solves again"
+        whose = another(view.typist) if view.preview else ""
+        if whose:
+            return f"{whose} is typing this what-if: it is not kept yet; u takes it back"
         if view.preview:
             return "the what-if is not kept yet: Enter keeps it, esc takes it back"
         if not view.rows:

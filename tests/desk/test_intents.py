@@ -20,6 +20,7 @@ from perptui.model.proposal import Proposal
 from perptui.model.whatif import WhatIf
 from perptui.protocol import intents as asked
 from perptui.protocol.intents import OpenTicket, Solve
+from perptui.protocol.views_rebalance import Author
 from tests.desk.dealing import REDUCE_BTC, REDUCE_ETH, Deal, proposal
 from tests.desk.estimated import estimates
 from tests.desk.test_pace import Paced
@@ -232,4 +233,26 @@ async def test_what_was_bent_in_a_ticket_is_known_by_its_proposal(tmp_path: Path
     await intents.answer(OpenTicket(made.digest, "send", 120, 40), connected(1))
     assert intents.planned(made.digest) == made.what_if
     assert intents.planned("another").empty
+    deal.journal.close()
+
+
+async def test_undo_says_whose_step_it_takes_back_where_it_is_anothers(tmp_path: Path) -> None:
+    deal = Deal(tmp_path)
+    await deal.trading.reconcile()
+    proposer = proposer_of(deal, Answering(*[proposal(REDUCE_BTC)] * 9))
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    uid, name = os.getuid(), trader_of(os.getuid()).name
+    mine, other = (Peer(pid=pid, uid=uid, gid=os.getgid()) for pid in (71, 72))
+    await proposer.solve()
+    await intents.answer(asked.Bend("gross_max=2"), mine)
+    await intents.answer(asked.Bend("net_max=0.5", preview=True), other)
+    assert proposer.picture.typist == Author(uid, 72, name)
+    said = await intents.answer(asked.Undo(), mine)
+    assert said == f"taken back: what is being typed of {name}, terminal 72"
+    assert proposer.picture.typist is None
+    said = await intents.answer(asked.Undo(), other)
+    assert said == f"taken back: a step of {name}, terminal 71; ctrl+r brings it back"
+    await intents.answer(asked.Redo(), other)
+    assert proposer.picture.undoes == Author(uid, 71, name)
+    assert await intents.answer(asked.Undo(), mine) == ""
     deal.journal.close()

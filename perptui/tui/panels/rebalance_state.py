@@ -18,6 +18,7 @@ from perptui.tui.panels.rebalance_trades import COLUMNS
 from perptui.tui.picture import Line, Span
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
+from perptui.tui.whose import another
 
 PAGES = ("why", "ledgers", "clash", "compare", "frontier")
 
@@ -157,7 +158,10 @@ class RebalanceState(PanelWidget):
         if not view.what_if:
             return self.title
         edits = f"What if · {view.edits} edit{'s' if view.edits != 1 else ''}"
-        return f"{edits}, the last not kept yet" if view.preview else edits
+        if not view.preview:
+            return edits
+        whose = another(view.typist)
+        return f"{edits}: {whose} is typing" if whose else f"{edits}, the last not kept yet"
 
     def corner(self) -> Line:
         """Return the filter, or the digest and its state."""

@@ -1,0 +1,52 @@
+"""Steps of a what-if: whose each is, and what stepping back takes away."""
+
+from __future__ import annotations
+
+import pytest
+
+from perptui.desk.steps import Steps
+from perptui.model.errors import InputError
+from perptui.model.whatif import WhatIf
+from perptui.protocol.views_rebalance import Author
+
+MIRA, NOOR = Author(1000, 41, "mira"), Author(1001, 42, "noor")
+TWO, THREE, FOUR = (WhatIf(limits={"gross_max": gross}) for gross in (2.0, 3.0, 4.0))
+
+
+def test_each_step_is_its_makers_and_the_first_is_nobodys() -> None:
+    steps = Steps()
+    assert (steps.undoes, steps.typist) == (None, None)
+    steps.push(TWO, MIRA)
+    steps.push(THREE, NOOR)
+    assert steps.undoes == NOOR
+    steps.undo()
+    assert (steps.now, steps.undoes) == (TWO, MIRA)
+    steps.redo()
+    assert (steps.now, steps.undoes) == (THREE, NOOR)
+    steps.undo()
+    steps.undo()
+    assert (steps.now, steps.undoes) == (WhatIf(), None)
+    with pytest.raises(InputError):
+        steps.undo()
+
+
+def test_a_preview_is_its_typists_until_it_is_settled() -> None:
+    steps = Steps()
+    steps.push(TWO, MIRA)
+    steps.preview(THREE, NOOR)
+    assert (steps.now, steps.typist, steps.undoes) == (THREE, NOOR, NOOR)
+    steps.preview(FOUR, MIRA)
+    assert steps.typist == MIRA
+    steps.push(THREE, NOOR)
+    assert (steps.typist, steps.undoes) == (None, NOOR)
+
+
+def test_a_mark_brings_back_whose_they_were() -> None:
+    steps = Steps()
+    steps.push(TWO, MIRA)
+    mark = steps.mark()
+    steps.preview(THREE, NOOR)
+    steps.push(FOUR)
+    assert steps.undoes is None
+    steps.restore(mark)
+    assert (steps.now, steps.typist, steps.undoes) == (TWO, None, MIRA)
