@@ -222,7 +222,7 @@ def test_an_empty_journal_and_a_broken_chain() -> None:
         ("coin_net:BTC", "coin net BTC"),
         ("gross", "gross"),
         ("participation:bybit:ETH/USDT:USDT", "of volume ETH bybit"),
-        ("margin_stress:binanceusdm", "margin stress binance"),
+        ("margin_stress:binanceusdm", "stress binance"),
     ],
 )
 def test_limits_have_names_a_trader_reads(name: str, shown: str) -> None:
@@ -678,7 +678,11 @@ def test_a_cap_that_is_a_share_of_the_risk_budget_says_of_what() -> None:
 def test_a_put_that_is_only_supposed_is_not_to_be_bought() -> None:
     of_desk = " ".join(text(what_ifs.desk(), (200, 60), "5").split())
     assert "buy 1.25 for 1,430 $ by hand" in of_desk
-    bent = what_ifs.what_if(assignments=("put:BTC=80000,2026-04-03T12:00Z,1144",))
+    told = "the puts are no orders of this proposal and are to be bought by hand first: with them"
+    bent = what_ifs.what_if(
+        assignments=("put:BTC=80000,2026-04-03T12:00Z,1144",), reasons=(f"{told} CVaR 2%",)
+    )
     supposed = " ".join(text(what_ifs.desk(rebalance=bent), (200, 60), "5").split())
     assert "supposed: 1.25 for 1,430 $" in supposed
+    assert "no orders of this proposal and only supposed: with them CVaR 2%" in supposed
     assert "by hand" not in supposed

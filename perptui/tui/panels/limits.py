@@ -26,7 +26,7 @@ SEVERITY = {"BREACH": 3, "WARN": 2, "BINDS": 1}
 STATE_ROLES = {"BREACH": "alarm", "WARN": "warn", "BINDS": "accent", "ok": "ok"}
 WORDS = {
     "margin_ratio": "margin",
-    "margin_stress": "margin stress",
+    "margin_stress": "stress",
     "liquidation": "liq",
     "venue_gross": "gross",
     "coin_gross": "coin gross",
@@ -55,6 +55,8 @@ _LIMIT = re.compile(
 def limit_name(name: str) -> str:
     """Return a limit's name as it is read: ``margin_ratio:binanceusdm`` is margin binance."""
     kind, _, of = name.partition(":")
+    if kind.startswith(NAMED_STRESS):
+        return f"stress {kind.removeprefix(NAMED_STRESS)} {figures.contract(of)}"
     return f"{WORDS.get(kind, kind.replace('_', ' '))} {figures.contract(of)}".strip()
 
 

@@ -287,7 +287,8 @@ class RebalancePanel(RebalanceState):
         others = [reason for reason in view.reasons if reason not in supposed]
         lines: list[Line] = []
         for reason in (*supposed, *others):
-            lines += wrapped(limits_named(reason), width - 1, " ! ", "warn")
+            said = limits_named(book.reason_of(view, reason))
+            lines += wrapped(said, width - 1, " ! ", "warn")
         return lines
 
     def card(self) -> Sequence[tuple[str, str]]:

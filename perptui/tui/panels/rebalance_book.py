@@ -179,16 +179,29 @@ def hedge_lines(
     lines: list[Line] = []
     for row in hedges:
         day = figures.clock_time(row.expiry_ms, "%d %b %Y")
+        only_supposed = is_supposed(row, assignments)
         lines.append(((f" put {row.coin} {figures.number(row.strike)} {day}", "title"),))
         if row.quantity:
-            key = f"put:{row.coin}={row.strike:g},"
-            supposed = any(text.startswith(key) for text in assignments)
             money = f"{row.quantity:g} for {figures.number(row.premium_usd)} $"
-            words = f"supposed: {money}" if supposed else f"buy {money} by hand"
+            words = f"supposed: {money}" if only_supposed else f"buy {money} by hand"
             lines.append(((f"   {words}", "accent"),))
         why = row.why or ("" if row.quantity else "none bought")
+        why = why.replace(", to buy by hand", "") if only_supposed else why
         lines += wrapped(figures.named(why), width, "   ", "dim") if why else []
     return lines
+
+
+def is_supposed(row: HedgeRow, assignments: Sequence[str]) -> bool:
+    """Return whether a put is on offer in the what-if alone, so that nobody could buy it."""
+    return any(text.startswith(f"put:{row.coin}={row.strike:g},") for text in assignments)
+
+
+def reason_of(view: RebalanceView, reason: str) -> str:
+    """Return a reason of the desk; where all puts that it speaks of are supposed, as such."""
+    bought = [row for row in view.hedges if row.quantity]
+    if not bought or not all(is_supposed(row, view.assignments) for row in bought):
+        return reason
+    return reason.replace("are to be bought by hand first", "only supposed")
 
 
 def drift_lines(drift: Drift) -> list[Line]:

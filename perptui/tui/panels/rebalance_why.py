@@ -135,7 +135,7 @@ def why_lines(why: Why, width: int, height: int, glyphs: str) -> list[Line]:
         return [*lines, ((" no ledger: the program had no optimum here", "dim"),)]
     lines.append(
         ((f" {'':<{NAME_WIDTH}}{'bp a year':>{FIGURE_WIDTH}}", "header"),
-         ("  of one more unit at the target", "dim"))
+         ("  per unit at the target", "dim"))
     )  # fmt: skip
     terms = [(words, getattr(ledger, name)) for name, words in TERMS]
     size = max((abs(value) for _, value in terms), default=0.0)
@@ -208,7 +208,7 @@ def _limit_lines(ledger: LedgerRow, most: int) -> list[Line]:
 
 def _distance_words(ledger: LedgerRow) -> str:
     if ledger.traded:
-        return "traded: nothing is left to gain"
+        return "traded: no gain is left"
     return f"no trade before it gains {figures.number(ledger.distance, 1)} more"
 
 
