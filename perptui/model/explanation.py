@@ -5,7 +5,7 @@ Ledgers are in basis points of equity a year per unit of weight, at the optimum 
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from perptui.model.record import Record
 
@@ -129,7 +129,7 @@ def outward(value: Decimal, *, rising: bool) -> Decimal:
         return value
     place = Decimal(1).scaleb(value.adjusted() - DIGITS + 1)
     # First without the dust of floats, which would widen 0.1 to 0.1001.
-    value = value.quantize(place.scaleb(-DUST_DIGITS))
+    value = value.quantize(place.scaleb(-DUST_DIGITS), rounding=ROUND_HALF_EVEN)
     return value.quantize(place, rounding=ROUND_CEILING if rising else ROUND_FLOOR)
 
 

@@ -247,9 +247,9 @@ async def test_undo_says_whose_step_it_takes_back_where_it_is_anothers(tmp_path:
     await intents.answer(asked.Bend("gross_max=2"), mine)
     await intents.answer(asked.Bend("net_max=0.5", preview=True), other)
     assert proposer.picture.typist == Author(uid, 72, name)
+    assert proposer.picture.undoes == Author(uid, 72, name)
     said = await intents.answer(asked.Undo(), mine)
     assert said == f"taken back: what is being typed of {name}, terminal 72"
-    assert proposer.picture.typist is None
     said = await intents.answer(asked.Undo(), other)
     assert said == f"taken back: a step of {name}, terminal 71; ctrl+r brings it back"
     await intents.answer(asked.Redo(), other)

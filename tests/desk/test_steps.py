@@ -9,23 +9,29 @@ from perptui.model.errors import InputError
 from perptui.model.whatif import WhatIf
 from perptui.protocol.views_rebalance import Author
 
+Standing = tuple[WhatIf, Author | None, Author | None]
 MIRA, NOOR = Author(1000, 41, "mira"), Author(1001, 42, "noor")
 TWO, THREE, FOUR = (WhatIf(limits={"gross_max": gross}) for gross in (2.0, 3.0, 4.0))
 
 
+def standing(steps: Steps) -> Standing:
+    """Return what is asked for, who types it, and whose step would be taken back."""
+    return steps.now, steps.typist, steps.undoes
+
+
 def test_each_step_is_its_makers_and_the_first_is_nobodys() -> None:
     steps = Steps()
-    assert (steps.undoes, steps.typist) == (None, None)
+    assert standing(steps) == (WhatIf(), None, None)
     steps.push(TWO, MIRA)
     steps.push(THREE, NOOR)
-    assert steps.undoes == NOOR
+    assert standing(steps) == (THREE, None, NOOR)
     steps.undo()
-    assert (steps.now, steps.undoes) == (TWO, MIRA)
+    assert standing(steps) == (TWO, None, MIRA)
     steps.redo()
-    assert (steps.now, steps.undoes) == (THREE, NOOR)
+    assert standing(steps) == (THREE, None, NOOR)
     steps.undo()
     steps.undo()
-    assert (steps.now, steps.undoes) == (WhatIf(), None)
+    assert standing(steps) == (WhatIf(), None, None)
     with pytest.raises(InputError):
         steps.undo()
 
@@ -34,11 +40,11 @@ def test_a_preview_is_its_typists_until_it_is_settled() -> None:
     steps = Steps()
     steps.push(TWO, MIRA)
     steps.preview(THREE, NOOR)
-    assert (steps.now, steps.typist, steps.undoes) == (THREE, NOOR, NOOR)
+    assert standing(steps) == (THREE, NOOR, NOOR)
     steps.preview(FOUR, MIRA)
-    assert steps.typist == MIRA
+    assert standing(steps) == (FOUR, MIRA, MIRA)
     steps.push(THREE, NOOR)
-    assert (steps.typist, steps.undoes) == (None, NOOR)
+    assert standing(steps) == (THREE, None, NOOR)
 
 
 def test_a_mark_brings_back_whose_they_were() -> None:
@@ -47,6 +53,6 @@ def test_a_mark_brings_back_whose_they_were() -> None:
     mark = steps.mark()
     steps.preview(THREE, NOOR)
     steps.push(FOUR)
-    assert steps.undoes is None
+    assert standing(steps) == (FOUR, None, None)
     steps.restore(mark)
-    assert (steps.now, steps.typist, steps.undoes) == (TWO, None, MIRA)
+    assert standing(steps) == (TWO, None, MIRA)

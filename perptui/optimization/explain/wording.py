@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from perptui.model.explanation import outward
 from perptui.model.money import decimal_of, plain
@@ -56,7 +56,7 @@ def _significant(value: Decimal) -> Decimal:
     if value == 0:
         return value
     place = Decimal(1).scaleb(value.adjusted() - DIGITS + 1)
-    return value.quantize(place)
+    return value.quantize(place, rounding=ROUND_HALF_EVEN)
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:
