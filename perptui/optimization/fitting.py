@@ -2,7 +2,7 @@
 
 Lots are coarse against a small account, and limits may pull apart. Then the program is solved again
 with room left below the limits that lots broke; after that smaller trades on the way to the optimum
-are tried, and the empty book. What the trader fixed stays.
+are tried, the empty book, and the one with the most room. What the trader fixed stays.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from perptui.model.errors import OptimizationError
+from perptui.optimization.explain.feasibility import Feasibility
+from perptui.optimization.explain.search import run
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.judge import HEADROOM
+from perptui.optimization.judge import HEADROOM, Judge
 from perptui.optimization.lots import Lots, books_after, whole_trades
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.program.solution import Solution
@@ -82,8 +85,33 @@ def _others(solution: Solution, first: Rounded, inputs: ProgramInputs) -> Iterat
     if inputs.edited:
         return
     for share in SHARES:
-        yield round_to_lots(short_of(solution.weights, share, inputs), inputs)
+        if share == 1.0 or _keeps(
+            inputs.before + share * (solution.weights - inputs.before), inputs
+        ):
+            yield round_to_lots(short_of(solution.weights, share, inputs), inputs)
     yield round_to_lots(short_of(np.zeros_like(inputs.before), 1.0, inputs), inputs)
+    roomiest = _roomiest(inputs)
+    if roomiest is not None:
+        yield round_to_lots(roomiest, inputs)
+
+
+def _roomiest(inputs: ProgramInputs) -> FloatArray | None:
+    """Return the book (N,) with the most room below every limit, None where none is found."""
+    limits = Feasibility(inputs)
+    try:
+        found = run(limits.conflict(frozenset(limits.keys)))
+    except OptimizationError:
+        return None
+    return found.weights
+
+
+def _keeps(book: FloatArray, inputs: ProgramInputs) -> bool:
+    """Return whether a book keeps every hard limit before it is rounded.
+
+    Where the book before the trade breaks one, a part of the trade mostly does so too: lots of it
+    would not mend that.
+    """
+    return Judge(inputs, book).excess(book) <= HEADROOM
 
 
 def short_of(target: FloatArray, share: float, inputs: ProgramInputs) -> FloatArray:

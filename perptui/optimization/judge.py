@@ -7,13 +7,14 @@ subgradient, which understates it too; and a book that is to be kept by all of i
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.tail_bound import surely_keep_tail
-from perptui.risk.arrays import LimitArrays, book_shortfall, cheap_excess
+from perptui.risk.arrays import LimitArrays, book_shortfall, cheap_excess, weight_excess
 from perptui.risk.tail import shortfall_slope, worst_of
 
 HEADROOM = 1e-12
@@ -80,11 +81,22 @@ class Judge:
         """Return the program's objective of books (M, N), shape (M,)."""
         return self._priced.objective(books)
 
-    def total(self, books: FloatArray) -> FloatArray:
+    def total(self, books: FloatArray, below: float = math.inf) -> FloatArray:
         """Return the sum of excesses of books (M, N), weight units, (M,); 0 where none is.
 
         That of CVaR is a bound from below, true of the book stood at.
+
+        Parameters
+        ----------
+        below : float
+            Those of accounts and of CVaR are left out where the others are no less together.
         """
+        if below < math.inf:
+            total = self._of_weights(books)
+            near = np.flatnonzero(total < below)
+            if len(near):
+                total[near] = self.total(books[near])
+            return total
         total = self._cheap(books)
         if self._doubts_tail(books):
             value, slope = self._tangent_here()
@@ -107,6 +119,17 @@ class Judge:
 
     def _cheap(self, books: FloatArray) -> FloatArray:
         return np.asarray(np.maximum(self._hard(books), 0.0).sum(axis=1))
+
+    def _of_weights(self, books: FloatArray) -> FloatArray:
+        """Return what `_cheap` does, of the limits that no account and no correlation is in."""
+        limits = self._inputs.limits
+        parts = weight_excess(books, self._inputs.before, limits)
+        hard = [
+            part - limits.room.get(name, 0.0)
+            for name, part in parts.items()
+            if name not in self._soft
+        ]
+        return np.asarray(np.maximum(_kept_off(np.concatenate(hard, axis=1)), 0.0).sum(axis=1))
 
     def _hard(self, books: FloatArray) -> FloatArray:
         """Return the excess of every hard limit but CVaR, `HEADROOM` kept off, (M, K)."""

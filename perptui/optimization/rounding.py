@@ -62,12 +62,18 @@ def round_to_lots(target: FloatArray, inputs: ProgramInputs) -> Rounded:
     return run(rounding(target, inputs))
 
 
-def rounding(target: FloatArray, inputs: ProgramInputs) -> Search[Rounded]:
-    """Return what `round_to_lots` does, by a search that pauses between its moves."""
+def rounding(target: FloatArray, inputs: ProgramInputs, most: int | None = None) -> Search[Rounded]:
+    """Return what `round_to_lots` does, by a search that pauses between its moves.
+
+    Parameters
+    ----------
+    most : int, optional
+        Moves after which it is given up, each on one contract alone.
+    """
     lots = Lots.of(inputs)
-    search = _Search(truncated(target, inputs, lots), target, inputs, lots)
+    search = _Search(truncated(target, inputs, lots), target, inputs, lots, pairs=most is None)
     slow = 0
-    for left in reversed(range(MOVES_A_CONTRACT * len(target))):
+    for left in reversed(range(MOVES_A_CONTRACT * len(target) if most is None else most)):
         broken = search.broken
         if not search.step():
             break
@@ -93,8 +99,15 @@ class _Search:
     """
 
     def __init__(
-        self, steps: IntArray, target: FloatArray, inputs: ProgramInputs, lots: Lots
+        self,
+        steps: IntArray,
+        target: FloatArray,
+        inputs: ProgramInputs,
+        lots: Lots,
+        *,
+        pairs: bool,
     ) -> None:
+        self._paired = pairs
         self._steps, self._target, self._inputs, self._lots = steps, target, inputs, lots
         self._judge = Judge(inputs, self._book)
         self._kept = np.array([one in inputs.fixed for one in inputs.ids])
@@ -188,14 +201,16 @@ class _Search:
             [self._neighbours(kept, 4**power) for power in range(MOVE_SIZES) if 4**power <= most]
         )
         found = self._least_broken(moves)
-        return found if found is not None else self._least_broken(self._pairs(moves))
+        if found is not None or not self._paired:
+            return found
+        return self._least_broken(self._pairs(moves))
 
     def _least_broken(self, moves: IntArray) -> IntArray | None:
         if not len(moves):
             return None
         books = books_after(moves, self._inputs, self._lots)
         # The bound on CVaR sorts out most of them; the few left are looked at closely.
-        bound = self._judge.total(books)
+        bound = self._judge.total(books, self._broken)
         better = np.flatnonzero(bound < self._broken)
         order = np.lexsort((-self._judge.objective(books[better]), bound[better]))
         looked_at = better[order[:LOOKED_AT]]

@@ -257,11 +257,25 @@ def cheap_excess(
     weights: FloatArray, before: FloatArray, limits: LimitArrays
 ) -> dict[str, FloatArray]:
     """Return what `limit_excess` does, but for "cvar", which costs more than all others."""
+    parts = {
+        **weight_excess(weights, before, limits),
+        **account_excess(weights, limits),
+        **_correlation_excess(weights, limits),
+    }
+    for name, room in limits.room.items():
+        parts[name] = parts[name] - room
+    return parts
+
+
+def weight_excess(
+    weights: FloatArray, before: FloatArray, limits: LimitArrays
+) -> dict[str, FloatArray]:
+    """Return what `cheap_excess` does, but for accounts and correlation; `room` not counted."""
     size, trade = np.abs(weights), np.abs(weights - before)
     counted = limits.counted[:, None]
     net = weights @ counted
     bound = size @ limits.initial_rate
-    parts = {
+    return {
         "gross": size @ counted - limits.gross_max,
         "net_min": limits.net_min - net,
         "net_max": net - limits.net_max,
@@ -274,12 +288,7 @@ def cheap_excess(
         "standalone_risk": size - limits.size_max,
         "stablecoin": bound[:, None] - (1.0 - limits.stablecoin_min),
         **_row_excess(weights, limits),
-        **account_excess(weights, limits),
-        **_correlation_excess(weights, limits),
     }
-    for name, room in limits.room.items():
-        parts[name] = parts[name] - room
-    return parts
 
 
 def _row_excess(weights: FloatArray, limits: LimitArrays) -> dict[str, FloatArray]:

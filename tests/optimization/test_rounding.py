@@ -10,6 +10,7 @@ import pytest
 
 from perptui.optimization.checks import checks_of, exact_book, forbidding, given_way
 from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.judge import Judge
 from perptui.optimization.lots import DUST, Lots, too_small
 from perptui.optimization.orders import positions_after
 from perptui.optimization.pose import program_inputs
@@ -316,3 +317,14 @@ def test_a_limit_of_nothing_is_kept_by_nothing(cap: str) -> None:
     assert flat.steps.tolist() == [-30, 20]
     assert flat.excess <= 0
     assert failed(inputs, flat.steps) == []
+
+
+def test_a_sum_of_excesses_is_whole_wherever_it_is_below_what_is_asked() -> None:
+    inputs = inputs_of(Market(3, 3_000_000))
+    books = np.random.default_rng(3).normal(size=(60, len(inputs.ids))) * 0.2
+    judge = Judge(inputs, inputs.before)
+    whole = judge.total(books)
+    below = float(np.median(whole))
+    part = judge.total(books, below)
+    assert (part[whole < below] == whole[whole < below]).all()
+    assert (part[whole >= below] >= below).all()

@@ -15,10 +15,15 @@ from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.found import TOLERANCE
 from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.lots import Lots
 from perptui.optimization.program.solution import DECIMALS, RESIDUAL_MAX, largest_excess
+from perptui.optimization.rounding import rounding
 
 Pose = Callable[[str], ProgramInputs]
 """Poses the whole program anew with one assignment more, as a what-if would."""
+
+MOVES = 8
+"""That mend a book in lots: where it has room, few do."""
 
 
 class Existence:
@@ -50,6 +55,25 @@ class Existence:
             return False
         self._books.append(found.weights)
         return True
+
+    def in_lots(self, value: float) -> Search[bool]:
+        """Return whether the book with the most room keeps every limit in whole lots, too.
+
+        Where its room is less than the finest lot none is tried. Targets that the trader fixed are
+        rounded to the lots beside them, and kept by no others.
+        """
+        inputs = self._pose(f"{self._setting}={value!r}")
+        if inputs.edited:
+            return True
+        limits = self._limits.moved(inputs)
+        try:
+            found = yield from limits.conflict(frozenset(limits.keys))
+        except OptimizationError:
+            return False
+        if -found.amount < float(Lots.of(inputs).unit.min()):
+            return False
+        rounded = yield from rounding(found.weights, inputs, MOVES)
+        return rounded.excess <= 0.0
 
 
 def keeps(book: FloatArray, inputs: ProgramInputs) -> bool:

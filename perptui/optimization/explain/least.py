@@ -37,6 +37,8 @@ STRESS_PRECISION = 1e-6
 """Of the least distance, fraction of price."""
 FURTHER = (1e-4, 1e-3, 1e-2, 0.1, 0.5, 1.0, 3.0)
 """Shares of a relaxation by which it is tried further where it does not do in the program."""
+FOR_LOTS = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
+"""The same where no book in whole lots does."""
 SHORT = 0.995
 """Share of a relaxation at which the least one no longer does."""
 
@@ -179,8 +181,9 @@ def _less_alike(weights: FloatArray, rest: Set[Key], limits: Feasibility) -> Sea
 def proven(way: Relaxation, need: Need, limits: Feasibility, pose: Pose) -> Search[float | None]:
     """Return the least value of a setting with which the program, posed anew with it, has a book.
 
-    A setting may act in more places than its limits: on what regime and drawdown leave, on how far
-    one proposal reaches, on funding's caps. None where nothing near what is needed does.
+    One in whole lots: what no lots keep is no way out. A setting may act in more places than its
+    limits: on what regime and drawdown leave, on how far one proposal reaches, on funding's caps.
+    None where nothing near what is needed does.
 
     Parameters
     ----------
@@ -189,27 +192,36 @@ def proven(way: Relaxation, need: Need, limits: Feasibility, pose: Pose) -> Sear
     limits : Feasibility
         Of the program as it is.
     """
-    change, exists = need.value - way.limit, Existence(way.setting, limits, pose, need.book)
+    exists = Existence(way.setting, limits, pose, need.book)
+    change = need.value - way.limit
+    share = yield from _borne_out(way.limit, change, exists)
+    if share is None:
+        return None
+    for more in FOR_LOTS:
+        value = way.limit + share * (1.0 + more) * change
+        if (yield from exists.in_lots(value)):
+            return value
+    return None
 
-    def at(share: float) -> float:
-        return way.limit + share * change
 
-    good: float | None = 1.0 if (yield from exists.at(need.value)) else None
+def _borne_out(limit: float, change: float, exists: Existence) -> Search[float | None]:
+    """Return the least share of a change from `limit`, near the whole, with which a book exists."""
+    good: float | None = 1.0 if (yield from exists.at(limit + change)) else None
     bad = 1.0 if good is None else SHORT
     if good is None:
         for more in FURTHER:
-            if (yield from exists.at(at(1.0 + more))):
+            if (yield from exists.at(limit + (1.0 + more) * change)):
                 good = 1.0 + more
                 break
             bad = 1.0 + more
-    elif (yield from exists.at(at(SHORT))):
+    elif (yield from exists.at(limit + SHORT * change)):
         good, bad = SHORT, 0.0
     if good is None:
         return None
     while good - bad > (1.0 - SHORT) * good:
         middle = 0.5 * (good + bad)
-        if (yield from exists.at(at(middle))):
+        if (yield from exists.at(limit + middle * change)):
             good = middle
         else:
             bad = middle
-    return need.value if good == 1.0 else at(good)
+    return good

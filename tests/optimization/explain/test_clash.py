@@ -17,6 +17,7 @@ from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.explain.search import run
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
+from perptui.optimization.rebalance import rebalance
 from perptui.risk.arrays import limit_excess
 from tests.optimization import three_coins
 from tests.optimization.explain.oracle import every_key, least_excess
@@ -340,11 +341,20 @@ def test_funding_caps_move_with_the_coins_limit_that_they_are_shares_of() -> Non
         assert {one.name for one in members} == {"net_min", "coin_net:BTC", *caps}
         for one in members:
             assert one.setting == ("net_min" if one.name == "net_min" else "coin_net_max")
-            assert one.needed == pytest.approx(0.2 if one.name == "net_min" else 0.25, rel=1e-4)
+            least = 0.2 if one.name == "net_min" else 0.25
+            if pose is None:
+                assert one.needed == pytest.approx(least, rel=1e-4)
+                continue
+            # In whole lots, of 60 USD in 100,000 at the coarsest that carry the net, a little more.
+            assert one.needed is not None
+            assert one.needed == pytest.approx(least, rel=0.02)
+            assert abs(one.needed - one.limit) > abs(least - one.limit)
+            answer = rebalance(pose(f"{one.setting}={one.needed!r}"))
+            assert (answer.solution.status, answer.solution.detail) == ("optimal", "")
     assert explain(inputs, members, None)[0] == (
         "no book keeps every limit: net_min 0.5x and coin_net_max 0.1x (coin_net:BTC, "
         f"funding_cap:{ETH}, funding_cap:{SOL}) cannot hold together: "
-        "needs net_min 0.199x or coin_net_max 0.251x"
+        "needs net_min 0.1969x or coin_net_max 0.2516x"
     )
 
 
@@ -375,7 +385,11 @@ def test_a_way_out_is_proven_by_posing_the_program_with_it() -> None:
     found = {one.name: one.needed for one in clashes(inputs, asked)}
     # 1.5 - 2 T <= .8 - (T - .3)/2 from T = .3667 on; .35 by the limits alone.
     assert found["turnover"] == pytest.approx(0.55 / 1.5, rel=2e-3)
-    assert found["coin_net:BTC"] == pytest.approx(0.9, rel=5e-5)
+    # .9 by the limits alone, which leave no room for a lot.
+    assert found["coin_net:BTC"] == pytest.approx(0.9, rel=2e-4)
+    for setting, name in (("turnover_max", "turnover"), ("coin_net_max", "coin_net:BTC")):
+        answer = rebalance(asked(f"{setting}={found[name]!r}"))
+        assert (answer.solution.status, answer.solution.detail) == ("optimal", "")
     assert tried
 
 

@@ -12,6 +12,7 @@ from perptui.optimization.explain.search import run
 from perptui.optimization.explain.tail_bounds import TailRows
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.solve import solve
+from perptui.optimization.rebalance import rebalance
 from perptui.risk.arrays import book_shortfall
 from tests.optimization.explain.markets import market
 from tests.optimization.explain.test_tail_bounds import grouped
@@ -63,3 +64,18 @@ def test_what_is_known_of_cvar_holds_under_another_cap(looks: int) -> None:
     assert tail.under(limits, layout) is tail
     shifted = replace(limits, scenarios=limits.scenarios + 1e-3)
     assert not tail.under(shifted, layout).rows
+
+
+def test_lots_want_room_that_a_book_at_the_edge_has_not() -> None:
+    """Fixed trades apart, a net of .5 under a gross of .5 leaves no lot to move."""
+
+    def pose(assignment: str) -> ProgramInputs:
+        value = float(assignment.removeprefix("gross_max="))
+        return posed({}, limits={"gross_max": value, "net_min": 0.5})
+
+    exists = Existence("gross_max", Feasibility(pose("gross_max=0.4")), pose, np.zeros(3))
+    assert run(exists.at(0.5000001))
+    assert not run(exists.in_lots(0.5000001))
+    assert run(exists.in_lots(0.51))
+    answer = rebalance(pose("gross_max=0.51"))
+    assert (answer.solution.status, answer.solution.detail) == ("optimal", "")
