@@ -231,16 +231,10 @@ def _held(
     *,
     at_least: bool,
 ) -> LimitCheck:
-    bound = _of_kind(type(value), limit)
     shown = float(value)
-    return LimitCheck(
-        name=name,
-        value=shown,
-        limit=limit,
-        ok=keeps(value, bound),
-        at_least=at_least,
-        binding=abs(shown - limit) <= BINDING * max(abs(limit), BINDING),
-    )
+    stands = abs(shown - limit) <= BINDING * max(abs(limit), BINDING)
+    ok = keeps(value, _of_kind(type(value), limit))
+    return LimitCheck(name, shown, limit, ok, at_least, stands)
 
 
 def ceiling(name: str, value: Number | float, limit: float) -> LimitCheck:

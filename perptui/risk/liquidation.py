@@ -154,7 +154,7 @@ class _Excess(Generic[Number]):
     def __init__(
         self, equity: Number, legs: Iterable[_Moved[Number]], collateral_beta: Number | int
     ) -> None:
-        self._at_rest: Number = equity
+        self._kept: Number = equity
         self._earned: Number = equity * collateral_beta
         self._moving: list[tuple[Number, Number, Sequence[Tier[Number]]]] = []
         for leg, beta in legs:
@@ -164,14 +164,19 @@ class _Excess(Generic[Number]):
                 size = abs(leg.notional)
                 self._moving.append((size, size * beta, leg.tiers))
             else:  # No move changes it: its price stays, or its notional does.
-                self._at_rest = self._at_rest - leg.margin
+                self._kept = self._kept - leg.margin
+
+    @cached_property
+    def at_rest(self) -> tuple[Number, Number]:
+        """The line at no move."""
+        return self.line(self._earned - self._earned)
 
     def line(self, move: Number) -> tuple[Number, Number]:
         """Return what the function's line at a move is at 0, and its slope.
 
         At the move itself no price may be below zero.
         """
-        start, slope = self._at_rest, self._earned
+        start, slope = self._kept, self._earned
         for size, grows, tiers in self._moving:
             tier, _ = steepest(size + grows * move, tiers)
             start = start - (tier.rate * size - tier.deduction_usd)
@@ -181,21 +186,30 @@ class _Excess(Generic[Number]):
     def root(self, sign: int, farthest: Number) -> Number | None:
         """Return where it comes down to 0, towards `sign`; None: not before `farthest`.
 
-        It is positive at 0. Lines of a concave function lie above it: from beyond the root the one
-        at each move meets zero nearer, never before the root, and on the root's own tiers at the
-        root. That is the closed form, after as many steps as tiers change in between.
+        It is positive at 0. Lines of a concave function lie above it: the one at 0, and from
+        beyond the root the one at each move, meets zero beyond the root or at it, there on the
+        root's own tiers. That is the closed form, after as many steps as tiers change on the way.
         """
         move = sign * farthest
-        start, slope = self.line(move)
-        if start + slope * move > 0:
-            return None
-        while slope * sign < 0:
-            nearer = -start / slope
-            if not 0 < nearer * sign < move * sign:
-                break
-            move = nearer
+        nearer = _zero_before(self.at_rest, move)
+        if nearer is None:
             start, slope = self.line(move)
+            if start + slope * move > 0:
+                return None
+            nearer = _zero_before((start, slope), move)
+        while nearer is not None:
+            move = nearer
+            nearer = _zero_before(self.line(move), move)
         return move
+
+
+def _zero_before(line: tuple[Number, Number], move: Number) -> Number | None:
+    """Return where a line (value at 0, slope) is zero between no move and this one, if it is."""
+    start, slope = line
+    if not start > 0 or not slope * move < 0:
+        return None
+    zero = -start / slope
+    return zero if abs(zero) < abs(move) else None
 
 
 def _shock(
@@ -205,7 +219,7 @@ def _shock(
     if not legs:
         return AccountShock(None, None, "", "")
     excess = _Excess(equity, legs, collateral_beta)
-    if excess.line(zero)[0] <= 0:
+    if excess.at_rest[0] <= 0:
         worst = max(legs, key=lambda one: abs(one[0].notional))[0].name
         return AccountShock(zero, zero, worst, worst)
     betas = [beta for _, beta in legs]

@@ -63,7 +63,7 @@ def reasons_of(inputs: ProgramInputs, answer: Rebalance) -> tuple[str, ...]:
     """
     if not answer.steps.any():
         return ("",) * len(inputs.contracts)
-    terms = {name: gains.tolist() for name, gains in gains_of(inputs, answer.solution).items()}
+    drivers = _drivers(gains_of(answer.solved or inputs, answer.solution))
     wanted = np.sign(np.round(answer.target - inputs.before, 9))
     words = []
     for index, contract in enumerate(inputs.contracts):
@@ -76,17 +76,25 @@ def reasons_of(inputs: ProgramInputs, answer: Rebalance) -> tuple[str, ...]:
         elif not answer.solution.prices:
             words.append("limits")
         else:
-            words.append(_driver({name: gains[index] for name, gains in terms.items()}))
+            words.append(drivers[index])
     return tuple(words)
 
 
-def _driver(gains: Mapping[str, float]) -> str:
-    drive = sum(max(gains[name], 0.0) for name in DRIVERS)
-    if drive <= GAIN_MIN:
-        return "limits"
-    driver = max(DRIVERS, key=lambda name: gains[name])
-    brake = min(BRAKES, key=lambda name: gains[name])
-    return f"{driver}, {brake}" if -gains[brake] > STOPPED * drive else driver
+def _drivers(gains: Mapping[str, FloatArray]) -> list[str]:
+    """Return what drives each leg's trade and what stops it short, from gains by word, (N,)."""
+    pulls, holds = (np.array([gains[name] for name in names]) for names in (DRIVERS, BRAKES))
+    drive, most = np.maximum(pulls, 0.0).sum(axis=0), -holds.min(axis=0)
+    words = []
+    for at, (first, brake) in enumerate(
+        zip(pulls.argmax(axis=0), holds.argmin(axis=0), strict=True)
+    ):
+        if drive[at] <= GAIN_MIN:
+            words.append("limits")
+        elif most[at] > STOPPED * drive[at]:
+            words.append(f"{DRIVERS[first]}, {BRAKES[brake]}")
+        else:
+            words.append(DRIVERS[first])
+    return words
 
 
 def gains_of(inputs: ProgramInputs, solution: Solution) -> dict[str, FloatArray]:
