@@ -32,6 +32,9 @@ _MULTIPLES = {
     "gross", "net_min", "net_max", "coin_net", "coin_gross", "venue_gross", "cluster", "beta",
 }  # fmt: skip
 MARKET_COIN = "BTC"
+AS_PROPOSED = frozenset({"volatility", "free_collateral"})
+"""What a proposal measures more strictly than the desk alone: with the covariance's own error, and
+at the leverage that the largest position would have. Now must compare with after."""
 
 
 def unit_of(name: str) -> str:
@@ -180,8 +183,9 @@ def _measured(
     """Return the present checks with what only the optimiser measures of the same book."""
     measured = {check.name: check for check in proposal.limits_now}
     found = dict(checks)
-    if "volatility" in found and "volatility" in measured:
-        found["volatility"] = _again(found["volatility"], measured["volatility"].value)
+    for name, check in measured.items():
+        if name in found and name.partition(":")[0] in AS_PROPOSED:
+            found[name] = _again(found[name], check.value)
     unmeasured = (check for name, check in measured.items() if name not in found)
     return found | {check.name: _own(check, limits) for check in unmeasured}
 

@@ -198,7 +198,7 @@ def _control_drawdown(
         return rules
     note = (
         f"drawdown {standing.drawdown:.1%} of at most {limits.drawdown_max:.1%}: "
-        f"volatility at most {volatility_max:.1%}, CVaR at most {cvar_max:.1%}"
+        f"robust volatility at most {volatility_max:.1%}, CVaR at most {cvar_max:.1%}"
     )
     return _noted(rules, note, volatility_max=volatility_max, cvar_max=cvar_max)
 

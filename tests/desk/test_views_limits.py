@@ -24,6 +24,7 @@ MEASURED = (
     LimitCheck("cvar", 0.31, 0.25, ok=False),
     LimitCheck("first_component", 0.56, 0.31, ok=False),
     LimitCheck("gross", 99.0, 3.0, ok=False),
+    LimitCheck(f"free_collateral:{VENUE}", 0.71, 0.2, ok=True, at_least=True),
 )
 
 
@@ -51,6 +52,8 @@ def test_what_only_the_optimiser_measures_stands_while_the_book_does() -> None:
     leading = rows["first_component"]
     assert (leading.now, leading.limit, leading.state) == (0.56, 0.6, "WARN")
     assert (rows["volatility"].now, rows["volatility"].state) == (0.75, "BREACH")
+    # At the leverage that what it is after the proposal is worked out at.
+    assert rows[f"free_collateral:{VENUE}"].now == 0.71
     # What is live stays so.
     assert rows["gross"].now == pytest.approx(1.94)
     assert rows["margin_stress:binanceusdm"].now is None
