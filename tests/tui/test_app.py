@@ -48,6 +48,19 @@ async def test_panels_fill_and_follow_the_desk() -> None:
 
 
 @pytest.mark.asyncio
+async def test_the_desk_is_told_which_views_are_drawn() -> None:
+    everything = ("funding", "limits", "positions", "rebalance", "regime")
+    async with session() as made:
+        await made.until(lambda: made.desk.looks == [everything])
+        await made.press("5")
+        await made.until(lambda: made.desk.looks[1:] == [("rebalance", "regime")])
+        await made.press("8")
+        await made.until(lambda: made.desk.looks[2:] == [("journal",)])
+        await made.press("1")
+        await made.until(lambda: made.desk.looks[3:] == [everything])
+
+
+@pytest.mark.asyncio
 async def test_a_panel_that_was_observed_again_keeps_its_figures() -> None:
     async with session() as made:
         before = made.app.showing.live.regime
@@ -334,7 +347,9 @@ async def test_a_digit_takes_a_way_out_of_a_clash_and_only_there() -> None:
         await made.until(lambda: made.desk.asked == [Relax(name="turnover")])
         assert "digit tries a way out" not in made.text(), "the trades are in sight again"
         await made.press("i", "3")
-        await made.until(lambda: made.desk.asked[-1] == Bend(text="reduce_only=true"))
+        await made.until(
+            lambda: made.desk.asked[-1] == Bend(text=f"target:{BTC}=free reduce_only=true")
+        )
         await made.press("2")
         assert "┌ Positions" in made.text()
         assert len(made.desk.asked) == 2
