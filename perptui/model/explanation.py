@@ -177,7 +177,8 @@ class Drift(Record, frozen=True):
     """How far the book is from the target, three ways (method §12).
 
     `half_turnover` is ½ sum|z|; `tracking` sqrt(z'Sigma z), annualised; `regret_usd_day` what the
-    objective gains by the trade after its cost, USD a day.
+    objective gains by the trade after its cost, USD a day: the one that
+    `Explanation.objective_usd_per_day` is of, of a mixture its parts' by their shares.
     """
 
     half_turnover: float

@@ -138,6 +138,7 @@ def explained(programs: Posed, found: Answered, proposal: Proposal) -> Explanati
         Explanation(
             ledger=ledger_of(part, solution),
             limits=limit_prices(part, solution, proposal.limits),
+            drift=drift_of(part, solution.exact),
             objective_usd_per_day=usd_a_day(part, float(part.objective(solution.exact))),
         )
         for part, solution in zip(programs.parts, found.mixture, strict=True)

@@ -306,6 +306,27 @@ def test_a_hybrids_prices_are_slopes_of_the_objective_it_prints(
     assert price == pytest.approx(slope, rel=0.01)
 
 
+def test_what_a_mixtures_trade_gains_is_by_the_yardstick_of_its_objective(
+    history: History, estimator: Estimator
+) -> None:
+    """From nothing held: the worth printed, less what the parts make of holding nothing."""
+    asked = job(history, "hybrid", viewed(history))
+    said = proposed(history, estimator, asked)
+    programs = posed(asked, told_of(asked, estimator), parents_of(asked, estimator))
+    assert not any(programs.own.before.tolist())
+    assert said.blend is not None
+    idle = sum(
+        share * float(part.objective(part.before)) * float(part.equity) / part.horizon_days
+        for part, share in zip(programs.parts, (1.0 - said.blend, said.blend), strict=True)
+    )
+    explained = said.explanation
+    assert not explained.tracking
+    assert explained.objective_usd_per_day is not None
+    assert explained.drift is not None
+    assert explained.drift.regret_usd_day > 0.0
+    assert explained.drift.regret_usd_day == pytest.approx(explained.objective_usd_per_day - idle)
+
+
 def test_a_tracked_mixtures_objective_leaves_its_penalty_out(
     history: History, estimator: Estimator
 ) -> None:

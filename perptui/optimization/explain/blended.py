@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from perptui.model.explanation import Explanation, LedgerRow, LimitPrice
+from perptui.model.explanation import Drift, Explanation, LedgerRow, LimitPrice
 from perptui.optimization.explain.ledger import TERMS
 
 
@@ -25,7 +25,8 @@ def blended(
     Parameters
     ----------
     own : Explanation
-        Of the mixture: its break-evens and drift stay.
+        Of the mixture: its break-evens stay, and of its drift turnover and tracking. What the way
+        there gains is what it gains the parts: by the yardstick of the objective.
     parts : sequence of two Explanations
         Of the core and the tactical optimum, of the same contracts in the same order.
     share : float
@@ -43,8 +44,23 @@ def blended(
         for part, weight in zip(parts, shares, strict=True)
     )
     return msgspec.structs.replace(
-        own, ledger=ledger, limits=_prices(own, parts, shares), objective_usd_per_day=worth
+        own,
+        ledger=ledger,
+        limits=_prices(own, parts, shares),
+        drift=_drift(own.drift, [part.drift for part in parts], shares),
+        objective_usd_per_day=worth,
     )
+
+
+def _drift(
+    own: Drift | None, parts: Sequence[Drift | None], shares: tuple[float, float]
+) -> Drift | None:
+    """Return the mixture's drift with what the parts gain on their ways, by their shares."""
+    if own is None:
+        return None
+    gains = [0.0 if part is None else part.regret_usd_day for part in parts]
+    gain = sum(share * one for share, one in zip(shares, gains, strict=True))
+    return msgspec.structs.replace(own, regret_usd_day=gain)
 
 
 def _row(rows: Sequence[LedgerRow], shares: Sequence[float], traded: bool) -> LedgerRow:
