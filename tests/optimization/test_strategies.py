@@ -86,7 +86,8 @@ def test_drawdown_shrinks_the_risk_budget_as_method_6_says(drawdown: float) -> N
     assert rules.limits.volatility_max == pytest.approx(0.6 * share)
     eta = max(2.0 * (0.1 - drawdown), BUDGET_MIN * 0.3)
     assert rules.limits.cvar_max == pytest.approx(min(0.3, eta))
-    assert rules.notes[0].startswith(f"drawdown {drawdown:.1%} of at most 10.0%: robust volatility at")
+    told = f"drawdown {drawdown:.1%} of at most 10.0%: robust volatility at most"
+    assert rules.notes[0].startswith(told)
 
 
 def test_a_risk_budget_out_of_reach_is_approached_and_never_raised() -> None:
