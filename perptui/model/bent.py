@@ -74,11 +74,10 @@ def bounds_set(what_if: WhatIf, limits: Limits, strategy: StrategyParameters) ->
     """
     tables = bent_limits(what_if, limits), bent_strategy(what_if, strategy)
     return {
-        field.name: float(value)
+        name: float(value)
         for table in tables
-        for field in msgspec.structs.fields(table)
-        if field.name.endswith(("_max", "_min"))
-        and isinstance(value := getattr(table, field.name), float | int)
+        for name in table.__struct_fields__
+        if name.endswith(("_max", "_min")) and isinstance(value := getattr(table, name), float | int)
     }
 
 

@@ -53,11 +53,15 @@ async def test_the_desk_is_told_which_views_are_drawn() -> None:
     async with session() as made:
         await made.until(lambda: made.desk.looks == [everything])
         await made.press("5")
-        await made.until(lambda: made.desk.looks[1:] == [("rebalance", "regime")])
+        await made.until(lambda: made.desk.looks[1:] == [("rebalance",)])
         await made.press("8")
         await made.until(lambda: made.desk.looks[2:] == [("journal",)])
         await made.press("1")
         await made.until(lambda: made.desk.looks[3:] == [everything])
+        await made.press("5")
+        made.app.desk_screen.rebalance_panel().page = "compare"  # its words name the horizon
+        made.app.tick()
+        await made.until(lambda: made.desk.looks[5:] == [("rebalance", "regime")])
 
 
 @pytest.mark.asyncio

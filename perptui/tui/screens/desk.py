@@ -102,7 +102,8 @@ class DeskScreen(DeskActions):
     def draws_from(self) -> set[str]:
         """Return the desk's views that the panels in sight are drawn from."""
         names = {panel.panel for panel in self.visible_panels()}
-        return names | {"regime"} if "rebalance" in names else names
+        compares = "rebalance" in names and self._rebalance.page == "compare"
+        return names | {"regime"} if compares else names
 
     def active(self) -> PanelWidget:
         """Return the focused panel."""
