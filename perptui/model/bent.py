@@ -77,7 +77,8 @@ def bounds_set(what_if: WhatIf, limits: Limits, strategy: StrategyParameters) ->
         name: float(value)
         for table in tables
         for name in table.__struct_fields__
-        if name.endswith(("_max", "_min")) and isinstance(value := getattr(table, name), float | int)
+        if name.endswith(("_max", "_min"))
+        and isinstance(value := getattr(table, name), float | int)
     }
 
 
