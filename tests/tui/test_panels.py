@@ -686,3 +686,9 @@ def test_a_put_that_is_only_supposed_is_not_to_be_bought() -> None:
     assert "supposed: 1.25 for 1,430 $" in supposed
     assert "no orders of this proposal and only supposed: with them CVaR 2%" in supposed
     assert "by hand" not in supposed
+
+
+def test_the_card_of_a_contracts_own_risk_says_what_it_is_a_share_of() -> None:
+    row = LimitRow("standalone_risk:bybit:BTC/USDT:USDT", "fraction", 0.6, 0.5, "ok")
+    shown = text(book.desk(limits=changed(book.limits(), rows=(row,))), WIDE, "6", "enter")
+    assert "at most 60.0% of volatility a year: standalone_risk_max × volatility_max" in shown

@@ -213,6 +213,18 @@ class LimitsPanel(PanelWidget):
         ("filter", "show rows that hold some words"),
     )
 
+    words = (
+        ("own risk", "|weight| × the contract's volatility a year"),
+        ("first comp", "volatility a year from the first component"),
+        ("robust vol", "a year, with the covariance's own error"),
+        ("CVaR 95 %", "mean loss beyond VaR over the horizon"),
+        ("stress", "worst loss + margin needed, over equity"),
+        ("liq", "common move of prices that liquidates"),
+        ("free", "equity that no initial margin binds"),
+        ("of volume", "the trade over the contract's daily volume"),
+        ("+1pp $", "$ a day for a percentage point more of it"),
+    )
+
     def __init__(self, showing: Showing, palette: Callable[[], Palette]) -> None:
         super().__init__(showing, palette)
         self.grid: Grid[LimitRow] = Grid(COLUMNS, lambda row: row.name, sort="state")
@@ -265,6 +277,9 @@ class LimitsPanel(PanelWidget):
         setting = setting_of(row.name, self.showing.view.rebalance.prices)
         price = f"{f.number(point_price(row), 2)} $ a day for one more percentage point"
         price += f" of {setting}" if setting else ""
+        kind = row.name.partition(":")[0]
+        if f"{kind}_max" in SHARES_OF_RISK:
+            bound += f" of volatility a year: {kind}_max × volatility_max"
         held = () if row.limit_after is None else (("held to", f.in_unit(bound_of(row), row.unit)),)
         return (
             ("limit", f"{limit_name(row.name)} ({row.name})"),

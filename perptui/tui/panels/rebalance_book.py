@@ -33,7 +33,7 @@ NAMES = {
 
 
 ONE_WAY = "turnover, one way"
-"""Half the sum of all trades over equity: of the orders, and of the way to the target."""
+"""Half the sum of all trades over equity."""
 
 
 def figure_name(name: str) -> str:
@@ -209,7 +209,7 @@ def drift_lines(drift: Drift) -> list[Line]:
     f = figures
     return [
         ((" drift of the book from the target", "header"),),
-        _drift(ONE_WAY, f"{f.percent(drift.half_turnover)}%"),
+        _drift("turnover to it", f"{f.percent(drift.half_turnover)}%"),
         _drift("tracking a year", f"{f.percent(drift.tracking)}%"),
         _drift("regret $/day", f.signed(drift.regret_usd_day, 1)),
     ]
