@@ -41,6 +41,8 @@ SCALE_MIN = 0.05
 """Least effect of a unit of weight that is reckoned with: the solver sees no finer."""
 ROUNDS = 60
 """Most solves of one question."""
+NEARLY = 5e-6
+"""Change of an amount, relative, that is none."""
 FAR = 1e3
 """Widening, weight units, that is farther than any limit gives."""
 ROOM = -1.0
@@ -204,19 +206,25 @@ class Feasibility:
         self, kept: Set[Key], widening: Widening, starts: Sequence[FloatArray]
     ) -> Search[Found]:
         """Return the least amount found, the correlation's cap linearised from book to book."""
-        best = Found("infeasible")
+        best, asks = Found("infeasible"), widening.low[0] < 0.0
         for start in starts:
             found = Found("solved", weights=start)
             for turn in range(ROUNDS):
                 turned = self._turned(found.weights, self.inputs.limits.market_correlation_max)
                 after = yield from self._kept_tail(kept, widening, turned)
-                stays = bool(turn) and after.amount > found.amount - TOLERANCE
-                if after.status != "solved" or stays:
+                gain = found.amount - after.amount
+                least = max(TOLERANCE, NEARLY * abs(after.amount))
+                if after.status != "solved" or (bool(turn) and gain < least):
                     break
                 found = after
                 best = min(best, found, key=lambda one: one.amount)
-                if widening.low[0] < 0.0 and best.amount <= TOLERANCE:
+                if not asks:
+                    continue
+                if best.amount <= TOLERANCE:
                     return best
+                # Steps shrink: as many of this one as are left would not end it.
+                if found.amount - (ROUNDS - turn) * gain > TOLERANCE:
+                    break
         return best
 
     def _kept_tail(self, kept: Set[Key], widening: Widening, turned: Rows | None) -> Search[Found]:
