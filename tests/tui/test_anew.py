@@ -138,3 +138,18 @@ async def test_legs_that_are_no_longer_proposed_are_not_priced_anew() -> None:
         await slowly(made, "r")
         await slowly(made, ":r")
         assert made.desk.asked == []
+
+
+@pytest.mark.asyncio
+async def test_legs_of_a_proposal_too_old_are_not_priced_anew() -> None:
+    async with session(ticket_desk()) as made:
+        await turned_void(made)
+        assert "r price the same legs anew" in made.text()
+        ends = made.app.showing.live.rebalance.expires_mono
+        assert ends is not None
+        made.clock.advance(ends - made.clock.monotonic() + 1)
+        made.app.paint_all()
+        await made.pilot.pause()
+        assert "the same legs anew" not in made.text()
+        await slowly(made, "r")
+        assert made.desk.asked == []

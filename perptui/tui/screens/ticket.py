@@ -93,10 +93,13 @@ class TicketPicture(Picture):
         )
 
     def can_price_anew(self) -> bool:
-        """Return whether the ticket is void and its legs are still those of the proposal."""
+        """Return whether the ticket is void and its legs are those of a proposal not too old."""
+        ends = self.showing.live.rebalance.expires_mono
         return (
             self.ticket.phase == "void"
             and self.showing.ticket_is_of_proposal()
+            and ends is not None
+            and self.showing.now() <= ends
             and not self.showing.lost
             and columns_of(*self.size) > 0
         )
