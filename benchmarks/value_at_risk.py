@@ -22,9 +22,11 @@ next seven; so few weeks are no more than a look.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 from time import perf_counter
 
 import numpy as np
@@ -49,14 +51,13 @@ from perptui.estimation.tails.sample import historical
 from perptui.estimation.tails.value_at_risk import (
     HALFLIVES_DAYS,
     LEAST_LISTED_DAYS,
+    LEAST_RESIDUALS,
     Quantiles,
     ValueAtRiskPath,
     book_var_path,
     equal_weights,
     filtered_quantiles,
     funding_by_hour,
-    panel_var_path,
-    riskmetrics_quantiles,
 )
 from perptui.history.dataset import History
 from perptui.model.clock import DAY_MS, HOUR_MS, parse_iso
@@ -77,6 +78,24 @@ SPANS = {
 }
 LEG = 3
 LOOKBACK_DAYS = 400
+RISKMETRICS_DECAY = 0.94
+
+
+def riskmetrics_quantiles(
+    returns: FloatArray, variance: FloatArray, level: float, begin: int = 0
+) -> FloatArray:
+    """Return RiskMetrics' (1996) normal value at risk, as `filtered_quantiles` does: the yardstick.
+
+    The variance is the EWMA of squared daily returns with lambda = .94; that within the day is
+    not used.
+    """
+    halflife = -1.0 / math.log2(RISKMETRICS_DECAY)
+    deviation = np.sqrt(ewma(returns**2, halflife))
+    known = np.cumsum(np.isfinite(returns)) >= LEAST_RESIDUALS
+    value_at_risk: FloatArray = np.where(known, NormalDist().inv_cdf(level) * deviation, np.nan)
+    return value_at_risk[begin:]
+
+
 METHODS: dict[str, Quantiles] = {
     "filtered historical": filtered_quantiles,
     "RiskMetrics normal": riskmetrics_quantiles,
@@ -132,7 +151,8 @@ def books(market: Market) -> dict[str, FloatArray]:
 
 def path_of(market: Market, weights: FloatArray, method: Quantiles) -> ValueAtRiskPath:
     """Return one book's values at risk by one method."""
-    return panel_var_path(market.panel, market.funding, weights, LEVEL, method)
+    step_hours = int(market.panel.width_ms.max()) // HOUR_MS
+    return book_var_path(market.panel.closing, market.funding, weights, LEVEL, step_hours, method)
 
 
 def rows_of(days: int, span: tuple[str, str]) -> IntArray:

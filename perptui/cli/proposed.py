@@ -10,7 +10,8 @@ from perptui.cli.explained import explain_of, explained_table
 from perptui.model.assignment import assignments
 from perptui.model.clock import iso
 from perptui.model.money import plain
-from perptui.model.proposal import Proposal
+from perptui.model.order import OrderIntent
+from perptui.model.proposal import Proposal, TargetRow
 from perptui.model.report import (
     AssumedInstrument,
     AssumedTier,
@@ -40,29 +41,8 @@ def report_of(
         strategy=proposal.strategy,
         status=proposal.status,
         equity_usd=plain(proposal.equity_usd),
-        instruments=tuple(
-            ProposedInstrument(
-                id=row.id,
-                weight_now=row.weight_now,
-                weight_target=row.weight_target,
-                weight_rounded=row.weight_rounded,
-                expected_return=row.expected_return,
-                carry_apr=row.carry_apr,
-                volatility_annual=row.volatility_annual,
-            )
-            for row in proposal.rows
-        ),
-        orders=tuple(
-            ProposedOrder(
-                id=order.id,
-                side=order.side.value,
-                contracts=plain(order.contracts),
-                notional_usd=plain(order.notional_usd),
-                limit_price=plain(order.limit_price),
-                reduce_only=order.reduce_only,
-            )
-            for order in proposal.orders
-        ),
+        instruments=tuple(map(_instrument, proposal.rows)),
+        orders=tuple(map(_order, proposal.orders)),
         limits=tuple(
             CheckedLimit(name=one.name, value=one.value, limit=one.limit, ok=one.ok)
             for one in proposal.limits
@@ -85,6 +65,29 @@ def report_of(
         explain=explain_of(proposal) if explain else None,
         stays_broken=proposal.stays_broken,
         headline=proposal.headline,
+    )
+
+
+def _instrument(row: TargetRow) -> ProposedInstrument:
+    return ProposedInstrument(
+        id=row.id,
+        weight_now=row.weight_now,
+        weight_target=row.weight_target,
+        weight_rounded=row.weight_rounded,
+        expected_return=row.expected_return,
+        carry_apr=row.carry_apr,
+        volatility_annual=row.volatility_annual,
+    )
+
+
+def _order(order: OrderIntent) -> ProposedOrder:
+    return ProposedOrder(
+        id=order.id,
+        side=order.side.value,
+        contracts=plain(order.contracts),
+        notional_usd=plain(order.notional_usd),
+        limit_price=plain(order.limit_price),
+        reduce_only=order.reduce_only,
     )
 
 

@@ -22,6 +22,7 @@ from perptui.optimization.forecasts import DAYS_A_YEAR
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
 from perptui.optimization.put_quotes import Market, put_value, refusal, requoted
 from perptui.optimization.scenarios import HorizonScenarios
+from perptui.risk.arrays import LimitArrays
 
 PREMIUM_ROW = "put_premium"
 KEPT_DECIMALS = 9
@@ -176,6 +177,26 @@ def _volatility(forecast: InstrumentForecast, strategy: StrategyParameters) -> f
     return row.combined if strategy.combined_volatility else row.ewma
 
 
+class _Columns:
+    """Columns of puts beside those of perpetuals."""
+
+    def __init__(self, puts: Puts) -> None:
+        self._puts = puts
+        self.most = puts.premium_max / puts.premium
+        self.none = np.zeros(len(puts.quotes))
+
+    def moved(self, array: FloatArray) -> FloatArray:
+        """Return an array (..., N) with what each put's delta moves of it, (..., N + K)."""
+        more = array[..., self._puts.reference] * self._puts.delta
+        return np.concatenate([array, more], axis=-1)
+
+    def padded(self, array: FloatArray, value: FloatArray | None = None) -> FloatArray:
+        """Return an array (..., N) with `value` (K,) after it, by default 0."""
+        value = self.none if value is None else value
+        filling = np.broadcast_to(value, (*array.shape[:-1], len(value)))
+        return np.concatenate([array, filling], axis=-1)
+
+
 def with_puts(inputs: ProgramInputs, puts: Puts) -> ProgramInputs:
     """Return the program's data with K more columns, in no coin, account or cluster.
 
@@ -183,58 +204,53 @@ def with_puts(inputs: ProgramInputs, puts: Puts) -> ProgramInputs:
     market; and its own value on every path. Its premium is a row. Beta and the first component are
     limits on what is held at venues, and leave it out.
     """
-    count = len(puts.quotes)
-    limits = inputs.limits
-    most = puts.premium_max / puts.premium
-    none = np.zeros(count)
+    columns = _Columns(puts)
+    moved, padded = columns.moved, columns.padded
+    limits = _limits_with(inputs.limits, puts, columns)
+    return replace(
+        inputs,
+        expected_return=padded(inputs.expected_return, -puts.excess),
+        uncertainty=padded(inputs.uncertainty),
+        covariance=limits.root.T @ limits.root,
+        before=padded(inputs.before),
+        linear_cost=padded(inputs.linear_cost),
+        impact=padded(inputs.impact),
+        lower=padded(inputs.lower),
+        upper=padded(inputs.upper, columns.most),
+        # All that is pulled so far is by puts held: a put's price moves by its delta.
+        pull=None if inputs.pull is None else moved(inputs.pull),
+        holding_cost=None if inputs.holding_cost is None else padded(inputs.holding_cost),
+        omega_root=None if inputs.omega_root is None else padded(inputs.omega_root),
+        factors=None,
+        specific=None,
+        limits=limits,
+    )
 
-    def moved(array: FloatArray) -> FloatArray:
-        return np.concatenate([array, array[..., puts.reference] * puts.delta], axis=-1)
 
-    def padded(array: FloatArray, value: FloatArray) -> FloatArray:
-        filling = np.broadcast_to(value, (*array.shape[:-1], count))
-        return np.concatenate([array, filling], axis=-1)
-
-    root = moved(limits.root)
-    premium = np.concatenate([np.zeros(len(inputs.before)), puts.premium])
-    arrays = replace(
+def _limits_with(limits: LimitArrays, puts: Puts, columns: _Columns) -> LimitArrays:
+    """Return the limits with the columns of puts, and their premium in a row."""
+    moved, padded = columns.moved, columns.padded
+    premium = np.concatenate([np.zeros(limits.root.shape[1]), puts.premium])
+    return replace(
         limits,
-        coin=padded(limits.coin, none),
-        account=padded(limits.account, none),
-        cluster=padded(limits.cluster, none),
-        tier_rates=padded(limits.tier_rates, none),
-        tier_deductions=padded(limits.tier_deductions, none),
-        linear=padded(limits.linear, none + 1.0),
-        root=root,
-        sigma=padded(limits.sigma, none),
-        trade_max=padded(limits.trade_max, most),
-        trade_min=padded(limits.trade_min, none),
-        size_max=padded(limits.size_max, most),
-        initial_rate=padded(limits.initial_rate, none),
-        stress=padded(limits.stress, none),
-        rows=np.vstack([padded(limits.rows, none), premium]),
+        coin=padded(limits.coin),
+        account=padded(limits.account),
+        cluster=padded(limits.cluster),
+        tier_rates=padded(limits.tier_rates),
+        tier_deductions=padded(limits.tier_deductions),
+        linear=padded(limits.linear, columns.none + 1.0),
+        root=moved(limits.root),
+        sigma=padded(limits.sigma),
+        trade_max=padded(limits.trade_max, columns.most),
+        trade_min=padded(limits.trade_min),
+        size_max=padded(limits.size_max, columns.most),
+        initial_rate=padded(limits.initial_rate),
+        stress=padded(limits.stress),
+        rows=np.vstack([padded(limits.rows), premium]),
         row_max=np.append(limits.row_max, puts.premium_max),
         row_names=(*limits.row_names, PREMIUM_ROW),
         scenarios=np.hstack([limits.scenarios, puts.gains[: len(limits.scenarios)]]),
         market=moved(limits.market),
-    )
-    return replace(
-        inputs,
-        expected_return=padded(inputs.expected_return, -puts.excess),
-        uncertainty=padded(inputs.uncertainty, none),
-        covariance=root.T @ root,
-        before=padded(inputs.before, none),
-        linear_cost=padded(inputs.linear_cost, none),
-        impact=padded(inputs.impact, none),
-        lower=padded(inputs.lower, none),
-        upper=padded(inputs.upper, most),
-        # All that is pulled so far is by puts held: a put's price moves by its delta.
-        pull=None if inputs.pull is None else moved(inputs.pull),
-        holding_cost=None if inputs.holding_cost is None else padded(inputs.holding_cost, none),
-        omega_root=None if inputs.omega_root is None else padded(inputs.omega_root, none),
-        factors=None,
-        specific=None,
-        limits=arrays,
     )
 
 

@@ -17,8 +17,6 @@ from perptui.model.text import safe_text
 from perptui.venues.transport import Exchange
 
 CLOCK_CODE = "-1021"
-KEY_CODES = frozenset({"-2014", "-2015", "-1022"})
-"""Binance: the key is not known, not allowed or signs wrongly; the venue is halted."""
 
 
 class VenueTable(msgspec.Struct, frozen=True):

@@ -159,15 +159,6 @@ def price_funding_covariance(
     return covariance
 
 
-def total_variance(
-    price_variance: FloatArray, funding_variance: FloatArray, covariance: FloatArray
-) -> FloatArray:
-    """Return Var(r-F) = Var(r) + Var(F) - 2 Cov(r, F) over the horizon, at least Var(r)/2, (N,)."""
-    both = price_variance + funding_variance - 2.0 * covariance
-    total: FloatArray = np.maximum(both, 0.5 * price_variance)
-    return total
-
-
 def shock_correlation(shocks: FloatArray) -> FloatArray:
     """Return the correlation of funding shocks across contracts, (N, N), PSD, unit diagonal.
 

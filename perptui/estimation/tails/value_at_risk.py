@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -41,7 +40,6 @@ _BLOCK = 64
 LEAST_KNOWN = 0.5
 """Share of a book's gross that must be known on a past day for it to speak."""
 LONGEST_INTERVAL_H = 8.0
-RISKMETRICS_DECAY = 0.94
 LEAST_LISTED_DAYS = 30
 """Days of closes before a coin joins the equal-weight book."""
 
@@ -185,26 +183,6 @@ def book_var_path(
     return var_paths(past, weights, (level,), method)[0]
 
 
-def panel_var_path(
-    panel: Panel,
-    funding: FloatArray,
-    weights: FloatArray,
-    level: float = 0.95,
-    method: Quantiles | None = None,
-) -> ValueAtRiskPath:
-    """Return what `book_var_path` does for the contracts of a panel, whatever their bars' width.
-
-    `funding` (24·D, N) is `funding_by_hour` of each contract, `weights` (D, N) or (N,).
-
-    Raises
-    ------
-    EstimationError
-        As `book_var_path` does.
-    """
-    step_hours = int(panel.width_ms.max()) // HOUR_MS
-    return book_var_path(panel.closing, funding, weights, level, step_hours, method)
-
-
 def filtered_quantiles(
     returns: FloatArray, variance: FloatArray, level: float, begin: int = 0
 ) -> FloatArray:
@@ -277,21 +255,6 @@ def _block_quantiles(residual: FloatArray, probability: float) -> FloatArray:
 
 def _windows(x: NDArray[Any]) -> NDArray[Any]:
     return np.lib.stride_tricks.sliding_window_view(x, WINDOW_DAYS)
-
-
-def riskmetrics_quantiles(
-    returns: FloatArray, variance: FloatArray, level: float, begin: int = 0
-) -> FloatArray:
-    """Return RiskMetrics' (1996) normal value at risk, as `filtered_quantiles` does: the yardstick.
-
-    The variance is the EWMA of squared daily returns with lambda = .94; that within the day is
-    not used.
-    """
-    halflife = -1.0 / math.log2(RISKMETRICS_DECAY)
-    deviation = np.sqrt(ewma(returns**2, halflife))
-    known = np.cumsum(np.isfinite(returns)) >= LEAST_RESIDUALS
-    value_at_risk: FloatArray = np.where(known, NormalDist().inv_cdf(level) * deviation, np.nan)
-    return value_at_risk[begin:]
 
 
 def equal_weights(panel: Panel) -> FloatArray:

@@ -13,6 +13,7 @@ from benchmarks.value_at_risk import (
     p_values,
     path_of,
     read_market,
+    riskmetrics_quantiles,
     rows_of,
 )
 from perptui.estimation.funding.forecast import Settled
@@ -28,7 +29,6 @@ from perptui.estimation.tails.value_at_risk import (
     equal_weights,
     filtered_quantiles,
     funding_by_hour,
-    riskmetrics_quantiles,
     simple_returns,
     trailing_quantiles,
     var_paths,
