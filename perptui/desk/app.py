@@ -54,6 +54,8 @@ VENUE_START_S = 15.0
 NO_VENUE = "no answer from the simulated venue"
 END_S = 10.0
 """How long sends in flight may take to be journalled and reconciled when the desk ends."""
+YOUNG = 10_000
+"""How many objects come before a collection of the youngest: an answer brings thousands."""
 
 _log = logging.getLogger(__name__)
 
@@ -171,6 +173,7 @@ class DeskApp:
         await asyncio.gather(*(poller.prepare() for poller in self._pollers))
         # The venue library stays: no collection need look through it again.
         gc.freeze()
+        gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
         for poller in self._pollers:
             self._start(poller.run(), "poller")
         self._intents.pace = Pace(venues[0].control, self._clock, self._state, self._poll_now)

@@ -146,10 +146,13 @@ class Painter:
         server.publish(panels(self.scene(), looked_at))
 
     def paint_answer(self, server: Server) -> None:
-        """Publish what an answer changes first, now; the rest soon."""
+        """Publish what an answer changes first, now; the rest soon, where anybody looks at it."""
         server.publish(proposal_panels(self.scene()))
         self._urgent.clear()
-        self._dirty.set()
+        if MARKET_PANELS & server.looked_at:
+            self._dirty.set()
+        else:
+            self._dirty.clear()
 
     def _paint_round(self, server: Server) -> None:
         """Publish all; while a preview is solved, for a while what says so alone.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+YOUNG = 10_000
+"""How many objects come before a collection of the youngest: a repainted view makes thousands."""
 RARELY = 500
 """How many collections of the middle generation come before one of all, which takes many ms."""
 
@@ -11,5 +13,5 @@ RARELY = 500
 def spare() -> None:
     """Let the collector pass over all that stands now, and look through the rest but rarely."""
     gc.freeze()
-    young, middle, _ = gc.get_threshold()
-    gc.set_threshold(young, middle, RARELY)
+    _, middle, _ = gc.get_threshold()
+    gc.set_threshold(YOUNG, middle, RARELY)

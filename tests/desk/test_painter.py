@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from perptui.desk.painter import TICK_S, UNSEEN_S, Painter
+from perptui.desk.painter import GIVE_WAY_S, TICK_S, UNSEEN_S, Painter
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Server
 from perptui.desk.state import DeskState
@@ -88,3 +88,16 @@ async def test_while_a_preview_is_solved_the_whole_picture_gives_way() -> None:
             await asyncio.sleep(0.01)
     for task in (running, bending):
         task.cancel()
+
+
+@pytest.mark.parametrize("looks_at", ["rebalance", "funding"])
+async def test_after_an_answer_the_rest_is_painted_where_it_is_looked_at(looks_at: str) -> None:
+    painter, _ = painted(ManualClock(NOW_MS))
+    published = Published()
+    published.looked_at = frozenset((looks_at,))
+    painter.hurry()
+    painter.paint_answer(cast(Server, published))
+    running = asyncio.create_task(painter.run(cast(Server, published)))
+    await asyncio.sleep((GIVE_WAY_S + TICK_S) / 2)
+    assert (len(published.sets) > 1) == (looks_at == "funding")
+    running.cancel()
