@@ -15,7 +15,6 @@ import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from importlib.metadata import version
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -25,13 +24,14 @@ from perptui.desk.backfill import Backfill
 from perptui.desk.intents import BUSY, Intents
 from perptui.desk.kept import KeptFile
 from perptui.desk.kill import words_of
-from perptui.desk.lifecycle import LEFT, DeskPaths, SimulatedVenue, forget_market, listens
+from perptui.desk.lifecycle import LEFT, DeskPaths
 from perptui.desk.pace import Pace
 from perptui.desk.painter import Painter, told_by
 from perptui.desk.poller import VenuePoller
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Peer, Server
 from perptui.desk.sight import Sight
+from perptui.desk.simulated_venue import listening_socket
 from perptui.desk.state import DeskState
 from perptui.desk.ticketing import trader_of
 from perptui.desk.trading import Trading
@@ -39,7 +39,7 @@ from perptui.desk.views_status import Standing
 from perptui.desk.worker import QuantWorker
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock, VenueClock
-from perptui.model.errors import InputError, JournalError, PerptuiError, WorkerError
+from perptui.model.errors import JournalError, PerptuiError, WorkerError
 from perptui.model.instrument import instrument_id
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.intents import Intent
@@ -47,11 +47,7 @@ from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue
 
-LOOK_S = 0.02
 PACE_S = 0.25
-VENUE_START_S = 15.0
-"""How long a simulated venue may take to listen before it is said to be absent."""
-NO_VENUE = "no answer from the simulated venue"
 END_S = 10.0
 """How long sends in flight may take to be journalled and reconciled when the desk ends."""
 YOUNG = 10_000
@@ -153,7 +149,7 @@ class DeskApp:
     async def _operate(self, stack: AsyncExitStack) -> None:
         # The venue library takes a second of CPU: it loads while the simulated venue starts too.
         loading = asyncio.create_task(asyncio.to_thread(load_libraries))
-        socket = await self._simulated_socket(stack)
+        socket = await listening_socket(self._settings, self._paths, self._state, self._base, stack)
         opened = await loading
         venues: list[Venue] = opened.open_venues(self._settings, self._clock, socket)
         for venue in venues:
@@ -281,36 +277,6 @@ class DeskApp:
         before, self._regime = self._regime, estimates.regime.label
         if before and before != self._regime:
             self._state.tell("warn", f"regime {before} → {self._regime}")
-
-    async def _simulated_socket(self, stack: AsyncExitStack) -> Path | None:
-        """Return the simulated venue's socket; where config names none, a child's of our own."""
-        simulated = [row for row in self._settings.venues.values() if row.endpoint == "simulated"]
-        if not simulated:
-            return None
-        if simulated[0].socket:
-            return await self._listening(Path(simulated[0].socket), None)
-        forget_market(self._paths)
-        child = SimulatedVenue(self._paths.simulator_socket, self._paths.simulator_log)
-        child.spawn(self._settings.simulator)
-        stack.callback(child.end)
-        return await self._listening(child.path, child)
-
-    async def _listening(self, path: Path, child: SimulatedVenue | None) -> Path:
-        since = self._base.monotonic()
-        while not listens(path):
-            slow = self._base.monotonic() - since > VENUE_START_S
-            self._say_absent(NO_VENUE if slow else "starting the simulated venue")
-            if child is not None and child.failure:
-                raise InputError(child.failure)
-            await asyncio.sleep(LOOK_S)
-        return path
-
-    def _say_absent(self, text: str) -> None:
-        for name, venue in self._settings.venues.items():
-            row = next(row for row in self._state.picture.venues if row.name == name)
-            said = row.troubles["open"].text if "open" in row.troubles else ""
-            if venue.endpoint == "simulated" and said != text:
-                self._state.fail(name, "open", text)
 
     async def _answer(self, intent: Intent, peer: Peer) -> str:
         try:
