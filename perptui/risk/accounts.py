@@ -19,7 +19,6 @@ from perptui.risk.holding_limits import bound_margin
 from perptui.risk.limits import like, share_of
 from perptui.risk.liquidation import (
     AccountShock,
-    Exposure,
     account_maintenance,
     after_moves,
 )
@@ -130,18 +129,17 @@ def _state(
 ) -> AccountState[Number]:
     zero = equity - equity
     legs = book.legs[name]
-    coin = book.collateral_beta(name)
     needed = account_maintenance(legs, zero)
     bound = sum(
         (bound_margin(one) for one in book.holdings if one.account == name and one.notional != 0),
         zero,
     )
     gross = sum((abs(leg.notional) for leg in legs), zero)
-    stresses = _stresses(legs, rules, coin, zero)
+    stresses = _stresses(book, name, rules)
     required = max(
         _carrying(needed, like(zero, rules.margin_ratio_max), equity),
         _carrying(bound, 1 - like(zero, rules.free_collateral_min), equity),
-        *(stress.required(like(zero, rules.cushion)) for stress in stresses),
+        *(stress.required(equity, like(zero, rules.cushion)) for stress in stresses),
     )
     return AccountState(
         name=name,
@@ -173,28 +171,25 @@ class _Stress(Generic[Number]):
     maintenance: Number
     kept: Number
 
-    def required(self, cushion: Number) -> Number:
-        """Return the equity before the stress that just carries it."""
-        return ((1 + cushion) * self.maintenance - self.profit) / self.kept
+    def required(self, equity: Number, cushion: Number) -> Number:
+        """Return the equity before the stress that just carries it, as `_carrying` does."""
+        return _carrying((1 + cushion) * self.maintenance - self.profit, self.kept, equity)
 
     def used(self, equity: Number, cushion: Number) -> Number:
         """Return loss, lost collateral and cushioned maintenance together."""
         return (1 + cushion) * self.maintenance - self.profit + (1 - self.kept) * equity
 
 
-def _stresses(
-    legs: Sequence[Exposure[Number]], rules: MarginRules, coin: Number | int, zero: Number
-) -> list[_Stress[Number]]:
-    """Return the common moves both ways and the named stresses.
-
-    Coin that is collateral moves with the common moves; a named stress leaves its price alone.
-    """
+def _stresses(book: Book[Number], name: str, rules: MarginRules) -> list[_Stress[Number]]:
+    """Return the common moves both ways and the named stresses, the collateral moving with both."""
+    legs, coin = book.legs[name], book.collateral_beta(name)
+    zero = book.equity[name] - book.equity[name]
     move, lost = like(zero, rules.stress_move), like(zero, rules.depeg)
     cases = [([way] * len(legs), coin * way) for way in (move, -move)]
-    cases += [
-        ([like(zero, moves.get(leg.name, 0.0)) for leg in legs], zero)
-        for moves in rules.named.values()
-    ]
+    for named in rules.named.values():
+        moves = {identifier: like(zero, one) for identifier, one in named.items()}
+        moved = [moves.get(leg.name, zero) for leg in legs]
+        cases.append((moved, book.collateral_move(name, moves)))
     return [_Stress(*after_moves(legs, moved, zero), 1 + drift - lost) for moved, drift in cases]
 
 

@@ -160,12 +160,16 @@ class LimitArrays:
     def equity_in_stress(self) -> FloatArray:
         """Each account's equity in each stress, (Q, A), P&L left out, over total equity.
 
-        The collateral has lost `depeg`; coin has moved with the two common stresses besides.
+        The collateral has lost `depeg`; coin has moved besides with the common stresses, and with
+        its contracts in the others: with the one that falls most.
         """
         moved = np.full((len(self.stress), len(self.equity_share)), 1.0 - self.depeg)
         if self.collateral_beta is not None:
             common = np.array([self.stress_move, -self.stress_move])
             moved[:2] += np.outer(common, self.collateral_beta)
+            inverse = (self.account > 0.0) & (self.linear == 0.0)
+            own = np.where(inverse, self.stress[2:, None, :], np.inf).min(axis=2, initial=np.inf)
+            moved[2:] += np.where(np.isfinite(own), own, 0.0)
         return np.asarray(moved * self.equity_share)
 
     def row(self, name: str) -> FloatArray:

@@ -122,6 +122,20 @@ class Book(Generic[Number]):
         """
         return int(any(not one.linear for one in self.holdings if one.account == account))
 
+    def collateral_move(self, account: str, moves: Mapping[str, Number]) -> Number:
+        """Return how far an account's collateral moves with the coins that it is.
+
+        Of several the one that falls most; nothing for dollars.
+
+        Parameters
+        ----------
+        moves : mapping of str to number
+            Of each contract's price, by id; none stays.
+        """
+        zero = self.equity[account] - self.equity[account]
+        own = (one for one in self.holdings if one.account == account and not one.linear)
+        return min((moves.get(one.id, zero) for one in own), default=zero)
+
 
 def floated(one: Holding[Decimal]) -> Holding[float]:
     """Return a holding in floats."""

@@ -89,7 +89,8 @@ def check_stress(
 
     The loss, the collateral's own `depeg` and (1 + `cushion`) times the maintenance margin of the
     moved book, over equity; the limit is 1. ``margin_stress:<account>`` is the worse of the common
-    moves ±`move`, ``margin_stress_<name>:<account>`` each of the `named` ones.
+    moves ±`move`, ``margin_stress_<name>:<account>`` each of the `named` ones. Coin that is
+    collateral moves with its contracts.
 
     Parameters
     ----------
@@ -104,7 +105,8 @@ def check_stress(
         cases = {"margin_stress": [([way] * len(legs), coin * way) for way in (shock, -shock)]}
         for name, moves in (named or {}).items():
             moved = [moves.get(leg.name, zero) for leg in legs]
-            cases[f"margin_stress_{name}"] = [(moved, zero)]
+            drift = book.collateral_move(account, moves) * equity
+            cases[f"margin_stress_{name}"] = [(moved, drift)]
         for name, of_name in cases.items():
             worst = max(
                 lost * equity + (1 + extra) * margin - (earned + drift)

@@ -73,23 +73,8 @@ def account_maintenance(exposures: Sequence[Exposure[Number]], move: Number) -> 
     return total
 
 
-def account_profit(
-    equity: Number,
-    exposures: Sequence[Exposure[Number]],
-    move: Number,
-    collateral_beta: Number | int = 0,
-) -> Number:
-    """Return E·b_c·x + sum s_i·N_i·b_i·x: what a common move earns an account, USD.
-
-    `collateral_beta` b_c is 0 for a stablecoin and 1 where the collateral is the coin itself
-    (inverse contracts: the equity, kept in coin, moves with the price too); where linear legs have
-    earned dollars in the same account, the coin's share of the equity.
-    """
-    profit = equity * collateral_beta * move
-    for leg in exposures:
-        if leg.beta:
-            profit = profit + leg.notional * leg.beta * move
-    return profit
+_Moved = tuple[Exposure[Number], Number | int]
+"""A leg and how far its price moves per common move."""
 
 
 def account_excess(
@@ -100,11 +85,26 @@ def account_excess(
 ) -> Number:
     """Return equity less maintenance margins after a common move, USD.
 
-    E·(1 + b_c·x) + sum s_i·N_i·b_i·x - sum MM_i(N_i(1 + b_i·x)), concave in x; `collateral_beta`
-    b_c as in `account_profit`.
+    E·(1 + b_c·x) + sum s_i·N_i·b_i·x - sum MM_i(N_i(1 + b_i·x)), concave in x. `collateral_beta`
+    b_c is 0 for a stablecoin and 1 where the collateral is the coin itself (inverse contracts:
+    the equity, kept in coin, moves with the price too); where linear legs have earned dollars in
+    the same account, the coin's share of the equity.
     """
-    profit = account_profit(equity, exposures, move, collateral_beta)
-    return equity + profit - account_maintenance(exposures, move)
+    return _excess_at(move, equity, [(leg, leg.beta) for leg in exposures], collateral_beta)
+
+
+def _excess_at(
+    move: Number, equity: Number, legs: Iterable[_Moved[Number]], collateral_beta: Number | int
+) -> Number:
+    profit, margin = equity * collateral_beta * move, move - move
+    for leg, beta in legs:
+        if beta:
+            profit = profit + leg.notional * beta * move
+        if beta and leg.linear:
+            margin = margin + maintenance(leg.notional * (1 + beta * move), leg.tiers)
+        else:  # No move changes it: its price stays, or its notional does.
+            margin = margin + leg.margin
+    return equity + profit - margin
 
 
 def after_moves(
@@ -136,13 +136,9 @@ def account_shock(
     exposures : sequence of Exposure
         All legs of the account: leaving legs out gives a distance that is simply wrong.
     collateral_beta : number
-        See `account_profit`.
+        See `account_excess`.
     """
     return _shock(equity, [(leg, leg.beta) for leg in exposures], collateral_beta)
-
-
-_Moved = tuple[Exposure[Number], Number | int]
-"""A leg and how far its price moves per common move."""
 
 
 class _Excess(Generic[Number]):
@@ -154,10 +150,13 @@ class _Excess(Generic[Number]):
     def __init__(
         self, equity: Number, legs: Iterable[_Moved[Number]], collateral_beta: Number | int
     ) -> None:
+        self._legs: tuple[_Moved[Number], ...] = tuple(legs)
+        self._collateral_beta: Number | int = collateral_beta
+        self._equity: Number = equity
         self._kept: Number = equity
         self._earned: Number = equity * collateral_beta
         self._moving: list[tuple[Number, Number, Sequence[Tier[Number]]]] = []
-        for leg, beta in legs:
+        for leg, beta in self._legs:
             if beta:
                 self._earned = self._earned + leg.notional * beta
             if beta and leg.linear:
@@ -193,10 +192,10 @@ class _Excess(Generic[Number]):
         move = sign * farthest
         nearer = _zero_before(self.at_rest, move)
         if nearer is None:
-            start, slope = self.line(move)
-            if start + slope * move > 0:
+            # In full: where all is lost at a price of zero, a line's digits would not tell.
+            if _excess_at(move, self._equity, self._legs, self._collateral_beta) > 0:
                 return None
-            nearer = _zero_before((start, slope), move)
+            nearer = _zero_before(self.line(move), move)
         while nearer is not None:
             move = nearer
             nearer = _zero_before(self.line(move), move)
@@ -219,7 +218,7 @@ def _shock(
     if not legs:
         return AccountShock(None, None, "", "")
     excess = _Excess(equity, legs, collateral_beta)
-    if excess.at_rest[0] <= 0:
+    if _excess_at(zero, equity, legs, collateral_beta) <= 0:
         worst = max(legs, key=lambda one: abs(one[0].notional))[0].name
         return AccountShock(zero, zero, worst, worst)
     betas = [beta for _, beta in legs]

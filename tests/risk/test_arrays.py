@@ -62,8 +62,9 @@ def stressed(w: FloatArray, limits: LimitArrays, row: int, account: int) -> floa
         earned += w[i] * move
     share = limits.equity_share[account]
     coin = 0.0 if limits.collateral_beta is None else limits.collateral_beta[account]
-    common = (0.2, -0.2, 0.0)[row]
-    return float(1.5 * needed - earned - share * (1.0 - 0.03 + coin * common))
+    # The coin is that of the inverse leg, which falls by 30 % in the named stress.
+    moved = (0.2, -0.2, -0.3)[row]
+    return float(1.5 * needed - earned - share * (1.0 - 0.03 + coin * moved))
 
 
 def test_each_limit_is_its_own_sum() -> None:

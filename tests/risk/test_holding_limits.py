@@ -1,7 +1,9 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from perptui.risk.accounts import MarginRules, account_states
 from perptui.risk.book import Book, Holding
 from perptui.risk.holding_limits import check_beta, check_collateral, check_standalone_risk
 from perptui.risk.limits import LIQUIDATED, check_stress
@@ -93,3 +95,22 @@ def test_stress_counts_the_collaterals_own_loss_and_named_moves() -> None:
     named = {one.name: one.value for one in check_stress(book, 0.2, 0.5, 0.02, apart)}
     assert named["margin_stress:a"] == pytest.approx(plain + 0.02)
     assert named["margin_stress_apart:a"] == pytest.approx(worst)
+
+
+def test_coin_that_is_collateral_moves_with_a_named_stress() -> None:
+    """By hand: half of the coin's worth is gone, and so is half of what the contracts are."""
+    held = Holding("a:BTC", "BTC", "a", D(60000), D(0), TIERS, linear=False)
+    book = Book((held,), {"a": D(100000)})
+    crash = {"crash": {"a:BTC": D("-0.5")}}
+    lost = 30000 + 50000 + 1.5 * (60000 * 0.005 - 50)
+    checks = {one.name: one.value for one in check_stress(book, 0.1, 0.5, 0.0, crash)}
+    assert checks["margin_stress_crash:a"] == pytest.approx(lost / 100000)
+    rules = MarginRules(1.0, 0.0, 10.0, 0.1, 0.5, named={"crash": {"a:BTC": -0.5}})
+    state = account_states(book, rules)[0]
+    assert state.stressed == pytest.approx(D(lost))
+    # With half of what comes in gone as well, twice the rest must be there before.
+    assert state.required == pytest.approx(D(2 * (lost - 50000)))
+    dollars = Book((replace(held, linear=True),), book.equity)
+    plain = {one.name: one.value for one in check_stress(dollars, 0.1, 0.5, 0.0, crash)}
+    half = 30000 + 1.5 * 30000 * 0.004
+    assert plain["margin_stress_crash:a"] == pytest.approx(half / 100000)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perptui.risk.liquidation import (
@@ -135,6 +135,7 @@ def legs(*notionals: float) -> list[Exposure[float]]:
     st.lists(st.floats(0.3, 2.0), min_size=6, max_size=6),
     st.floats(5e4, 3e6),
 )
+@example(notionals=[59_460.0], betas=[1.125, 1.0, 1.0, 1.0, 1.0, 1.0], equity=59_460.0)
 def test_account_shock_agrees_with_a_grid(
     notionals: list[float], betas: list[float], equity: float
 ) -> None:
