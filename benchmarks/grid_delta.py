@@ -94,7 +94,8 @@ GRID = (
     COMMON
     + """
 from perptui.tui import theme
-from perptui.tui.grid import Cell, Column, Grid
+from perptui.tui.column import Cell, Column
+from perptui.tui.grid import Grid
 from perptui.tui.picture import Picture
 from perptui.tui.spans import SpanCompositor
 from textual.screen import Screen

@@ -3,7 +3,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perptui.tui.grid import Cell, Column, Grid
+from perptui.tui.column import Cell, Column
+from perptui.tui.grid import Grid
 from perptui.tui.picture import Line
 
 

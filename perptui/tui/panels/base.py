@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from perptui.tui import format as figures
+from perptui.tui.column import Cell
 from perptui.tui.editing import CellEdit
-from perptui.tui.grid import Cell, Grid
+from perptui.tui.grid import Grid
 from perptui.tui.picture import Line, Picture, beside, crop, fit, width_of
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from perptui.protocol.views_ticket import JournalRow, JournalView
 from perptui.tui import format as figures
-from perptui.tui.grid import Cell, Column, Grid
+from perptui.tui.column import Cell, Column
+from perptui.tui.grid import Grid
 from perptui.tui.panels.base import PanelWidget
 from perptui.tui.picture import Line
 from perptui.tui.showing import Showing

@@ -9,8 +9,9 @@ from math import inf
 from perptui.protocol.views import LimitRow, LimitsView
 from perptui.protocol.views_rebalance import RebalanceView
 from perptui.tui import format as figures
+from perptui.tui.column import Cell, Column
 from perptui.tui.editing import CellEdit
-from perptui.tui.grid import Cell, Column, Grid
+from perptui.tui.grid import Grid
 from perptui.tui.limit_settings import setting_of
 from perptui.tui.panels.base import PanelWidget, figure, unknown_cell
 from perptui.tui.picture import Line, Span

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from perptui.protocol.views import PositionRow, PositionsView
 from perptui.tui import format as figures
-from perptui.tui.grid import Cell, Column, Grid
+from perptui.tui.column import Cell, Column
+from perptui.tui.grid import Grid
 from perptui.tui.panels.base import PanelWidget, contract, figure, figure_or_none, gain
 from perptui.tui.picture import Line, Span
 from perptui.tui.showing import Showing

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from perptui.protocol.views_rebalance import RebalanceRow
 from perptui.tui import format as figures
-from perptui.tui.grid import Cell, Column
+from perptui.tui.column import Cell, Column
 from perptui.tui.panels.base import contract, figure, gain
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from perptui.model.explanation import BreakEven, LedgerRow
 from perptui.protocol.views_rebalance import RebalanceRow
 from perptui.tui import format as figures
-from perptui.tui.grid import Cell, Column
+from perptui.tui.column import Cell, Column
 from perptui.tui.panels.base import contract, figure, gain, gain_role, wrapped
 from perptui.tui.panels.limits import limit_name
 from perptui.tui.picture import Line, left
