@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import coverage
 import hypothesis
 import pytest
 import pytest_textual_snapshot
@@ -78,6 +79,17 @@ def _belongs_to_the_person(name: str) -> bool:
     if name.startswith("PERPTUI_"):
         return name != "PERPTUI_HISTORY"
     return name.startswith("TEXTUAL") and not name.startswith("TEXTUAL_SNAPSHOT_")
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Measure no coverage: for tests that run for a minute over lines that others cover."""
+    measuring = coverage.Coverage.current()
+    if measuring is not None:
+        measuring.stop()
+    yield
+    if measuring is not None:
+        measuring.start()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from perptui.model.snapshot import MarketSnapshot
 from perptui.model.strategy import StrategyParameters
 from perptui.quant.estimate import READ_BY_ESTIMATION, READ_BY_REGIME, Estimator, estimate
 from perptui.quant.track import mean_pair_correlation
+from tests.quant.cut import tables_in, write_until
 from tests.quant.markets import (
     AS_OF,
     BALANCED,
@@ -236,25 +237,15 @@ def test_the_mean_pair_correlation_is_the_mean_of_the_matrix() -> None:
     assert mean_pair_correlation(z[:, :1], 10.0).tolist() == [0.0] * 4000
 
 
-def cut(source: Path, target: Path, at_ms: int) -> None:
-    """Copy the files of both venues without the rows stamped after `at_ms`."""
-    for file in source.glob("b*/*.parquet"):
-        if file.stem.endswith(("-1h", "-8h", "-funding")) and "spot" not in file.stem:
-            table = pq.read_table(file)
-            stamps = pc.cast(table.column("ts"), "int64")
-            copy = target / file.parent.name / file.name
-            copy.parent.mkdir(exist_ok=True)
-            pq.write_table(table.filter(pc.less_equal(stamps, at_ms)), copy)
-
-
 @pytest.mark.history
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize("date", DATES)
 def test_nothing_after_the_time_asked_has_any_influence(
     history_dir: Path, tmp_path: Path, date: str
 ) -> None:
     at_ms = parse_iso(date)
-    cut(history_dir, tmp_path, at_ms)
+    write_until(tables_in(history_dir), tmp_path, at_ms)
     coins = ("BTC", "ETH", "SOL", "BNB", "XRP")
     contracts = [instrument(v, coin) for v in ("binanceusdm", "bybit") for coin in coins]
     for how in (BALANCED, TACTICAL):

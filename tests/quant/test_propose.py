@@ -6,8 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 
 from perptui.history.dataset import History
@@ -29,6 +27,7 @@ from perptui.quant.offline import Held, snapshot_at
 from perptui.quant.propose import exact_or_kept, frontier_of, parents_of, propose, told_of
 from perptui.quant.worker import Worker
 from perptui.settings.load import load
+from tests.quant.cut import tables_in, write_until
 from tests.quant.market import START_MS, written
 
 D = Decimal
@@ -183,7 +182,7 @@ def command(data: Path, at: str, threads: str) -> dict[str, object]:
 def test_processes_and_cut_files_agree_on_crash_days(
     history_dir: Path, tmp_path: Path, at: str
 ) -> None:
-    cut_after(history_dir, tmp_path, parse_iso(at))
+    write_until(tables_in(history_dir), tmp_path, parse_iso(at))
     whole = command(history_dir, at, "1")
     cut = command(tmp_path, at, "2")
     assert whole["digest"] == cut["digest"]
@@ -191,21 +190,6 @@ def test_processes_and_cut_files_agree_on_crash_days(
     for answer in (whole, cut):
         del answer["solver"]
     assert whole == cut
-
-
-def cut_after(source: Path, target: Path, at_ms: int) -> None:
-    """Copy the history with every row stamped at or after the instant left out."""
-    import pyarrow as pa
-
-    at = pa.scalar(at_ms, pa.timestamp("ms", tz="UTC"))
-    for venue in ("binance", "bybit"):
-        (target / venue).mkdir()
-        for file in sorted((source / venue).glob("*.parquet")):
-            table = pq.read_table(file)
-            stamps = table["ts"].cast(pa.timestamp("ms", tz="UTC"))
-            # What settles at the instant is known at it; a bar that opens at it is not.
-            keep = pc.less_equal if "funding" in file.name else pc.less
-            pq.write_table(table.filter(keep(stamps, at)), target / venue / file.name)
 
 
 WHAT_IFS = (
