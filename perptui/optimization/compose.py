@@ -35,16 +35,16 @@ from perptui.optimization.explain.clash import clashes, explain
 from perptui.optimization.explain.existence import Pose
 from perptui.optimization.explain.explanation import explanation_of
 from perptui.optimization.explain.figures import book_risk
-from perptui.optimization.explain.lot_widths import why_no_trade
 from perptui.optimization.explain.reasons import reasons_of
 from perptui.optimization.explain.reduction import reduce_only_share
-from perptui.optimization.explain.search import run
 from perptui.optimization.explain.wording import listed
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.kept import Kept
+from perptui.optimization.lot_widths import why_no_trade
 from perptui.optimization.orders import beyond_limits, orders_of, positions_after
 from perptui.optimization.program.solution import DECIMALS, Solution
 from perptui.optimization.rebalanced import COARSE, Rebalance
+from perptui.optimization.search import run
 from perptui.optimization.unhedged import until_bought
 from perptui.optimization.ways_out import reduction_of
 from perptui.risk.book import only_reduces, turnover

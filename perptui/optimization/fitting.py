@@ -15,13 +15,13 @@ import numpy as np
 
 from perptui.model.errors import OptimizationError
 from perptui.optimization.explain.feasibility import Feasibility
-from perptui.optimization.explain.search import run
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import HEADROOM, Judge
 from perptui.optimization.lots import Lots, books_after, whole_trades
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
+from perptui.optimization.search import run
 from perptui.risk.arrays import LimitArrays, limit_excess, plain_risk
 
 SHARES = (1.0, 1.0 - 1e-6, 0.9999, 0.999, 0.99, 0.95, 0.9, 0.75, 0.5)

@@ -8,7 +8,6 @@ import numpy as np
 
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.reduction import eased, least_violation
-from perptui.optimization.explain.search import Search, run
 from perptui.optimization.fitting import SHARES, fitted, short_of
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import HEADROOM
@@ -17,6 +16,7 @@ from perptui.optimization.program.optimum import optimum, optimum_near
 from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
 from perptui.optimization.rebalanced import COARSE, Rebalance
 from perptui.optimization.rounding import Rounded, hold_lots, rounding
+from perptui.optimization.search import Search, run
 from perptui.optimization.soft_limits import gate_kept, level_prices, with_room
 from perptui.risk.arrays import limit_excess
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perptui.optimization.explain.search import Search, run
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import Judge
 from perptui.optimization.lots import BoolArray, IntArray, Lots, allowed, books_after, truncated
+from perptui.optimization.search import Search, run
 
 GAIN_MIN = 1e-9
 """Least gain of the objective, fraction of equity, that is worth a step."""

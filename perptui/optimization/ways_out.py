@@ -11,10 +11,10 @@ from perptui.model.explanation import Reduction
 from perptui.optimization.checks import checks_of, exact_book
 from perptui.optimization.explain.existence import keeps
 from perptui.optimization.explain.reduction import share_book
-from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.orders import positions_after
 from perptui.optimization.rebalance import reduction_search
+from perptui.optimization.search import Search
 from perptui.risk.book import turnover
 
 

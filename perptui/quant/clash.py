@@ -7,7 +7,7 @@ import time
 from perptui.model.jobs import ClashDone, ProposeJob
 from perptui.optimization.explain.clash import clash_search, summary
 from perptui.optimization.explain.reduction import reduce_only_share
-from perptui.optimization.explain.search import Search
+from perptui.optimization.search import Search
 from perptui.optimization.ways_out import reduction_of
 from perptui.quant.answer import posed, posing
 from perptui.quant.estimate import Estimator

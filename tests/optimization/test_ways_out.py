@@ -4,9 +4,9 @@ import pytest
 
 from perptui.optimization.checks import checks_of, exact_book
 from perptui.optimization.explain.reduction import reduce_only_share
-from perptui.optimization.explain.search import run
 from perptui.optimization.orders import positions_after
 from perptui.optimization.rebalance import rebalance
+from perptui.optimization.search import run
 from perptui.optimization.ways_out import reduction_of
 from tests.optimization.three_coins import BTC, ETH, SOL, posed
 

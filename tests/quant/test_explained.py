@@ -19,7 +19,7 @@ from perptui.model.snapshot import MarketSnapshot
 from perptui.model.whatif import WhatIf
 from perptui.optimization.explain.clash import minimal_conflict
 from perptui.optimization.explain.feasibility import Feasibility
-from perptui.optimization.explain.search import run
+from perptui.optimization.search import run
 from perptui.quant.answer import posed
 from perptui.quant.estimate import Estimator
 from perptui.quant.offline import Held, snapshot_at

@@ -19,9 +19,9 @@ from perptui.optimization.explain.least import Need, needed, proven
 from perptui.optimization.explain.limit_rows import TARGET, Key
 from perptui.optimization.explain.reduction import reduction_offer
 from perptui.optimization.explain.relaxation import DRAWDOWN, Relaxation, relaxation_of
-from perptui.optimization.explain.search import Search, run
 from perptui.optimization.explain.wording import DOLLARS, figure, listed
 from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.search import Search, run
 
 PLAINEST = frozenset({"gross", "volatility", "turnover", TARGET})
 UNSURE = "what it needs alone the solver did not find"

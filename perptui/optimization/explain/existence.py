@@ -13,11 +13,11 @@ import numpy as np
 from perptui.model.errors import OptimizationError
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.found import TOLERANCE
-from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import Lots
 from perptui.optimization.program.solution import DECIMALS, RESIDUAL_MAX, largest_excess
 from perptui.optimization.rounding import rounding
+from perptui.optimization.search import Search
 
 Pose = Callable[[str], ProgramInputs]
 """Poses the whole program anew with one assignment more, as a what-if would."""

@@ -29,10 +29,10 @@ from perptui.optimization.explain.limit_rows import (
     definitions,
     limit_rows,
 )
-from perptui.optimization.explain.search import Search
 from perptui.optimization.explain.tail_bounds import TailRows
 from perptui.optimization.explain.tail_search import Cone, TailSearch
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.search import Search
 from perptui.risk.arrays import LimitArrays, plain_risk
 
 PRICED = 1e-6

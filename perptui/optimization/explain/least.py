@@ -23,8 +23,8 @@ from perptui.optimization.explain.relaxation import (
     Relaxation,
     relaxation_of,
 )
-from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.search import Search
 from perptui.risk.arrays import CORRELATION_OFF, cheap_excess
 
 MARGIN = 2e-5

@@ -14,9 +14,9 @@ import numpy as np
 from perptui.optimization.explain.feasibility import Feasibility, correlation_of
 from perptui.optimization.explain.found import TOLERANCE
 from perptui.optimization.explain.limit_rows import CORRELATION
-from perptui.optimization.explain.search import Search
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import HEADROOM
+from perptui.optimization.search import Search
 from perptui.risk.arrays import cheap_excess, limit_excess, plain_risk
 from perptui.risk.tail import shortfall
 

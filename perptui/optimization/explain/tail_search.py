@@ -13,9 +13,9 @@ from perptui.model.errors import OptimizationError
 from perptui.optimization.explain.cone import Widening
 from perptui.optimization.explain.found import TOLERANCE, Found
 from perptui.optimization.explain.limit_rows import CVAR, Entries
-from perptui.optimization.explain.search import Search
 from perptui.optimization.explain.tail_bounds import TailRows
 from perptui.optimization.inputs import FloatArray
+from perptui.optimization.search import Search
 from perptui.risk.arrays import LimitArrays, book_shortfall
 
 ROUNDS = 60

@@ -14,10 +14,10 @@ from perptui.model.explanation import Clash
 from perptui.optimization.explain.clash import clashes, explain, minimal_conflict, summary
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.reduction import reduce_only_share
-from perptui.optimization.explain.search import run
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
+from perptui.optimization.search import run
 from perptui.risk.arrays import limit_excess
 from tests.optimization import three_coins
 from tests.optimization.explain.oracle import every_key, least_excess

@@ -9,7 +9,7 @@ from perptui.optimization.explain.clash import Needs, minimal_conflict
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.found import Found
 from perptui.optimization.explain.limit_rows import Key
-from perptui.optimization.explain.search import Search, run
+from perptui.optimization.search import Search, run
 from tests.optimization.three_coins import BTC, posed
 
 

@@ -8,11 +8,11 @@ import pytest
 from perptui.optimization.explain.existence import Existence, keeps
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.limit_rows import Layout
-from perptui.optimization.explain.search import run
 from perptui.optimization.explain.tail_bounds import TailRows
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.solve import solve
 from perptui.optimization.rebalance import rebalance
+from perptui.optimization.search import run
 from perptui.risk.arrays import book_shortfall
 from tests.optimization.explain.markets import market
 from tests.optimization.explain.test_tail_bounds import grouped

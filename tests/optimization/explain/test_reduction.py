@@ -17,9 +17,9 @@ from perptui.optimization.explain.reduction import (
     reduce_only_share,
     reduction_offer,
 )
-from perptui.optimization.explain.search import run
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
+from perptui.optimization.search import run
 from perptui.risk.arrays import limit_excess
 from tests.optimization.explain.random_books import FOUR, RandomBook
 from tests.optimization.market import BALANCED, LIMITS

@@ -6,9 +6,9 @@ import pytest
 
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.limit_rows import CVAR, DEFINED, TARGET, Layout, Rows
-from perptui.optimization.explain.search import run
 from perptui.optimization.explain.tail_bounds import TailRows
 from perptui.optimization.inputs import FloatArray
+from perptui.optimization.search import run
 from perptui.risk.arrays import book_shortfall
 from tests.optimization.explain.markets import LOOSE, market
 
