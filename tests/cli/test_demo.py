@@ -114,6 +114,14 @@ def test_a_demo_starts_attaches_a_second_terminal_and_ends_with_q() -> None:
         first.close()
 
 
+def until_gone(pids: list[int]) -> None:
+    """Wait until none of these processes is left."""
+    deadline = time.monotonic() + PATIENCE_S
+    while any(alive(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_a_terminal_that_is_killed_takes_its_demo_with_it() -> None:
     first = OnTerminal("demo")
@@ -125,10 +133,7 @@ def test_a_terminal_that_is_killed_takes_its_demo_with_it() -> None:
         first.process.send_signal(signal.SIGKILL)
         watcher.until_lost()
         watcher.close()
-        deadline = time.monotonic() + PATIENCE_S
-        while any(alive(pid) for pid in pids):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until_gone(pids)
     finally:
         first.close()
 
@@ -147,10 +152,7 @@ def test_a_terminal_that_is_signalled_ends_at_once_and_its_demo_after_it(
         assert len(pids) == 2
         first.process.send_signal(number)
         assert first.process.wait(2.0) in {128 + number, 1}
-        deadline = time.monotonic() + PATIENCE_S
-        while any(alive(pid) for pid in pids):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until_gone(pids)
     finally:
         first.close()
     assert run(["audit", "verify", str(journal_file("demo"))]) == 0, capsys.readouterr().err
