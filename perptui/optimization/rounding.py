@@ -8,6 +8,7 @@ the last word has the exact check in Decimal.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ MOVE_SIZES, MOVE_REACH = 9, 64
 """Moves that mend are 1, 4, ... up to 4^8 steps; at least up to this many."""
 PAIRED_NUMBERS_MAX = 1_000_000
 """Weights in all pairs of moves together; the smallest moves come first."""
+NUMBERS_AT_ONCE = 40_000
+"""Weights of the books that are judged between two pauses."""
 MOVES_A_CONTRACT = 4
 """Moves of one rounding, a contract."""
 SLOW_MOVES = 4
@@ -31,6 +34,9 @@ BESIDE = 1.0 + 1e-6
 """Steps from its target within which a lot is beside it."""
 LOOKED_AT = 16
 """Moves that mend whose CVaR is worked out, the most promising first."""
+
+Moves = Callable[[IntArray], IntArray]
+"""The trades (M, N) that moves make, by their numbers (M,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,20 +68,25 @@ def round_to_lots(target: FloatArray, inputs: ProgramInputs) -> Rounded:
     return run(rounding(target, inputs))
 
 
-def rounding(target: FloatArray, inputs: ProgramInputs, most: int | None = None) -> Search[Rounded]:
-    """Return what `round_to_lots` does, by a search that pauses between its moves.
+def rounding(
+    target: FloatArray, inputs: ProgramInputs, most: int | None = None, *, pairs: bool = True
+) -> Search[Rounded]:
+    """Return what `round_to_lots` does, by a search that pauses in its moves and between them.
 
     Parameters
     ----------
     most : int, optional
-        Moves after which it is given up, each on one contract alone.
+        Moves after which it is given up.
+    pairs : bool
+        Whether two contracts are moved at once where no single move mends anything, which takes a
+        hundred times as long.
     """
     lots = Lots.of(inputs)
-    search = _Search(truncated(target, inputs, lots), target, inputs, lots, pairs=most is None)
+    search = _Search(truncated(target, inputs, lots), target, inputs, lots, pairs=pairs)
     slow = 0
     for left in reversed(range(MOVES_A_CONTRACT * len(target) if most is None else most)):
         broken = search.broken
-        if not search.step():
+        if not (yield from search.step()):
             break
         hopeless = search.broken > (broken - search.broken) * left
         slow = slow + 1 if search.broken > 0 and hopeless else 0
@@ -135,14 +146,14 @@ class _Search:
             self._excess = self._judge.excess(self._book)
         return self._excess
 
-    def step(self) -> bool:
+    def step(self) -> Search[bool]:
         """Make the best move; False where none is for the better."""
-        moved = self._mending() if self._broken > 0 else self._gaining()
+        moved = (yield from self._mending()) if self._broken > 0 else self._gaining()
         if moved is None and self._broken <= 0 and self._on_all_paths() > 0:
             # On all paths the tail is worse than on those looked at: look at others.
             self._judge.look_around(self._book)
             self._broken = self._total()
-            moved = self._mending() if self._broken > 0 else None
+            moved = (yield from self._mending()) if self._broken > 0 else None
         if moved is None:
             return False
         self._steps, self._excess = moved, None
@@ -186,7 +197,7 @@ class _Search:
         count = len(good) if good.all() else int(good.argmin())
         return np.asarray(together[count - 1]) if count else None
 
-    def _mending(self) -> IntArray | None:
+    def _mending(self) -> Search[IntArray | None]:
         """Return the move that breaks limits least, or None when none breaks them less.
 
         Moves of 1, 4, 16, ... steps, as far as the coarsest lot reaches: fine lots make up for
@@ -200,34 +211,46 @@ class _Search:
         moves = np.concatenate(
             [self._neighbours(kept, 4**power) for power in range(MOVE_SIZES) if 4**power <= most]
         )
-        found = self._least_broken(moves)
+        found = yield from self._least_broken(len(moves), lambda at: np.asarray(moves[at]))
         if found is not None or not self._paired:
             return found
-        return self._least_broken(self._pairs(moves))
+        yield
+        return (yield from self._least_broken(*self._pairs(moves)))
 
-    def _least_broken(self, moves: IntArray) -> IntArray | None:
-        if not len(moves):
-            return None
-        books = books_after(moves, self._inputs, self._lots)
+    def _least_broken(self, count: int, moves: Moves) -> Search[IntArray | None]:
+        """Return the one of `count` moves that breaks limits least, None where none does less."""
         # The bound on CVaR sorts out most of them; the few left are looked at closely.
-        bound = self._judge.total(books, self._broken)
+        bound = yield from self._bounds(count, moves)
         better = np.flatnonzero(bound < self._broken)
-        order = np.lexsort((-self._judge.objective(books[better]), bound[better]))
-        looked_at = better[order[:LOOKED_AT]]
-        if not len(looked_at):
+        books = books_after(moves(better), self._inputs, self._lots)
+        order = np.lexsort((-self._judge.objective(books), bound[better]))[:LOOKED_AT]
+        if not len(order):
             return None
-        total = self._judge.total_near(books[looked_at])
+        total = self._judge.total_near(books[order])
         best = int(total.argmin())
-        return np.asarray(moves[looked_at[best]]) if total[best] < self._broken else None
+        return moves(better[order])[best] if total[best] < self._broken else None
 
-    def _pairs(self, moves: IntArray) -> IntArray:
-        """Return all trades that make two moves at once, on two contracts, (M, N)."""
+    def _bounds(self, count: int, moves: Moves) -> Search[FloatArray]:
+        """Return by how much each of the moves breaks limits at least, (count,)."""
+        at_once = max(NUMBERS_AT_ONCE // self._steps.size, 1)
+        bounds = [np.zeros(0)]
+        for start in range(0, count, at_once):
+            if start:
+                yield
+            trades = moves(np.arange(start, min(start + at_once, count)))
+            books = books_after(trades, self._inputs, self._lots)
+            bounds.append(self._judge.total(books, self._broken))
+        return np.concatenate(bounds)
+
+    def _pairs(self, moves: IntArray) -> tuple[int, Moves]:
+        """Return how many trades make two moves at once, on two contracts, and what they are."""
         fitting = int((2.0 * PAIRED_NUMBERS_MAX / max(self._steps.size, 1)) ** 0.5)
         deltas = moves[:fitting] - self._steps
         one, two = np.triu_indices(len(deltas), 1)
         changed = (deltas != 0).argmax(axis=1)
         apart = changed[one] != changed[two]
-        return np.asarray(self._steps + deltas[one[apart]] + deltas[two[apart]])
+        one, two = one[apart], two[apart]
+        return len(one), lambda at: np.asarray(self._steps + deltas[one[at]] + deltas[two[at]])
 
     def _neighbours(self, kept: BoolArray, size: int, *, beside: bool = False) -> IntArray:
         """Return the trades `size` steps away, (M, N), and those that drop one contract's trade.

@@ -17,7 +17,7 @@ from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.rebalance import REDUCED, rebalance
 from perptui.optimization.rebalanced import COARSE
-from perptui.optimization.rounding import hold_lots, round_to_lots
+from perptui.optimization.rounding import hold_lots, round_to_lots, rounding
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.risk.arrays import book_shortfall
 from perptui.risk.tail import worst_of
@@ -328,3 +328,19 @@ def test_a_sum_of_excesses_is_whole_wherever_it_is_below_what_is_asked() -> None
     part = judge.total(books, below)
     assert (part[whole < below] == whole[whole < below]).all()
     assert (part[whole >= below] >= below).all()
+
+
+def test_looking_for_two_moves_at_once_pauses_and_finds_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A net of .5 under a gross of .5 leaves no lot to move: some moves want a second beside."""
+    limits = msgspec.structs.replace(WIDE, gross_max=0.5, net_min=0.5, net_max=0.5)
+    inputs = inputs_of(Market(4, 300_000), limits=limits)
+    contracts = len(inputs.ids)
+    target = np.full(contracts, 0.5 / contracts)
+    rarely = sum(1 for _ in rounding(target, inputs))
+    assert sum(1 for _ in rounding(target, inputs, pairs=False)) < rarely
+    found = round_to_lots(target, inputs)
+    monkeypatch.setattr("perptui.optimization.rounding.NUMBERS_AT_ONCE", 100 * contracts)
+    assert sum(1 for _ in rounding(target, inputs)) > rarely + 50
+    assert round_to_lots(target, inputs).steps.tolist() == found.steps.tolist()
