@@ -48,6 +48,7 @@ class Intents:
         self.pace: Pace | None = None
         self._opening = 0
         self._typist: Peer | None = None
+        self._on_frontier: set[Peer] = set()
         self._planned = ("", WhatIf())
         proposer.held = self._ticket_waits
 
@@ -62,7 +63,11 @@ class Intents:
         return self._planned[1] if self._planned[0] == digest else WhatIf()
 
     async def gone(self, peer: Peer) -> None:
-        """Take back what a terminal that is gone was typing: nobody else could settle it."""
+        """Take back what a terminal that is gone was typing: nobody else could settle it.
+
+        It looks at no frontier any more either.
+        """
+        self._look_at_frontier(peer, on=False)
         while self._typist == peer and self._proposer.previewing:
             try:
                 await self._proposer.withdraw()
@@ -76,7 +81,7 @@ class Intents:
             case asked.Quit():
                 return self._leave() if intent.leave_desk else ""
             case asked.Keep() | asked.Forget() | asked.Compare() | asked.AskFrontier():
-                return await self._beside(intent)
+                return await self._beside(intent, peer)
             case asked.Solve() | asked.Reestimate() | asked.Undo() | asked.Redo():
                 said = await self._propose(intent, author_of(peer))
                 await self._supersede()
@@ -156,7 +161,7 @@ class Intents:
             self._typist = before
             raise
 
-    async def _beside(self, intent: asked.Intent) -> str:
+    async def _beside(self, intent: asked.Intent, peer: Peer) -> str:
         """Carry out what leaves the proposal that stands as it is."""
         match intent:
             case asked.Keep():
@@ -167,8 +172,18 @@ class Intents:
             case asked.Compare():
                 await self._proposer.compare()
             case asked.AskFrontier():
-                self._proposer.draw_frontier(on=intent.on)
+                self._look_at_frontier(peer, on=intent.on)
         return ""
+
+    def _look_at_frontier(self, peer: Peer, *, on: bool) -> None:
+        """Have the frontier traced for as long as any terminal looks at it."""
+        wanted = bool(self._on_frontier)
+        if on:
+            self._on_frontier.add(peer)
+        else:
+            self._on_frontier.discard(peer)
+        if wanted != bool(self._on_frontier):
+            self._proposer.draw_frontier(on=not wanted)
 
     async def _trade(self, intent: asked.Intent, trader: Actor) -> str:
         trading = self.trading

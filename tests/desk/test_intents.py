@@ -10,12 +10,14 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from perptui.desk.frontier import FACTORS
 from perptui.desk.intents import Intents
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Peer
 from perptui.desk.ticketing import trader_of
 from perptui.model.errors import ConfirmationRefused, InputError
-from perptui.model.jobs import ProposeDone
+from perptui.model.explanation import FrontierPoint
+from perptui.model.jobs import FrontierDone, FrontierJob, ProposeDone
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import WhatIf
 from perptui.protocol import intents as asked
@@ -61,6 +63,19 @@ class Answering:
 
     async def ask(self, job: Any, *_: Any, **__: Any) -> ProposeDone:
         return ProposeDone(self.proposals.pop(0), estimates())
+
+
+class Tracing(Answering):
+    """The same, and points of a frontier where one is asked for."""
+
+    points = 0
+
+    async def ask(self, job: Any, *_: Any, **__: Any) -> Any:
+        if not isinstance(job, FrontierJob):
+            return await super().ask(job)
+        self.points += 1
+        aversion = job.risk_aversions[0]
+        return FrontierDone((FrontierPoint(1 / aversion, 1 / aversion, aversion),))
 
 
 class Slow(Answering):
@@ -162,6 +177,36 @@ async def test_what_is_typed_goes_with_the_terminal_that_typed_it(tmp_path: Path
     await intents.answer(asked.Bend("gross_max=2"), connected(1))
     await intents.gone(connected(1))
     assert proposer.picture.can_undo
+    deal.journal.close()
+
+
+async def test_a_frontier_is_traced_until_the_last_terminal_has_turned_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deal = Deal(tmp_path)
+    monkeypatch.setattr("perptui.desk.frontier.QUIET_S", 0.0)
+    solved = proposal(REDUCE_BTC)
+    worker = Tracing(solved)
+    proposer = proposer_of(deal, worker)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    await intents.answer(asked.AskFrontier(), connected(1))
+    wanted = proposer.picture.frontier_wanted
+    assert wanted == len(FACTORS)
+    (tracing,) = (task for task in asyncio.all_tasks() if task.get_name() == "frontier")
+    await asyncio.wait_for(tracing, 5)
+    await intents.answer(asked.AskFrontier(), connected(2))
+    assert proposer.picture.frontier_wanted == len(proposer.picture.frontier) == wanted
+    await intents.answer(asked.AskFrontier(on=False), connected(2))
+    assert len(proposer.picture.frontier) == wanted, "the first one still looks at it"
+    # Twice by one terminal is once, and another's leaving changes nothing.
+    await intents.answer(asked.AskFrontier(), connected(1))
+    await intents.gone(connected(2))
+    assert len(proposer.picture.frontier) == wanted
+    assert worker.points == wanted
+    # One that dies wants it no longer.
+    await intents.gone(connected(1))
+    assert (proposer.picture.frontier_wanted, proposer.picture.frontier) == (0, ())
     deal.journal.close()
 
 
