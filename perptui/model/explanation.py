@@ -114,7 +114,12 @@ class Clash(Record, frozen=True):
         """What is needed as it is said and taken: a little wider, never narrower."""
         if self.needed is None:
             return None
-        return float(outward(Decimal(repr(self.needed)), rising=self.needed > self.limit))
+        return as_said(self.needed, self.limit)
+
+
+def as_said(value: float, limit: float) -> float:
+    """Return a value to which `limit` is relaxed as it is said and taken: never narrower."""
+    return float(outward(Decimal(repr(value)), rising=value > limit))
 
 
 def outward(value: Decimal, *, rising: bool) -> Decimal:

@@ -1,26 +1,29 @@
 """A book in lots that keeps every limit, where the one beside the optimum does not.
 
 Lots are coarse against a small account, and limits may pull apart. Then the program is solved again
-with room left below the limits that lots broke; after that smaller trades on the way to the optimum
-are tried, the empty book, and the one with the most room. What the trader fixed stays.
+with room left below the limits that lots broke; after that books on the way to the one with the
+most room are tried, moves of two contracts at once, smaller trades on the way to the optimum, and
+the empty book. What the trader fixed stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from perptui.model.errors import OptimizationError
 from perptui.optimization.explain.feasibility import Feasibility
+from perptui.optimization.explain.roomiest import room, roomiest_in_lots
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.judge import HEADROOM, Judge
 from perptui.optimization.lots import Lots, books_after, whole_trades
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.program.solution import Solution
-from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots
+from perptui.optimization.rounding import Rounded, hold_lots, round_to_lots, rounding
 from perptui.optimization.search import run
 from perptui.risk.arrays import LimitArrays, limit_excess, plain_risk
 
@@ -28,6 +31,10 @@ SHARES = (1.0, 1.0 - 1e-6, 0.9999, 0.999, 0.99, 0.95, 0.9, 0.75, 0.5)
 """Of the trades to a target, tried in turn until lots of them will do."""
 ROUNDS = 3
 """Times that the program is solved again with more room for lots."""
+TOWARD_ROOM = (0.03, 0.1, 0.3, 0.6)
+"""Shares of the way from an optimum to the book with the most room: it grows in proportion."""
+NEAR = 1e-5
+"""What such a book may be worth less than the optimum, fraction of equity, and be taken at once."""
 SPARE = 2.0
 """Room left below a limit, in multiples of how far lots were beyond it."""
 OF_ACCOUNTS = frozenset({"venue_gross", "margin_ratio", "free_collateral"})
@@ -46,11 +53,10 @@ def fitted(solution: Solution, inputs: ProgramInputs) -> Rounded:
 
     Where none was, the first one found; its excess is positive.
     """
-    first = round_to_lots(solution.weights, inputs)
+    first = run(rounding(solution.weights, inputs, pairs=False))
     found = first
     if first.excess > 0 or (not first.steps.any() and trades(solution.weights, inputs)):
-        others = (one for one in _others(solution, first, inputs) if one.excess <= 0)
-        found = next(others, first)
+        found = _other(solution, first, inputs) or first
     return found if inputs.edited else _or_held(found, inputs)
 
 
@@ -72,16 +78,50 @@ def _or_held(rounded: Rounded, inputs: ProgramInputs) -> Rounded:
     return hold if rounded.excess > 0 or gain[0] < gain[1] else rounded
 
 
-def _others(solution: Solution, first: Rounded, inputs: ProgramInputs) -> Iterator[Rounded]:
-    """Yield other books in lots, the most wanted first."""
-    tight, rounded = inputs.limits, first
-    for _ in range(ROUNDS):
-        tight = tightened(tight, rounded.weights, inputs)
-        again = optimum(replace(inputs, limits=tight))
-        if again.status != "optimal":
-            break
-        rounded = round_to_lots(again.weights, inputs)
-        yield rounded
+def _other(solution: Solution, first: Rounded, inputs: ProgramInputs) -> Rounded | None:
+    """Return another book in lots that keeps every hard limit, None where none is found.
+
+    What takes long is only tried where what does not leads nowhere, or far from the optimum.
+    """
+    tightened = _tightened(first, inputs)
+    mended = _first_kept(islice(tightened, 1))
+    if mended is not None:
+        return mended
+    near = _first_kept(_toward_room(solution, inputs))
+    if near is not None and _lost(near, solution, inputs) <= NEAR:
+        return near
+    far = _first_kept(_at_length(solution, tightened, inputs))
+    found = [one for one in (far, near) if one is not None]
+    return min(found, key=lambda one: _lost(one, solution, inputs), default=None)
+
+
+def _first_kept(books: Iterator[Rounded]) -> Rounded | None:
+    return next((one for one in books if one.excess <= 0), None)
+
+
+def _lost(rounded: Rounded, solution: Solution, inputs: ProgramInputs) -> float:
+    """Return what a book is worth less than an optimum, fraction of equity."""
+    best, found = inputs.objective(np.array([solution.weights, rounded.weights]))
+    return float(best - found)
+
+
+def _toward_room(solution: Solution, inputs: ProgramInputs) -> Iterator[Rounded]:
+    """Yield books in lots on the way to the one with the most room, by moves of one contract."""
+    roomiest = _roomiest(inputs)
+    if roomiest is None:
+        return
+    for share in TOWARD_ROOM:
+        toward = solution.weights + share * (roomiest - solution.weights)
+        yield run(rounding(toward, inputs, pairs=False))
+    yield run(roomiest_in_lots(roomiest, inputs))
+
+
+def _at_length(
+    solution: Solution, tightened: Iterator[Rounded], inputs: ProgramInputs
+) -> Iterator[Rounded]:
+    """Yield books in lots that moves of two contracts at once mend, the most wanted first."""
+    yield round_to_lots(solution.weights, inputs)
+    yield from tightened
     if inputs.edited:
         return
     for share in SHARES:
@@ -90,19 +130,30 @@ def _others(solution: Solution, first: Rounded, inputs: ProgramInputs) -> Iterat
         ):
             yield round_to_lots(short_of(solution.weights, share, inputs), inputs)
     yield round_to_lots(short_of(np.zeros_like(inputs.before), 1.0, inputs), inputs)
-    roomiest = _roomiest(inputs)
-    if roomiest is not None:
-        yield round_to_lots(roomiest, inputs)
+
+
+def _tightened(rounded: Rounded, inputs: ProgramInputs) -> Iterator[Rounded]:
+    """Yield books in lots of the program solved again, with room below the limits that lots broke.
+
+    The first by moves of one contract alone.
+    """
+    tight = inputs.limits
+    for turn in range(ROUNDS):
+        tight = tightened(tight, rounded.weights, inputs)
+        again = optimum(replace(inputs, limits=tight))
+        if again.status != "optimal":
+            break
+        rounded = run(rounding(again.weights, inputs, pairs=turn > 0))
+        yield rounded
 
 
 def _roomiest(inputs: ProgramInputs) -> FloatArray | None:
     """Return the book (N,) with the most room below every limit, None where none is found."""
-    limits = Feasibility(inputs)
     try:
-        found = run(limits.conflict(frozenset(limits.keys)))
+        found = run(room(Feasibility(inputs)))
     except OptimizationError:
         return None
-    return found.weights
+    return found.weights if found.amount <= 0.0 else None
 
 
 def _keeps(book: FloatArray, inputs: ProgramInputs) -> bool:

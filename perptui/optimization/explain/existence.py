@@ -12,18 +12,15 @@ import numpy as np
 
 from perptui.model.errors import OptimizationError
 from perptui.optimization.explain.feasibility import Feasibility
-from perptui.optimization.explain.found import TOLERANCE
+from perptui.optimization.explain.found import TOLERANCE, Found
+from perptui.optimization.explain.roomiest import room, roomiest_in_lots
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import Lots
 from perptui.optimization.program.solution import DECIMALS, RESIDUAL_MAX, largest_excess
-from perptui.optimization.rounding import rounding
 from perptui.optimization.search import Search
 
 Pose = Callable[[str], ProgramInputs]
 """Poses the whole program anew with one assignment more, as a what-if would."""
-
-MOVES = 8
-"""That mend a book in lots: where it has room, few do."""
 
 
 class Existence:
@@ -43,15 +40,11 @@ class Existence:
 
     def at(self, value: float) -> Search[bool]:
         """Return whether a book is found that keeps every limit of the program with this value."""
-        inputs = self._pose(f"{self._setting}={value!r}")
+        inputs = self._posed(value)
         if any(keeps(book, inputs) for book in self._books):
             return True
-        limits = self._limits.moved(inputs)
-        try:
-            found = yield from limits.conflict(frozenset(limits.keys))
-        except OptimizationError:
-            return False
-        if found.amount > TOLERANCE or not keeps(found.weights, inputs):
+        found = yield from self._roomiest(self._limits.moved(inputs))
+        if found is None or not keeps(found.weights, inputs):
             return False
         self._books.append(found.weights)
         return True
@@ -59,21 +52,31 @@ class Existence:
     def in_lots(self, value: float) -> Search[bool]:
         """Return whether the book with the most room keeps every limit in whole lots, too.
 
-        Where its room is less than the finest lot none is tried. Targets that the trader fixed are
-        rounded to the lots beside them, and kept by no others.
+        Where its room is less than the finest lot none is tried. The answer to that value comes
+        upon the same book, by the same steps, where it finds no better one.
         """
-        inputs = self._pose(f"{self._setting}={value!r}")
-        if inputs.edited:
-            return True
-        limits = self._limits.moved(inputs)
+        inputs = self._posed(value)
+        found = yield from self._roomiest(self._limits.moved(inputs))
+        if found is None or -found.amount < float(Lots.of(inputs).unit.min()):
+            return False
+        if (yield from roomiest_in_lots(found.weights, inputs)).excess > 0.0:
+            return False
+        # What is known of CVaR moves the book by a trifle: the answer begins without it.
+        anew = yield from self._roomiest(Feasibility(inputs))
+        return (
+            anew is not None and (yield from roomiest_in_lots(anew.weights, inputs)).excess <= 0.0
+        )
+
+    def _posed(self, value: float) -> ProgramInputs:
+        return self._pose(f"{self._setting}={value!r}")
+
+    def _roomiest(self, limits: Feasibility) -> Search[Found | None]:
+        """Return the book with the most room, None where none keeps every limit."""
         try:
-            found = yield from limits.conflict(frozenset(limits.keys))
+            found = yield from room(limits)
         except OptimizationError:
-            return False
-        if -found.amount < float(Lots.of(inputs).unit.min()):
-            return False
-        rounded = yield from rounding(found.weights, inputs, MOVES)
-        return rounded.excess <= 0.0
+            return None
+        return found if found.amount <= TOLERANCE else None
 
 
 def keeps(book: FloatArray, inputs: ProgramInputs) -> bool:

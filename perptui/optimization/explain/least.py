@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from perptui.model.explanation import as_said
 from perptui.optimization.explain.existence import Existence, Pose
 from perptui.optimization.explain.feasibility import Feasibility, correlation_of
 from perptui.optimization.explain.found import TOLERANCE
@@ -198,7 +199,8 @@ def proven(way: Relaxation, need: Need, limits: Feasibility, pose: Pose) -> Sear
     if share is None:
         return None
     for more in FOR_LOTS:
-        value = way.limit + share * (1.0 + more) * change
+        # The value that is said, and taken, is what has to do.
+        value = as_said(way.limit + share * (1.0 + more) * change, way.limit)
         if (yield from exists.in_lots(value)):
             return value
     return None

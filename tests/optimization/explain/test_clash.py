@@ -337,6 +337,7 @@ def test_funding_caps_move_with_the_coins_limit_that_they_are_shares_of() -> Non
     # Of m, BTC may be m and the others m/2 each: a net of .5 takes m = .25.
     for pose in (None, asked):
         members = clashes(inputs, pose)
+        said = {one.setting: one.relaxed for one in members}
         caps = {f"funding_cap:{ETH}", f"funding_cap:{SOL}"}
         assert {one.name for one in members} == {"net_min", "coin_net:BTC", *caps}
         for one in members:
@@ -354,7 +355,7 @@ def test_funding_caps_move_with_the_coins_limit_that_they_are_shares_of() -> Non
     assert explain(inputs, members, None)[0] == (
         "no book keeps every limit: net_min 0.5x and coin_net_max 0.1x (coin_net:BTC, "
         f"funding_cap:{ETH}, funding_cap:{SOL}) cannot hold together: "
-        "needs net_min 0.1969x or coin_net_max 0.2516x"
+        f"needs net_min {said['net_min']:g}x or coin_net_max {said['coin_net_max']:g}x"
     )
 
 

@@ -5,16 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from perptui.optimization.explain.clash import clashes
 from perptui.optimization.explain.existence import Existence, keeps
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.limit_rows import Layout
 from perptui.optimization.explain.tail_bounds import TailRows
 from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.judge import Judge
 from perptui.optimization.program.solve import solve
 from perptui.optimization.rebalance import rebalance
 from perptui.optimization.search import run
 from perptui.risk.arrays import book_shortfall
 from tests.optimization.explain.markets import market
+from tests.optimization.explain.random_books import RandomBook
 from tests.optimization.explain.test_tail_bounds import grouped
 from tests.optimization.three_coins import BTC, ETH, posed
 
@@ -79,3 +82,23 @@ def test_lots_want_room_that_a_book_at_the_edge_has_not() -> None:
     assert run(exists.in_lots(0.51))
     answer = rebalance(pose("gross_max=0.51"))
     assert (answer.solution.status, answer.solution.detail) == ("optimal", "")
+
+
+@pytest.mark.parametrize("seed", [3, 18, 21])
+def test_each_way_out_taken_as_it_is_said_gives_a_book_in_lots(seed: int) -> None:
+    """Where targets are fixed between two lots (18, 21) other contracts make up for it."""
+    book = RandomBook(seed, 4)
+
+    def pose(assignment: str) -> ProgramInputs:
+        setting, _, value = assignment.partition("=")
+        return book.posed(setting, float(value))
+
+    found = clashes(book.posed(), pose)
+    ways = [one for one in found if one.relaxed is not None and one.setting]
+    assert ways
+    for one in ways:
+        assert one.relaxed == one.needed
+        taken = pose(f"{one.setting}={one.relaxed:.12g}")
+        answer = rebalance(taken)
+        assert (answer.solution.status, answer.solution.detail) == ("optimal", "")
+        assert Judge(taken, answer.rounded).excess(answer.rounded) <= 0.0
