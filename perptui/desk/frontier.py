@@ -40,6 +40,11 @@ class Frontier:
     ----------
     changed : callable
         Called at each point.
+
+    Attributes
+    ----------
+    ended : bool
+        Every point was asked for and answered, or given up.
     """
 
     def __init__(self, worker: QuantWorker, changed: Callable[[], None]) -> None:
@@ -49,13 +54,14 @@ class Frontier:
         self.points: tuple[FrontierPoint, ...] = ()
         self.wanted = 0
         self.own: BookRisk | None = None
+        self.ended = False
 
     def drop(self) -> None:
         """Stop, and forget the points."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        self.points, self.wanted, self.own = (), 0, None
+        self.points, self.wanted, self.own, self.ended = (), 0, None, False
 
     def trace(self, job: ProposeJob, risk_aversion: float, own: ProposeJob | None) -> None:
         """Begin the frontier of the program that `job` poses.
@@ -105,7 +111,7 @@ class Frontier:
                 self.points = tuple(sorted(found, key=lambda one: one.volatility_annual))
                 self._changed()
         # What has no optimum, or was not answered, is waited for no longer.
-        self.wanted = len(self.points)
+        self.wanted, self.ended = len(self.points), True
         self._changed()
 
 

@@ -69,6 +69,8 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         Where limits clash: where only reducing leads, found after the proposal.
     frontier, frontier_wanted
         Points so far, and how many there will be.
+    frontier_ended : bool
+        No more points will come.
     frontier_own : BookRisk | None
         Of the desk's own target with nothing bent, by the yardstick of what stands; None where
         nothing is bent, or it is not known.
@@ -105,6 +107,7 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     frontier: tuple[FrontierPoint, ...] = ()
     frontier_wanted: int = 0
     frontier_own: BookRisk | None = None
+    frontier_ended: bool = False
     estimated_mono: float | None = None
     solved_mono: float | None = None
     expires_mono: float | None = None

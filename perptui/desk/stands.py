@@ -151,6 +151,7 @@ class Stands:
             frontier=self._frontier.points,
             frontier_wanted=self._frontier.wanted,
             frontier_own=self._frontier.own,
+            frontier_ended=self._frontier.ended,
             **new,
         )
         self._changed()

@@ -150,7 +150,19 @@ def _frontier(proposed: ProposalPicture, proposal: Proposal) -> FrontierView:
         for name, risk in books
         if risk.expected_return_annual is not None
     )
-    return FrontierView(proposed.frontier, tuple(places), proposed.frontier_wanted)
+    none = _no_frontier(proposed, proposal)
+    return FrontierView(proposed.frontier, tuple(places), proposed.frontier_wanted, none)
+
+
+def _no_frontier(proposed: ProposalPicture, proposal: Proposal) -> str:
+    """Return why no point of a frontier will come; "" where one may."""
+    if proposal.status == "infeasible":
+        return NO_BOOK
+    if proposal.solver.status != "optimal":
+        return "the program has no optimum"
+    if proposed.frontier_ended and not proposed.frontier:
+        return "no point of it was solved; r tries again"
+    return ""
 
 
 def rebalance_rows(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[RebalanceRow, ...]:

@@ -133,11 +133,13 @@ class FrontierView(Record, frozen=True):
     """The efficient frontier under the limits of the proposal that stands.
 
     `points` by rising volatility; `wanted` is how many there will be, 0 where none was asked for.
+    `none` is why there is none at all, in words; "": there is, or it is not known yet.
     """
 
     points: tuple[FrontierPoint, ...] = ()
     places: tuple[FrontierPlace, ...] = ()
     wanted: int = 0
+    none: str = ""
 
 
 class RebalanceView(Record, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,7 +21,7 @@ from perptui.history.dataset import History
 from perptui.model.assignment import assignments
 from perptui.model.clock import HOUR_MS, ManualClock, SystemClock, parse_iso
 from perptui.model.errors import InputError, WorkerError
-from perptui.model.jobs import ClashJob, FrontierJob, ProposeDone, ProposeJob
+from perptui.model.jobs import ClashJob, FrontierJob, Job, JobResult, ProposeDone, ProposeJob
 from perptui.model.money import decimal_of
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
@@ -651,6 +652,30 @@ async def test_the_frontier_is_traced_a_point_at_a_time_and_dropped(desk: Desk) 
     desk.proposer.draw_frontier(on=False)
     assert desk.view().frontier.wanted == 0
     assert desk.view().frontier.points == ()
+
+
+async def test_where_there_is_no_frontier_it_is_said_why(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perptui.desk.frontier.QUIET_S", 0.0)
+    desk.proposer.draw_frontier(on=True)
+    assert desk.view().frontier.none == ""
+    await desk.proposer.bend("gross_max=0.1 turnover_max=0.05")
+    found = desk.view().frontier
+    assert (found.none, found.wanted) == ("no book keeps every limit", 0)
+    # A quant process that answers no point leaves none to wait for.
+    ask = desk.worker.ask
+
+    async def silent(job: Job, *words: Any, **options: Any) -> JobResult:
+        if isinstance(job, FrontierJob):
+            raise WorkerError("expected a point, was nothing")
+        return await ask(job, *words, **options)
+
+    monkeypatch.setattr(desk.worker, "ask", silent)
+    await desk.proposer.undo()
+    await until(desk, lambda: desk.proposer.picture.frontier_ended)
+    found = desk.view().frontier
+    assert (found.none, found.wanted) == ("no point of it was solved; r tries again", 0)
 
 
 async def test_the_frontier_comes_back_when_the_step_after_it_fails(desk: Desk) -> None:

@@ -21,7 +21,7 @@ from perptui.protocol.views import (
     PositionsView,
     RegimeView,
 )
-from perptui.protocol.views_rebalance import Comparison, RebalanceView
+from perptui.protocol.views_rebalance import Comparison, FrontierView, RebalanceView
 from perptui.protocol.views_ticket import JournalView
 from perptui.tui.panels.base import wrapped
 from perptui.tui.panels.limits import cap_edit, headroom, limit_name, state_words
@@ -443,6 +443,14 @@ def test_every_page_fits_and_says_something_with_nothing_known(
         ("v",): "BREACH→BINDS",
     }
     assert words[keys] in "\n".join(lines)
+
+
+def test_a_frontier_that_does_not_exist_is_not_waited_for() -> None:
+    frontier = FrontierView(none="no book keeps every limit")
+    lines = drawn(book.desk(rebalance=what_ifs.infeasible(frontier=frontier)), (80, 24), "5", "p")
+    shown = "\n".join(lines)
+    assert "frontier under the limits in force · none: no book keeps every limit" in shown
+    assert "asked for" not in shown
 
 
 def test_only_what_an_assignment_relaxes_has_a_digit() -> None:

@@ -46,6 +46,8 @@ def frontier_lines(view: FrontierView, width: int, height: int, glyphs: str) -> 
 def _progress(view: FrontierView) -> Line:
     done, wanted = len(view.points), view.wanted
     words = " frontier under the limits in force"
+    if view.none:
+        return ((words, "title"), (f" · none: {view.none}", "warn"))
     if not wanted:
         return ((words, "title"), (" · asked for", "dim"))
     if done == wanted:
