@@ -115,18 +115,26 @@ def _ways_out(proposed: ProposalPicture, proposal: Proposal) -> dict[str, Any]:
 
 def _kept(kept: Kept, stands: Proposal, picture: Picture) -> KeptProposal:
     proposal, objective = kept.proposal, kept.proposal.explanation.objective_usd_per_day
+    weights = {row.id: row.weight_rounded for row in proposal.rows}
     common = kept.common if kept.common_with == stands.digest else None
     if common is not None:
-        measured = msgspec.structs.replace(proposal, risk=common.risk)
-        proposal, objective = measured, common.objective_usd_per_day
+        # On the market that what stands supposes: prices, equity, and so weights and trades too.
+        objective, weights = common.objective_usd_per_day, common.weights
+        proposal = msgspec.structs.replace(
+            proposal,
+            risk=common.risk,
+            turnover=common.turnover,
+            cost_usd=common.cost_usd,
+            what_if=stands.what_if,
+        )
     return KeptProposal(
         slot=kept.slot,
         strategy=proposal.strategy,
         status=proposal.headline,
         digest=proposal.digest,
-        assignments=assignments(proposal.what_if),
+        assignments=assignments(kept.proposal.what_if),
         figures=comparisons(proposal, proposed_carry(picture, proposal, supposed=True)),
-        weights={row.id: row.weight_rounded for row in proposal.rows},
+        weights=weights,
         turnover=proposal.turnover,
         cost_usd=proposal.cost_usd,
         objective_usd_day=objective,

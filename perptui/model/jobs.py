@@ -6,6 +6,7 @@ Jobs travel as length-prefixed msgpack over a socketpair; one is in flight at a 
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 
 import msgspec
 
@@ -143,10 +144,25 @@ class MeasureJob(Record, frozen=True, tag=True):
 
 
 class BookFigures(Record, frozen=True):
-    """What a book risks, and what the program's objective makes of it, USD a day."""
+    """A book on the market, and by the estimates and the aim, of another proposal.
+
+    Attributes
+    ----------
+    objective_usd_per_day : float
+        What the program's objective makes of the book, USD a day.
+    weights : dict of str to float
+        Its positions over equity, by instrument id, as `TargetRow.weight_rounded`.
+    turnover : float
+        One way, from the present book to it, as `Proposal.turnover`.
+    cost_usd : Decimal
+        Fees and slippage of that trade.
+    """
 
     risk: BookRisk
     objective_usd_per_day: float
+    weights: dict[str, float]
+    turnover: float
+    cost_usd: Decimal
 
 
 class MeasureDone(Record, frozen=True, tag=True):

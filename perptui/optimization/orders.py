@@ -39,17 +39,24 @@ def orders_of(inputs: ProgramInputs, steps: IntArray, limits: Limits) -> tuple[O
     OptimizationError
         When a collar leaves no positive price.
     """
-    moves: list[_Move] = []
-    for index, after in enumerate(positions_after(inputs, steps)):
-        before = inputs.contracts[index].position
-        middle = ZERO if before * after < 0 else after
-        for start, end in ((before, middle), (middle, after)):
-            if start != end:
-                moves.append(_Move(index, start, end))
+    moves = _moves(inputs, positions_after(inputs, steps))
     spent = zip(moves, _slippages(inputs, moves), strict=True)
     legs = [_order(inputs, move, slippage, limits) for move, slippage in spent]
     legs.sort(key=lambda leg: (not leg.reduce_only, -leg.notional_usd, leg.id))
     return tuple(legs)
+
+
+def cost_of(inputs: ProgramInputs, after: Sequence[Decimal]) -> Decimal:
+    """Return fees and slippage of the orders that lead to a book, USD.
+
+    Parameters
+    ----------
+    after : sequence of Decimal
+        Signed contracts of each position of that book.
+    """
+    moves = _moves(inputs, after)
+    fees = (_fee_usd(inputs, move) for move in moves)
+    return sum((*fees, *_slippages(inputs, moves)), ZERO)
 
 
 def beyond_limits(orders: Sequence[OrderIntent], limits: Limits) -> tuple[str, ...]:
@@ -89,6 +96,24 @@ class _Move(NamedTuple):
     end: Decimal
 
 
+def _moves(inputs: ProgramInputs, after: Sequence[Decimal]) -> list[_Move]:
+    """Return the moves to a book; one across zero is two."""
+    moves: list[_Move] = []
+    for index, (contract, wanted) in enumerate(zip(inputs.contracts, after, strict=True)):
+        before = contract.position
+        middle = ZERO if before * wanted < 0 else wanted
+        for start, end in ((before, middle), (middle, wanted)):
+            if start != end:
+                moves.append(_Move(index, start, end))
+    return moves
+
+
+def _fee_usd(inputs: ProgramInputs, move: _Move) -> Decimal:
+    contract = inputs.contracts[move.place]
+    notional = abs(move.end - move.start) * contract.usd_per_contract
+    return to_cents(notional * contract.instrument.taker_fee)
+
+
 def _order(
     inputs: ProgramInputs, move: _Move, slippage_usd: Decimal, limits: Limits
 ) -> OrderIntent:
@@ -108,7 +133,7 @@ def _order(
         reduce_only=reducing,
         before=start,
         after=end,
-        fee_usd=to_cents(notional * contract.instrument.taker_fee),
+        fee_usd=_fee_usd(inputs, move),
         slippage_usd=slippage_usd,
     )
 

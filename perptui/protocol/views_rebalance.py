@@ -86,8 +86,8 @@ class KeptProposal(Record, frozen=True):
     same_market : bool
         Whether it rests on the snapshot of the one that stands; `Compare` solves it anew on that.
     own_measure : bool
-        Its figures are by its own strategy and parameters: by those of the one that stands, where
-        they compare, they are not known yet.
+        Its figures are by its own strategy and parameters, on the market that it supposes: by those
+        of the one that stands, where they compare, they are not known yet.
     """
 
     slot: str

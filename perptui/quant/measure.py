@@ -12,7 +12,9 @@ from perptui.optimization.checks import exact_book, weights_of
 from perptui.optimization.explain.drift import usd_a_day
 from perptui.optimization.explain.figures import book_risk
 from perptui.optimization.inputs import ProgramInputs
+from perptui.optimization.orders import cost_of
 from perptui.quant.answer import Told, posed
+from perptui.risk.book import turnover
 
 
 def measured(job: MeasureJob, told: Told, parents: Sequence[Told] = ()) -> tuple[BookFigures, ...]:
@@ -34,4 +36,13 @@ def _figures(inputs: ProgramInputs, rows: Sequence[TargetRow]) -> BookFigures:
     positions = [after.get(one.id, one.position) for one in inputs.contracts]
     book = exact_book(inputs, positions)
     objective = float(inputs.objective(np.asarray(weights_of(book))))
-    return BookFigures(book_risk(inputs, book), usd_a_day(inputs, objective))
+    return BookFigures(
+        risk=book_risk(inputs, book),
+        objective_usd_per_day=usd_a_day(inputs, objective),
+        weights={
+            one.id: float(held * one.usd_per_contract / inputs.equity)
+            for one, held in zip(inputs.contracts, positions, strict=True)
+        },
+        turnover=float(turnover(book)),
+        cost_usd=cost_of(inputs, positions),
+    )

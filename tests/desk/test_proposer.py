@@ -466,6 +466,33 @@ async def test_what_is_kept_is_measured_by_the_yardstick_of_what_stands(desk: De
     assert all(one.own_measure for one in desk.view().kept)
 
 
+async def test_every_figure_of_what_is_kept_is_on_the_market_that_stands(desk: Desk) -> None:
+    desk.proposer.keep("A")
+    kept = desk.proposal
+    await desk.proposer.bend("shock=-0.2 equity=1000000")
+    await until(desk, lambda: not any(one.own_measure for one in desk.view().kept))
+    (a,) = desk.view().kept
+    assert a.assignments == ()
+    snapshot = desk.proposer.picture.snapshot
+    assert snapshot is not None
+    marks = {one.id: one.mark for one in snapshot.quotes}
+    sizes = {one.id: one.contract_size for one in snapshot.instruments}
+    # By hand: A's contracts at prices a fifth lower, over the equity that is supposed.
+    weights = {
+        row.id: float(row.contracts_after * sizes[row.id] * marks[row.id]) * 0.8 / 1e6
+        for row in kept.rows
+    }
+    assert a.weights == pytest.approx(weights, rel=1e-9)
+    figures = {row.name: row.after for row in a.figures}
+    assert figures["gross"] == pytest.approx(sum(map(abs, weights.values())), rel=1e-9)
+    now = {row.id: row.weight_now for row in desk.proposal.rows}
+    traded = sum(abs(weights[name] - now[name]) for name in weights)
+    assert a.turnover == pytest.approx(traded / 2, rel=1e-9)
+    # The same contracts for four fifths of the price: the same fees but for a fifth, and less
+    # impact too, in a market whose volume in dollars stays as it was.
+    assert 0.6 < float(a.cost_usd / kept.cost_usd) <= 0.8
+
+
 async def test_what_was_kept_follows_the_market_and_the_slot_gone_back_to_at_once(
     desk: Desk,
 ) -> None:

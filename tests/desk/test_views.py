@@ -12,7 +12,8 @@ import msgspec
 import pytest
 
 from perptui.desk.book import Book, book_of, own_liquidation
-from perptui.desk.proposal_picture import ProposalPicture
+from perptui.desk.posing import Posing
+from perptui.desk.proposal_picture import Kept, ProposalPicture
 from perptui.desk.state import DeskState, Picture
 from perptui.desk.views import Scene, first_view, panels, present_of
 from perptui.desk.views_limits import mends, state_of, unit_of
@@ -21,6 +22,7 @@ from perptui.desk.views_status import Identity, Standing, VenueTime, merged_news
 from perptui.model.carry import best_venues
 from perptui.model.clock import DAY_MS, ManualClock
 from perptui.model.forecast import VolatilityTrack
+from perptui.model.jobs import BookFigures, ProposeJob
 from perptui.model.limit import LimitCheck
 from perptui.model.order import Effect, Side
 from perptui.model.whatif import WhatIf
@@ -259,6 +261,30 @@ def test_on_a_shocked_market_the_rebalance_earns_its_carry_there() -> None:
         Desk().fill().panels().funding.carry_usd_day,
         None,
     )
+
+
+def job_of(desk: Desk) -> ProposeJob:
+    snapshot = desk.state.snapshot()
+    assert snapshot is not None
+    return Posing(load().settings).job(snapshot, WhatIf())
+
+
+def test_what_is_kept_earns_its_carry_on_the_market_that_stands() -> None:
+    """Kept unshocked beside half the price, and the other way round: the same for both columns."""
+    made = proposal()
+    half = WhatIf(shocks={"*": -0.5})
+    for ours, theirs in ((half, WhatIf()), (WhatIf(), half)):
+        stands = msgspec.structs.replace(made, what_if=ours)
+        kept = msgspec.structs.replace(made, what_if=theirs)
+        common = BookFigures(made.risk, 1.0, {}, 0.0, Decimal(0))
+        job = job_of(Desk().fill())
+        beside = (Kept("A", job, kept, True, common, stands.digest),)
+        picture = msgspec.structs.replace(solved(), proposal=stands, kept=beside)
+        view = Desk().fill().panels(picture).rebalance
+        carry = {row.name: row for row in view.comparisons}["carry"]
+        (a,) = view.kept
+        assert {row.name: row for row in a.figures}["carry"] == carry
+        assert carry.after != 0.0
 
 
 def test_positions_show_the_target_beside_the_weight() -> None:

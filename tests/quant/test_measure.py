@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,11 @@ def test_a_proposal_by_its_own_yardstick_is_what_it_shows(tmp_path: Path, strate
     done = worker.answer(asked)
     assert isinstance(done, MeasureDone)
     own, tighter, untouched = done.books
+    for book, made in ((own, stands.proposal), (tighter, other.proposal)):
+        assert book.weights == {row.id: row.weight_rounded for row in made.rows}
+        assert (book.turnover, book.cost_usd) == (made.turnover, made.cost_usd)
+    assert untouched.weights == {row.id: row.weight_now for row in stands.proposal.rows}
+    assert (untouched.turnover, untouched.cost_usd) == (0.0, Decimal(0))
     assert own.risk == stands.proposal.risk
     # Limits aside the yardstick is the same, and without rows the book is the present one.
     assert tighter.risk == msgspec.structs.replace(

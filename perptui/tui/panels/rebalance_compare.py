@@ -123,11 +123,12 @@ def _kept_lines(view: RebalanceView, width: int) -> list[Line]:
 
 
 def _measure_lines(view: RebalanceView, width: int, days: float | None) -> list[Line]:
-    """Return by whose forecasts the columns are measured: those of what stands, for every one."""
+    """Return by whose forecasts, and on which market, every column is measured: as what stands."""
     over = "" if days is None else f", {days:g} day{'' if days == 1 else 's'}"
     own = any(kept.own_measure for kept in view.kept)
     of = "all but what is marked" if own else "all columns"
-    return wrapped(f"{of} measured by {view.strategy}'s forecasts{over}", width, " ", "dim")
+    market = figures.with_minus(f", at {view.market}") if view.market else ""
+    return wrapped(f"{of} measured by {view.strategy}'s forecasts{over}{market}", width, " ", "dim")
 
 
 def _figures(columns: Sequence[Side]) -> list[Line]:
