@@ -31,7 +31,7 @@ from perptui.optimization.checks import (
     mends_any,
     with_binding,
 )
-from perptui.optimization.explain.clash import clashes, explain
+from perptui.optimization.explain.clash import clashes, explain, offers
 from perptui.optimization.explain.existence import Pose
 from perptui.optimization.explain.explanation import explanation_of
 from perptui.optimization.explain.figures import book_risk
@@ -40,7 +40,7 @@ from perptui.optimization.explain.reduction import reduce_only_share
 from perptui.optimization.explain.wording import listed
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.kept import Kept
-from perptui.optimization.lot_widths import why_no_trade
+from perptui.optimization.lot_widths import too_coarse, why_no_trade
 from perptui.optimization.orders import beyond_limits, orders_of, positions_after
 from perptui.optimization.program.solution import DECIMALS, Solution
 from perptui.optimization.rebalanced import COARSE, Rebalance
@@ -180,12 +180,15 @@ def _in_conflict(
     inputs: ProgramInputs, answer: Rebalance, pose: Pose | None, *, names_clash: bool
 ) -> tuple[Explanation, tuple[str, ...]]:
     """Return what there is to say where no book keeps every limit, in figures and in words."""
-    clash = clashes(inputs, pose) if names_clash else None
     share = reduce_only_share(inputs)
+    if answer.solution.detail == COARSE:
+        # Weights keep every limit: none clash, and what widths would do is as slow to find.
+        wide = (too_coarse(answer.solved or inputs, answer.solution),) if names_clash else ()
+        return Explanation(reduce_only_share=share), (COARSE, *wide, *offers(inputs, share))
+    clash = clashes(inputs, pose) if names_clash else None
     reduction = run(reduction_of(inputs, share)) if clash else None
     explanation = Explanation(clash=clash or (), reduce_only_share=share, reduction=reduction)
-    coarse = (COARSE,) if answer.solution.detail == COARSE else ()
-    return explanation, (*coarse, *explain(inputs, clash, share))
+    return explanation, explain(inputs, clash, share)
 
 
 def _status(answer: Rebalance, orders: Sequence[OrderIntent]) -> str:

@@ -1,4 +1,4 @@
-"""Why an optimum that would trade ends in no trade: its lots, and what they would fit into.
+"""Why an optimum that would trade ends in no book: its lots, and what they would fit into.
 
 A limit of no width, as net_min = net_max = 0, is kept by weights and by almost no whole lots.
 """
@@ -34,7 +34,7 @@ def why_no_trade(inputs: ProgramInputs, solved: ProgramInputs, solution: Solutio
         As posed, and as solved: without trades that are too small.
     """
     if trades(solution.weights, inputs):
-        return _too_coarse(solved, solution)
+        return too_coarse(solved, solution)
     if solved.left_out:
         lots = Lots.of(inputs)
         usd = float(inputs.equity)
@@ -48,11 +48,19 @@ def why_no_trade(inputs: ProgramInputs, solved: ProgramInputs, solution: Solutio
     return NO_GAIN
 
 
-def _too_coarse(inputs: ProgramInputs, solution: Solution) -> str:
-    """Return which limits no book in lots near the optimum keeps, and the width that would do."""
+def too_coarse(inputs: ProgramInputs, solution: Solution) -> str:
+    """Return which limits no book in lots near the optimum keeps, and the width that would do.
+
+    Parameters
+    ----------
+    inputs : ProgramInputs
+        Whose optimum `solution` is.
+    """
     gain = float(inputs.objective(solution.exact) - inputs.objective(inputs.before))
     usd = gain * float(inputs.equity) / inputs.horizon_days
-    worth = f"lots are too coarse for the optimum, which gains {usd:,.2f} USD a day"
+    # What is fixed may well cost more than it gains: it was asked for.
+    gains = "" if inputs.edited else f", which gains {usd:,.2f} USD a day"
+    worth = f"lots are too coarse for the optimum{gains}"
     book = short_of(solution.weights, 1.0, inputs)
     excess = limit_excess(book[None, :], inputs.before, inputs.limits)
     over = {

@@ -29,7 +29,8 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
     """Return the optimal book in lots.
 
     Trades too small for the venue are fixed at none and the rest is solved again. Where lots are
-    too coarse for the limits, a book that keeps them is held rather than broken.
+    too coarse for the limits, a book that keeps them is held rather than broken; where none is
+    found that does, the answer is a reduction, or none at all beside a target that is fixed.
     """
     solution = _too_poor(inputs) or optimum(inputs)
     if solution.status == "infeasible" and inputs.reduce_only:
@@ -40,8 +41,8 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
         return _nothing(solution, inputs)
     solution, solved = _without_small_trades(solution, inputs)
     rounded = _in_lots(solution, inputs)
-    if rounded.excess > HEADROOM and not inputs.edited:
-        return _reduced_in_lots(inputs)
+    if rounded.excess > HEADROOM:
+        return _reduced_in_lots(inputs) or _too_coarse(solution, inputs, solved)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights, solved)
 
 
@@ -62,12 +63,21 @@ def reduction_search(inputs: ProgramInputs) -> Search[Rebalance]:
     return reduced or _nothing(Solution.without_answer("infeasible", inputs), inputs)
 
 
-def _reduced_in_lots(inputs: ProgramInputs) -> Rebalance:
-    """Return a reduction where no book in lots keeps every limit, else that there is none."""
+def _reduced_in_lots(inputs: ProgramInputs) -> Rebalance | None:
+    """Return a reduction where no book in lots keeps every limit; None where nothing is reduced.
+
+    A target that is fixed would not be what a reduction leaves.
+    """
+    if inputs.edited:
+        return None
     reduced = run(_reduced(_only_reducing(inputs)))
-    if reduced is not None and reduced.steps.any():
-        return reduced
-    return _nothing(Solution("infeasible", inputs.before, detail=COARSE), inputs)
+    return reduced if reduced is not None and reduced.steps.any() else None
+
+
+def _too_coarse(solution: Solution, inputs: ProgramInputs, solved: ProgramInputs) -> Rebalance:
+    """Return that no book in lots was found near an optimum, which stays told for what it is."""
+    coarse = replace(solution, status="infeasible", detail=COARSE)
+    return replace(_nothing(coarse, inputs), solved=solved)
 
 
 def _nothing(solution: Solution, inputs: ProgramInputs) -> Rebalance:

@@ -19,7 +19,8 @@ class Rebalance:
     Attributes
     ----------
     solution : Solution
-        The continuous optimum and its status.
+        The continuous optimum and its status; "infeasible" with `COARSE` where no lots are near it
+        that keep every limit.
     target : (N,) array
         Its weights; those before the trade where there is no optimum.
     steps : (N,) integer array

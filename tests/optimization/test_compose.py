@@ -1,3 +1,4 @@
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -12,9 +13,11 @@ from perptui.model.proposal import Proposal, TargetRow
 from perptui.model.strategy import StrategyParameters
 from perptui.optimization.compose import compose
 from perptui.optimization.costs import trade_costs
+from perptui.optimization.explain.clash import HOLD
 from perptui.optimization.orders import beyond_limits
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
+from perptui.optimization.rebalanced import COARSE
 from tests.optimization.market import (
     BALANCED,
     LIMITS,
@@ -219,7 +222,7 @@ def test_more_orders_than_a_ticket_takes_are_not_exportable() -> None:
     assert any("more than the 1 of one ticket" in reason for reason in proposal.reasons)
 
 
-def test_a_rounded_book_that_breaks_a_limit_says_which_and_by_what() -> None:
+def test_a_target_whose_lots_break_a_limit_has_no_book_and_says_the_width_that_would_do() -> None:
     # A lot of SOL is 15 % of 1 000 USD. From .6 the trader wants .36, which keeps ½·.24 of turnover
     # and .4 of coin; but of the lots beside it .3 breaks the first and .45 the second.
     snap = snapshot(LEGS, MARKS, {"binanceusdm": "1000"}, {SOL: "4"})
@@ -228,12 +231,17 @@ def test_a_rounded_book_that_breaks_a_limit_says_which_and_by_what() -> None:
     inputs = program_inputs(snap, found, BALANCED, limits, {SOL: 0.36})
     answer = rebalance(inputs)
     proposal = compose(inputs, answer, snap, found, BALANCED, "")
-    assert answer.solution.status == "optimal"
-    assert proposal.status == "ok"
-    assert not proposal.exportable
-    failed = [one for one in proposal.limits if not one.ok]
-    assert [one.name for one in failed] in (["turnover"], ["coin_net:SOL"])
-    assert proposal.reasons[0].startswith(f"{failed[0].name} would be {failed[0].value:.6g}")
+    assert (answer.solution.status, answer.solution.detail) == ("infeasible", COARSE)
+    assert (proposal.status, proposal.exportable, proposal.orders) == ("infeasible", False, ())
+    coarse, wide, hold, _ = proposal.reasons
+    assert (coarse, hold) == (COARSE, HOLD)
+    # Of the lots beside it .45 is the nearer to the limit that it breaks: .05 more is needed.
+    said = re.search(r"; coin_net_max (\S+)x would do", wide)
+    assert said is not None, wide
+    wider = msgspec.structs.replace(limits, coin_net_max=float(said[1]))
+    inputs = program_inputs(snap, found, BALANCED, wider, {SOL: 0.36})
+    taken = compose(inputs, rebalance(inputs), snap, found, BALANCED, "")
+    assert (taken.status, taken.exportable) == ("ok", True)
 
 
 def test_at_the_drawdown_limit_a_reduction_may_be_sent() -> None:

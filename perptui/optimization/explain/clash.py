@@ -266,7 +266,18 @@ def explain(
         As `reduce_only_share` gives it.
     """
     words = NO_BOOK if found is None else summary(found)
-    return (words, HOLD, reduction_offer(inputs, share))
+    return (words, *offers(inputs, share))
+
+
+def offers(inputs: ProgramInputs, share: float | None) -> tuple[str, str]:
+    """Return in words what can always be done, and needs no solver: to hold, and to reduce.
+
+    Parameters
+    ----------
+    share : float, optional
+        As `reduce_only_share` gives it.
+    """
+    return HOLD, reduction_offer(inputs, share)
 
 
 def summary(found: Sequence[Clash]) -> str:
