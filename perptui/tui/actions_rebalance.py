@@ -19,13 +19,11 @@ from perptui.protocol.intents import (
     Solve,
     Unbend,
     Undo,
-    Withdraw,
 )
 from perptui.tui.panels.limits import LimitsPanel, key_words
 from perptui.tui.panels.rebalance import RebalancePanel
 from perptui.tui.panels.rebalance_clash import ways_out
 from perptui.tui.typing_keys import TypingKeys
-from perptui.tui.whatif import PREVIEW
 
 NUDGE = 0.01
 NUDGE_DIGITS = 3
@@ -48,7 +46,7 @@ class RebalanceActions(TypingKeys):
 
     def __init__(self) -> None:
         super().__init__()
-        self._nudged: str | None = None
+        self._nudged: tuple[str, str] | None = None
         self._settling: Timer | None = None
 
     # ---------------------------------------------------------------- solving and switches
@@ -160,12 +158,13 @@ class RebalanceActions(TypingKeys):
         if abs(weight) > MOST_WEIGHT:
             self.say(f"at most {MOST_WEIGHT:.0f} times equity", "warn")
             return
-        panel.wanted[row.id] = weight
-        text = f"target:{row.id}={weight:.{NUDGE_DIGITS}f}"
-        if self._nudged is not None and self._nudged.partition("=")[0] != text.partition("=")[0]:
+        key = f"target:{row.id}"
+        if self._nudged is not None and self._nudged[0] != key:
             self.settle()
-        self.send(Bend(text=text, preview=True), PREVIEW)
-        self._nudged = text
+        self._nudged = key, f"{key}={weight:.{NUDGE_DIGITS}f}"
+        asked = Bend(text=self._nudged[1], preview=True)
+        self.send(asked, key)
+        panel.ask_for(asked)
         if self._settling is not None:
             self._settling.stop()
         self._settling = self.set_timer(SETTLED_S, self.settle)
@@ -173,16 +172,16 @@ class RebalanceActions(TypingKeys):
 
     def settle(self) -> None:
         """Make the nudges of a row one step of the what-if."""
-        text, self._nudged = self._nudged, None
-        if text is not None:
-            self.send(Bend(text=text), PREVIEW)
+        nudged, self._nudged = self._nudged, None
+        if nudged is not None:
+            self.send(Bend(text=nudged[1]), nudged[0])
 
-    def bend(self, intent: Intent, slot: str = "") -> None:
+    def bend(self, intent: Intent, edits: object = None) -> None:
         """Send an intent of the what-if; nudges before it are settled, or taken back by it."""
-        if isinstance(intent, Undo | Withdraw):
+        if isinstance(intent, Undo):
             self._nudged = None
         self.settle()
-        self.send(intent, slot)
+        self.send(intent, edits)
 
     def action_reset(self) -> None:
         """Drop what the row under the cursor bends: its target, or its cap."""

@@ -258,12 +258,15 @@ class DeskApp(App[int]):
         reply = await self.answer(intent)
         then(reply.ok, reply.text)
 
-    def bend(self, intent: Intent, slot: str = "") -> None:
-        """Send an intent of the what-if, after those before it; the latest of a slot."""
-        if self._bends.put(intent, slot):
+    def bend(self, intent: Intent, edits: object = None) -> None:
+        """Send an intent of the what-if, after those before it; see `IntentQueue.put`."""
+        if self._bends.put(intent, edits):
             self._start(self._bends.drain(self._bent))
 
     def _bent(self, intent: Intent, reply: Reply) -> None:
+        desk = self.desk_screen
+        desk.rebalance_panel().take_answer(intent, ok=reply.ok)
+        entered = desk.take_entered(intent)
         if reply.ok:
             # What was said while a solve was under way, or refused before it, is over with it.
             if self.showing.drop_refusal():
@@ -271,9 +274,8 @@ class DeskApp(App[int]):
             if reply.text or isinstance(intent, Solve):
                 self._report(reply)
             return
-        self.desk_screen.rebalance_panel().forget_asked()
         if not isinstance(intent, Withdraw):  # where nothing stood, nothing need be taken back
-            self.desk_screen.refused(reply.text or "the desk said no", intent)
+            desk.refused(reply.text or "the desk said no", intent, entered)
         self.tick()
 
     # ---------------------------------------------------------------- tickets

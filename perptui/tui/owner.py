@@ -29,8 +29,8 @@ class Owner(Protocol):
         """Send an intent and hand its answer to `then`."""
         ...
 
-    def bend(self, intent: Intent, slot: str = "") -> None:
-        """Send an intent of the what-if, after those before it; the latest of a slot."""
+    def bend(self, intent: Intent, edits: object = None) -> None:
+        """Send an intent of the what-if, after those before it; see `IntentQueue.put`."""
         ...
 
     def look(self) -> None:

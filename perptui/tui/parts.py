@@ -36,10 +36,10 @@ class DeskParts(Screen[None]):
         def ask(self, intent: Intent, done: str = "") -> None:
             """Send an intent; the answer, or `done`, goes to the news line."""
 
-        def send(self, intent: Intent, slot: str = "") -> None:
-            """Send an intent of the what-if, after those before it; the latest of a slot."""
+        def send(self, intent: Intent, edits: object = None) -> None:
+            """Send an intent of the what-if, after those before it; see `IntentQueue.put`."""
 
-        def bend(self, intent: Intent, slot: str = "") -> None:
+        def bend(self, intent: Intent, edits: object = None) -> None:
             """Send an intent of the what-if once nudges before it are settled."""
 
         def repaint_all(self) -> None:

@@ -11,9 +11,12 @@ from perptui.tui.command_line import CommandLine, half_typed
 from perptui.tui.editing import CellEdit
 from perptui.tui.editor import LineEditor
 from perptui.tui.panels.base import PanelWidget
+from perptui.tui.panels.rebalance_book import named
 from perptui.tui.parts import DeskParts
 from perptui.tui.picture import Line
-from perptui.tui.whatif import PREVIEW
+
+Typed = CommandLine | tuple[CellEdit, PanelWidget]
+"""What was entered: a line, or a cell and its panel."""
 
 SAFE = frozenset({"kill", "quit"})
 """Actions that are taken even where the terminal is too small to show anything."""
@@ -31,7 +34,7 @@ class TypingKeys(DeskParts):
         self.bound: dict[str, tuple[str, ...]] = {}
         self._history: list[str] = []
         self._asking_to_quit = False
-        self._entered: tuple[Bend, CommandLine | tuple[CellEdit, PanelWidget]] | None = None
+        self._entered: list[tuple[Bend, Typed]] = []
 
     @property
     def is_typing(self) -> bool:
@@ -144,7 +147,7 @@ class TypingKeys(DeskParts):
         text = line.assignments() if line.bends else None
         if text is not None and not any(map(half_typed, assignments_in(text))):
             line.previewed = True
-            self.bend(Bend(text=text, preview=True), PREVIEW)
+            self.bend(Bend(text=text, preview=True), line)
         elif text is None and line.unfinished():
             line.error = ""
         elif text is None and line.previewed:
@@ -154,11 +157,11 @@ class TypingKeys(DeskParts):
     def _take_back(self, typed: CommandLine | CellEdit) -> None:
         """Withdraw a preview that is no longer what stands in the line."""
         typed.previewed = False
-        self.bend(Withdraw(), PREVIEW)
+        self.bend(Withdraw(), typed)
 
     def _type_command(self, line: CommandLine, event: Key) -> bool:
         if event.key == "escape":
-            self._close_command(withdrawn=line.previewed)
+            self._close_command(line, withdrawn=line.previewed)
         elif event.key == "enter":
             self._enter_command(line)
         elif line.key(event.key, event.character):
@@ -169,7 +172,7 @@ class TypingKeys(DeskParts):
 
     def _enter_command(self, line: CommandLine) -> None:
         if not line.bends:
-            self._close_command(withdrawn=line.previewed)
+            self._close_command(line, withdrawn=line.previewed)
             self.run_command(line.text)
             return
         text = line.assignments()
@@ -177,13 +180,13 @@ class TypingKeys(DeskParts):
             self._show_command(line)
         elif self.may_propose():
             line.remember()
-            self._close_command(withdrawn=False)
+            self._close_command(line, withdrawn=False)
             self._enter(Bend(text=text), line)
 
-    def _close_command(self, *, withdrawn: bool) -> None:
+    def _close_command(self, line: CommandLine, *, withdrawn: bool) -> None:
         self.command = None
         if withdrawn:
-            self.bend(Withdraw(), PREVIEW)
+            self.bend(Withdraw(), line)
         self.prompt(())
         self.active().repaint()
 
@@ -203,7 +206,7 @@ class TypingKeys(DeskParts):
         if event.key == "escape":
             self._close_cell()
             if cell.previewed:
-                self.bend(Withdraw(), PREVIEW)
+                self.bend(Withdraw(), cell)
         elif event.key == "enter":
             text = cell.assignment()
             if text is not None:
@@ -215,7 +218,7 @@ class TypingKeys(DeskParts):
             text = cell.assignment()
             if text is not None and not half_typed(text):
                 cell.previewed = True
-                self.bend(Bend(text=text, preview=True), PREVIEW)
+                self.bend(Bend(text=text, preview=True), cell)
             elif cell.unfinished():
                 cell.wrong = ""
             elif text is None and cell.previewed:
@@ -234,28 +237,36 @@ class TypingKeys(DeskParts):
 
     # ---------------------------------------------------------------- what the desk says to it
 
-    def _enter(self, intent: Bend, typed: CommandLine | tuple[CellEdit, PanelWidget]) -> None:
+    def _enter(self, intent: Bend, typed: Typed) -> None:
         """Send what was typed; where it is refused, it comes back to be mended."""
-        self._entered = (intent, typed)
-        self.bend(intent, PREVIEW)
+        self._entered.append((intent, typed))
+        self.bend(intent, typed if isinstance(typed, CommandLine) else typed[0])
+        self.rebalance_panel().ask_for(intent)
 
-    def _reopen(self, typed: CommandLine | tuple[CellEdit, PanelWidget]) -> None:
+    def take_entered(self, intent: Intent) -> Typed | None:
+        """Return what was typed for an intent that is answered now; None where nothing was."""
+        found = next((one for one in self._entered if one[0] is intent), None)
+        if found is None:
+            return None
+        self._entered.remove(found)
+        return found[1]
+
+    def _reopen(self, typed: Typed) -> None:
         if isinstance(typed, CommandLine):
             self.command = typed
-            typed.previewed = False
             return
         self.cell, self._cell_panel = typed
-        self.cell.previewed = False
         self._cell_panel.edit = self.cell
         self._cell_panel.repaint()
 
-    def refused(self, text: str, intent: Intent | None = None) -> None:
+    def refused(self, text: str, intent: Intent, entered: Typed | None = None) -> None:
         """Show why the desk refused what is being typed, or was entered, under it."""
-        entered, idle = self._entered, not (self.command or self.cell or self.filter_line)
-        if entered is not None and entered[0] == intent:
-            self._entered = None
-            if idle and not self._asking_to_quit:
-                self._reopen(entered[1])
+        typing = self.command or self.cell
+        if entered is not None and not self.is_typing:
+            self._reopen(entered)
+        elif isinstance(intent, Bend) and not intent.preview and (entered or typing):
+            # Not what stands in the line: it is named.
+            text = f"{named(intent.text)}: {text}"
         if self.command is not None:
             self.command.error = text
             self._show_command(self.command)

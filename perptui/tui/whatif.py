@@ -1,19 +1,31 @@
-"""What-if intents on their way to the desk: one asked at a time, in order, the latest of a kind."""
+"""What-if intents on their way to the desk: one asked at a time, in order, none left out.
+
+But of what is still being typed only the latest is sent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 from perptui.protocol.frames import Reply
-from perptui.protocol.intents import Intent
+from perptui.protocol.intents import Bend, Intent, Withdraw
 
-PREVIEW = "preview"
-"""The slot of what is still being typed."""
+
+class Waiting(NamedTuple):
+    """An intent that is not sent yet, and what it edits."""
+
+    intent: Intent
+    edits: object
+
+
+def unsettled(intent: Intent) -> bool:
+    """Return whether an intent is of something still being typed, or takes that back."""
+    return isinstance(intent, Withdraw) or (isinstance(intent, Bend) and intent.preview)
 
 
 class IntentQueue:
-    """Sends intents one after the other; in a slot only the latest waits.
+    """Sends intents one after the other, in the order they were put.
 
     Parameters
     ----------
@@ -23,8 +35,7 @@ class IntentQueue:
 
     def __init__(self, ask: Callable[[Intent], Awaitable[Reply]]) -> None:
         self._ask = ask
-        self._waiting: dict[str, Intent] = {}
-        self._number = 0
+        self._waiting: list[Waiting] = []
         self._busy = False
 
     @property
@@ -32,22 +43,26 @@ class IntentQueue:
         """Whether an intent is under way."""
         return self._busy
 
-    def put(self, intent: Intent, slot: str = "") -> bool:
+    @property
+    def rests(self) -> bool:
+        """Whether none waits behind the one that is under way."""
+        return not self._waiting
+
+    def put(self, intent: Intent, edits: object = None) -> bool:
         """Note an intent; return whether `drain` must be started.
 
         Parameters
         ----------
-        slot : str
-            An intent that waits in the same slot is not sent any more; "" has no such.
+        edits : object
+            What it edits: a line, a cell, a row's target. A preview of the same that still waits
+            is not sent any more, nor is its withdrawal; everything else is. None: nothing.
         """
-        self._number += 1
-        self._waiting.pop(slot, None)
-        self._waiting[slot or f"#{self._number}"] = intent
+        if edits is not None:
+            self._waiting = [
+                one for one in self._waiting if one.edits != edits or not unsettled(one.intent)
+            ]
+        self._waiting.append(Waiting(intent, edits))
         return not self._busy
-
-    def drop(self, slot: str) -> None:
-        """Forget what waits in a slot."""
-        self._waiting.pop(slot, None)
 
     def drain(self, answered: Callable[[Intent, Reply], None]) -> Coroutine[Any, Any, None]:
         """Send until nothing waits; hand each answer to `answered`.
@@ -61,7 +76,7 @@ class IntentQueue:
         return self._drain(first, answered)
 
     def _send_next(self) -> tuple[Intent, Awaitable[Reply]]:
-        intent = self._waiting.pop(next(iter(self._waiting)))
+        intent = self._waiting.pop(0).intent
         return intent, self._ask(intent)
 
     async def _drain(

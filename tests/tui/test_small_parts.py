@@ -6,7 +6,7 @@ import pytest
 from perptui.model.assignment import LIMITS, PARAMETERS
 from perptui.model.explanation import LimitPrice
 from perptui.protocol.frames import Reply
-from perptui.protocol.intents import Bend, Intent, Undo
+from perptui.protocol.intents import Bend, Intent, Undo, Withdraw
 from perptui.tui.arrange import columns_of, regions
 from perptui.tui.command_line import CommandLine, half_typed
 from perptui.tui.crash import redacted, report_of, write_report
@@ -14,7 +14,7 @@ from perptui.tui.editor import MOST, LineEditor
 from perptui.tui.format import with_minus
 from perptui.tui.keymap import BY_ID, KEYS, actions_by_key, footer, keys_of, unknown_ids
 from perptui.tui.limit_settings import setting_of
-from perptui.tui.whatif import PREVIEW, IntentQueue
+from perptui.tui.whatif import IntentQueue
 
 RESERVED = {f"ctrl+{letter}" for letter in "sqzabjo"}
 
@@ -84,7 +84,7 @@ def test_editing_a_line() -> None:
 
 
 @pytest.mark.asyncio
-async def test_in_a_slot_only_the_latest_is_sent_and_the_others_in_their_order() -> None:
+async def test_of_what_is_typed_the_latest_is_sent_and_what_was_entered_always() -> None:
     gate = asyncio.Event()
     asked: list[Intent] = []
     answers: list[tuple[Intent, str]] = []
@@ -94,22 +94,34 @@ async def test_in_a_slot_only_the_latest_is_sent_and_the_others_in_their_order()
         await gate.wait()
         return Reply(number=1, ok=False, text="infeasible")
 
+    line, cell = object(), "target:a:BTC/USDT:USDT"
     queue = IntentQueue(ask)
-    assert queue.put(Bend(text="gross_max=1", preview=True), PREVIEW)
+    assert queue.put(Bend(text="gross_max=1", preview=True), line)
     draining = asyncio.create_task(
         queue.drain(lambda intent, reply: answers.append((intent, reply.text)))
     )
     await asyncio.sleep(0)
-    assert not queue.put(Bend(text="gross_max=2", preview=True), PREVIEW)
-    assert not queue.put(Undo())
-    assert not queue.put(Bend(text="gross_max=2.5"), PREVIEW)
-    assert queue.busy
+    typed = (
+        (Bend(text="gross_max=2", preview=True), line),
+        (Bend(text="gross_max=2.5", preview=True), line),
+        (Bend(text="gross_max=2.5"), line),
+        (Undo(), None),
+        (Bend(text=f"{cell}=1", preview=True), cell),
+        (Withdraw(), cell),
+        (Bend(text=f"{cell}=2", preview=True), cell),
+        (Bend(text="net_max=.1", preview=True), "another"),
+        (Bend(text=f"{cell}=3"), cell),
+        (Bend(text=f"{cell}=4", preview=True), cell),
+    )
+    for intent, edits in typed:
+        assert not queue.put(intent, edits)
+    before = queue.busy, queue.rests
     await queue.drain(lambda intent, _: answers.append((intent, "twice")))
     gate.set()
     await draining
-    assert asked == [Bend(text="gross_max=1", preview=True), Undo(), Bend(text="gross_max=2.5")]
+    assert asked[1:] == [typed[index][0] for index in (2, 3, 7, 8, 9)]
     assert answers == [(intent, "infeasible") for intent in asked]
-    assert not queue.busy
+    assert [before, (queue.busy, queue.rests)] == [(True, False), (False, True)]
 
 
 # ---------------------------------------------------------------- the command line

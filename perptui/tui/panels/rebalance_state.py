@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from perptui.model.assignment import assignments_in, bend_all
+from perptui.model.whatif import WhatIf
+from perptui.protocol.intents import Bend, Intent
 from perptui.protocol.views import LimitRow
 from perptui.protocol.views_rebalance import RebalanceRow, RebalanceView
 from perptui.tui import format as figures
@@ -33,7 +36,7 @@ class RebalanceState(PanelWidget):
     part : str
         Where the cursor is: ``trades`` or ``limits``.
     wanted : dict of str to float
-        Targets asked for that have not come back, by instrument id.
+        Targets asked for and not answered yet, by instrument id.
     switched : dict of str to str
         Strategy and robust mean asked for that have not come back.
     own : dict of str to str
@@ -180,7 +183,7 @@ class RebalanceState(PanelWidget):
         return self.showing.lost or (expires is not None and self.showing.now() > expires)
 
     def before_lines(self) -> None:
-        """Hand the rows to the grids; forget asked-for targets that have come back."""
+        """Hand the rows to the grids; forget asked-for switches that have come back."""
         view = self._view
         self.trades.set_rows(view.rows)
         if self.page == "ledgers":
@@ -188,17 +191,27 @@ class RebalanceState(PanelWidget):
         caps = sorted(self.showing.view.limits.proposed, key=_cap_order)
         self.caps.set_rows(caps)
         self.grid = self._grid_of()
-        for row in view.rows:
-            if row.edited and abs(row.weight_target - self.wanted.get(row.id, 99.0)) < 5e-7:
-                del self.wanted[row.id]
         for key, stands in (("strategy", view.strategy), ("robust", view.robust)):
             if self.switched.get(key) == stands:
                 del self.switched[key]
             if stands and not any(text.startswith(f"{key}=") for text in view.assignments):
                 self.own[key] = stands
 
+    def ask_for(self, intent: Bend) -> None:
+        """Note the targets that are asked for, until they are answered."""
+        self.wanted |= _targets(intent)
+
+    def take_answer(self, intent: Intent, *, ok: bool) -> None:
+        """Forget what was asked for by an intent: what the desk made of it is in the view."""
+        if isinstance(intent, Bend):
+            for name, weight in _targets(intent).items():
+                if self.wanted.get(name) == weight:  # else another one is on its way
+                    del self.wanted[name]
+        if not ok:
+            self.switched.clear()
+
     def forget_asked(self) -> None:
-        """Forget what was asked for: it was taken back, or refused."""
+        """Forget what was asked for: it was taken back."""
         self.wanted.clear()
         self.switched.clear()
 
@@ -224,6 +237,11 @@ class RebalanceState(PanelWidget):
 
     def _cell_of_cap(self, row: LimitRow, column: str) -> Span | None:
         return None if self.edit is None else self.edit.cell(row.name, column, "bound")
+
+
+def _targets(intent: Bend) -> dict[str, float]:
+    """Return the targets that an intent asks for, by instrument id."""
+    return bend_all(WhatIf(), assignments_in(intent.text)).targets
 
 
 def _cap_order(row: LimitRow) -> tuple[float, ...]:

@@ -236,9 +236,9 @@ class DeskScreen(DeskActions):
             self.say(done)
         self.desk_app.ask(intent)
 
-    def send(self, intent: Intent, slot: str = "") -> None:
-        """Send an intent of the what-if, after those before it; the latest of a slot."""
-        self.desk_app.bend(intent, slot)
+    def send(self, intent: Intent, edits: object = None) -> None:
+        """Send an intent of the what-if, after those before it; see `IntentQueue.put`."""
+        self.desk_app.bend(intent, edits)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Tell the two meanings of a key apart: on the Rebalance view y is why, else copy."""

@@ -1,0 +1,120 @@
+"""Keys that come while a solve is under way: nothing entered is left out, no wish stays behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from perptui.protocol.frames import Reply, encode
+from perptui.protocol.intents import Bend, Intent, Undo, Withdraw
+from tests.tui.sitting import Session, session
+from tests.tui.what_ifs import BTC, ETH
+
+pytestmark = pytest.mark.asyncio
+NAMES = {"]": "right_square_bracket", "[": "left_square_bracket", "\r": "enter", "\x1b": "escape"}
+
+
+def ok(_: Intent) -> Reply:
+    return Reply(number=0, ok=True)
+
+
+async def burst(made: Session, keys: str, judge: Callable[[Intent], Reply] = ok) -> None:
+    """Press keys while the first solve that they ask for is under way; then answer them all."""
+    first: list[Reply] = []
+
+    def answer(intent: Intent) -> Reply | None:
+        said = judge(intent)
+        if first:
+            return said
+        first.append(Reply(number=len(made.desk.asked), ok=said.ok, text=said.text))
+        return None
+
+    made.desk.answer = answer
+    await made.pilot.press(*(NAMES.get(key, key) for key in keys))
+    await made.until(lambda: bool(first))
+    made.desk.answer = judge
+    made.desk.send(encode(first[0]))
+
+
+def kept(made: Session) -> list[str]:
+    """Return what was asked for as more than a preview."""
+    bends = [intent for intent in made.desk.asked if isinstance(intent, Bend)]
+    return [intent.text for intent in bends if not intent.preview]
+
+
+@pytest.mark.parametrize(
+    ("keys", "texts"),
+    [
+        (":gross_max=1.5\r]", ["gross_max=1.5", f"target:{BTC}=0.630"]),
+        (":gross_max=1.5\r:cvar_max=.05\r", ["gross_max=1.5", "cvar_max=.05"]),
+        ("e.1\rje.05\r", [f"target:{BTC}=.1", f"target:{ETH}=.05"]),
+        ("]je.1\r", [f"target:{BTC}=0.630", f"target:{ETH}=.1"]),
+        ("]j]", [f"target:{BTC}=0.630", f"target:{ETH}=0.410"]),
+        ("]]j]", [f"target:{BTC}=0.640", f"target:{ETH}=0.410"]),
+        ("]:gross_max=2\r", [f"target:{BTC}=0.630", "gross_max=2"]),
+        ("]je.1\x1b]", [f"target:{BTC}=0.630", f"target:{ETH}=0.410"]),
+        ("e.1\r]", [f"target:{BTC}=.1", f"target:{BTC}=0.110"]),
+    ],
+)
+async def test_what_is_entered_or_nudged_is_sent_whatever_follows(
+    keys: str, texts: list[str]
+) -> None:
+    async with session() as made:
+        await made.press("5")
+        await burst(made, keys)
+        await made.until(lambda: len(kept(made)) >= len(texts))
+        assert kept(made) == texts
+        panel = made.app.desk_screen.rebalance_panel()
+        await made.until(lambda: not panel.wanted)
+
+
+async def test_a_wish_goes_when_it_is_refused_and_the_others_stay() -> None:
+    def judge(intent: Intent) -> Reply:
+        refused = isinstance(intent, Bend) and BTC in intent.text
+        return Reply(number=0, ok=not refused, text="no book" if refused else "")
+
+    async with session() as made:
+        await made.press("5")
+        panel = made.app.desk_screen.rebalance_panel()
+        await burst(made, "]j]", judge)
+        assert panel.wanted == {BTC: pytest.approx(0.63), ETH: pytest.approx(0.41)}
+        await made.until(lambda: BTC not in panel.wanted)
+        await made.until(lambda: not panel.wanted)
+        await made.until(lambda: kept(made)[-1:] == [f"target:{ETH}=0.410"])
+
+
+async def test_of_two_lines_the_one_that_is_refused_is_named_under_the_other() -> None:
+    def judge(intent: Intent) -> Reply:
+        refused = isinstance(intent, Bend) and "gross_max=1" in intent.text
+        return Reply(number=0, ok=not refused, text="no book" if refused else "")
+
+    async with session() as made:
+        await made.press("5")
+        await burst(made, ":gross_max=1\r:net_max=.2", judge)
+        await made.until(lambda: "gross_max=1: no book" in made.text())
+        assert ":net_max=.2" in made.text()
+        await made.press("enter")
+        await made.until(lambda: kept(made)[-1] == "net_max=.2")
+
+
+async def test_a_line_that_was_refused_takes_back_its_preview_when_it_is_left() -> None:
+    def judge(intent: Intent) -> Reply:
+        refused = isinstance(intent, Bend) and intent.text.endswith("1.5")
+        return Reply(number=0, ok=not refused, text="no book" if refused else "")
+
+    async with session() as made:
+        await made.press("5")
+        await burst(made, ":gross_max=1.5\r", judge)
+        await made.until(lambda: "no book" in made.text())
+        await made.press("escape")
+        await made.until(lambda: made.desk.asked[-1] == Withdraw())
+
+
+async def test_undo_takes_back_the_nudges_and_leaves_what_was_entered_before() -> None:
+    async with session() as made:
+        await made.press("5")
+        await burst(made, ":gross_max=1.5\r]]u")
+        await made.until(lambda: Undo() in made.desk.asked)
+        assert kept(made) == ["gross_max=1.5"]
+        assert made.desk.asked[-2] == Bend(text=f"target:{BTC}=0.640", preview=True)
