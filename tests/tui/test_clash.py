@@ -81,6 +81,23 @@ def test_a_largest_order_goes_by_its_setting_and_in_dollars() -> None:
     assert "of volume" not in shown
 
 
+def test_a_share_says_of_what_and_a_setting_of_another_name_stands_beside_it() -> None:
+    sol = "standalone_risk:binanceusdm:SOL/USDT:USDT"
+    clash = (
+        Clash(sol, 1.0, 1.5, "standalone_risk_max", "…"),
+        Clash("cvar", 0.1, 0.2, "drawdown_max", "…"),
+    )
+    words = f"{sol} 100% of volatility_max and cvar drawdown_max 10% cannot hold together"
+    shown = page(clash=clash, reasons=(words,))
+    assert "own risk SOL binance 100% of volatility_max → 150% would do" in shown
+    assert "CVaR 95 % drawdown_max 10% → 20% would do" in shown
+    lines = drawn(
+        book.desk(rebalance=what_ifs.infeasible(clash=clash, reasons=(words,))), (120, 40), "5"
+    )
+    said = " ".join(" ".join(line.strip("│") for line in lines).split())
+    assert "own risk SOL binance 100% of volatility_max and CVaR 95 % drawdown_max 10%" in said
+
+
 def test_a_sentence_names_limits_as_the_heads_do() -> None:
     text = (
         f"gross 0.2x cannot hold: {AS_THEY_ARE}, as participation:{BTC} 1%, cvar 5% and "

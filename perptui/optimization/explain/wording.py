@@ -22,6 +22,8 @@ MULTIPLES = frozenset(
     }
 )
 PLAIN = frozenset({"beta_max", "market_correlation_max"})
+SHARES = frozenset({"standalone_risk_max", "first_component_max"})
+"""Shares of the volatility limit in force, whose limits are volatilities."""
 TARGET = "target:"
 DOLLARS = frozenset({"order_notional_max_usd", "ticket_notional_max_usd"})
 
@@ -49,6 +51,8 @@ def _unit(setting: str) -> tuple[int, str]:
         return 1, " USD"
     if setting in PLAIN or setting.startswith(TARGET):
         return 1, ""
+    if setting in SHARES:
+        return 100, "% of volatility_max"
     return 100, "%"
 
 

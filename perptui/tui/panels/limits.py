@@ -47,7 +47,7 @@ WORDS = {
 }
 
 _LIMIT = re.compile(
-    rf"\b(?:{'|'.join(name for name in WORDS if '_' in name)}|margin_stress_[\w-]+)"
+    rf"\b(?:{'|'.join(name for name in WORDS if '_' in name)}|cvar|margin_stress_[\w-]+)"
     r"(?::[A-Za-z0-9/:-]*\w)?\b(?!=)"
 )
 """A limit within a sentence, as `LimitRow.name`; what is followed by = is an assignment."""

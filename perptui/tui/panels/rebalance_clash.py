@@ -10,8 +10,8 @@ from perptui.protocol.intents import Bend, Intent, Relax
 from perptui.protocol.views_rebalance import Offer, RebalanceView
 from perptui.tui import format as figures
 from perptui.tui.panels.base import wrapped
-from perptui.tui.panels.limits import WORDS, limit_name, limits_named
-from perptui.tui.picture import Line, left
+from perptui.tui.panels.limits import SHARES_OF_RISK, WORDS, limit_name, limits_named
+from perptui.tui.picture import Line, left, width_of
 
 MOST_DIGITS = 9
 NAME_WIDTHS = 24, 40
@@ -19,6 +19,8 @@ NAME_WIDTHS = 24, 40
 ALONE = "no value of it would do, the other limits as they are"
 DOLLARS = "_usd"
 """Settings in dollars end so: what they cap is named for them, not for the limit they lower."""
+OTHERS = frozenset({"drawdown_max"})
+"""Settings whose figures are no figures of the limits that they set."""
 SHOWN_ONLY = "   looser than the desk's own: shown as a what-if, never sent"
 NAMED = 3
 """Broken limits that are named."""
@@ -44,7 +46,7 @@ def clash_lines(
         The key that must come before a digit; "" where digits are taken at once.
     """
     lines: list[Line] = []
-    digit = 0
+    digit, width = 0, width - 1
     if view.clash:
         lines += wrapped(_words(view.clash), width, " ", "warn")
         lines.append(())
@@ -114,13 +116,19 @@ def _digit(digit: int) -> str:
 
 def _member(member: Clash, unit: str, digit: str, names: int, width: int) -> list[Line]:
     unit = "usd" if member.setting.endswith(DOLLARS) else unit
+    unit = "fraction" if member.setting in SHARES_OF_RISK | OTHERS else unit
     name = left(clash_name(member), names)
-    head: Line = ((f" {digit:<1} ", "key"), (name, "title"), (_value(member.limit, unit), "text"))
+    stands = _value(member.limit, unit)
+    # Their rows among the limits are volatilities.
+    stands += " of volatility_max" if member.setting in SHARES_OF_RISK else ""
+    head: Line = ((f" {digit:<1} ", "key"), (name, "title"), (stands, "text"))
     if member.relaxed is not None:
         needed = f"{_value(member.relaxed, unit)} would do"
-        head = (*head, (" → ", "dim"), (needed, "accent"))
+        enough: Line = ((" → ", "dim"), (needed, "accent"))
+        broken = width_of((*head, *enough)) > width
+        heads = [head, (("  ", "dim"), *enough)] if broken else [(*head, *enough)]
         # The head says it all, unless another setting stands behind the limit.
-        return [head] if member.setting else [head, *_why(member.text, width)]
+        return heads if member.setting else [*heads, *_why(member.text, width)]
     return [head, *_why(member.text or ALONE, width)]
 
 
@@ -146,7 +154,9 @@ def clash_name(member: Clash) -> str:
         return f"target {figures.contract(of)}"
     if member.setting.endswith(DOLLARS):
         return f"{member.setting} {figures.contract(of)}".strip()
-    return limit_name(member.name)
+    name = limit_name(member.name)
+    # The figures beside it are the setting's, not the limit's.
+    return f"{name} {member.setting}" if member.setting in OTHERS else name
 
 
 def _value(value: float, unit: str) -> str:
