@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from perptui.desk.what_ifs import only_reducing, only_shown, reduction_in
+from perptui.desk.what_ifs import only_shown
 from perptui.desk.worker import QuantWorker
 from perptui.model.errors import WorkerError
 from perptui.model.explanation import Clash, Reduction
+from perptui.model.freed import only_reducing, reduction_in
 from perptui.model.jobs import ClashDone, ClashJob, ProposeDone, ProposeJob
 
 SLICE_TIMEOUT_S = 20.0

@@ -13,6 +13,7 @@ from perptui.model.bent import bent_strategy, shown_only
 from perptui.model.canonical import digest_of, digest_of_made
 from perptui.model.explanation import FrontierPoint
 from perptui.model.forecast import Estimates
+from perptui.model.freed import only_reducing, reduction_in
 from perptui.model.jobs import EstimateJob, FrontierJob, ProposeJob
 from perptui.model.proposal import Proposal, TargetRow
 from perptui.model.snapshot import MarketSnapshot
@@ -129,9 +130,29 @@ def proposal_of(job: ProposeJob, told: Told, parents: Sequence[Told] = ()) -> Pr
         reasons=(*proposal.reasons, *found.notes),
     )
     proposal = exact_or_kept(_with_what_if(proposal, job))
+    proposal = _with_freed(proposal, job, told, parents)
     digest = digest_of_made(proposal)
     timed = msgspec.structs.replace(proposal.solver, seconds=seconds)
     return msgspec.structs.replace(proposal, digest=digest, solver=timed)
+
+
+def _with_freed(
+    proposal: Proposal, job: ProposeJob, told: Told, parents: Sequence[Told]
+) -> Proposal:
+    """Return the proposal with where only reducing leads once no target is in its way.
+
+    Only where limits clash by name: else that is looked for with what clashes.
+    """
+    explanation = proposal.explanation
+    if not explanation.clash or explanation.reduction is not None:
+        return proposal
+    asked, freed = only_reducing(job)
+    if not freed:
+        return proposal
+    reduction = reduction_in(proposal_of(asked, told, parents), freed)
+    return msgspec.structs.replace(
+        proposal, explanation=msgspec.structs.replace(explanation, reduction=reduction)
+    )
 
 
 def exact_or_kept(proposal: Proposal) -> Proposal:

@@ -105,3 +105,16 @@ def test_a_risk_cap_and_a_turnover_cap_clash_in_march_2020(history_dir: Path) ->
     # Near the least risk there is: each coin's own risk and the first component count beside it.
     assert least <= reduced.risk.volatility_annual <= 1.05 * least
     assert any("exceeds them least" in reason for reason in reduced.reasons)
+
+
+@pytest.mark.history
+def test_only_reducing_is_solved_with_the_target_in_its_way_freed(history_dir: Path) -> None:
+    desk = Desk(history_dir)
+    asked = desk.proposed(WhatIf(targets={BTC: 0.5}))
+    assert asked.status == "infeasible"
+    reduction = asked.explanation.reduction
+    assert reduction is not None
+    assert reduction.freed == (BTC,)
+    taken = desk.proposed(WhatIf(reduce_only=True))
+    assert reduction.turnover == taken.turnover
+    assert reduction.breached == tuple(one.name for one in taken.limits if not one.ok)
