@@ -25,9 +25,7 @@ from perptui.optimization.program.workspaces import PIQP
 from perptui.risk.arrays import robust_risk
 
 ROUGH, QUICK = Attempt(PIQP, 1.0, 1e-7), Attempt(PIQP, 1.0, 1e-9)
-"""To know a book to curve about, and to know what binds: polishing finds the last digits.
-
-In units of equity: in parts of 1e-2, as exact answers are asked for, they take twice the steps."""
+"""To know a book to curve about, and to know what binds: polishing finds the last digits."""
 ROUNDS_MAX = 4
 FIRST_SIZE = 0.03
 """Trade and position of each contract, weight units, about which the first round is curved."""
