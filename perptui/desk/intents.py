@@ -127,8 +127,7 @@ class Intents:
         if whose is None or whose == author:
             return ""
         what = "what is being typed" if typed else "a step"
-        again = "" if typed else "; ctrl+r brings it back"
-        return f"taken back: {what} of {whose.name}, terminal {whose.pid}{again}"
+        return f"taken back: {what} of {whose.name}, terminal {whose.pid}; ctrl+r brings it back"
 
     async def _bend(self, intent: asked.Intent, peer: Peer) -> None:
         proposer, author = self._proposer, author_of(peer)

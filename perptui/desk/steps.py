@@ -28,7 +28,7 @@ class Steps:
     """What-ifs in the order they were made; every one is a whole, none is edited in place.
 
     A preview stands for what is being typed. The next one takes its place, a step settles it, and
-    stepping back takes it away.
+    stepping back makes it the step that is undone.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Steps:
         self._preview = None
 
     def undo(self) -> None:
-        """Step back; from a preview, to what stood before it.
+        """Step back; from a preview, to what stood before it. `redo` comes back to either.
 
         Raises
         ------
@@ -112,9 +112,13 @@ class Steps:
         """
         if not self.can_undo:
             raise InputError("expected an earlier what-if, was the first; nothing to undo")
-        if self._preview is None:
+        if self._preview is not None:
+            undone, self._preview = self._preview, None
+            if undone.what_if == self.base:
+                return  # nothing was bent by it: what was undone before may still be redone
+            self._steps = (*self._steps[: self._at + 1], undone)
+        else:
             self._at -= 1
-        self._preview = None
 
     def redo(self) -> None:
         """Step forward again.

@@ -179,7 +179,10 @@ def rebalance_rows(proposal: Proposal, carry: dict[str, CarryChange]) -> tuple[R
     for order in proposal.orders:
         legs.setdefault(order.id, []).append(order)
     return tuple(
-        _rebalance_row(row, legs.get(row.id, []), carry.get(row.id)) for row in proposal.rows
+        _rebalance_row(
+            row, legs.get(row.id, []), carry.get(row.id), proposal.what_if.targets.get(row.id)
+        )
+        for row in proposal.rows
     )
 
 
@@ -198,15 +201,16 @@ def _furthest_price(legs: list[OrderIntent]) -> Decimal | None:
 
 
 def _rebalance_row(
-    row: TargetRow, legs: list[OrderIntent], carry: CarryChange | None
+    row: TargetRow, legs: list[OrderIntent], carry: CarryChange | None, asked: float | None
 ) -> RebalanceRow:
+    """Return the line of one contract; `asked` is the target that is fixed, met or not."""
     venue, symbol = split_id(row.id)
     return RebalanceRow(
         id=row.id,
         coin=symbol.partition("/")[0],
         venue=venue,
         weight_now=row.weight_now,
-        weight_target=row.weight_target,
+        weight_target=row.weight_target if asked is None else asked,
         weight_rounded=row.weight_rounded,
         trade_usd=row.trade_usd,
         cost_usd=row.cost_usd,

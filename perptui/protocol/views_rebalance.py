@@ -33,6 +33,7 @@ class RebalanceRow(Record, frozen=True):
 
     `effect`, `contracts` and `limit_price` are of all legs of the contract together: one that
     closes and one that opens are a FLIP of their sum, at the limit price furthest from the mark.
+    `weight_target` of one that is edited is what was asked, also where no book meets it.
     """
 
     id: str

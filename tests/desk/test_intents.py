@@ -294,7 +294,9 @@ async def test_undo_says_whose_step_it_takes_back_where_it_is_anothers(tmp_path:
     assert proposer.picture.typist == Author(uid, 72, name)
     assert proposer.picture.undoes == Author(uid, 72, name)
     said = await intents.answer(asked.Undo(), mine)
-    assert said == f"taken back: what is being typed of {name}, terminal 72"
+    assert said == (
+        f"taken back: what is being typed of {name}, terminal 72; ctrl+r brings it back"
+    )
     said = await intents.answer(asked.Undo(), other)
     assert said == f"taken back: a step of {name}, terminal 71; ctrl+r brings it back"
     await intents.answer(asked.Redo(), other)

@@ -539,6 +539,14 @@ async def test_every_position_can_be_reduced_by_a_share(desk: Desk) -> None:
     assert all(row.contracts_after == 0 for row in desk.proposal.rows)
 
 
+async def test_a_target_that_no_book_meets_is_shown_as_it_was_asked(desk: Desk) -> None:
+    await desk.proposer.bend(f"target:{BTC}=0.9 coin_net_max=0.5")
+    assert desk.proposal.status == "infeasible"
+    row = next(row for row in desk.view().rows if row.id == BTC)
+    assert (row.edited, row.weight_target, row.trade_usd) == (True, 0.9, 0)
+    assert row.weight_rounded == pytest.approx(row.weight_now)
+
+
 async def test_a_clash_is_relaxed_by_one_key(desk: Desk) -> None:
     fixed = f"target:{BTC}=0.95"
     await desk.proposer.bend(fixed)

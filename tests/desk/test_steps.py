@@ -56,3 +56,21 @@ def test_a_mark_brings_back_whose_they_were() -> None:
     assert standing(steps) == (FOUR, None, None)
     steps.restore(mark)
     assert standing(steps) == (TWO, None, MIRA)
+
+
+def test_a_preview_that_was_undone_is_redone_as_a_step() -> None:
+    steps = Steps()
+    steps.push(TWO, MIRA)
+    steps.preview(THREE, NOOR)
+    steps.undo()
+    assert standing(steps) == (TWO, None, MIRA)
+    assert steps.can_redo
+    steps.redo()
+    assert standing(steps) == (THREE, None, NOOR)
+    steps.undo()
+    steps.preview(TWO, MIRA)
+    steps.undo()
+    steps.redo()
+    assert standing(steps) == (THREE, None, NOOR)
+    with pytest.raises(InputError):
+        steps.redo()

@@ -233,6 +233,9 @@ class RebalanceState(PanelWidget):
             return cell
         if column == "tgt" and row.id in self.wanted:
             return figures.weight(self.wanted[row.id]) + "…", "edited"
+        if column == "tgt" and row.edited and self._view.status == "infeasible":
+            # No book meets it, so nothing trades: what was asked, not what is held meanwhile.
+            return "*" + figures.weight(row.weight_target), "edited"
         return None
 
     def _cell_of_cap(self, row: LimitRow, column: str) -> Span | None:
