@@ -227,7 +227,7 @@ def _rate(
     """Return the weight units of room that one unit of its setting gives to a limit."""
     if key[0] in COMMON_MOVES:
         return _stress_rate(key, inputs, solution, slopes)
-    if key[0] == CORRELATION:
+    if key == CORRELATION:
         return float(plain_risk(solution.exact[None, :], inputs.limits)[0])
     return give.get(key, 0.0)
 

@@ -82,7 +82,7 @@ class Slopes:
         if key == SHORTFALL:
             return self.tail
         name, place = key
-        if name == CORRELATION:
+        if key == CORRELATION:
             return self.correlation
         if name == "coin_net":
             return np.asarray(self.coin_net[place] * limits.coin[place])

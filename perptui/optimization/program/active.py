@@ -21,10 +21,12 @@ OWN = frozenset({"participation", "standalone_risk"})
 RISK: Key = ("volatility", 0)
 SHORTFALL: Key = ("cvar", 0)
 NET = "coin_net"
-CORRELATION = "market_correlation"
-"""It is no convex limit: linear rows stand for it in the program."""
-APART = OWN | {CORRELATION}
+CORRELATION: Key = ("market_correlation", 0)
+"""It is no convex limit: linear rows stand for it in a program that is to be convex."""
+APART = OWN | {CORRELATION[0]}
 """Limits that say nothing about kinks: bounds, and one that has none."""
+CURVED = frozenset({RISK, CORRELATION})
+"""Limits whose gradients change with the book, by more than the sides of kinks."""
 CROWD = 64
 """More scenarios than this at one loss are no tie but a wrong guess."""
 

@@ -12,8 +12,10 @@ import numpy as np
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.program.active import (
-    APART,
+    CORRELATION,
+    CURVED,
     NET,
+    OWN,
     RISK,
     SHORTFALL,
     Active,
@@ -29,6 +31,9 @@ from perptui.optimization.program.kinks import (
     effective_bounds,
 )
 from perptui.risk.arrays import limit_excess
+
+RISK_LEAST = 1e-12
+"""Nothing is divided by less risk."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +77,18 @@ class Smooth:
         """Return s_wc, given Sigma w of the limit and its sigma'|w|."""
         squared = weights @ spread + 2.0 * self.offset @ weights + self.offset_squared
         return float(np.sqrt(squared + self.inputs.limits.covariance_uncertainty * alone**2))
+
+    def alike(self, weights: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        """Return |m'w| - rho·s(w), its gradient (N,) and its curvature (N, N), not positive."""
+        inputs, limits = self.inputs, self.inputs.limits
+        sigma, rho = inputs.limited_covariance, limits.market_correlation_max
+        shared = float(limits.market @ weights) + limits.market_offset
+        spread = sigma @ weights + self.offset
+        squared = float(weights @ (spread + self.offset)) + self.offset_squared
+        risk = max(max(squared, 0.0) ** 0.5, RISK_LEAST)
+        slope, side = spread / risk, -1.0 if shared < 0.0 else 1.0
+        gradient = side * limits.market - rho * slope
+        return abs(shared) - rho * risk, gradient, -rho / risk * (sigma - np.outer(slope, slope))
 
     def doubt(self, weights: FloatArray) -> tuple[FloatArray, float] | None:
         """Return the gradient of k|W w| and |W w|; None without an ellipsoid, or at no book."""
@@ -128,14 +145,14 @@ class Conditions:
     def _excess(self, weights: FloatArray) -> tuple[dict[str, FloatArray], FloatArray]:
         if self._seen is None or self._seen[0] is not weights:
             found = limit_excess(weights[None, :], self.inputs.before, self.limits)
-            parts = {name: rows[0] for name, rows in found.items() if name not in APART}
+            parts = {name: rows[0] for name, rows in found.items() if name not in OWN}
             self._seen = (weights, parts, np.concatenate(list(parts.values())))
         return self._seen[1:]
 
     def rows(self, active: Active) -> dict[Key, LimitRow]:
         """Return the rows of the limits taken to bind that are sums over contracts."""
         for key in active.prices:
-            if key not in self._rows and key not in {RISK, SHORTFALL}:
+            if key not in self._rows and key not in CURVED | {SHORTFALL}:
                 at = np.zeros_like(active.weights) if key in self.level else active.weights
                 self._rows[key] = limit_row(self.limits, key, at)
         return self._rows
@@ -153,7 +170,7 @@ class Conditions:
             costs[SIZE] += robust * self.limits.sigma
         costs[TRADE] = self.inputs.trade_cost
         for key, price in found.prices.items():
-            if key not in {RISK, SHORTFALL}:
+            if key not in CURVED | {SHORTFALL}:
                 row = self._rows[key]
                 costs[row.feature] += price * row.by_feature
         return costs
@@ -170,6 +187,8 @@ class Conditions:
                 limited = inputs.limited_covariance @ weights
                 risk = self.smooth.risk(weights, limited, self.smooth.alone(weights))
                 force = force - price / risk * (limited + self.smooth.offset)
+            elif key == CORRELATION:
+                force = force - price * self.smooth.alike(weights)[1]
             elif key == SHORTFALL:
                 force = force - price * self.tail_gradient(found)
             else:

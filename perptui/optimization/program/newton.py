@@ -12,7 +12,14 @@ from dataclasses import replace
 import numpy as np
 
 from perptui.optimization.inputs import FloatArray
-from perptui.optimization.program.active import RISK, SHORTFALL, Active, Key, LimitRow
+from perptui.optimization.program.active import (
+    CORRELATION,
+    CURVED,
+    SHORTFALL,
+    Active,
+    Key,
+    LimitRow,
+)
 from perptui.optimization.program.conditions import Smooth
 from perptui.optimization.program.kinks import SIZE, TRADE
 
@@ -32,7 +39,7 @@ class Equations:
     Parameters
     ----------
     rows : mapping of key to LimitRow
-        Of every binding limit but `RISK` and `SHORTFALL`.
+        Of every binding limit but `SHORTFALL` and those in `CURVED`.
     excess : mapping of str to (k,) array
         Of every limit at `active.weights`.
     level : mapping of key to float
@@ -51,8 +58,10 @@ class Equations:
         inputs, limits = smooth.inputs, smooth.inputs.limits
         self._free = free = np.flatnonzero(~active.pinned)
         self._square = np.ix_(free, free)
-        self._risky = RISK in active.prices and RISK not in active.exceeded
-        self._keys = [key for key in active.prices if key != RISK and key not in active.exceeded]
+        self._curved = sorted(CURVED & active.prices.keys())
+        self._met = [key for key in self._curved if key not in active.exceeded]
+        unmet = CURVED | active.exceeded
+        self._keys = [key for key in active.prices if key not in unmet]
         gradients = [self._gradient(key, rows)[free] for key in self._keys]
         over = [level.get(key, self._excess(key, excess)) for key in self._keys]
         prices = [active.prices[key] for key in self._keys]
@@ -67,7 +76,7 @@ class Equations:
         self._before = inputs.before[free]
         steady = inputs.gain - inputs.size_cost * active.slopes[SIZE]
         steady = steady - inputs.trade_cost * active.slopes[TRADE]
-        for key in active.exceeded - {RISK}:
+        for key in active.exceeded - CURVED:
             steady = steady - active.prices[key] * self._gradient(key, rows)
         self._steady = steady[free]
         self._alone = (limits.sigma * active.slopes[SIZE])[free]
@@ -94,26 +103,28 @@ class Equations:
     def solve(self) -> tuple[Active, bool]:
         """Return where Newton's method ends, and whether the equations hold there."""
         weights, prices = self._active.weights.copy(), self._prices
-        risk_price = self._active.prices.get(RISK, 0.0)
+        curved = {key: self._active.prices[key] for key in self._curved}
         for _ in range(STEPS_MAX):
-            gain, hessian, over, jacobian = self._at(weights, prices, risk_price)
+            gain, hessian, over, jacobian = self._at(weights, prices, curved)
             small = np.abs(over).max(initial=0.0) <= EXCESS_MAX
             if small and np.abs(gain).max(initial=0.0) <= GRADIENT_MAX:
-                return self._found(weights, prices, risk_price), True
+                return self._found(weights, prices, curved), True
             step = _step(gain, hessian, over, jacobian)
             if step is None:
                 break
             count = len(gain)
             weights[self._free] += self._shortened(weights, step[:count])
+            of_curved = step[count + len(prices) :].tolist()
             prices = prices + step[count : count + len(prices)]
-            risk_price += float(step[-1]) if self._risky else 0.0
-        return self._found(weights, prices, risk_price), False
+            for key, more in zip(self._met, of_curved, strict=True):
+                curved[key] += more
+        return self._found(weights, prices, curved), False
 
     def _at(
-        self, weights: FloatArray, prices: FloatArray, risk_price: float
+        self, weights: FloatArray, prices: FloatArray, curved: Mapping[Key, float]
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return gain (n,), minus its Jacobian (n, n), excess (m,) and its Jacobian (m, n)."""
-        inputs, limits, free = self._inputs, self._inputs.limits, self._free
+        inputs, free = self._inputs, self._free
         spread = inputs.covariance @ weights
         slope = spread[free] + self._smooth.charged(weights) * self._charged
         root = np.sqrt(np.maximum(self._side * (weights[free] - self._before), TRADE_MIN))
@@ -128,18 +139,26 @@ class Equations:
             hessian += inputs.ellipsoid / length * self._smooth.omega[self._square]
             hessian -= np.outer(tilt, tilt) / (inputs.ellipsoid * length)
         over = self._over + self._linear @ (weights - self._active.weights)[free]
-        if RISK not in self._active.prices:
-            return gain, hessian, over, self._linear
-        limited, alone = inputs.limited_covariance @ weights, self._smooth.alone(weights)
+        linear = self._linear
+        for key in self._curved:
+            value, tilt, curve = self._of_book(key, weights)
+            gain -= curved[key] * tilt
+            hessian += curved[key] * curve
+            if key in self._met:
+                over, linear = np.append(over, value), np.vstack([linear, tilt])
+        return gain, hessian, over, linear
+
+    def _of_book(self, key: Key, weights: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        """Return the excess of a limit in `CURVED`, its gradient (n,) and its curvature (n, n)."""
+        limits, free = self._inputs.limits, self._free
+        if key == CORRELATION:
+            value, tilt, curve = self._smooth.alike(weights)
+            return value, tilt[free], curve[self._square]
+        limited, alone = self._inputs.limited_covariance @ weights, self._smooth.alone(weights)
         risk = self._smooth.risk(weights, limited, alone)
         robust = limits.covariance_uncertainty * alone * self._alone
         tilt = (limited[free] + robust + self._smooth.offset[free]) / risk
-        gain -= risk_price * tilt
-        hessian += risk_price / risk * (self._limited - np.outer(tilt, tilt))
-        if not self._risky:
-            return gain, hessian, over, self._linear
-        over = np.append(over, risk - limits.volatility_max)
-        return gain, hessian, over, np.vstack([self._linear, tilt])
+        return risk - limits.volatility_max, tilt, (self._limited - np.outer(tilt, tilt)) / risk
 
     def _shortened(self, weights: FloatArray, step: FloatArray) -> FloatArray:
         trade = self._side * (weights[self._free] - self._before)
@@ -147,12 +166,13 @@ class Equations:
         curbed = (self._impact > 0.0) & (self._side * step < floor)
         return np.where(curbed, floor * self._side, step)
 
-    def _found(self, weights: FloatArray, prices: FloatArray, risk_price: float) -> Active:
+    def _found(
+        self, weights: FloatArray, prices: FloatArray, curved: Mapping[Key, float]
+    ) -> Active:
         limits = len(self._keys)
         found = {key: self._active.prices[key] for key in self._active.exceeded}
         found |= dict(zip(self._keys, prices[:limits].tolist(), strict=True))
-        if self._risky:
-            found[RISK] = risk_price
+        found |= {key: curved[key] for key in self._met}
         tail = self._active.tail
         tail = None if tail is None else replace(tail, turned=prices[limits:])
         return replace(self._active, weights=weights, prices=found, tail=tail)

@@ -63,9 +63,13 @@ def polished(inputs: ProgramInputs, solution: Solution) -> Solution:
 
     It is kept, too, where the exact one breaks a limit that it does not break. Every limit holds to
     rounding on the exact weights, and the objective is no worse. Limits on one
-    contract alone are bounds here: where such a one is soft, nothing is proved.
+    contract alone are bounds here: where such a one is soft, nothing is proved, nor where rows
+    share one slack.
     """
-    if solution.status != "optimal" or not len(solution.exact) or OWN & inputs.soft_prices.keys():
+    soft = inputs.soft_prices.keys()
+    if solution.status != "optimal" or not len(solution.exact) or OWN & soft:
+        return solution
+    if any(inputs.limits.row_names.count(name) > 1 for name in soft):
         return solution
     # Last bits of an interior-point answer are not the same from one run to the next.
     start = np.round(solution.exact, DECIMALS) + 0.0

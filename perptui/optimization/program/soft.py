@@ -51,7 +51,7 @@ def _level_by_level(hard: ProgramInputs, inputs: ProgramInputs, solve_program: S
     for place, names in enumerate(inputs.soft_levels):
         later = [name for level in inputs.soft_levels[place + 1 :] for name in level]
         asked = with_room(hard, {**room, **_much(inputs, later)}, weights)
-        found = solve_program(_violation_of(asked, names))
+        found = solve_program(violation_of(asked, names))
         if found.status != "optimal":
             return found
         weights = found.exact
@@ -72,7 +72,7 @@ def _over(
     return {name: np.maximum(excess[name][0], 0.0) for name in names if name in excess}
 
 
-def _violation_of(inputs: ProgramInputs, names: tuple[str, ...]) -> ProgramInputs:
+def violation_of(inputs: ProgramInputs, names: tuple[str, ...]) -> ProgramInputs:
     """Return the program that minimises the violation of `names`, and trades little beside."""
     nothing = np.zeros_like(inputs.expected_return)
     return replace(

@@ -195,3 +195,123 @@ def test_a_book_of_the_market_alone_is_left_at_once() -> None:
         book = generator.normal(0, 0.2, 5)
         if largest_excess(book, inputs) <= 0.0:
             assert float(inputs.objective(book)) <= float(inputs.objective(found.exact)) + 1e-12
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3, 7, 5])
+def test_relaxing_the_cap_never_lowers_the_objective_and_its_price_is_the_difference(
+    seed: int,
+) -> None:
+    """On both sides of the market, beside turnover and impact, with much and little aversion."""
+    inputs = capped_at_random(seed)
+    worth, checked = [], 0
+    for rho in np.linspace(0.05, 0.95, 20).tolist():
+        asked = at_cap(inputs, rho)
+        found = optimum(asked)
+        assert found.status == "optimal"
+        assert largest_excess(found.exact, asked) <= 1e-9
+        worth.append(float(asked.objective(found.exact)))
+        price = float(found.prices["market_correlation"][0])
+        if price < 1e-4:
+            continue
+        assert abs(correlation(inputs, found.exact)) == pytest.approx(rho, abs=1e-9)
+        risk = float(np.linalg.norm(inputs.limits.root @ found.exact))
+        nearby = [at_cap(inputs, rho + step) for step in (-1e-5, 1e-5)]
+        less, more = (float(one.objective(optimum(one).exact)) for one in nearby)
+        assert price * risk == pytest.approx((more - less) / 2e-5, rel=0.01)
+        checked += 1
+    assert checked >= 5
+    assert np.diff(worth).min() >= -1e-10
+
+
+def capped_at_random(seed: int) -> ProgramInputs:
+    """Return random inputs: every second with a book before and turnover, half with impact."""
+    generator = np.random.default_rng(seed)
+    contracts = int(generator.integers(3, 12))
+    side = float(generator.choice([-1.0, 1.0]))
+    inputs = alike(contracts, seed, side * float(generator.uniform(0.002, 0.03)))
+    if seed % 2:
+        inputs = replace(
+            inputs,
+            before=generator.normal(0.0, 0.15, contracts),
+            linear_cost=np.full(contracts, 5e-4),
+            limits=replace(inputs.limits, turnover_max=float(generator.uniform(0.1, 0.6))),
+        )
+    if seed % 4 >= 2:
+        inputs = replace(inputs, impact=np.full(contracts, 1e-3), risk_aversion=1.0)
+    return inputs
+
+
+def at_cap(inputs: ProgramInputs, rho: float) -> ProgramInputs:
+    return replace(inputs, limits=replace(inputs.limits, market_correlation_max=rho))
+
+
+def turned_over_just_enough(over: float) -> tuple[ProgramInputs, float]:
+    """Return a book of two contracts that follows the market too much, and the least turnover.
+
+    Of two contracts that move alike but for a part of their own, a book hedged least is found on a
+    fine grid.
+    """
+    sigma = np.array([[1.0, 0.7], [0.7, 1.0]]) * 0.04**2
+    inputs = alike(2, 1)
+    inputs = replace(
+        inputs,
+        covariance=sigma,
+        before=np.array([0.4, 0.1]),
+        limits=replace(
+            inputs.limits,
+            root=np.asarray(np.linalg.cholesky(sigma).T, dtype=np.float64),
+            sigma=np.sqrt(np.diag(sigma)),
+            market=sigma[0] / np.sqrt(sigma[0, 0]),
+        ),
+    )
+    axis = np.linspace(-0.5, 0.5, 1001)
+    books = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    risk = np.sqrt(np.einsum("ij,jk,ik->i", books, sigma, books))
+    keeps = np.abs(books @ inputs.limits.market) <= RHO * risk
+    # No book at all keeps the cap too, but it is no less trading.
+    least = float(0.5 * np.abs(books - inputs.before).sum(axis=1)[keeps].min())
+    limits = replace(inputs.limits, turnover_max=least * over)
+    return replace(inputs, limits=limits), least
+
+
+@pytest.mark.parametrize("over", [1.001, 1.01, 1.1, 1.5])
+def test_a_book_within_reach_is_found_where_no_start_is_one(over: float) -> None:
+    inputs, least = turned_over_just_enough(over)
+    assert 0.05 < least < 0.25
+    found = optimum(inputs)
+    assert found.status == "optimal"
+    assert largest_excess(found.weights, inputs) <= 1e-9
+
+
+def test_no_book_is_found_where_none_is_within_reach() -> None:
+    assert optimum(turned_over_just_enough(0.98)[0]).status == "infeasible"
+
+
+def test_what_other_holdings_have_of_the_market_counts() -> None:
+    inputs = alike(6, 3)
+    held = replace(inputs, limits=replace(inputs.limits, market_offset=0.002))
+    found = optimum(held)
+    assert found.status == "optimal"
+    assert found.prices["market_correlation"][0] > 1e-4
+    assert abs(excess_of(held.limits, found.exact)) <= 1e-9
+    assert largest_excess(found.weights, held) <= 1e-9
+
+
+def test_rounds_that_come_to_no_end_give_no_answer() -> None:
+    """A solver whose answers go to and fro for ever."""
+    inputs = alike(5, 2, 0.02)
+    books = [solve(inputs).exact, np.full(5, 0.1)]
+    turns = []
+
+    def wandering(asked: ProgramInputs) -> Solution:
+        turns.append(asked)
+        book = books[len(turns) % 2] * (1.0 + 1e-3 * len(turns))
+        prices = {"market_correlation_up": np.zeros(1), "market_correlation_down": np.zeros(1)}
+        return Solution("optimal", book, exact=book, prices={"gross": np.zeros(1), **prices})
+
+    capped_inputs = replace(inputs, soft_prices={"participation": 1.0})
+    found = solve_with_correlation(capped_inputs, wandering)
+    assert found.status == "failed"
+    assert "without end" in found.detail
+    assert np.array_equal(found.weights, inputs.before)
+    assert len(turns) <= 100
