@@ -145,9 +145,10 @@ class DeskActions(RebalanceActions):
 
     def action_confirm(self) -> None:
         """Open the confirmation of the fresh proposal, or the ticket that is under way."""
-        if not self.may_propose():
-            return
-        self.settle()
+        if self.may_propose():
+            self.once_answered(self._open_plan, "its plan")
+
+    def _open_plan(self) -> None:
         live = self.showing.live
         if live.ticket.phase == "sending" or self.showing.plan_stands():
             self.open_ticket()
@@ -188,8 +189,10 @@ class DeskActions(RebalanceActions):
 
     def action_export(self) -> None:
         """Write the orders to files."""
-        if not self.may_propose():
-            return
+        if self.may_propose():
+            self.once_answered(self._write_orders, "its export")
+
+    def _write_orders(self) -> None:
         refused = self._no_plan()
         if refused:
             self.say(refused, "warn")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from textual.events import Key
@@ -48,6 +49,7 @@ class RebalanceActions(TypingKeys):
         super().__init__()
         self._nudged: tuple[str, str] | None = None
         self._settling: Timer | None = None
+        self._follows: tuple[Callable[[], None], str] | None = None
 
     # ---------------------------------------------------------------- solving and switches
 
@@ -161,6 +163,7 @@ class RebalanceActions(TypingKeys):
         key = f"target:{row.id}"
         if self._nudged is not None and self._nudged[0] != key:
             self.settle()
+        self._change_of_mind()
         self._nudged = key, f"{key}={weight:.{NUDGE_DIGITS}f}"
         asked = Bend(text=self._nudged[1], preview=True)
         self.send(asked, key)
@@ -178,10 +181,40 @@ class RebalanceActions(TypingKeys):
 
     def bend(self, intent: Intent, edits: object = None) -> None:
         """Send an intent of the what-if; nudges before it are settled, or taken back by it."""
+        self._change_of_mind()
         if isinstance(intent, Undo):
             self._nudged = None
         self.settle()
         self.send(intent, edits)
+
+    # ---------------------------------------------------------------- what waits for an answer
+
+    def once_answered(self, then: Callable[[], None], what: str) -> None:
+        """Do something with what stands once all that was asked for is answered; now, if it is.
+
+        Parameters
+        ----------
+        what : str
+            What is done, in words: "its plan".
+        """
+        self.settle()
+        if not self.bending:
+            then()
+            return
+        self._follows = then, what
+        self.say(f"the what-if is being solved: {what} follows")
+
+    def all_answered(self, *, ok: bool) -> None:
+        """Do what waited for this, unless the last answer was a no."""
+        waited, self._follows = self._follows, None
+        if waited is not None and ok:
+            waited[0]()
+
+    def _change_of_mind(self) -> None:
+        """Bent further: what was to be done with what stood before is not done."""
+        waited, self._follows = self._follows, None
+        if waited is not None:
+            self.say(f"bent further: no {waited[1].split()[-1]} of what was before; ask again")
 
     def action_reset(self) -> None:
         """Drop what the row under the cursor bends: its target, or its cap."""

@@ -263,7 +263,18 @@ class DeskApp(App[int]):
         if self._bends.put(intent, edits):
             self._start(self._bends.drain(self._bent))
 
+    @property
+    def bending(self) -> bool:
+        """Whether an answer to an intent of the what-if is still to come."""
+        return self._bends.busy
+
     def _bent(self, intent: Intent, reply: Reply) -> None:
+        self._take_bent(intent, reply)
+        ok = reply.ok or isinstance(intent, Withdraw)
+        if self._bends.rests or not ok:
+            self.desk_screen.all_answered(ok=ok)
+
+    def _take_bent(self, intent: Intent, reply: Reply) -> None:
         desk = self.desk_screen
         desk.rebalance_panel().take_answer(intent, ok=reply.ok)
         entered = desk.take_entered(intent)

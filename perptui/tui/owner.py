@@ -33,6 +33,11 @@ class Owner(Protocol):
         """Send an intent of the what-if, after those before it; see `IntentQueue.put`."""
         ...
 
+    @property
+    def bending(self) -> bool:
+        """Whether an answer to an intent of the what-if is still to come."""
+        ...
+
     def look(self) -> None:
         """Tell the desk what is drawn from now on."""
         ...

@@ -42,6 +42,10 @@ class DeskParts(Screen[None]):
         def bend(self, intent: Intent, edits: object = None) -> None:
             """Send an intent of the what-if once nudges before it are settled."""
 
+        @property
+        def bending(self) -> bool:
+            """Whether an answer to an intent of the what-if is still to come."""
+
         def repaint_all(self) -> None:
             """Repaint what changed anywhere."""
 

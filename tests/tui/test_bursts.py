@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from perptui.protocol.frames import Reply, encode
-from perptui.protocol.intents import Bend, Intent, Undo, Withdraw
+from perptui.protocol.intents import Bend, ExportOrders, Intent, OpenTicket, Undo, Withdraw
+from perptui.tui.whatif import unsettled
+from tests.tui import book, what_ifs
 from tests.tui.sitting import Session, session
 from tests.tui.what_ifs import BTC, ETH
 
@@ -118,3 +121,52 @@ async def test_undo_takes_back_the_nudges_and_leaves_what_was_entered_before() -
         await made.until(lambda: Undo() in made.desk.asked)
         assert kept(made) == ["gross_max=1.5"]
         assert made.desk.asked[-2] == Bend(text=f"target:{BTC}=0.640", preview=True)
+
+
+async def test_where_no_book_meets_a_target_the_asked_one_is_shown_edited_and_nudged() -> None:
+    view = what_ifs.infeasible()
+    rows = tuple(
+        msgspec.structs.replace(row, weight_target=0.9, edited=True) if row.id == BTC else row
+        for row in view.rows
+    )
+    standing = msgspec.structs.replace(view, rows=rows)
+    async with session(book.desk(rebalance=standing)) as made:
+        await made.press("5", "y")
+        assert "*+.900" in made.text()
+        await made.press("e")
+        assert "was +.900 of equity" in made.text()
+        await made.press("escape", NAMES["["])
+        await made.until(lambda: kept(made) == [f"target:{BTC}=0.890"])
+
+
+@pytest.mark.parametrize("keys", ["]c", "]]c", "]jc", "e.1\rc", "rc"])
+async def test_a_plan_waits_for_the_answer_to_what_was_asked_before_it(keys: str) -> None:
+    async with session() as made:
+        await made.press("5")
+        await burst(made, keys)
+        plan = OpenTicket(digest=book.DIGEST, purpose="send", columns=120, rows=40)
+        await made.until(lambda: made.desk.asked[-1] == plan)
+        assert unsettled(made.desk.asked[-2]) is False
+
+
+async def test_a_plan_is_not_made_of_what_was_refused_or_is_bent_further() -> None:
+    def judge(intent: Intent) -> Reply:
+        settled = isinstance(intent, Bend) and not intent.preview
+        return Reply(number=0, ok=not settled, text="no book" if settled else "")
+
+    async with session() as made:
+        await made.press("5")
+        await burst(made, "]c", judge)
+        await made.until(lambda: "no book" in made.text())
+        await burst(made, "]c]")
+        assert "bent further: no plan of what was before" in made.text()
+        await made.until(lambda: kept(made)[-1:] == [f"target:{BTC}=0.640"])
+        assert not any(isinstance(intent, OpenTicket) for intent in made.desk.asked)
+
+
+async def test_an_export_waits_too() -> None:
+    async with session() as made:
+        await made.press("5")
+        await burst(made, "]x")
+        await made.until(lambda: made.desk.asked[-1] == ExportOrders(digest=book.DIGEST))
+        assert kept(made) == [f"target:{BTC}=0.630"]

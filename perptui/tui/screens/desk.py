@@ -240,6 +240,11 @@ class DeskScreen(DeskActions):
         """Send an intent of the what-if, after those before it; see `IntentQueue.put`."""
         self.desk_app.bend(intent, edits)
 
+    @property
+    def bending(self) -> bool:
+        """Whether an answer to an intent of the what-if is still to come."""
+        return self.desk_app.bending
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Tell the two meanings of a key apart: on the Rebalance view y is why, else copy."""
         rebalancing = self.active() is self.rebalance_panel()
