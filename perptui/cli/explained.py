@@ -156,7 +156,8 @@ def _prices(report: ExplainReport) -> Iterator[str]:
         between = ""
         if one.low is not None and one.high is not None:
             between = f"  ({one.low:.4g} to {one.high:.4g})"
-        yield f"{one.name:<40}{one.limit:>12.6g}{one.price_usd_per_day:>26.4f}{between}"
+        less = "  for 1.0 less" if one.direction == "down" else ""
+        yield f"{one.name:<40}{one.limit:>12.6g}{one.price_usd_per_day:>26.4f}{less}{between}"
 
 
 def _compared(report: ExplainReport) -> Iterator[str]:

@@ -110,7 +110,8 @@ class ExplainReport(msgspec.Struct, frozen=True):
         Basis points of equity a year per unit of weight, at the optimum before rounding: the terms
         add up to `residual`.
     limits : tuple of LimitPrice
-        What one more unit of each limit would be worth, USD a day.
+        What one unit of room in each limit would be worth, USD a day: 1.0 more of it where its
+        `direction` is "up", 1.0 less where it is "down".
     clash : tuple of Clash
         A minimal set of limits that cannot all hold; empty where a book exists.
     objective_usd_per_day : float or None

@@ -6,6 +6,7 @@ Ledgers are in basis points of equity a year per unit of weight, at the optimum 
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from typing import Literal
 
 from perptui.model.record import Record
 
@@ -55,7 +56,7 @@ class LedgerRow(Record, frozen=True):
 
 
 class LimitPrice(Record, frozen=True):
-    """What one more unit of a limit would be worth, USD a day; 0 where it does not bind.
+    """What one unit of room in a limit would be worth, USD a day; 0 where it does not bind.
 
     The price belongs to the key that sets the limit in force: under drawdown control CVaR's row is
     priced by drawdown_max, in whose units its limit and value then are.
@@ -65,7 +66,7 @@ class LimitPrice(Record, frozen=True):
     name : str
         As `LimitCheck.name`.
     price_usd_per_day : float
-        Per 1.0 of the limit as it stands in config.toml, at the present point.
+        Per 1.0 of the limit as it stands in config.toml, at the present point, in `direction`.
     setting : str
         The key of config.toml that sets it; "" where no one key does, and the price is per 1.0 of
         the limit in force.
@@ -75,6 +76,9 @@ class LimitPrice(Record, frozen=True):
         ``trade_min:<id>`` the smallest trade that is made and the one left out as smaller, USD.
     low, high : float or None
         Where the optimum has ties: the price of relaxing the limit, and that of tightening it.
+    direction : {"up", "down"}
+        The way that the price is for: "up" of 1.0 more of it; "down" of 1.0 less, as of every floor
+        (``net_min``, ``free_collateral_min``, ``liquidation_distance_min``).
     """
 
     name: str
@@ -84,6 +88,7 @@ class LimitPrice(Record, frozen=True):
     value: float = 0.0
     low: float | None = None
     high: float | None = None
+    direction: Literal["up", "down"] = "up"
 
 
 class Clash(Record, frozen=True):

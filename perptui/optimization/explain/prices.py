@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -44,10 +45,13 @@ from perptui.optimization.program.solution import Solution
 from perptui.optimization.strategies import InForce
 from perptui.risk.arrays import plain_risk
 
+Way = Literal["up", "down"]
 BUMP = 1e-6
 """Relative change of a setting by which the rate of the limit in force is found."""
 FLOORS = {"net_min": "net_min", "liquidation": STRESS, "free_collateral": "free_collateral_min"}
 SETTINGS = {"margin_stress": STRESS, "cluster": "cluster_gross_max", "net_max": "net_max"}
+DOWNWARD = frozenset({*FLOORS, "margin_stress", "stablecoin", TRADE_MIN})
+"""Families of limits that give room when they are lowered."""
 UNSET = frozenset({"stablecoin"})
 """Limits that the strategy sets by regime: no one key."""
 NAMED_STRESS = "margin_stress_"
@@ -73,6 +77,7 @@ class _Priced:
     high: float = 0.0
     tied: bool = False
     rate: float = 1.0
+    down: bool = False
 
     def joined(self, other: _Priced) -> _Priced:
         """Return both sides of one limit as one."""
@@ -92,7 +97,8 @@ class _Priced:
         """Return it as a record; a range without an end is none."""
         shown = self.tied and np.isfinite(self.high)
         low, high = (self.low, self.high) if shown else (None, None)
-        return LimitPrice(name, self.price, self.setting, limit, value, low, high)
+        way: Way = "down" if self.down else _way_of(name, self.setting)
+        return LimitPrice(name, self.price, self.setting, limit, value, low, high, way)
 
 
 def limit_prices(
@@ -118,7 +124,13 @@ def limit_prices(
         one = found.pop(check.name, None)
         setting = setting_of(check.name)
         rows.append(
-            LimitPrice(check.name, 0.0, setting, *_in_shares(check, inputs))
+            LimitPrice(
+                check.name,
+                0.0,
+                setting,
+                *_in_shares(check, inputs),
+                direction=_way_of(check.name, setting),
+            )
             if one is None
             else one.times(day).record(check.name, *_as_set(check, one, inputs))
         )
@@ -139,10 +151,15 @@ def _too_small(inputs: ProgramInputs) -> tuple[LimitPrice, ...]:
             setting = "trade_min_usd" if least[at] >= smallest[at] else ""
             wanted = abs(inputs.left_out[name]) * equity
             limit = round(float(smallest[at]) * equity, CENTS)
-            rows.append(
-                LimitPrice(f"{TRADE_MIN}:{name}", 0.0, setting, limit, round(wanted, CENTS))
-            )
+            row = LimitPrice(f"{TRADE_MIN}:{name}", 0.0, setting, limit, round(wanted, CENTS))
+            rows.append(msgspec.structs.replace(row, direction=_way_of(row.name, setting)))
     return tuple(rows)
+
+
+def _way_of(name: str, setting: str) -> Way:
+    """Return the way in which a limit gives room; what drawdown control sets goes by its key."""
+    floor = name.partition(":")[0] in DOWNWARD and setting != DRAWDOWN
+    return "down" if floor else "up"
 
 
 def _as_set(check: LimitCheck, one: _Priced, inputs: ProgramInputs) -> tuple[float, float]:
@@ -318,7 +335,8 @@ def _of_reach(price: float, at: int, inputs: ProgramInputs, *, upper: bool) -> _
     """
     cut = brought_down(inputs, at, upper=upper)
     if cut <= 0.0:
-        return _Priced(price, "", float(inputs.upper[at] if upper else inputs.lower[at]))
+        bound = float(inputs.upper[at] if upper else inputs.lower[at])
+        return _Priced(price, "", bound, down=not upper)
     caps = inputs.limits.trade_max
     reach = float(whole_lots(inputs.contracts, caps, inputs.equity)[at])
     if abs(cut - reach) > AT_CAP:

@@ -54,6 +54,7 @@ BINDING: dict[str, dict[str, Any]] = {
     "ticket_notional_max_usd": {"ticket_notional_max_usd": Decimal(100000)},
 }
 # Markets in which each of them does bind.
+FLOORS = {"net_min", "free_collateral_min", "liquidation_distance_min"}
 SEEDS = {"net_max": (0, 2), "net_min": (1, 5), "beta_max": (0, 3), "market_correlation_max": (0, 3)}
 
 
@@ -96,7 +97,7 @@ def slope(
         worth(told.posed(bent(limits, setting, value), strategy, tail=tail))
         for value in (at + step, at - step)
     )
-    sign = -1.0 if setting.endswith("_min") else 1.0
+    sign = -1.0 if setting in FLOORS else 1.0
     return sign * (high - low) / (2.0 * step)
 
 
@@ -106,8 +107,12 @@ def test_a_price_is_what_the_setting_is_worth(setting: str) -> None:
     for seed in SEEDS.get(setting, (0, 1)):
         told = market(seed)
         limits = msgspec.structs.replace(LOOSE, **BINDING[setting])
-        price = by_setting(prices_of(told, limits, tail=tail), setting)
+        found = prices_of(told, limits, tail=tail)
+        price = by_setting(found, setting)
         assert price * float(getattr(limits, setting)) > 1e-3, "must bind, or this tests nothing"
+        # Read by its direction alone, a price is the slope of what the optimum is worth.
+        way = "down" if setting in FLOORS else "up"
+        assert {one.direction for one in found if one.setting == setting} == {way}
         assert price == pytest.approx(slope(told, limits, setting, tail=tail), rel=1e-2)
 
 
