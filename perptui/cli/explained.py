@@ -48,6 +48,7 @@ def explain_of(proposal: Proposal) -> ExplainReport:
         reduction=found.reduction,
         tracking=found.tracking,
         tracking_penalty_usd_per_day=found.tracking_penalty_usd_per_day,
+        mixture_held=found.mixture_held,
         hedges=tuple(
             ExplainedHedge(
                 name=one.name,
@@ -255,3 +256,5 @@ def _returns(report: ExplainReport) -> Iterator[str]:
             f"prices and ledger are of tracking a mixture: objective less a penalty of "
             f"{report.tracking_penalty_usd_per_day:.4f} USD a day"
         )
+    if report.mixture_held:
+        yield "prices hold that mixture as it is: a limit that is moved moves it too, not in them"

@@ -119,6 +119,9 @@ class ExplainReport(msgspec.Struct, frozen=True):
     tracking : bool
         Whether ledger and prices are those of a hybrid's program that tracks a mixture: each price
         is then of the objective less `tracking_penalty_usd_per_day`.
+    mixture_held : bool
+        Whether each price holds that mixture as it is. A limit that is really moved moves the
+        mixture as well, by an amount that is not in the price.
     reduce_only_share : float or None
         Share of every position that a plain reduction may keep.
     reduction : Reduction or None
@@ -138,3 +141,4 @@ class ExplainReport(msgspec.Struct, frozen=True):
     reduction: Reduction | None = None
     tracking: bool = False
     tracking_penalty_usd_per_day: float = 0.0
+    mixture_held: bool = False

@@ -251,6 +251,9 @@ class Explanation(Record, frozen=True):
     tracking: bool = False
     """Whether ledger and prices are those of a hybrid's program that tracks a mixture: a price is
     then what room gains the objective less the penalty, not the objective."""
+    mixture_held: bool = False
+    """Whether prices hold the tracked mixture as it is. Its parts are solved under the same limits,
+    so that with a limit the mixture moves too: solved anew, the program gains another amount."""
     tracking_penalty_usd_per_day: float = 0.0
     """What that program is charged for its way from the mixture."""
     reduce_only_share: float | None = None

@@ -176,7 +176,8 @@ def hybrid_rebalance(
         broken = ("a limit in lots",)
     note = (
         f"the mixture would break {', '.join(broken)}: the hybrid's own program tracks it; ledger "
-        "and prices are those of tracking this mixture, the objective leaves the penalty out"
+        "and prices are those of tracking this mixture, held as it is where a limit moves; the "
+        "objective leaves the penalty out"
     )
     return Hybrid(posed, rebalance(posed), mixed=False, parts=solutions, notes=(*wanted, note))
 

@@ -156,6 +156,7 @@ def _tracked(own: ProgramInputs, found: Answered, said: Explanation) -> Explanat
         drift=drift_of(own, book),
         objective_usd_per_day=worth,
         tracking=True,
+        mixture_held=True,
         tracking_penalty_usd_per_day=worth - usd_a_day(own, float(found.inputs.objective(book))),
     )
 

@@ -353,6 +353,8 @@ def test_a_tracked_mixtures_objective_leaves_its_penalty_out(
         said.objective_usd_per_day - penalised
     )
     assert said.tracking_penalty_usd_per_day > 0.0
+    assert said.mixture_held
     mixed = proposed(history, estimator, job(history, "hybrid", viewed(history))).explanation
     assert not mixed.tracking
+    assert not mixed.mixture_held
     assert mixed.tracking_penalty_usd_per_day == 0.0
