@@ -14,6 +14,7 @@ from perptui.cli.proposed import report_of, table_of
 from perptui.model.assignment import bend_all
 from perptui.model.clock import parse_iso
 from perptui.model.errors import InputError
+from perptui.model.given import shown
 from perptui.model.whatif import WhatIf
 from perptui.settings.bent import refuse_out_of_range
 from perptui.settings.load import assignments, load, user_file
@@ -134,5 +135,17 @@ def existing_directory(path: Path) -> None:
 
 
 def venue_names(text: str) -> tuple[str, ...]:
-    """Return the venues of a comma-separated argument."""
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """Return the venues of a comma-separated argument.
+
+    Raises
+    ------
+    InputError
+        When one is named twice.
+    """
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if twice is not None:
+        raise InputError(
+            f"expected each venue once in --venues, was {shown(twice)} twice; drop one"
+        )
+    return names

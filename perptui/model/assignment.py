@@ -70,6 +70,16 @@ def _bendable(kind: type[msgspec.Struct]) -> dict[str, Any]:
 LIMITS = _bendable(Limits)
 PARAMETERS = _bendable(StrategyParameters)
 _TABLES = {"limits": LIMITS, "strategy": PARAMETERS}
+_DOTTED = {
+    name: f"{table}.{name}"
+    for table, kind, bendable in (
+        ("limits", Limits, LIMITS),
+        ("strategy.NAME", StrategyParameters, PARAMETERS),
+    )
+    for name in kind.__struct_fields__
+    if name not in {"name", *bendable}
+}
+"""Keys of config.toml that hold more than one value, as they are written in full."""
 
 
 def bend_all(what_if: WhatIf, texts: Iterable[str]) -> WhatIf:
@@ -201,6 +211,12 @@ def _unknown(key: str) -> InputError:
     import difflib
 
     bare = key.removeprefix("limits.").removeprefix("strategy.")
+    if bare in _DOTTED:
+        return InputError(
+            f"expected a limit, a parameter of the strategy or {', '.join(_KEYED)}, was "
+            f"{shown(key)}, which no one value bends; write it in config.toml, or with --set as "
+            f"{_DOTTED[bare]}=VALUE"
+        )
     known = (*_WORDS, *LIMITS, *PARAMETERS)
     near = [name for name in known if name.startswith(f"{bare}_")]
     near = near or difflib.get_close_matches(bare, known, n=1, cutoff=0.5)

@@ -83,14 +83,43 @@ def _value(kind: Any, value: Any, where: Where, path: str) -> Any:
         items, item_kind = _table(value, where, path).items(), get_args(kind)[1]
         return {key: _value(item_kind, item, where, _join(path, key)) for key, item in items}
     _refuse_non_finite(value, where, path)
+    said = f"{path}{where(path)}: expected {in_words(kind)}, was {value!r}"
+    if cure := _cure_of_tables(kind, value):
+        raise ConfigError(f"{said}; {cure}")
     try:
         converted = msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        raise ConfigError(
-            f"{path}{where(path)}: expected {in_words(kind)}, was {value!r}; correct the value"
-        ) from None
+        raise ConfigError(f"{said}; correct the value") from None
     _refuse_out_of_range(converted, value, where, path)
     return converted
+
+
+def _cure_of_tables(kind: Any, value: Any) -> str:
+    """Return which keys the first wrong table of a list lacks, or does not know; "" elsewhere."""
+    record = _record_of(kind)
+    if record is None or not isinstance(value, list):
+        return ""
+    fields = msgspec.structs.fields(record)
+    known = {field.name for field in fields}
+    for place, table in enumerate(value, start=1):
+        if not isinstance(table, dict):
+            return f"write table {place} as {{ {_keys_of(record)} }}"
+        lacking = [field.name for field in fields if field.required and field.name not in table]
+        if lacking:
+            return f"table {place} lacks {', '.join(lacking)}"
+        if unknown := sorted(set(table) - known):
+            return f"table {place} knows no {', '.join(unknown)}"
+    return ""
+
+
+def _record_of(kind: Any) -> type[msgspec.Struct] | None:
+    """Return the record that a list of tables holds; None where `kind` is no such list."""
+    item = get_args(kind)[0] if get_origin(kind) is tuple else None
+    return item if isinstance(item, type) and issubclass(item, msgspec.Struct) else None
+
+
+def _keys_of(record: type[msgspec.Struct]) -> str:
+    return ", ".join(field.name for field in msgspec.structs.fields(record))
 
 
 def _table(value: Any, where: Where, path: str) -> dict[str, Any]:
@@ -128,6 +157,8 @@ def in_words(kind: Any) -> str:
         return "one of " + ", ".join(get_args(kind))
     if get_origin(kind) is tuple:
         items = get_args(kind)
+        if record := _record_of(kind):
+            return f"a list of tables {{ {_keys_of(record)} }}"
         if items[-1] is Ellipsis:
             return "a list of texts in quotes"
         return f"a list of {len(items)} numbers"

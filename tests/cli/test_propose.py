@@ -169,6 +169,23 @@ def test_another_config_brings_its_limits(
         ({"data": "/nowhere/at/all"}, (), "expected a directory for --data"),
         ({}, ("--venues", "binance,kraken"), "among binance, bybit, was kraken"),
         ({}, ("--venues", ","), "was none; mend --venues"),
+        ({}, ("--venues", "binance, binance"), "once in --venues, was 'binance' twice; drop one"),
+        (
+            {},
+            ("--set", 'strategy.balanced.puts=[{coin="BTC"}]'),
+            "a list of tables { coin, strike, expiry_ms, premium_usd, step, held }, was "
+            "[{'coin': 'BTC'}]; table 1 lacks strike, expiry_ms, premium_usd",
+        ),
+        ({}, ("--set", 'strategy.balanced.puts=["BTC"]'), "; write table 1 as { coin, strike, "),
+        (
+            {},
+            (
+                "--set",
+                'strategy.balanced.puts=[{coin="BTC",strike=9,expiry_ms=1,premium_usd=1,bid=1}]',
+            ),
+            "; table 1 knows no bid",
+        ),
+        ({}, ("--set", "stablecoin_min=0.3"), "--set as strategy.NAME.stablecoin_min=VALUE"),
         ({}, ("--positions", "/nowhere.json"), "readable --positions file"),
         ({}, ("--set", "target:BTC=0.1"), "expected an instrument id"),
         ({}, ("--set", f"target:{BTC}=much"), "expected a plain number for target:"),
