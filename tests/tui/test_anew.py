@@ -126,6 +126,10 @@ async def test_nothing_is_priced_anew_where_it_cannot_be_seen() -> None:
         assert made.desk.asked == []
 
 
+def words(made: Session) -> str:
+    return " ".join(made.text().split())
+
+
 @pytest.mark.asyncio
 async def test_legs_that_are_no_longer_proposed_are_not_priced_anew() -> None:
     void = book.ticket(phase="void", reason="a newer proposal stands")
@@ -135,6 +139,7 @@ async def test_legs_that_are_no_longer_proposed_are_not_priced_anew() -> None:
         assert "VOID: a newer proposal stands" in made.text()
         made.clock.advance(1.1)
         assert "the same legs anew" not in made.text()
+        assert "esc back: a newer proposal stands, look at it, then c" in words(made)
         await slowly(made, "r")
         await slowly(made, ":r")
         assert made.desk.asked == []
@@ -151,5 +156,6 @@ async def test_legs_of_a_proposal_too_old_are_not_priced_anew() -> None:
         made.app.paint_all()
         await made.pilot.pause()
         assert "the same legs anew" not in made.text()
+        assert "the proposal is too old: esc back, r solves it again, then c plans" in words(made)
         await slowly(made, "r")
         assert made.desk.asked == []

@@ -23,13 +23,18 @@ from perptui.protocol.views import (
 )
 from perptui.protocol.views_rebalance import Comparison, FrontierView, RebalanceView
 from perptui.protocol.views_ticket import JournalView
+from perptui.tui.arrange import BOTTOM
 from perptui.tui.panels.base import wrapped
 from perptui.tui.panels.limits import cap_edit, headroom, limit_name, state_words
 from perptui.tui.panels.rebalance_book import figure_name
 from perptui.tui.panels.rebalance_clash import ways_out
+from perptui.tui.panels.rebalance_why import COLUMNS as WHY_COLUMNS
 from perptui.tui.panels.rebalance_why import TERMS, Why, why_lines
 from perptui.tui.panels.regime_sections import coverage_table, tail_table
+from perptui.tui.panels.status import NewsLines
 from perptui.tui.plot import line_mark
+from perptui.tui.showing import Showing
+from perptui.tui.theme import find
 from tests.tui import book, what_ifs
 from tests.tui.test_snapshots import drawn
 
@@ -591,6 +596,63 @@ def test_a_small_panel_keeps_the_sum_of_a_ledger() -> None:
         said = [line for line in lines[2:at] if not line.startswith("   ")]
         figures = [float(line[27:38].replace("−", "-").replace(",", "")) for line in said]
         assert sum(figures) == pytest.approx(total, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("traded", "trade", "said", "cell"),
+    [
+        (True, 2500, "traded: no gain is left", "traded"),
+        # The optimum trades it, and lots leave the trade out.
+        (True, 0, "no trade: less than lots can trade", "rounded"),
+        (False, 2500, "traded in lots only", "traded"),
+        (False, 0, "no trade before it gains 23.4 more", "23.4"),
+    ],
+)
+def test_a_ledger_says_of_a_trade_what_its_row_says(
+    *, traded: bool, trade: int, said: str, cell: str
+) -> None:
+    view = what_ifs.what_if()
+    row = changed(view.rows[0], trade_usd=Decimal(trade))
+    why = Why(row, changed(view.ledger[0], traded=traded, distance=23.4), None)
+    lines = ["".join(text for text, _ in line) for line in why_lines(why, 78, 20, "ascii")]
+    assert ("no trade" in lines[0]) == ("no trade" in said)
+    assert said in next(line for line in lines if line.startswith(" sum"))
+    column = next(one for one in WHY_COLUMNS if one.name == "to trade")
+    assert column.cell(why, 0.0).text == cell
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+def test_orders_are_named_beside_their_trades_whatever_the_figures(size: tuple[int, int]) -> None:
+    view = what_ifs.what_if()
+    long = tuple(
+        changed(row, why="uncertainty, turnover", cost_usd=row.cost_usd * 9, carry_usd_day=-1234)
+        for row in view.rows
+    )
+    small = tuple(changed(row, effect="ADD", side="buy", why="") for row in view.rows)
+    places = set()
+    for rows in (view.rows, long, small):
+        lines = drawn(book.desk(rebalance=changed(view, rows=rows)), size, "5")
+        head = next(y for y, line in enumerate(lines) if "contract " in line)
+        at = lines[head].index(" order ")
+        places.add(at)
+        found = [line[at + 1 :].split()[:2] for line in lines[head + 1 : head + 1 + len(rows)]]
+        assert sorted(found) == sorted([row.effect, row.side] for row in rows)
+    assert len(places) == 1, "equal at equal size"
+
+
+def test_a_refusal_longer_than_the_screen_is_wide_stands_whole() -> None:
+    said = (
+        "this what-if is shown, never sent: a regime: supposed, not so in the market; "
+        "a price shock: supposed, not so in the market"
+    )
+    for size in [(80, 24), (120, 40)]:
+        showing = Showing(book.clock())
+        showing.take_whole(book.desk())
+        showing.notice(said, "warn")
+        lines = NewsLines(showing, lambda: find("dark"), BOTTOM, lambda: "5").draw(size[0], 4)
+        shown = " ".join("".join(text for text, _ in line).strip() for line in lines)
+        assert said in " ".join(shown.split())
+        assert len(lines) == 4
 
 
 def test_reasons_take_the_lines_that_nothing_else_has_use_for() -> None:

@@ -10,6 +10,12 @@ from perptui.tui.column import Cell, Column
 from perptui.tui.panels.base import contract, figure, gain
 
 
+ORDER_WIDTH = len("REDUCE sell")
+"""The longest order: its column is as wide without one, so that all columns stay where they are."""
+WHY_WIDTH = 6
+"""Of a trade's reason, where it is cut: the card and the ledger have it in full."""
+
+
 def _target(row: RebalanceRow, _now: float) -> Cell:
     text = figures.weight(row.weight_rounded)
     return Cell(text, "edited", "*") if row.edited else Cell(text)
@@ -37,12 +43,19 @@ COLUMNS: list[Column[RebalanceRow]] = [
     Column("now", lambda r, _: Cell(figures.weight(r.weight_now)), lambda r: abs(r.weight_now)),
     Column("tgt", _target, lambda r: abs(r.weight_rounded), priority=0, least=6),
     Column("Δ$", lambda r, _: gain(r.trade_usd), lambda r: abs(r.trade_usd)),
-    Column("order", _order, align_left=True, priority=5),
+    Column("order", _order, align_left=True, least=ORDER_WIDTH),
     Column("contracts", _quantity, priority=6),
     Column("limit price", lambda r, _: figure(r.limit_price, figures.price), priority=7),
     Column("cost", lambda r, _: Cell(figures.number(r.cost_usd, 1)), priority=3),
     Column("$/day", lambda r, _: gain(r.carry_usd_day, 1), lambda r: r.carry_usd_day, priority=2),
-    Column("why", lambda r, _: Cell(r.why, "dim"), align_left=True, priority=4, stretch=True),
+    Column(
+        "why",
+        lambda r, _: Cell(r.why, "dim"),
+        align_left=True,
+        priority=4,
+        stretch=True,
+        least=WHY_WIDTH,
+    ),
 ]
 
 

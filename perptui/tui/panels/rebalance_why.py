@@ -73,8 +73,10 @@ def _whole(value: figures.Number) -> str:
 def _distance(why: Why, _now: float) -> Cell:
     if why.ledger is None:
         return Cell(figures.UNKNOWN, "dim")
-    if why.ledger.traded:
+    if why.trade.trade_usd:
         return Cell("traded", "accent")
+    if why.ledger.traded:
+        return Cell("rounded", "warn")
     return Cell(figures.number(why.ledger.distance, 1))
 
 
@@ -143,7 +145,7 @@ def why_lines(why: Why, width: int, height: int, glyphs: str) -> list[Line]:
     for words, value in _most_of(terms, height - 3):
         lines.append((*_named(words, value), (_bar(value, size, bar, glyphs), gain_role(value))))
     lines += _limit_lines(ledger, max(height - LEDGER_LINES, 0)) if height > LEAST_LEDGER else []
-    lines.append((*_named("sum", ledger.residual), (f"  {_distance_words(ledger)}", "dim")))
+    lines.append((*_named("sum", ledger.residual), (f"  {_distance_words(why.trade, ledger)}", "dim")))
     return [*lines, *_pays_lines(why.pays, width)][:height]
 
 
@@ -206,9 +208,12 @@ def _limit_lines(ledger: LedgerRow, most: int) -> list[Line]:
     return lines
 
 
-def _distance_words(ledger: LedgerRow) -> str:
+def _distance_words(row: RebalanceRow, ledger: LedgerRow) -> str:
+    """Return whether it trades: the ledger is of the optimum, which lots may round to no trade."""
     if ledger.traded:
-        return "traded: no gain is left"
+        return "traded: no gain is left" if row.trade_usd else "no trade: less than lots can trade"
+    if row.trade_usd:
+        return "traded in lots only: rounding makes up for others"
     return f"no trade before it gains {figures.number(ledger.distance, 1)} more"
 
 
@@ -237,6 +242,8 @@ def table_notes() -> Sequence[Line]:
         (
             (" bp a year of one more unit at the target; ", "dim"),
             ("to trade", "title"),
-            (": gain missing for a trade", "dim"),
+            (": gain missing; ", "dim"),
+            ("rounded", "title"),
+            (": traded but for lots", "dim"),
         ),
     )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from perptui.protocol.views import StatusView
 from perptui.tui import format as figures
 from perptui.tui.keymap import footer
-from perptui.tui.panels.base import gain_role
+from perptui.tui.panels.base import gain_role, wrapped
 from perptui.tui.panels.limits import limit_name
 from perptui.tui.panels.regime_sections import regime_role
 from perptui.tui.picture import Line, Picture, Span, beside, crop, width_of
@@ -352,13 +352,15 @@ class NewsLines(StatusLines):
             second = [Piece(i, p) for i, p in enumerate(self.carry(width))]
             lines = [packed(first, width), packed(second, width)]
         keys = footer(self.keymap, width, rebalancing=self._tab() == REBALANCE_DIGIT)
-        return [*lines, self.prompt or self.news_line(width), self.below or keys]
+        news = [self.prompt] if self.prompt else self._news(width)
+        return [*lines, *[*news, self.below or keys][:2]]
 
-    def news_line(self, width: int) -> Line:
-        """Return the desk's answer while it is fresh, else its newest events."""
+    def _news(self, width: int) -> list[Line]:
+        """Return the desk's answer while it is fresh, in the keys' place too; else its events."""
         notice = self.showing.current_notice()
         if notice is not None:
-            return ((f" {notice[0]}", {"alarm": "alarm", "warn": "warn"}.get(notice[1], "accent")),)
+            role = {"alarm": "alarm", "warn": "warn"}.get(notice[1], "accent")
+            return wrapped(notice[0], width - 1, " ", role)
         pieces = []
         for index, event in enumerate(reversed(self.status.news)):
             moment = figures.clock_time(event.ts_ms, "%H:%M:%S" if width >= WIDE else "%H:%M")
@@ -366,8 +368,8 @@ class NewsLines(StatusLines):
             lead = "· " if index else ""
             pieces.append(Piece(index, ((f"{lead}{moment} {event.text}", role),)))
         if pieces and width_of(pieces[0].spans) + 3 > width:
-            return ((" ", "text"), *pieces[0].spans)
-        return packed(pieces, width)
+            return [((" ", "text"), *pieces[0].spans)]
+        return [packed(pieces, width)]
 
 
 def _short_signed(value: figures.Number | None) -> str:

@@ -225,12 +225,24 @@ class TicketPicture(Picture):
 
     def _void_keys(self) -> Line:
         if not self.can_price_anew():
-            return _keys(("esc", "back"))
+            return self._why_not_anew()
         if self.anew.typed_over:
             typed: Line = ((" typed keys were ignored: ", "warn"),)
             return (*typed, *_keys(("esc", "back, then c plans the same legs anew"))[1:])
         soon = ", in a second" if self.anew.is_dead(self.showing.now()) else ""
         return _keys((ANEW, f"price the same legs anew{soon}"), ("esc", "back"))
+
+    def _why_not_anew(self) -> Line:
+        """Return the way back, and on from there, where this ticket's legs have none."""
+        if self.showing.lost:
+            return _keys(("esc", "back: the desk is lost"))
+        rebalance = self.showing.live.rebalance
+        if rebalance.state == "solving":
+            return _keys(("esc", "back: a newer proposal is being solved, then c"))
+        if not self.showing.ticket_is_of_proposal():
+            return _keys(("esc", "back: a newer proposal stands, look at it, then c"))
+        told: Line = ((" the proposal is too old: ", "warn"),)
+        return (*told, *_keys(("esc", "back,"), ("r", "solves it again, then"), ("c", "plans"))[1:])
 
     def _ended(self) -> str:
         """Return that the desk ended under this ticket, and where the rest is found."""
