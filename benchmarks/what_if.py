@@ -35,7 +35,9 @@ from benchmarks import hops
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH, HEIGHT = 120, 40
-LONGEST_S = 5.0
+LONGEST_S = 30.0
+"""How long a repaint is waited for; one that takes longer counts as this."""
+
 START_S = 240.0
 REST_S = 10.0
 TARGET_MS = 50.0
@@ -142,6 +144,13 @@ class Pane:
                 raise TimeoutError(f"waited {longest_s} s, the screen is\n{self.screen.text()}")
             self._read(0.05)
         return time.perf_counter()
+
+    def by(self, fulfilled: Callable[[], bool]) -> float:
+        """Read until the screen fulfils something; return the moment it did, or gave up."""
+        try:
+            return self.until(fulfilled)
+        except TimeoutError:
+            return time.perf_counter()
 
     def rest(self, seconds: float) -> None:
         """Read on for some time."""
@@ -261,7 +270,10 @@ def cpu_ms(folder: Path) -> dict[str, float]:
 
 
 def nudges(pane: Pane, keys: int) -> Iterator[tuple[float, float, float]]:
-    """Yield the moments, s, at which each nudge was pressed, echoed and repainted."""
+    """Yield the moments, s, at which each nudge was pressed, echoed and repainted.
+
+    One that was not within LONGEST_S counts as that long: a slow solve is a time in the table, too.
+    """
     draw = random.Random(11)
     for index in range(keys):
         pane.rest(0.15 + 0.35 * draw.random())
@@ -269,8 +281,8 @@ def nudges(pane: Pane, keys: int) -> Iterator[tuple[float, float, float]]:
         key = "]" if index % 7 < 4 else "["
         started = time.perf_counter()
         pane.press(key)
-        echo = pane.until(lambda shown=shown: pane.screen.text() != shown)
-        done = pane.until(lambda before=before: digest(pane) not in {"", before})
+        echo = pane.by(lambda shown=shown: pane.screen.text() != shown)
+        done = pane.by(lambda before=before: digest(pane) not in {"", before})
         yield started, echo, done
 
 
@@ -278,7 +290,7 @@ def type_command(pane: Pane, text: str) -> None:
     """Type a what-if and wait until it stands."""
     before = digest(pane)
     pane.press(":", *text, "Enter")
-    pane.until(lambda: digest(pane) not in {"", before}, 20.0)
+    pane.until(lambda: digest(pane) not in {"", before})
     pane.rest(1.0)
 
 
