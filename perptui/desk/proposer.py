@@ -267,10 +267,11 @@ class Proposer:
             self._steps.preview(bent, by)
         else:
             self._steps.push(bent, by)
-        if bent != asked or self.picture.state not in {"ready", "solving"}:
-            await self._solving.solve()
+        stands = self.picture.proposal
+        if bent == asked and stands is not None and stands.what_if == bent:
+            self._solving.settle(bent)
         else:
-            self._stands.settle(bent)
+            await self._solving.solve()
 
     def _refuse(self, bent: WhatIf) -> None:
         if self._posing.only_views:

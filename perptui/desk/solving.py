@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+
+import msgspec
 
 from perptui.desk.posing import Posing
 from perptui.desk.stands import Stands
-from perptui.desk.steps import Steps
+from perptui.desk.steps import Mark, Steps
 from perptui.desk.worker import QuantWorker, SupersededError
 from perptui.model.clock import Clock
 from perptui.model.errors import WorkerError
-from perptui.model.jobs import EstimateDone, ProposeDone
+from perptui.model.jobs import EstimateDone, ProposeDone, ProposeJob
 from perptui.model.snapshot import MarketSnapshot
+from perptui.model.whatif import WhatIf
 
 SOLVE_TIMEOUT_S = 60.0
 """Long enough for the first job, which also pays the process's imports on a busy machine."""
+
+
+Answer = tuple[ProposeDone | EstimateDone, ProposeJob]
+
+
+class Request(msgspec.Struct, eq=False):
+    """A solve that is asked for, and where the steps and the strategy stood then."""
+
+    mark: Mark
+    strategy: str
+    turn: asyncio.Event
+    overtaken: bool = False
 
 
 class Solving:
@@ -47,29 +63,57 @@ class Solving:
         self._clock = clock
         self._market = market
         self._lasts_s = lasts_s
-        self._asked = 0
+        self._open: list[Request] = []
 
     async def solve(self) -> None:
         """Solve for what is asked; where that fails, what stood before stands again.
+
+        A newer question takes the place of one under way. That one is answered with it: done once
+        the newer one stands; where the newer one fails, it is its own turn again.
 
         Raises
         ------
         WorkerError
             When it cannot be made, with why.
         """
-        self._asked += 1
-        mine = self._asked
+        request = Request(self._steps.mark(), self._posing.strategy, asyncio.Event())
+        self._open.append(request)
         self._stands.await_answer()
         try:
-            await self._ask(mine)
-        except SupersededError:
-            return
+            while not request.overtaken and not await self._solved(request):
+                pass
         except WorkerError as error:
-            if mine == self._asked:
-                self._stands.fall_back(str(error))
+            self._give_up(request, str(error))
             raise
+        finally:
+            self._end(request)
 
-    async def _ask(self, mine: int) -> None:
+    def settle(self, bent: WhatIf) -> None:
+        """Note a step whose answer stands already, and may be under way again."""
+        for request in self._open:
+            if request.mark.now == bent:
+                request.mark = self._steps.mark()
+        self._stands.settle(bent)
+
+    async def _solved(self, request: Request) -> bool:
+        """Ask once; return whether the answer stands."""
+        try:
+            answer: Answer | WorkerError | None = await self._ask()
+        except SupersededError:
+            answer = None
+        except WorkerError as error:
+            answer = error
+        while self._open[-1:] != [request] and not request.overtaken:
+            request.turn.clear()
+            await request.turn.wait()
+        if request.overtaken or answer is None:
+            return request.overtaken
+        if isinstance(answer, WorkerError):
+            raise answer
+        self._take(*answer)
+        return True
+
+    async def _ask(self) -> Answer:
         market = self._market()
         if isinstance(market, str):
             raise WorkerError(f"nothing to propose from: {market}")
@@ -79,7 +123,31 @@ class Solving:
         )
         if not isinstance(result, ProposeDone | EstimateDone):
             raise WorkerError(f"expected a proposal, was {type(result).__name__}; solve again")
-        if mine != self._asked:
-            raise SupersededError("expected the latest what-if, was an earlier one; ignore it")
+        return result, job
+
+    def _take(self, result: ProposeDone | EstimateDone, job: ProposeJob) -> None:
+        """Let an answer stand: whatever was asked before it is answered too."""
+        for request in self._open:
+            request.overtaken = True
+            request.turn.set()
+        self._open.clear()
         self._posing.learn(job, result)
         self._stands.take(result, job, self._clock.monotonic(), self._lasts_s)
+
+    def _give_up(self, request: Request, failure: str) -> None:
+        """Go back to what stands, or to the one before that is under way."""
+        if self._open == [request]:
+            self._stands.fall_back(failure)
+
+    def _end(self, request: Request) -> None:
+        """Give the turn to the one before; a no of it is one that waits for nothing more."""
+        if request not in self._open:
+            return
+        newest = self._open[-1] is request
+        self._open.remove(request)
+        if newest and self._open:
+            before = self._open[-1]
+            self._steps.restore(before.mark)
+            self._posing.strategy = before.strategy
+            self._stands.await_answer()
+            before.turn.set()

@@ -23,6 +23,11 @@ class Mark(NamedTuple):
     at: int
     preview: Step | None
 
+    @property
+    def now(self) -> WhatIf:
+        """What was asked for there: the preview where there was one."""
+        return (self.preview or self.steps[self.at]).what_if
+
 
 class Steps:
     """What-ifs in the order they were made; every one is a whole, none is edited in place.

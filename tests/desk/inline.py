@@ -7,6 +7,7 @@ from pathlib import Path
 
 from perptui.desk.worker import QuantWorker
 from perptui.model.clock import SystemClock
+from perptui.model.errors import WorkerError
 from perptui.model.jobs import Job
 from perptui.quant.worker import Worker
 
@@ -25,6 +26,8 @@ class InlineWorker(QuantWorker):
         Jobs wait until it is set.
     asked : list of Job
         Every job that was answered, in order.
+    fails_next : str
+        Why the next job fails, as a process does that ends in it; "": it does not.
     """
 
     def __init__(self, folder: Path, inside: Worker) -> None:
@@ -33,6 +36,7 @@ class InlineWorker(QuantWorker):
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked: list[Job] = []
+        self.fails_next = ""
 
     async def _live(self) -> None:
         while True:
@@ -45,4 +49,8 @@ class InlineWorker(QuantWorker):
                 continue
             pending = self._take()
             self.asked.append(pending.job)
+            if self.fails_next:
+                pending.done.set_exception(WorkerError(self.fails_next))
+                self.fails_next = ""
+                continue
             pending.done.set_result(self._inside.answer(pending.job))

@@ -308,9 +308,9 @@ async def test_whatever_is_solved_title_and_figures_are_of_one_proposal(
     assert desk.view().assignments == (asked[then] if then != "solve" else ("gross_max=0.8",))
 
 
-async def test_steps_that_fail_one_after_the_other_lead_back_to_what_stands(desk: Desk) -> None:
+async def test_a_step_that_fails_leads_back_to_the_one_it_overtook(desk: Desk) -> None:
+    first = desk.proposal.digest
     await desk.proposer.bend("gross_max=0.8")
-    digest = desk.proposal.digest
     desk.worker.gate.clear()
     undone = asyncio.create_task(desk.proposer.undo())
     await asyncio.sleep(0)
@@ -320,11 +320,52 @@ async def test_steps_that_fail_one_after_the_other_lead_back_to_what_stands(desk
     await undone
     with pytest.raises(WorkerError, match="a shock that leaves equity"):
         await bent
-    assert (desk.view().state, desk.view().digest) == ("ready", digest)
-    assert desk.view().assignments == ("gross_max=0.8",)
-    assert desk.view().can_undo
-    await desk.proposer.undo()
+    assert (desk.view().state, desk.view().digest) == ("ready", first)
     assert desk.view().assignments == ()
+    assert not desk.view().can_undo
+    await desk.proposer.redo()
+    assert desk.view().assignments == ("gross_max=0.8",)
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["in the queue", "with an answer"])
+async def test_a_nudge_that_a_failed_renewal_overtook_stands_once_it_is_answered(
+    desk: Desk, *, answered: bool
+) -> None:
+    desk.worker.gate.clear()
+    nudged = asyncio.create_task(desk.proposer.bend("gross_max=0.8", preview=True))
+    await asyncio.sleep(0)
+    if answered:
+        desk.away = "a venue that is away"
+        with pytest.raises(WorkerError, match="a venue that is away"):
+            await desk.proposer.renew()
+        assert not nudged.done()
+    else:
+        renewed = asyncio.create_task(desk.proposer.renew())
+        await asyncio.sleep(0)
+        desk.worker.fails_next = "the end of the process"
+    desk.worker.gate.set()
+    if not answered:
+        with pytest.raises(WorkerError, match="the end of the process"):
+            await renewed
+    await nudged
+    assert (desk.view().state, desk.view().assignments) == ("ready", ("gross_max=0.8",))
+    await desk.proposer.bend("gross_max=0.8")
+    assert (desk.view().preview, desk.view().can_undo) == (False, True)
+
+
+async def test_what_fails_again_when_its_turn_comes_is_refused_and_gone(desk: Desk) -> None:
+    stands = desk.proposal.digest
+    desk.worker.gate.clear()
+    asked = []
+    for text in ("shock:BTC=-0.9 shock:ETH=10", "gross_max=0.8"):
+        asked.append(asyncio.create_task(desk.proposer.bend(text)))
+        await asyncio.sleep(0)
+    desk.worker.gate.set()
+    for task in asked:
+        with pytest.raises(WorkerError, match="a shock that leaves equity"):
+            await task
+    assert (desk.view().state, desk.view().digest) == ("ready", stands)
+    assert not desk.view().can_undo
 
 
 async def test_a_preview_settled_while_it_is_renewed_stays_settled(desk: Desk) -> None:
@@ -543,7 +584,8 @@ async def test_a_target_that_no_book_meets_is_shown_as_it_was_asked(desk: Desk) 
     await desk.proposer.bend(f"target:{BTC}=0.9 coin_net_max=0.5")
     assert desk.proposal.status == "infeasible"
     row = next(row for row in desk.view().rows if row.id == BTC)
-    assert (row.edited, row.weight_target, row.trade_usd) == (True, 0.9, 0)
+    assert (row.edited, row.weight_target) == (True, 0.9)
+    assert not row.trade_usd
     assert row.weight_rounded == pytest.approx(row.weight_now)
 
 
