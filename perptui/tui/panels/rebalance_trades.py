@@ -9,7 +9,6 @@ from perptui.tui import format as figures
 from perptui.tui.column import Cell, Column
 from perptui.tui.panels.base import contract, figure, gain
 
-
 ORDER_WIDTH = len("REDUCE sell")
 """The longest order: its column is as wide without one, so that all columns stay where they are."""
 WHY_WIDTH = 6

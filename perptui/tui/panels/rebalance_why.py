@@ -145,7 +145,9 @@ def why_lines(why: Why, width: int, height: int, glyphs: str) -> list[Line]:
     for words, value in _most_of(terms, height - 3):
         lines.append((*_named(words, value), (_bar(value, size, bar, glyphs), gain_role(value))))
     lines += _limit_lines(ledger, max(height - LEDGER_LINES, 0)) if height > LEAST_LEDGER else []
-    lines.append((*_named("sum", ledger.residual), (f"  {_distance_words(why.trade, ledger)}", "dim")))
+    lines.append(
+        (*_named("sum", ledger.residual), (f"  {_distance_words(why.trade, ledger)}", "dim"))
+    )
     return [*lines, *_pays_lines(why.pays, width)][:height]
 
 
