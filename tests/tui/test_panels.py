@@ -649,7 +649,7 @@ def test_a_refusal_longer_than_the_screen_is_wide_stands_whole() -> None:
         showing = Showing(book.clock())
         showing.take_whole(book.desk())
         showing.notice(said, "warn")
-        lines = NewsLines(showing, lambda: find("dark"), BOTTOM, lambda: "5").draw(size[0], 4)
+        lines = NewsLines(showing, lambda: find("dark", ()), BOTTOM, lambda: "5").draw(size[0], 4)
         shown = " ".join("".join(text for text, _ in line).strip() for line in lines)
         assert said in " ".join(shown.split())
         assert len(lines) == 4
