@@ -10,7 +10,7 @@ close in on an optimum slowly: near it, Newton's method on the cap as it is ends
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,9 +79,10 @@ def solve_with_correlation(inputs: ProgramInputs, solve_program: Solve) -> Solut
         return _accepted(plain, inputs, np.zeros((2, len(inputs.before))))
     found, best = _best(inputs, free, solve_program, plain)
     if best is None and found.status == "infeasible":
-        start = keeping_correlation(inputs, solve_program, plain.exact)
-        if start is not None:
-            found = _settled(inputs, free, solve_program, start)
+        for start in keeping_correlation(inputs, solve_program, plain.exact):
+            one = _settled(inputs, free, solve_program, start)
+            better = best is None or _better(inputs, one.exact, best.exact)
+            found, best = one, one if one.status == "optimal" and better else best
     return best or found
 
 
@@ -162,8 +163,8 @@ def _settled(
 
 def keeping_correlation(
     inputs: ProgramInputs, solve_program: Solve, plain: FloatArray
-) -> FloatArray | None:
-    """Return a book with the most room below the cap that keeps every other limit.
+) -> Iterator[FloatArray]:
+    """Yield books with the most room below the cap that keep every other limit.
 
     None where no book found keeps the cap. The tangent at a book that keeps every limit leaves that
     book at least: it is a place to start from where others leave none.
@@ -175,8 +176,8 @@ def keeping_correlation(
     """
     free, limits = without_correlation(inputs), inputs.limits
     none = np.zeros(len(plain))
-    best, least = None, MOVED
     for start in (none, plain, inputs.before):
+        best, least = None, MOVED
         weights, over = start, np.inf
         for turn in range(ROUNDS_MAX):
             found = solve_program(Tangent.at(limits, weights).least_beyond(free))
@@ -190,8 +191,7 @@ def keeping_correlation(
             if gain <= MOVED or over - (ROUNDS_MAX - turn) * gain > 0.0:
                 break
         if best is not None:
-            break
-    return best
+            yield best
 
 
 def _exact(found: Solution, inputs: ProgramInputs) -> Solution | None:

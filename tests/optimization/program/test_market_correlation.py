@@ -245,46 +245,39 @@ def at_cap(inputs: ProgramInputs, rho: float) -> ProgramInputs:
     return replace(inputs, limits=replace(inputs.limits, market_correlation_max=rho))
 
 
-def turned_over_just_enough(over: float) -> tuple[ProgramInputs, float]:
-    """Return a book of two contracts that follows the market too much, and the least turnover.
-
-    Of two contracts that move alike but for a part of their own, a book hedged least is found on a
-    fine grid.
-    """
-    sigma = np.array([[1.0, 0.7], [0.7, 1.0]]) * 0.04**2
-    inputs = alike(2, 1)
-    inputs = replace(
-        inputs,
-        covariance=sigma,
-        before=np.array([0.4, 0.1]),
-        limits=replace(
-            inputs.limits,
-            root=np.asarray(np.linalg.cholesky(sigma).T, dtype=np.float64),
-            sigma=np.sqrt(np.diag(sigma)),
-            market=sigma[0] / np.sqrt(sigma[0, 0]),
-        ),
-    )
-    axis = np.linspace(-0.5, 0.5, 1001)
-    books = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    risk = np.sqrt(np.einsum("ij,jk,ik->i", books, sigma, books))
-    keeps = np.abs(books @ inputs.limits.market) <= RHO * risk
-    # No book at all keeps the cap too, but it is no less trading.
-    least = float(0.5 * np.abs(books - inputs.before).sum(axis=1)[keeps].min())
-    limits = replace(inputs.limits, turnover_max=least * over)
-    return replace(inputs, limits=limits), least
+def following_the_market(seed: int) -> ProgramInputs:
+    """Return a book whose first leg, which is the market, is fixed."""
+    inputs = alike(4, seed, 0.01, rho=0.5)
+    before = np.abs(np.random.default_rng(seed).normal(0.0, 0.2, 4))
+    before[0] = 0.3
+    lower, upper = inputs.lower.copy(), inputs.upper.copy()
+    lower[0] = upper[0] = 0.3
+    limits = replace(inputs.limits, turnover_max=5.0)
+    return replace(inputs, before=before, lower=lower, upper=upper, limits=limits)
 
 
-@pytest.mark.parametrize("over", [1.001, 1.01, 1.1, 1.5])
-def test_a_book_within_reach_is_found_where_no_start_is_one(over: float) -> None:
-    inputs, least = turned_over_just_enough(over)
-    assert 0.05 < least < 0.25
-    found = optimum(inputs)
-    assert found.status == "optimal"
-    assert largest_excess(found.weights, inputs) <= 1e-9
-
-
-def test_no_book_is_found_where_none_is_within_reach() -> None:
-    assert optimum(turned_over_just_enough(0.98)[0]).status == "infeasible"
+@pytest.mark.parametrize("seed", [0, 1, 4])
+def test_a_book_within_reach_is_found_where_no_start_is_one(seed: int) -> None:
+    """Against a grid of books: the rest may be turned over little, and no start keeps to that."""
+    inputs = following_the_market(seed)
+    axis = np.linspace(-0.5, 0.5, 41)
+    rest = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
+    books = np.column_stack([np.full(len(rest), 0.3), rest])
+    excess = limit_excess(books, inputs.before, inputs.limits)
+    books = books[np.all([part.max(axis=1) <= 0 for part in excess.values() if part.size], axis=0)]
+    turned = 0.5 * np.abs(books - inputs.before).sum(axis=1)
+    worth = []
+    for more in (0.0, 0.02, 0.05, 0.1, 0.2):
+        most = float(turned.min()) + more
+        asked = replace(inputs, limits=replace(inputs.limits, turnover_max=most + 1e-9))
+        found = optimum(asked)
+        assert found.status == "optimal"
+        assert largest_excess(found.exact, asked) <= 1e-9
+        worth.append(float(inputs.objective(found.exact)))
+        assert worth[-1] >= float(inputs.objective(books[turned <= most]).max()) - 1e-12
+    assert np.diff(worth).min() >= -1e-12
+    small = replace(inputs.limits, turnover_max=0.5 * float(turned.min()))
+    assert optimum(replace(inputs, limits=small)).status == "infeasible"
 
 
 def test_what_other_holdings_have_of_the_market_counts() -> None:
