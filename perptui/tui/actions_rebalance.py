@@ -16,14 +16,19 @@ from perptui.protocol.intents import (
     Keep,
     Recall,
     Redo,
+    Reduce,
     Reestimate,
+    Relax,
     Solve,
     Unbend,
     Undo,
+    Withdraw,
 )
+from perptui.protocol.views_rebalance import RebalanceRow
 from perptui.tui.panels.limits import LimitsPanel, key_words
 from perptui.tui.panels.rebalance import RebalancePanel
 from perptui.tui.panels.rebalance_clash import ways_out
+from perptui.tui.panels.rebalance_state import targets_freed
 from perptui.tui.typing_keys import TypingKeys
 
 NUDGE = 0.01
@@ -34,6 +39,8 @@ SETTLED_S = 0.7
 MOST_WEIGHT = 10.0
 STRATEGIES = ("balanced", "tactical", "hybrid")
 ROBUST = ("box", "ellipsoid", "off")
+LEADING = Undo | Redo | Unbend | Withdraw | Relax | Reduce | Recall
+"""Intents that lead to targets which only the desk knows."""
 
 
 def next_of(choices: tuple[str, ...], now: str) -> str:
@@ -87,10 +94,16 @@ class RebalanceActions(TypingKeys):
         return chosen
 
     def action_undo(self) -> None:
-        """Step back."""
-        if self.may_propose():
-            self.rebalance_panel().forget_asked()
-            self.bend(Undo())
+        """Step back; a nudge that waits for what it starts from is the last step."""
+        panel = self.rebalance_panel()
+        if not self.may_propose():
+            return
+        if panel.nudges:
+            panel.nudges.popitem()
+            panel.repaint()
+            return
+        panel.forget_asked()
+        self.bend(Undo())
 
     def action_redo(self) -> None:
         """Step forward."""
@@ -156,6 +169,35 @@ class RebalanceActions(TypingKeys):
         if panel.part == "limits":
             self.say("a cap is typed: e edits it", "warn")
             return
+        if row.id not in panel.wanted and self._leads_elsewhere():
+            self._change_of_mind()
+            panel.nudges[row.id] = panel.nudges.get(row.id, 0.0) + by
+            panel.repaint()
+        else:
+            self._nudge_row(row, by)
+
+    def _leads_elsewhere(self) -> bool:
+        """Return whether what was asked leads to targets that are not known here yet."""
+        return any(isinstance(one, LEADING) or targets_freed(one) for one in self.bending)
+
+    def nudge_on(self) -> None:
+        """Make the nudges that waited for the targets which an answer has brought now."""
+        panel = self.rebalance_panel()
+        if not panel.nudges or self._leads_elsewhere():
+            return
+        nudges = panel.take_nudges()
+        if not self.may_propose():
+            return
+        follows, self._follows = self._follows, None
+        for row in self.showing.live.rebalance.rows:
+            if row.id in nudges:
+                self._nudge_row(row, nudges[row.id])
+        self._follows = follows
+        if follows is not None:
+            self.settle()
+
+    def _nudge_row(self, row: RebalanceRow, by: float) -> None:
+        panel = self.rebalance_panel()
         weight = round(panel.target_of(row) + by, NUDGE_DIGITS)
         if abs(weight) > MOST_WEIGHT:
             self.say(f"at most {MOST_WEIGHT:.0f} times equity", "warn")
@@ -226,12 +268,13 @@ class RebalanceActions(TypingKeys):
         if cell is None:
             self.say(self._nothing_to_edit(panel), "warn")
             return
-        self.rebalance_panel().wanted.pop(cell.row, None)
+        self.rebalance_panel().forget_row(cell.row)
         self.bend(Unbend(key=cell.key))
 
     def action_reset_all(self) -> None:
         """Drop all that is bent, as one step."""
         if self.may_propose():
+            self.rebalance_panel().take_nudges()
             self.rebalance_panel().forget_asked()
             self.bend(Unbend())
 
@@ -327,6 +370,7 @@ class RebalanceActions(TypingKeys):
         if not 0 <= index < len(choices):
             return False
         if self.may_propose():
+            panel.take_nudges()
             panel.forget_asked()
             if panel.page == "clash":  # what it leads to stands among the trades
                 self._turn("clash")

@@ -264,12 +264,13 @@ class DeskApp(App[int]):
             self._start(self._bends.drain(self._bent))
 
     @property
-    def bending(self) -> bool:
-        """Whether an answer to an intent of the what-if is still to come."""
-        return self._bends.busy
+    def bending(self) -> tuple[Intent, ...]:
+        """The intents of the what-if whose answers are still to come."""
+        return self._bends.under_way
 
     def _bent(self, intent: Intent, reply: Reply) -> None:
         self._take_bent(intent, reply)
+        self.desk_screen.nudge_on()
         ok = reply.ok or isinstance(intent, Withdraw)
         if self._bends.rests or not ok:
             self.desk_screen.all_answered(ok=ok)

@@ -34,8 +34,8 @@ class Owner(Protocol):
         ...
 
     @property
-    def bending(self) -> bool:
-        """Whether an answer to an intent of the what-if is still to come."""
+    def bending(self) -> tuple[Intent, ...]:
+        """The intents of the what-if whose answers are still to come."""
         ...
 
     def look(self) -> None:

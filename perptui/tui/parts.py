@@ -43,8 +43,8 @@ class DeskParts(Screen[None]):
             """Send an intent of the what-if once nudges before it are settled."""
 
         @property
-        def bending(self) -> bool:
-            """Whether an answer to an intent of the what-if is still to come."""
+        def bending(self) -> tuple[Intent, ...]:
+            """The intents of the what-if whose answers are still to come."""
 
         def repaint_all(self) -> None:
             """Repaint what changed anywhere."""

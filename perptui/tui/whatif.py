@@ -36,12 +36,19 @@ class IntentQueue:
     def __init__(self, ask: Callable[[Intent], Awaitable[Reply]]) -> None:
         self._ask = ask
         self._waiting: list[Waiting] = []
+        self._sent: Intent | None = None
         self._busy = False
 
     @property
     def busy(self) -> bool:
         """Whether an intent is under way."""
         return self._busy
+
+    @property
+    def under_way(self) -> tuple[Intent, ...]:
+        """The intents whose answers are still to come, in their order."""
+        sent = () if self._sent is None else (self._sent,)
+        return *sent, *(one.intent for one in self._waiting)
 
     @property
     def rests(self) -> bool:
@@ -76,8 +83,8 @@ class IntentQueue:
         return self._drain(first, answered)
 
     def _send_next(self) -> tuple[Intent, Awaitable[Reply]]:
-        intent = self._waiting.pop(0).intent
-        return intent, self._ask(intent)
+        self._sent = self._waiting.pop(0).intent
+        return self._sent, self._ask(self._sent)
 
     async def _drain(
         self,
@@ -88,8 +95,10 @@ class IntentQueue:
             return
         try:
             while sent is not None:
-                intent, reply = sent
-                answered(intent, await reply)
+                intent, coming = sent
+                reply = await coming
+                self._sent = None
+                answered(intent, reply)
                 sent = self._send_next() if self._waiting else None
         finally:
-            self._busy = False
+            self._sent, self._busy = None, False

@@ -170,3 +170,53 @@ async def test_an_export_waits_too() -> None:
         await burst(made, "]x")
         await made.until(lambda: made.desk.asked[-1] == ExportOrders(digest=book.DIGEST))
         assert kept(made) == [f"target:{BTC}=0.630"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "texts"),
+    [
+        ("0]]", [f"target:{BTC}=0.590"]),
+        ("0]j]", [f"target:{BTC}=0.580", f"target:{ETH}=0.410"]),
+        ("u]", [f"target:{BTC}=0.580"]),
+        ("D]", [f"target:{BTC}=0.580"]),
+        (f":target:{BTC}=free\r]", [f"target:{BTC}=free", f"target:{BTC}=0.580"]),
+        ("0e.1\r]", [f"target:{BTC}=.1", f"target:{BTC}=0.110"]),
+        ("0]e.1\r", [f"target:{BTC}=.1"]),
+        ("0]u:net_max=.2\r", ["net_max=.2"]),
+    ],
+)
+async def test_a_nudge_starts_from_what_the_key_before_it_leads_to(
+    keys: str, texts: list[str]
+) -> None:
+    view = book.rebalance()
+    rows = tuple(
+        msgspec.structs.replace(row, weight_target=0.57, weight_rounded=0.57)
+        if row.id == BTC
+        else row
+        for row in view.rows
+    )
+    led_to = msgspec.structs.replace(view, rows=rows)
+    async with session(book.desk(rebalance=what_ifs.what_if())) as made:
+
+        def judge(intent: Intent) -> Reply:
+            if not isinstance(intent, Bend) or intent.text.endswith("free"):
+                made.desk.replace(led_to)
+            return ok(intent)
+
+        await made.press("5", "home")
+        first: list[Intent] = []
+
+        def answer(intent: Intent) -> Reply | None:
+            first.append(intent)
+            return None if len(first) == 1 else judge(intent)
+
+        made.desk.answer = answer
+        await made.pilot.press(*(NAMES.get(key, key) for key in keys))
+        await made.until(lambda: bool(first))
+        made.desk.answer = judge
+        judge(first[0])
+        made.desk.send(encode(Reply(number=len(made.desk.asked), ok=True)))
+        await made.until(lambda: len(kept(made)) >= len(texts))
+        assert kept(made) == texts
+        panel = made.app.desk_screen.rebalance_panel()
+        await made.until(lambda: not panel.wanted and not panel.nudges)

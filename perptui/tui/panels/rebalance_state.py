@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from perptui.model.assignment import assignments_in, bend_all
+from perptui.model.assignment import FREE, assignments_in, bend_all
 from perptui.model.whatif import WhatIf
 from perptui.protocol.intents import Bend, Intent
 from perptui.protocol.views import LimitRow
@@ -37,6 +37,8 @@ class RebalanceState(PanelWidget):
         Where the cursor is: ``trades`` or ``limits``.
     wanted : dict of str to float
         Targets asked for and not answered yet, by instrument id.
+    nudges : dict of str to float
+        Nudges, by instrument id, of targets that are known only once the desk has answered.
     switched : dict of str to str
         Strategy and robust mean asked for that have not come back.
     own : dict of str to str
@@ -94,6 +96,7 @@ class RebalanceState(PanelWidget):
         self.page = ""
         self.part = "trades"
         self.wanted: dict[str, float] = {}
+        self.nudges: dict[str, float] = {}
         self.switched: dict[str, str] = {}
         self.own: dict[str, str] = {}
 
@@ -199,7 +202,10 @@ class RebalanceState(PanelWidget):
 
     def ask_for(self, intent: Bend) -> None:
         """Note the targets that are asked for, until they are answered."""
-        self.wanted |= _targets(intent)
+        targets = _targets(intent)
+        for name in (*targets, *targets_freed(intent)):
+            self.forget_row(name)
+        self.wanted |= targets
 
     def take_answer(self, intent: Intent, *, ok: bool) -> None:
         """Forget what was asked for by an intent: what the desk made of it is in the view."""
@@ -209,6 +215,16 @@ class RebalanceState(PanelWidget):
                     del self.wanted[name]
         if not ok:
             self.switched.clear()
+
+    def forget_row(self, name: str) -> None:
+        """Forget what was asked for the target of one contract: another is asked for."""
+        self.wanted.pop(name, None)
+        self.nudges.pop(name, None)
+
+    def take_nudges(self) -> dict[str, float]:
+        """Return the nudges that wait, and wait for none any more."""
+        nudges, self.nudges = self.nudges, {}
+        return nudges
 
     def forget_asked(self) -> None:
         """Forget what was asked for: it was taken back."""
@@ -233,6 +249,8 @@ class RebalanceState(PanelWidget):
             return cell
         if column == "tgt" and row.id in self.wanted:
             return figures.weight(self.wanted[row.id]) + "…", "edited"
+        if column == "tgt" and row.id in self.nudges:
+            return "…", "edited"
         if column == "tgt" and row.edited and self._view.status == "infeasible":
             # No book meets it, so nothing trades: what was asked, not what is held meanwhile.
             return "*" + figures.weight(row.weight_target), "edited"
@@ -245,6 +263,15 @@ class RebalanceState(PanelWidget):
 def _targets(intent: Bend) -> dict[str, float]:
     """Return the targets that an intent asks for, by instrument id."""
     return bend_all(WhatIf(), assignments_in(intent.text)).targets
+
+
+def targets_freed(intent: Intent) -> tuple[str, ...]:
+    """Return the instruments whose targets an intent fixes no more, by their ids."""
+    if not isinstance(intent, Bend):
+        return ()
+    parts = (text.partition("=") for text in assignments_in(intent.text))
+    freed = ((key.strip().partition(":"), value.strip()) for key, _, value in parts)
+    return tuple(key[2] for key, value in freed if key[0] == "target" and value == FREE)
 
 
 def _cap_order(row: LimitRow) -> tuple[float, ...]:

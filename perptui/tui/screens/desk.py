@@ -241,8 +241,8 @@ class DeskScreen(DeskActions):
         self.desk_app.bend(intent, edits)
 
     @property
-    def bending(self) -> bool:
-        """Whether an answer to an intent of the what-if is still to come."""
+    def bending(self) -> tuple[Intent, ...]:
+        """The intents of the what-if whose answers are still to come."""
         return self.desk_app.bending
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
