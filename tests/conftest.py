@@ -17,6 +17,8 @@ from tests.canary import CANARY
 ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOTS = ROOT / "snapshots"
 XDG_DIRECTORIES = ("CONFIG_HOME", "STATE_HOME", "DATA_HOME", "CACHE_HOME")
+MEASURED_CHILDREN = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+"""Where an interpreter reads at its start that it is measured."""
 
 
 class SnapshotExtension(pytest_textual_snapshot.SVGImageExtension):
@@ -35,6 +37,24 @@ class SnapshotExtension(pytest_textual_snapshot.SVGImageExtension):
 # Two cores shared by test workers make any deadline a coin toss; CI must fail the same way twice.
 hypothesis.settings.register_profile("perptui", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("perptui")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure no coverage of a test marked `unmeasured`, its fixtures and its processes included.
+
+    On Python 3.11 tracing doubles the time of everything, the libraries' lines included.
+    """
+    measuring = coverage.Coverage.current()
+    if measuring is None or item.get_closest_marker("unmeasured") is None:
+        return (yield)
+    inherited = {name: os.environ.pop(name) for name in MEASURED_CHILDREN if name in os.environ}
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
+        os.environ.update(inherited)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,17 +99,6 @@ def _belongs_to_the_person(name: str) -> bool:
     if name.startswith("PERPTUI_"):
         return name != "PERPTUI_HISTORY"
     return name.startswith("TEXTUAL") and not name.startswith("TEXTUAL_SNAPSHOT_")
-
-
-@pytest.fixture
-def unmeasured() -> Iterator[None]:
-    """Measure no coverage: for tests that run for a minute over lines that others cover."""
-    measuring = coverage.Coverage.current()
-    if measuring is not None:
-        measuring.stop()
-    yield
-    if measuring is not None:
-        measuring.start()
 
 
 @pytest.fixture(scope="session")

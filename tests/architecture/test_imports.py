@@ -140,7 +140,7 @@ def test_coroutines_live_on_their_floors_only() -> None:
     assert not strangers
 
 
-@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.unmeasured
 def test_no_mocks() -> None:
     mocked = {
         short(file)

@@ -28,7 +28,7 @@ CONTRACTS = tuple(
 
 @pytest.mark.history
 @pytest.mark.slow
-@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.unmeasured
 def test_every_estimate_has_the_same_bytes_when_the_files_end_there(
     history_dir: Path, tmp_path: Path
 ) -> None:

@@ -239,7 +239,7 @@ def test_the_mean_pair_correlation_is_the_mean_of_the_matrix() -> None:
 
 @pytest.mark.history
 @pytest.mark.slow
-@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("date", DATES)
 def test_nothing_after_the_time_asked_has_any_influence(
     history_dir: Path, tmp_path: Path, date: str

@@ -176,7 +176,7 @@ def command(data: Path, at: str, threads: str) -> dict[str, object]:
     return answer
 
 
-@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.unmeasured
 @pytest.mark.history
 @pytest.mark.slow
 @pytest.mark.parametrize("at", CRASHES)

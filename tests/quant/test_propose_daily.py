@@ -101,7 +101,7 @@ def test_days_are_kept_and_gone_on_from(history: History, tmp_path: Path) -> Non
 
 @pytest.mark.history
 @pytest.mark.slow
-@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.unmeasured
 def test_a_walk_through_real_history_fails_nowhere_and_breaks_nothing(
     history_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

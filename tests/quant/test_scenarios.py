@@ -88,7 +88,7 @@ def test_too_short_a_history_has_no_scenarios_and_says_why(tmp_path: Path) -> No
     assert note.startswith("CVaR is not judged: no scenarios of losses")
 
 
-@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.unmeasured
 @pytest.mark.history
 @pytest.mark.parametrize(
     ("date", "name"),

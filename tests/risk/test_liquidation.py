@@ -129,7 +129,7 @@ def legs(*notionals: float) -> list[Exposure[float]]:
     return [Exposure(f"leg{i}", n, TIERS) for i, n in enumerate(notionals)]
 
 
-@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.unmeasured
 @settings(max_examples=60)
 @given(
     st.lists(st.floats(-3e6, 3e6).filter(lambda n: abs(n) > 100), min_size=1, max_size=6),

@@ -48,7 +48,7 @@ def bent(job: ProposeJob, told: Told, **limits: float) -> Proposal:
     return proposal_of(msgspec.structs.replace(job, what_if=what_if), told)
 
 
-@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.unmeasured
 @pytest.mark.history
 @pytest.mark.parametrize("at", DATES)
 def test_real_proposals_add_up_and_their_prices_are_re_solves(history_dir: Path, at: str) -> None:
