@@ -316,6 +316,11 @@ class RebalanceActions(TypingKeys):
         """Show the efficient frontier; it is solved in the background."""
         self._turn("frontier")
 
+    def ask_for_page(self) -> None:
+        """Ask a desk that is there anew for what it works out only for the page in sight."""
+        if self.rebalance_panel().page == "frontier":
+            self.send(AskFrontier())
+
     def action_limits_part(self) -> None:
         """Move the cursor between trades and limits."""
         panel = self.rebalance_panel()

@@ -180,6 +180,7 @@ class DeskApp(App[int]):
             showing.observe(message.panel, message.observed_mono)
         elif isinstance(message, PictureTaken):
             showing.take_whole(message.view)
+            self.desk_screen.ask_for_page()
             self.paint_all()
             self.call_after_refresh(spare)
         elif isinstance(message, Attached):

@@ -343,6 +343,19 @@ async def test_switches_and_kept_proposals_are_asked_for() -> None:
 
 
 @pytest.mark.asyncio
+async def test_the_frontier_is_asked_for_again_where_another_desk_answers() -> None:
+    async with session() as made:
+        await made.press("5", "p")
+        await made.until(lambda: made.desk.asked == [AskFrontier(on=True)])
+        await made.desk.stop()
+        await made.until(lambda: "DESK LOST" in made.text())
+        await made.desk.start()
+        await made.until(lambda: made.desk.asked[1:] == [AskFrontier(on=True)])
+        await made.press("escape")
+        await made.until(lambda: made.desk.asked[2:] == [AskFrontier(on=False)])
+
+
+@pytest.mark.asyncio
 async def test_a_digit_takes_a_way_out_of_a_clash_and_only_there() -> None:
     async with session(book.desk(rebalance=what_ifs.infeasible())) as made:
         await made.press("5")
