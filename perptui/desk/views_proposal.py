@@ -12,7 +12,7 @@ from perptui.desk.state import Picture
 from perptui.desk.views_funding import CarryChange, proposed_carry
 from perptui.desk.what_ifs import offers
 from perptui.model.assignment import assignments
-from perptui.model.explanation import NO_BOOK, Explanation
+from perptui.model.explanation import COARSE, NO_BOOK, Explanation
 from perptui.model.instrument import split_id
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.proposal import BookRisk, Proposal, TargetRow
@@ -86,8 +86,9 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
 
 
 def _reasons(proposed: ProposalPicture, proposal: Proposal) -> tuple[str, ...]:
-    words = proposed.clash_words or NO_BOOK
-    reasons = tuple(words if reason == NO_BOOK else reason for reason in proposal.reasons)
+    words = proposed.clash_words
+    known = {NO_BOOK: (words or NO_BOOK,), COARSE: tuple(filter(None, (COARSE, words)))}
+    reasons = tuple(text for reason in proposal.reasons for text in known.get(reason, (reason,)))
     return (proposed.failure, *reasons) if proposed.failure else reasons
 
 

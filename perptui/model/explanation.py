@@ -18,6 +18,9 @@ DUST_DIGITS = 6
 NO_BOOK = "no book keeps every limit"
 """Reason of a proposal where limits clash, until it is known which."""
 
+COARSE = "lots are too coarse: no book in whole lots was found that keeps every limit"
+"""Reason of a proposal whose weights no lots come near enough to."""
+
 
 class LedgerRow(Record, frozen=True):
     """The first-order condition of one contract: what one more unit of weight would bring.

@@ -96,6 +96,7 @@ class ClashJob(Record, frozen=True, tag=True):
 class ClashDone(Record, frozen=True, tag=True):
     """Answer to `ClashJob`: one minimal set of limits that cannot all hold, and it in words.
 
+    Where weights keep all limits and no lots do, `words` says alone which width would do.
     `reduction` is where only reducing leads. Where it is not `done` nothing is known yet.
     """
 

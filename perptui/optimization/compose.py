@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perptui.model.explanation import Explanation
+from perptui.model.explanation import COARSE, Explanation
 from perptui.model.forecast import Estimates
 from perptui.model.limit import LimitCheck
 from perptui.model.money import ZERO, to_cents
@@ -43,7 +43,7 @@ from perptui.optimization.kept import Kept
 from perptui.optimization.lot_widths import too_coarse, why_no_trade
 from perptui.optimization.orders import beyond_limits, orders_of, positions_after
 from perptui.optimization.program.solution import DECIMALS, Solution
-from perptui.optimization.rebalanced import COARSE, Rebalance
+from perptui.optimization.rebalanced import Rebalance
 from perptui.optimization.search import run
 from perptui.optimization.unhedged import until_bought
 from perptui.optimization.ways_out import reduction_of
@@ -183,7 +183,7 @@ def _in_conflict(
     share = reduce_only_share(inputs)
     if answer.solution.detail == COARSE:
         # Weights keep every limit: none clash, and what widths would do is as slow to find.
-        wide = (too_coarse(answer.solved or inputs, answer.solution),) if names_clash else ()
+        wide = (run(too_coarse(answer.solved or inputs, answer.solution)),) if names_clash else ()
         return Explanation(reduce_only_share=share), (COARSE, *wide, *offers(inputs, share))
     clash = clashes(inputs, pose) if names_clash else None
     reduction = run(reduction_of(inputs, share)) if clash else None

@@ -17,6 +17,7 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import Lots
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.program.solution import Solution
+from perptui.optimization.search import Search, run
 from perptui.risk.arrays import limit_excess
 
 WIDER = 2.0
@@ -34,7 +35,7 @@ def why_no_trade(inputs: ProgramInputs, solved: ProgramInputs, solution: Solutio
         As posed, and as solved: without trades that are too small.
     """
     if trades(solution.weights, inputs):
-        return too_coarse(solved, solution)
+        return run(too_coarse(solved, solution))
     if solved.left_out:
         lots = Lots.of(inputs)
         usd = float(inputs.equity)
@@ -48,8 +49,10 @@ def why_no_trade(inputs: ProgramInputs, solved: ProgramInputs, solution: Solutio
     return NO_GAIN
 
 
-def too_coarse(inputs: ProgramInputs, solution: Solution) -> str:
+def too_coarse(inputs: ProgramInputs, solution: Solution) -> Search[str]:
     """Return which limits no book in lots near the optimum keeps, and the width that would do.
+
+    It is a search that pauses between the widths that it tries.
 
     Parameters
     ----------
@@ -71,6 +74,7 @@ def too_coarse(inputs: ProgramInputs, solution: Solution) -> str:
     if not over:
         return f"{worth}: no trade in whole lots gains more than it costs"
     for doubled in range(TRIES):
+        yield
         wide = {name: room * WIDER**doubled for name, room in over.items()}
         if _trades_with(wide, inputs, book):
             return f"{worth}: {_words(wide, excess, inputs)}"

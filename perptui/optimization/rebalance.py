@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from perptui.model.explanation import COARSE
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.reduction import eased, least_violation
 from perptui.optimization.fitting import SHARES, fitted, short_of
@@ -14,7 +15,7 @@ from perptui.optimization.judge import HEADROOM
 from perptui.optimization.lots import BoolArray, Lots, too_small
 from perptui.optimization.program.optimum import optimum, optimum_near
 from perptui.optimization.program.solution import RESIDUAL_MAX, Solution
-from perptui.optimization.rebalanced import COARSE, Rebalance
+from perptui.optimization.rebalanced import Rebalance
 from perptui.optimization.rounding import Rounded, hold_lots, rounding
 from perptui.optimization.search import Search, run
 from perptui.optimization.soft_limits import gate_kept, level_prices, with_room

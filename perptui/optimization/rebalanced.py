@@ -8,9 +8,6 @@ from perptui.optimization.inputs import FloatArray, ProgramInputs
 from perptui.optimization.lots import IntArray
 from perptui.optimization.program.solution import Solution
 
-COARSE = "lots are too coarse: no book in whole lots was found that keeps every limit"
-"""Detail of a solution whose weights no lots come near enough to."""
-
 
 @dataclass(frozen=True, eq=False)
 class Rebalance:
@@ -19,8 +16,8 @@ class Rebalance:
     Attributes
     ----------
     solution : Solution
-        The continuous optimum and its status; "infeasible" with `COARSE` where no lots are near it
-        that keep every limit.
+        The continuous optimum and its status; "infeasible" with `COARSE` as its detail where no
+        lots are near it that keep every limit.
     target : (N,) array
         Its weights; those before the trade where there is no optimum.
     steps : (N,) integer array

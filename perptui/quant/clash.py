@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 
+from perptui.model.explanation import COARSE
 from perptui.model.jobs import ClashDone, ProposeJob
 from perptui.optimization.explain.clash import clash_search, summary
 from perptui.optimization.explain.reduction import reduce_only_share
+from perptui.optimization.lot_widths import too_coarse
 from perptui.optimization.search import Search
 from perptui.optimization.ways_out import reduction_of
-from perptui.quant.answer import posed, posing
+from perptui.quant.answer import Posed, answered, posed, posing
 from perptui.quant.estimate import Estimator
 from perptui.quant.propose import parents_of, told_of
 
@@ -50,11 +52,24 @@ class ClashSearch:
 
 def _steps(asked: ProposeJob, estimator: Estimator) -> Search[ClashDone]:
     told, parents = told_of(asked, estimator), parents_of(asked, estimator)
-    inputs = posed(asked, told, parents).own
+    programs = posed(asked, told, parents)
+    inputs = programs.own
     yield
     clash = yield from clash_search(inputs, posing(asked, told, parents))
     yield
-    share = reduce_only_share(inputs) if clash else None
+    if not clash:
+        return ClashDone(words=(yield from _widths(programs)))
+    share = reduce_only_share(inputs)
     yield
-    reduction = (yield from reduction_of(inputs, share)) if clash else None
+    reduction = yield from reduction_of(inputs, share)
     return ClashDone(clash, summary(clash), reduction)
+
+
+def _widths(programs: Posed) -> Search[str]:
+    """Return what to say where no limits clash: of lots, the widths that they would fit into."""
+    found = answered(programs)
+    answer = found.answer
+    if answer.solution.detail != COARSE:
+        return summary(())
+    yield
+    return (yield from too_coarse(answer.solved or found.inputs, answer.solution))

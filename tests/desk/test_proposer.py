@@ -21,6 +21,7 @@ from perptui.history.dataset import History
 from perptui.model.assignment import assignments
 from perptui.model.clock import HOUR_MS, ManualClock, SystemClock, parse_iso
 from perptui.model.errors import InputError, WorkerError
+from perptui.model.explanation import COARSE
 from perptui.model.jobs import ClashJob, FrontierJob, Job, JobResult, ProposeDone, ProposeJob
 from perptui.model.money import decimal_of
 from perptui.model.proposal import Proposal
@@ -587,6 +588,23 @@ async def test_a_target_that_no_book_meets_is_shown_as_it_was_asked(desk: Desk) 
     assert (row.edited, row.weight_target) == (True, 0.9)
     assert not row.trade_usd
     assert row.weight_rounded == pytest.approx(row.weight_now)
+
+
+async def test_lots_too_coarse_say_the_width_that_would_do_as_a_terminal_without_a_desk_does(
+    desk: Desk,
+) -> None:
+    # Steps of BTC and ETH that add up to nothing at all: weights do, lots do not.
+    await desk.proposer.bend(f"target:{BTC}=0.4 net_max=0 net_min=0")
+    view = desk.view()
+    assert (view.status, view.reasons[0]) == ("infeasible", COARSE)
+    assert view.clash_pending
+    await until(desk, lambda: not desk.proposer.picture.clash_pending)
+    bent = next(job for job in desk.jobs[::-1] if not job.what_if.reduce_only)
+    whole = msgspec.structs.replace(bent, names_clash=True)
+    answer = await desk.worker.ask(whole, "solving", 1.0)
+    assert isinstance(answer, ProposeDone)
+    assert "would do" in answer.proposal.reasons[1], answer.proposal.reasons
+    assert desk.view().reasons == answer.proposal.reasons
 
 
 async def test_a_clash_is_relaxed_by_one_key(desk: Desk) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from perptui.model.errors import OptimizationError
+from perptui.model.explanation import COARSE
 from perptui.model.limit import Limits
 from perptui.model.order import Effect, Side
 from perptui.model.proposal import Proposal, TargetRow
@@ -17,7 +18,6 @@ from perptui.optimization.explain.clash import HOLD
 from perptui.optimization.orders import beyond_limits
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.rebalance import rebalance
-from perptui.optimization.rebalanced import COARSE
 from tests.optimization.market import (
     BALANCED,
     LIMITS,

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from perptui.model.explanation import COARSE
 from perptui.optimization.checks import checks_of, exact_book, forbidding, given_way
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.judge import Judge
@@ -16,7 +17,6 @@ from perptui.optimization.orders import positions_after
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.rebalance import REDUCED, rebalance
-from perptui.optimization.rebalanced import COARSE
 from perptui.optimization.rounding import hold_lots, round_to_lots, rounding
 from perptui.optimization.scenarios import HorizonScenarios
 from perptui.risk.arrays import book_shortfall

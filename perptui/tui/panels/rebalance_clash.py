@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from perptui.model.explanation import Clash
+from perptui.model.explanation import COARSE, NO_BOOK, Clash
 from perptui.protocol.intents import Bend, Intent, Relax
 from perptui.protocol.views_rebalance import Offer, RebalanceView
 from perptui.tui import format as figures
@@ -22,6 +22,8 @@ DOLLARS = "_usd"
 OTHERS = frozenset({"drawdown_max"})
 """Settings whose figures are no figures of the limits that they set."""
 SHOWN_ONLY = "   looser than the desk's own: shown as a what-if, never sent"
+LOTS = "lots are too coarse"
+"""How a reason begins that weights keep every limit and lots do not; the last says the most."""
 NAMED = 3
 """Broken limits that are named."""
 
@@ -91,7 +93,12 @@ def _words(clash: Sequence[Clash]) -> str:
 
 def _no_clash(view: RebalanceView) -> str:
     if view.clash_pending:
-        return "no book keeps every limit: which of them clash is being looked for"
+        if COARSE in view.reasons:
+            return f"{COARSE}; what they would fit into is being looked for"
+        return f"{NO_BOOK}: which of them clash is being looked for"
+    of_lots = [reason for reason in view.reasons if reason.startswith(LOTS)]
+    if of_lots:
+        return f"no limits clash, but {of_lots[-1]}"
     if view.status in {"infeasible", "failed"} or view.state == "failed":
         return "the program has no optimum, and no limits were found to clash: r solves again"
     if not view.breached:
