@@ -12,6 +12,7 @@ from perptui.cli.positions import read_positions
 from perptui.cli.printed import flags_of, json_of
 from perptui.cli.proposed import report_of, table_of
 from perptui.model.assignment import bend_all
+from perptui.model.bent import bent_strategy
 from perptui.model.clock import parse_iso
 from perptui.model.errors import InputError
 from perptui.model.given import shown
@@ -21,7 +22,8 @@ from perptui.settings.load import assignments, load, user_file
 
 VENUES = "binance"
 WHAT_IFS = (
-    "--set takes what-ifs too: any limit or parameter by its bare name (gross_max=2, robust=off), "
+    "--set takes what-ifs too: any limit or parameter by its bare name (gross_max=2, robust=off, "
+    "stablecoin_min=0.3, soft_limits=net,cvar, hedge_shorts=ID, holding_costs=VENUE:APR), "
     "target:ID=WEIGHT, view:ID=APR, cost=FACTOR, regime=stress, equity=USD, shock=-0.1, "
     "shock:BTC=-0.1, reduce_only=true, put:BTC=STRIKE,EXPIRY,PREMIUM[,STEP], strategy=NAME"
 )
@@ -84,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
     venues = venue_names(args.venues)
     members, said = chosen(history, venues, at_ms, size)
     if members is not None:
-        members = tuple(dict.fromkeys((*members, *strategy.hedge_shorts)))
+        shorts = bent_strategy(what_if, strategy).hedge_shorts
+        members = tuple(dict.fromkeys((*members, *shorts)))
     snapshot = snapshot_at(history, at_ms, venues, equity, positions, members=members)
     parents = tuple(settings.strategy[name] for name in strategy.blend)
     job = ProposeJob(

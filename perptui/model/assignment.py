@@ -5,6 +5,7 @@ assignment                                 what it bends
 =========================================  ====================================================
 ``gross_max=2``, ``limits.gross_max=2``    a limit of config.toml, in its units
 ``risk_aversion=8``, ``robust=ellipsoid``  a parameter of the strategy; ``strategy.NAME`` too
+``stablecoin_min=0.3``                     one that holds several: `perptui.model.several`
 ``strategy=tactical``                      the strategy itself
 ``target:ID=0.25``                         a weight, fixed; ID as binanceusdm:BTC/USDT:USDT
 ``target:ID=free``                         no weight fixed any more
@@ -35,6 +36,7 @@ from perptui.model.given import number, shown
 from perptui.model.instrument import split_id
 from perptui.model.limit import Limits
 from perptui.model.money import plain
+from perptui.model.several import SEVERAL, text_of, values_of
 from perptui.model.strategy import REGIMES, StrategyParameters
 from perptui.model.text import safe_text
 from perptui.model.whatif import EVERY, PutQuote, WhatIf
@@ -68,7 +70,7 @@ def _bendable(kind: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 LIMITS = _bendable(Limits)
-PARAMETERS = _bendable(StrategyParameters)
+PARAMETERS = _bendable(StrategyParameters) | dict.fromkeys(SEVERAL, tuple)
 _TABLES = {"limits": LIMITS, "strategy": PARAMETERS}
 _DOTTED = {
     name: f"{table}.{name}"
@@ -79,7 +81,7 @@ _DOTTED = {
     for name in kind.__struct_fields__
     if name not in {"name", *bendable}
 }
-"""Keys of config.toml that hold more than one value, as they are written in full."""
+"""Keys of config.toml that no one text bends, as they are written in full."""
 
 
 def bend_all(what_if: WhatIf, texts: Iterable[str]) -> WhatIf:
@@ -265,6 +267,8 @@ def _put_in(what_if: WhatIf, field: str, name: str, value: float | bool | str) -
 
 def _value(name: str, text: str, kind: Any) -> Any:
     """Return the value of a limit or parameter as its type in config.toml."""
+    if kind is tuple:
+        return text_of(values_of(name, text))
     if kind is bool:
         return _switch(name, text)
     if get_origin(kind) is Literal:

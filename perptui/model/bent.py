@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from perptui.model.limit import Limits
+from perptui.model.several import SEVERAL, text_of, values_of
 from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import WhatIf
 
@@ -19,12 +21,15 @@ _GUARDS = {
     "depeg": -1,
     "drawdown_control": -1,
     "drawdown_share": 1,
+    "exposure_by_regime": 1,
     "exposure_min": 1,
     "follow_regime": -1,
     "horizon_days": -1,
     "leverage_cut": 1,
+    "margin_cushion": -1,
     "put_premium_max": 1,
     "soft_penalty": -1,
+    "stablecoin_min": -1,
     "volatility_target": 1,
     "volatility_threshold": 1,
 }
@@ -39,6 +44,8 @@ _MEASURES = frozenset(
     }
 )
 """Parameters that say how risk is measured: another measure is held against the same limits."""
+_SUPPOSED = frozenset({"holding_costs"})
+"""Parameters that say what is so in the market: another value is never sent, as other costs."""
 _WAYS = {"soft_order": ("lexicographic", "penalty")}
 """Parameters that are words: their values, the strictest first."""
 
@@ -63,7 +70,12 @@ def bent_strategy(what_if: WhatIf, strategy: StrategyParameters) -> StrategyPara
     if not what_if.parameters and not what_if.puts:
         return strategy
     puts = (*strategy.puts, *what_if.puts)
-    return msgspec.structs.replace(strategy, **{"puts": puts, **what_if.parameters})
+    bent = {name: _value(name, given) for name, given in what_if.parameters.items()}
+    return msgspec.structs.replace(strategy, **{"puts": puts, **bent})
+
+
+def _value(name: str, given: float | bool | str) -> Any:
+    return values_of(name, str(given)) if name in SEVERAL else given
 
 
 def bounds_set(what_if: WhatIf, limits: Limits, strategy: StrategyParameters) -> dict[str, float]:
@@ -111,12 +123,24 @@ def shown_only(
 def _loosened(name: str, bent: float | bool | str, strategy: StrategyParameters) -> str:
     """Return in words how a bent parameter leaves more room than a strategy's own; "": not so."""
     own = getattr(strategy, name)
+    if name in SEVERAL:
+        values = values_of(name, str(bent))
+        how = "is supposed, not" if name in _SUPPOSED else "is looser than"
+        differs = values != own if name in _SUPPOSED else _leaves_more(name, values, own)
+        return f"{name} {bent} {how} the desk's {text_of(own)}" if differs else ""
     if name in _MEASURES and bent != own:
         return f"{name} {_shown(bent)} measures risk otherwise than the desk's {_shown(own)}"
     looser = name in _GUARDS and _GUARDS[name] * (float(bent) - float(own)) > 0
     if name in _WAYS:
         looser = _WAYS[name].index(str(bent)) > _WAYS[name].index(own)
     return f"{name} {_shown(bent)} is looser than the desk's {_shown(own)}" if looser else ""
+
+
+def _leaves_more(name: str, bent: tuple[Any, ...], own: tuple[Any, ...]) -> bool:
+    """Return whether values leave more room: in any regime, or by one more name."""
+    if name in _GUARDS:
+        return any(_GUARDS[name] * (one - other) > 0 for one, other in zip(bent, own, strict=True))
+    return not set(bent) <= set(own)
 
 
 def _shown(value: float | bool | str) -> str:

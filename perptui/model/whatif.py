@@ -58,7 +58,8 @@ class WhatIf(Record, frozen=True):
     limits : dict of str to float
         Limits by their name in config.toml, in its units.
     parameters : dict of str to float, bool or str
-        Parameters of the strategy by their name in config.toml.
+        Parameters of the strategy by their name in config.toml; those that hold several values
+        as one text (`perptui.model.several`).
     views : dict of str to float
         The trader's own drift by instrument id or coin, fraction a year per unit long; funding
         and the uncertainty of the forecast stay. An id goes before its coin, here and in costs.

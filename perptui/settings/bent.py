@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from perptui.model.bent import bent_limits
+from perptui.model.bent import bent_limits, bent_strategy
 from perptui.model.errors import InputError
+from perptui.model.several import SEVERAL, values_of
 from perptui.model.whatif import WhatIf
 from perptui.settings.ranges import contradictions, range_of
 from perptui.settings.schema import Settings
@@ -27,11 +28,20 @@ def refuse_out_of_range(what_if: WhatIf, settings: Settings) -> None:
     for name, value in what_if.limits.items():
         _refuse(name, f"limits.{name}", value)
     for name, given in what_if.parameters.items():
-        if isinstance(given, float):
-            _refuse(name, f"strategy.*.{name}", given)
-    limits = bent_limits(what_if, settings.limits)
-    for path, text in contradictions(msgspec.structs.replace(settings, limits=limits)):
+        values = values_of(name, str(given)) if name in SEVERAL else (given,)
+        for value in values:
+            if isinstance(value, float):
+                _refuse(name, f"strategy.*.{name}", value)
+    for path, text in contradictions(_bent(what_if, settings)):
         raise InputError(f"{path}: {text}")
+
+
+def _bent(what_if: WhatIf, settings: Settings) -> Settings:
+    """Return the settings with the limits and parameters of a what-if; its puts are not in them."""
+    limits = bent_limits(what_if, settings.limits)
+    parameters = WhatIf(parameters=what_if.parameters)
+    strategies = {name: bent_strategy(parameters, one) for name, one in settings.strategy.items()}
+    return msgspec.structs.replace(settings, limits=limits, strategy=strategies)
 
 
 def _refuse(name: str, path: str, value: float) -> None:

@@ -33,5 +33,7 @@ def setting_of(name: str, prices: Iterable[LimitPrice] = ()) -> str:
     if name in told:
         return told[name]
     kind = name.partition(":")[0]
+    if OTHERWISE.get(kind, kind) == "":
+        return ""
     candidates = (OTHERWISE.get(kind, kind), f"{kind}_max", f"{kind}_min")
     return next((key for key in candidates if key in LIMITS or key in PARAMETERS), "")

@@ -185,7 +185,9 @@ def test_another_config_brings_its_limits(
             ),
             "; table 1 knows no bid",
         ),
-        ({}, ("--set", "stablecoin_min=0.3"), "--set as strategy.NAME.stablecoin_min=VALUE"),
+        ({}, ("--set", "stablecoin_min=1.3"), "expected stablecoin_min from 0 to 1, was 1.3"),
+        ({}, ("--set", "stablecoin_min=1"), "stablecoin_min: expected below 1, was 1.0"),
+        ({}, ("--set", "puts=1"), "--set as strategy.NAME.puts=VALUE"),
         ({}, ("--positions", "/nowhere.json"), "readable --positions file"),
         ({}, ("--set", "target:BTC=0.1"), "expected an instrument id"),
         ({}, ("--set", f"target:{BTC}=much"), "expected a plain number for target:"),
@@ -328,10 +330,15 @@ def sets(*texts: str) -> tuple[str, ...]:
 def test_what_ifs_by_bare_names_are_those_of_config_by_dotted_ones(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bare = answer(capsys, arguments(data, "--json", *sets("gross_max=0.7", "uncertainty=0")))
-    dotted = sets("limits.gross_max=0.7", "strategy.balanced.uncertainty=0")
+    texts = ("gross_max=0.7", "stablecoin_min=0.8,0.8,0.8,0.9", "uncertainty=0")
+    bare = answer(capsys, arguments(data, "--json", *sets(*texts)))
+    dotted = sets(
+        "limits.gross_max=0.7",
+        "strategy.balanced.uncertainty=0",
+        "strategy.balanced.stablecoin_min=[0.8, 0.8, 0.8, 0.9]",
+    )
     configured = answer(capsys, arguments(data, "--json", *dotted))
-    assert bare["what_if"] == ["gross_max=0.7", "uncertainty=0"]
+    assert bare["what_if"] == list(texts)
     assert configured["what_if"] == []
     for key in ("instruments", "orders", "limits", "risk", "exportable"):
         assert bare[key] == configured[key]

@@ -22,6 +22,7 @@ from perptui.model.assignment import (
 from perptui.model.bent import bent_limits, bent_strategy, bounds_set, shown_only
 from perptui.model.clock import parse_iso
 from perptui.model.errors import InputError
+from perptui.model.strategy import HoldingCost
 from perptui.model.whatif import PutQuote, WhatIf
 from tests.optimization import market
 
@@ -42,6 +43,17 @@ EXPIRY = parse_iso("2026-12-25T08:00Z")
         ("strategy.uncertainty=0", WhatIf(parameters={"uncertainty": 0.0})),
         ("robust=ellipsoid", WhatIf(parameters={"robust": "ellipsoid"})),
         ("drawdown_control=false", WhatIf(parameters={"drawdown_control": False})),
+        ("stablecoin_min=.3", WhatIf(parameters={"stablecoin_min": "0.3"})),
+        ("stablecoin_min = 0, 0,.10,.3", WhatIf(parameters={"stablecoin_min": "0,0,0.1,0.3"})),
+        ("strategy.exposure_by_regime=1", WhatIf(parameters={"exposure_by_regime": "1"})),
+        ("soft_limits=cvar, net,cvar", WhatIf(parameters={"soft_limits": "net,cvar"})),
+        ("soft_limits=none", WhatIf(parameters={"soft_limits": "none"})),
+        ("hedge_shorts=binance:BTC/USDT:USDT", WhatIf(parameters={"hedge_shorts": BTC})),
+        (f"hedge_shorts={BTC},{ETH}", WhatIf(parameters={"hedge_shorts": f"{BTC},{ETH}"})),
+        (
+            "holding_costs=binance:.020,bybit:-1e-2",
+            WhatIf(parameters={"holding_costs": "binanceusdm:0.02,bybit:-0.01"}),
+        ),
         (f"target:{BTC}=0.25", WhatIf(targets={BTC: 0.25})),
         ("target:binance:BTC/USDT:USDT=-1", WhatIf(targets={BTC: -1.0})),
         (f"view:{BTC}=0.4", WhatIf(views={BTC: 0.4})),
@@ -114,8 +126,15 @@ def test_every_what_if_is_its_own_text(what_if: WhatIf) -> None:
         ("limits.restricted=x", "or with --set as limits.restricted=VALUE"),
         ("puts=x", "or with --set as strategy.NAME.puts=VALUE"),
         ("model_version=x", "or with --set as strategy.NAME.model_version=VALUE"),
-        ("stablecoin_min=0.3", "as strategy.NAME.stablecoin_min=VALUE"),
-        ("soft_limits=net", "as strategy.NAME.soft_limits=VALUE"),
+        ("blend=a,b", "or with --set as strategy.NAME.blend=VALUE"),
+        ("stablecoin_min=0,1", "of calm, normal, stress, crisis, was '0,1'; write it like"),
+        ("stablecoin_min=none", "expected stablecoin_min of every regime or of calm"),
+        ("margin_cushion=much", "expected a plain number for margin_cushion, was 'much'"),
+        ("soft_limits=net,gross", "among cvar, volatility, "),
+        ("hedge_shorts=BTC", "write it like hedge_shorts=binanceusdm:BTC/USDT:USDT"),
+        ("holding_costs=0.02", "expected holding_costs as VENUE:APR, each venue once, was '0.02'"),
+        ("holding_costs=bybit:0.1,bybit:0.2", "each venue once, was 'bybit:0.2'"),
+        ("soft_limit=net", "did you mean soft_limits?"),
         ("name=x", "expected a limit"),
         ("gross_max=nan", "expected a plain number for gross_max, was 'nan'"),
         ("gross_max=inf", "expected a plain number for gross_max"),
@@ -195,7 +214,8 @@ def test_limits_and_parameters_keep_their_types() -> None:
     bent = bend_all(
         NOTHING,
         ["ticket_legs_max=4", "trade_min_usd=12.5", "gross_max=1", "risk_aversion=9",
-         "put:BTC=50000,2026-12-25T08:00Z,1200"],
+         "put:BTC=50000,2026-12-25T08:00Z,1200", "stablecoin_min=0.3", "soft_limits=net,turnover",
+         f"hedge_shorts={BTC}", "holding_costs=bybit:0.02,binance:-0.01"],
     )  # fmt: skip
     limits = bent_limits(bent, market.LIMITS)
     assert (limits.ticket_legs_max, limits.gross_max) == (4, 1.0)
@@ -204,6 +224,10 @@ def test_limits_and_parameters_keep_their_types() -> None:
     strategy = bent_strategy(bent, market.BALANCED)
     assert strategy.risk_aversion == 9.0
     assert strategy.puts == bent.puts
+    assert strategy.stablecoin_min == (0.3, 0.3, 0.3, 0.3)
+    assert (strategy.soft_limits, strategy.hedge_shorts) == (("turnover", "net"), (BTC,))
+    costs = HoldingCost("bybit", 0.02), HoldingCost("binanceusdm", -0.01)
+    assert strategy.holding_costs == costs
     assert bent_limits(NOTHING, market.LIMITS) is market.LIMITS
     assert bent_strategy(NOTHING, market.BALANCED) is market.BALANCED
 
@@ -214,7 +238,10 @@ def test_limits_and_parameters_keep_their_types() -> None:
      "liquidation_distance_min=0.1", "free_collateral_min=0", "drawdown_control=false",
      "cluster_correlation=0.9", "covariance_uncertainty=0", "follow_regime=false",
      "exposure_min=1", "volatility_target=0.5", "soft_penalty=0.5", "horizon_days=5",
-     "soft_order=penalty", "volatility_halflife_days=500", "combined_volatility=true"],
+     "soft_order=penalty", "volatility_halflife_days=500", "combined_volatility=true",
+     "stablecoin_min=0,0,0.1,0.3", "margin_cushion=0", "exposure_by_regime=9",
+     "soft_limits=turnover,net", f"hedge_shorts={BTC},{ETH}", "holding_costs=bybit:0.01",
+     "holding_costs=none"],
 )  # fmt: skip
 def test_what_is_supposed_or_looser_is_only_shown(text: str) -> None:
     strategy = bent_strategy(
@@ -224,6 +251,10 @@ def test_what_is_supposed_or_looser_is_only_shown(text: str) -> None:
                 "covariance_uncertainty": 0.02,
                 "follow_regime": True,
                 "soft_order": "lexicographic",
+                "stablecoin_min": "0.1,0.1,0.1,0.3",
+                "soft_limits": "net",
+                "hedge_shorts": BTC,
+                "holding_costs": "bybit:0.02",
             }
         ),
         market.BALANCED,
@@ -237,7 +268,9 @@ def test_what_is_supposed_or_looser_is_only_shown(text: str) -> None:
      "trade_min_usd=10", "uncertainty=0", "robust=off", "risk_aversion=1", "reduce_only=true",
      f"target:{BTC}=0.1", "view:BTC=1", "cluster_correlation=0.7",
      "follow_regime=true", "exposure_min=0", "volatility_target=0.2", "soft_penalty=2",
-     "horizon_days=20", "soft_order=lexicographic", "volatility_halflife_days=63"],
+     "horizon_days=20", "soft_order=lexicographic", "volatility_halflife_days=63",
+     "stablecoin_min=0.3", "margin_cushion=90", "exposure_by_regime=0", "soft_limits=none",
+     "hedge_shorts=none", "holding_costs=none"],
 )  # fmt: skip
 def test_what_a_trader_may_decide_may_be_sent(text: str) -> None:
     assert shown_only(bend(NOTHING, text), market.LIMITS, market.BALANCED) == ()

@@ -21,6 +21,9 @@ SETTINGS = load().settings
         (["uncertainty=11"], "expected uncertainty from 0 to 10, was 11"),
         (["horizon_days=0.5"], "expected horizon_days from 1 to 30, was 0.5"),
         (["net_min=0.5", "net_max=0.2"], "limits.net_min: expected at most limits.net_max = 0.2"),
+        (["stablecoin_min=0,0,0,1.5"], "expected stablecoin_min from 0 to 1, was 1.5"),
+        (["stablecoin_min=0,0,0,1"], ".stablecoin_min: expected below 1, was 1.0"),
+        (["margin_cushion=101"], "expected margin_cushion from 0 to 100, was 101"),
         (["strategy=lucky"], "expected a strategy among balanced, hybrid, tactical, was 'lucky'"),
     ],
 )

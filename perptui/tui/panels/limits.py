@@ -166,7 +166,7 @@ def key_words(name: str) -> str:
         crisis = kind.removeprefix(NAMED_STRESS)
         return f"the moves of {crisis} stand in [stress] of config.toml: no one key sets this limit"
     if kind == "stablecoin":
-        return "the strategy's stablecoin_min sets this limit, by regime: no one key"
+        return "the strategy's stablecoin_min sets this limit, by regime: type :stablecoin_min=.3"
     if kind in {"volatility", "cvar", "gross"}:
         return "lowered as far as one proposal's trades reach: no one key, propose again after it"
     return "no one key of config.toml sets this limit"
