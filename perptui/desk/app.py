@@ -283,7 +283,7 @@ class DeskApp:
             return await self._intents.answer(intent, peer)
         finally:
             if self._painter is not None and self._server is not None:
-                self._painter.paint_answer(self._server)
+                await self._painter.paint_answer(self._server)
 
     def _paint_looked(self, server: Server) -> None:
         """Let a terminal have at once what it begins to look at."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 
 from perptui.desk.proposer import Proposer
@@ -14,10 +13,12 @@ from perptui.desk.views import (
     MARKET_PANELS,
     Present,
     Scene,
+    Told,
+    answer_panels,
     first_view,
     panels,
+    panels_around,
     present_of,
-    proposal_panels,
 )
 from perptui.desk.views_status import Identity, Standing, VenueTime
 from perptui.desk.worker import QuantWorker
@@ -33,14 +34,15 @@ GIVE_WAY_S = 0.15
 """What was asked for goes before the picture: a quick answer is painted at once, and only once. A
 whole picture drawn while the answer comes would hold it up."""
 
+MEANWHILE_S = 0.003
+"""How long after a question was asked it is on its way, and the desk has nothing else to do."""
+
 TICK_S = 1.0
 UNSEEN_S = 5.0
 """How often panels are painted that no terminal looks at; one that looks gets them at once."""
 
 DRIFT_MS = 50
 """Venue time is sent anew when the terminal's own extrapolation is further off than this."""
-
-Told = Callable[[], tuple[Standing, JournalView, TicketView]]
 
 
 def nothing_told() -> tuple[Standing, JournalView, TicketView]:
@@ -97,9 +99,14 @@ class Painter:
         self._dirty.set()
 
     def hurry(self) -> None:
-        """Paint sooner: a person waits for it."""
+        """Paint sooner: a person waits for it.
+
+        What an answer will be drawn beside is made while it is being worked out.
+        """
         self._dirty.set()
         self._urgent.set()
+        if self._proposer.picture.state == "solving":
+            asyncio.get_running_loop().call_later(MEANWHILE_S, self._book_and_checks)
 
     def first(self) -> DeskView:
         """Return the view before anything was read."""
@@ -107,7 +114,6 @@ class Painter:
 
     def scene(self) -> Scene:
         """Return what the views are made from, now."""
-        standing, journal, ticket = self.told()
         return Scene(
             who=self._who(),
             time=self._venue_time(),
@@ -115,12 +121,10 @@ class Painter:
             present=self._book_and_checks(),
             proposed=self._proposer.picture,
             limits=self._settings.limits,
-            standing=standing,
-            journal=journal,
-            ticket=ticket,
+            told=self.told,
             quant=self._worker.status,
             now_mono=self._clock.monotonic(),
-            waits=self._waits(),
+            waits=self._waits,
             is_stale=self._state.is_stale,
             age_limit_s=self._state.stale_after_s,
         )
@@ -145,16 +149,18 @@ class Painter:
             self._unseen_mono, looked_at = now, MARKET_PANELS
         server.publish(panels(self.scene(), looked_at))
 
-    def paint_answer(self, server: Server) -> None:
-        """Publish what an answer changes first, now; the rest soon, where anybody looks at it."""
-        server.publish(proposal_panels(self.scene()))
+    async def paint_answer(self, server: Server) -> None:
+        """Publish an answer, then what is around it; the rest soon, where anybody looks at it."""
+        server.publish(answer_panels(self.scene()))
+        await asyncio.sleep(0)  # the answer is on its way before the lines around it are made
+        server.publish(panels_around(self.scene()))
         self._urgent.clear()
         if MARKET_PANELS & server.looked_at:
             self._dirty.set()
         else:
             self._dirty.clear()
 
-    def _paint_round(self, server: Server) -> None:
+    async def _paint_round(self, server: Server) -> None:
         """Publish all; while a preview is solved, for a while what says so alone.
 
         Its answer is close: drawing the whole picture would hold it up, in the terminal too.
@@ -162,7 +168,7 @@ class Painter:
         now, proposer = self._clock.monotonic(), self._proposer
         waits = proposer.previewing and proposer.picture.state == "solving"
         if waits and now - self._whole_mono < TICK_S:
-            self.paint_answer(server)
+            await self.paint_answer(server)
             return
         self._whole_mono = now
         self.paint(server)
@@ -174,7 +180,7 @@ class Painter:
                 async with asyncio.timeout(TICK_S):
                     await self._dirty.wait()
             await asyncio.sleep(GIVE_WAY_S)
-            self._paint_round(server)
+            await self._paint_round(server)
             await asyncio.sleep(HURRIED_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(CALM_S - HURRIED_S):

@@ -29,6 +29,9 @@ from perptui.protocol.views import (
 from perptui.protocol.views_rebalance import RebalanceView
 from perptui.protocol.views_ticket import JournalView, TicketView
 
+Told = Callable[[], tuple[Standing, JournalView, TicketView]]
+"""What the trading side of the desk shows."""
+
 
 class Present(msgspec.Struct, frozen=True):
     """The present book, and every limit of the desk held against it."""
@@ -48,7 +51,9 @@ class Scene(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
-    waits : str
+    told : callable
+        What the trading side shows.
+    waits : callable
         Why there is no snapshot, "" when there is one.
     is_stale, age_limit_s : callable
         Of one venue's call, as `DeskState` says.
@@ -60,12 +65,10 @@ class Scene(msgspec.Struct, frozen=True):
     present: Present
     proposed: ProposalPicture
     limits: Limits
-    standing: Standing
-    journal: JournalView
-    ticket: TicketView
+    told: Told
     quant: str
     now_mono: float
-    waits: str
+    waits: Callable[[], str]
     is_stale: Callable[[VenuePicture, str], bool]
     age_limit_s: Callable[[str], float]
 
@@ -84,7 +87,7 @@ def panels(scene: Scene, looked_at: Collection[str] = MARKET_PANELS) -> dict[str
     """
     picture, proposed = scene.picture, scene.proposed
     book = scene.present.book
-    found = proposal_panels(scene)
+    found = answer_panels(scene) | panels_around(scene)
     if "positions" in looked_at:
         found["positions"] = positions_view(picture, book, proposed.target, scene.is_stale)
     if "funding" in looked_at:
@@ -94,36 +97,42 @@ def panels(scene: Scene, looked_at: Collection[str] = MARKET_PANELS) -> dict[str
     return found
 
 
-def proposal_panels(scene: Scene) -> dict[str, Panel]:
-    """Return the panels that an answer to a person changes first, by field of `DeskView`."""
+def answer_panels(scene: Scene) -> dict[str, Panel]:
+    """Return the panels that are the answer to a what-if, by field of `DeskView`."""
     picture, proposed = scene.picture, scene.proposed
-    book, checks = scene.present.book, scene.present.checks
-    observed = oldest(picture, ("account", "quotes"))
+    waits = scene.waits() or picture.history if proposed.proposal is None else ""
+    return {
+        "rebalance": rebalance_view(picture, proposed, waits),
+        "limits": limits_view(
+            scene.present.checks,
+            proposed,
+            scene.present.book,
+            oldest(picture, ("account", "quotes")),
+            loss_row(picture, scene.limits),
+            scene.limits,
+        ),
+    }
+
+
+def panels_around(scene: Scene) -> dict[str, Panel]:
+    """Return the panels around an answer, which it changes too, by field of `DeskView`."""
+    standing, journal, ticket = scene.told()
     return {
         "status": status_view(
             scene.who,
             scene.time,
-            picture,
-            book,
-            proposed,
-            checks,
+            scene.picture,
+            scene.present.book,
+            scene.proposed,
+            scene.present.checks,
             scene.limits,
-            scene.standing,
-            feeds(picture, scene.age_limit_s, scene.is_stale),
+            standing,
+            feeds(scene.picture, scene.age_limit_s, scene.is_stale),
             scene.quant,
             scene.now_mono,
         ),
-        "rebalance": rebalance_view(picture, proposed, scene.waits or picture.history),
-        "limits": limits_view(
-            checks,
-            proposed,
-            book,
-            observed,
-            loss_row(picture, scene.limits),
-            scene.limits,
-        ),
-        "journal": scene.journal,
-        "ticket": scene.ticket,
+        "journal": journal,
+        "ticket": ticket,
     }
 
 

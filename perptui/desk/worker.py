@@ -233,9 +233,9 @@ class QuantWorker:
             while True:
                 await self._next_job(ended)
                 self._running = pending = self._take()
+                writer.write(frame(encode(self._request(pending.job))))
                 if pending.name:
                     self._say(pending.name)
-                writer.write(frame(encode(self._request(pending.job))))
                 async with asyncio.timeout(pending.timeout_s):
                     payload = await ended
                 ended = asyncio.create_task(_read_frame(reader))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 from codecs import getincrementaldecoder
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,9 @@ from perptui.tui.output import Output
 
 LOOK_MS = 100
 READ = 4096
+TURN_S = 0.0002
+"""How long a thread that reads or writes waits for the one that draws: of Python's own 5 ms, most
+would be seen between a key and its picture."""
 HUNG_UP = 128 + signal.SIGHUP
 """Exit code where the terminal went without a signal."""
 
@@ -38,6 +42,7 @@ class TerminalDriver(LinuxDriver):
         ending = cast("Ends", self._app).ending
         self._output = Output(2, encoding, lambda: ending.begun, self._lost)
         self._output.start()
+        sys.setswitchinterval(TURN_S)
         begin: Callable[[], None] = super().start_application_mode
         begin()
 
