@@ -1,6 +1,5 @@
 """The floors of the architecture, as written in the source and as seen at run time."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -10,15 +9,15 @@ import pytest
 from tests.architecture.tree import (
     PACKAGE,
     ROOT,
-    imported_modules,
+    facts,
     loaded_by,
     modules_of,
-    parsed,
     python_files,
     roots,
     short,
 )
 
+pytestmark = pytest.mark.unmeasured
 NUMERICAL = {"numpy", "pandas", "pyarrow", "scipy", "cvxpy", "arch", "clarabel", "piqp"}
 ASYNCHRONOUS = {"venues", "simulator", "desk", "client", "tui"}
 # msgspec itself loads typing_extensions where it is installed.
@@ -115,7 +114,7 @@ def test_only_ccxt_adapters_import_ccxt() -> None:
     importers = {
         file
         for file in python_files("perptui")
-        if any(name.partition(".")[0] == "ccxt" for name in imported_modules(parsed(file)))
+        if any(name.partition(".")[0] == "ccxt" for name in facts(file).imports)
     }
     strangers = {
         short(file)
@@ -126,28 +125,22 @@ def test_only_ccxt_adapters_import_ccxt() -> None:
     assert not strangers
 
 
-def _is_asynchronous(file: Path) -> bool:
-    kinds = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
-    return any(isinstance(node, kinds) for node in ast.walk(parsed(file)))
-
-
 def test_coroutines_live_on_their_floors_only() -> None:
     strangers = {
         short(file)
         for file in python_files("perptui")
-        if _is_asynchronous(file) and file.relative_to(PACKAGE).parts[0] not in ASYNCHRONOUS
+        if facts(file).asynchronous and file.relative_to(PACKAGE).parts[0] not in ASYNCHRONOUS
     }
     assert not strangers
 
 
-@pytest.mark.unmeasured
 def test_no_mocks() -> None:
     mocked = {
         short(file)
         for file in python_files("perptui", "tests", "benchmarks")
         if any(
             name.startswith(("unittest.mock", "mock", "pytest_mock"))
-            for name in imported_modules(parsed(file))
+            for name in facts(file).imports
         )
     }
     assert not mocked

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.unmeasured
 PACKAGE = Path(__file__).resolve().parents[2] / "perptui"
 FLOORS = ("desk", "journal", "venues", "optimization", "risk", "protocol", "settings", "model")
 """Those of the process that loads ccxt, and the orders that it takes over."""

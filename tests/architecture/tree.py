@@ -5,7 +5,9 @@ import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import perptui
 
@@ -29,16 +31,30 @@ def short(file: Path) -> str:
     return str(file.relative_to(ROOT))
 
 
-def imported_modules(tree: ast.Module) -> set[str]:
-    """Return the dotted names that `import x` and `from x import y` name in a module."""
+class Facts(NamedTuple):
+    """What one walk through a file's syntax tree finds."""
+
+    imports: frozenset[str]
+    """The dotted names that `import x` and `from x import y` name."""
+
+    asynchronous: bool
+    """Whether it holds a coroutine."""
+
+
+@cache
+def facts(file: Path) -> Facts:
+    """Return what is known of a file; several rules of the whole tree ask for it."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    asynchronous = False
+    for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+        elif isinstance(node, ast.AsyncFunctionDef | ast.Await | ast.AsyncFor | ast.AsyncWith):
+            asynchronous = True
+    return Facts(frozenset(names), asynchronous)
 
 
 def modules_of(package: str) -> list[str]:

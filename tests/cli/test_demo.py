@@ -87,6 +87,7 @@ def socket_path() -> Path:
     return Path(os.environ["XDG_RUNTIME_DIR"]) / "perptui" / "demo" / "desk.sock"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.slow
 def test_a_demo_starts_attaches_a_second_terminal_and_ends_with_q() -> None:
     first = OnTerminal("demo")

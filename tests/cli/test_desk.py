@@ -85,6 +85,7 @@ def test_a_desk_that_cannot_journal_yet_refuses_and_the_kill_file_stays(
     assert desk.poll() is None
 
 
+@pytest.mark.unmeasured
 @pytest.mark.slow
 def test_a_desk_with_its_own_venue_shows_but_never_sends_without_a_journal() -> None:
     (state_dir("own") / "journal.db").write_bytes(b"no database at all, but long enough" * 99)

@@ -70,6 +70,7 @@ def confirm(terminal: Terminal) -> DeskView:
     return terminal.until(lambda view: view.ticket.phase == "done")
 
 
+@pytest.mark.unmeasured
 def test_from_the_first_panel_to_the_last_fill(demo: Demo) -> None:
     terminal = demo.ready()
     view = terminal.until(filled)
@@ -123,6 +124,7 @@ def test_from_the_first_panel_to_the_last_fill(demo: Demo) -> None:
     assert verdict.returncode == 0, verdict.stderr
 
 
+@pytest.mark.unmeasured
 def test_what_ifs_undo_and_export_on_two_terminals(demo: Demo) -> None:
     terminal, other = demo.ready(), demo.ready()
     assert terminal.ask(Bend(f"target:{BTC}=0.5")).ok
@@ -164,6 +166,7 @@ def test_what_ifs_undo_and_export_on_two_terminals(demo: Demo) -> None:
     assert len(exported[0].read_text().strip().splitlines()) == 1 + len(orders)
 
 
+@pytest.mark.unmeasured
 def test_what_is_supposed_or_still_typed_opens_no_ticket(demo: Demo) -> None:
     terminal = demo.ready()
     assert terminal.ask(Keep("A")).text == "kept as A"
@@ -188,6 +191,7 @@ def test_what_is_supposed_or_still_typed_opens_no_ticket(demo: Demo) -> None:
     assert [one.slot for one in view.kept] == ["A"]
 
 
+@pytest.mark.unmeasured
 def test_killed_parts_come_back_or_are_named(demo: Demo) -> None:
     terminal = demo.ready()
     desk = demo.way.desk_pid
@@ -255,6 +259,7 @@ def test_a_desk_that_is_left_goes_on_without_its_terminal(demo: Demo) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.history
 def test_a_replay_drops_to_1x_while_a_confirmation_is_open(history_dir: Path) -> None:
     replay = market(str(history_dir), "2024-08-04T12:00Z", 30.0)

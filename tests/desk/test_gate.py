@@ -338,6 +338,7 @@ def test_positions_without_contracts_need_no_price() -> None:
     assert gate(replace(passing(), positions=flat)) == ()
 
 
+@pytest.mark.unmeasured
 @tuned(max_examples=200, deadline=None)
 @drawn(st.data())
 def test_tighter_limits_never_let_more_through(data: st.DataObject) -> None:

@@ -151,6 +151,7 @@ async def test_hurried_polls_do_not_wait_for_their_turn(bench: Bench) -> None:
         await bench.until(again)
 
 
+@pytest.mark.unmeasured
 async def test_history_is_filled_and_then_followed(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "history").mkdir()
     worker = QuantWorker(tmp_path / "history", tmp_path / "quant.log", SystemClock())

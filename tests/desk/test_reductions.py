@@ -60,6 +60,7 @@ def limits_refused(given_: GateInput) -> list[str]:
     return [one.reason for one in gate(given_) if one.reason.startswith(("limit", "book"))]
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 8))
 def test_the_gate_says_what_the_proposal_says(seed: int, tight: int) -> None:

@@ -22,7 +22,7 @@ import pytest
 
 from tests.desk.sigkill_desk import SPEED
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTROL_HOST = "control.perptui"

@@ -30,7 +30,7 @@ from perptui.settings.paths import journal_file
 from tests.desk.attached import PATIENCE_S, Terminal, filled
 from tests.desk.test_sigkill import ORDER, ROOT, SimulatedVenueProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 NAME = "mortal"
 TYPED_MS = (140.0, 120.0, 160.0)
 

@@ -100,6 +100,7 @@ async def test_it_keeps_history_and_says_how_far_it_reaches(watched: Watched) ->
     assert set(reach.last_ms.values()) == {NOW_MS // hours(1) * hours(1) - hours(1)}
 
 
+@pytest.mark.unmeasured
 async def test_estimates_that_it_holds_are_put_back_into_the_answer(watched: Watched) -> None:
     ask = watched.worker.ask
     await ask(weeks_of_bars(), "keeping", PATIENCE_S)
@@ -125,6 +126,7 @@ async def test_estimates_that_it_holds_are_put_back_into_the_answer(watched: Wat
     assert anew.proposal.digest == moved.proposal.digest
 
 
+@pytest.mark.unmeasured
 async def test_a_refused_job_says_why_and_the_process_goes_on(watched: Watched) -> None:
     with pytest.raises(WorkerError):
         await watched.worker.ask(proposal_from_nothing(), "solving", PATIENCE_S)
