@@ -7,7 +7,7 @@ one matrix. Weights are fractions of total equity. The answers are tested equal 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -140,12 +140,23 @@ class LimitArrays:
         return np.array([self.tier_rates, *map(self.shocked_rates, self.stress)])
 
     @cached_property
-    def row_places(self) -> dict[str, list[int]]:
-        """Places of the linear rows of each name, names in the order of their first."""
+    def without_tail(self) -> LimitArrays:
+        """The same without scenarios: CVaR is not judged."""
+        return replace(self, scenarios=self.scenarios[:0], scenario_offset=self.scenario_offset[:0])
+
+    @cached_property
+    def row_places(self) -> dict[str, slice | list[int]]:
+        """Places of the linear rows of each name, names in the order of their first.
+
+        A slice where they stand together, as they mostly do: it is read without a copy.
+        """
         places: dict[str, list[int]] = {}
         for place, name in enumerate(self.row_names):
             places.setdefault(name, []).append(place)
-        return places
+        return {
+            name: slice(at[0], at[-1] + 1) if at[-1] - at[0] + 1 == len(at) else at
+            for name, at in places.items()
+        }
 
     @cached_property
     def counted(self) -> FloatArray:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import sub
 from typing import Generic
 
 from perptui.risk.margin import Number, Tier, maintenance, steepest
@@ -170,6 +171,10 @@ class _Excess(Generic[Number]):
         """The line at no move."""
         return self.line(self._earned - self._earned)
 
+    def in_full(self, move: Number) -> Number:
+        """Return the function at a move, by its terms."""
+        return _excess_at(move, self._equity, self._legs, self._collateral_beta)
+
     def line(self, move: Number) -> tuple[Number, Number]:
         """Return what the function's line at a move is at 0, and its slope.
 
@@ -193,13 +198,44 @@ class _Excess(Generic[Number]):
         nearer = _zero_before(self.at_rest, move)
         if nearer is None:
             # In full: where all is lost at a price of zero, a line's digits would not tell.
-            if _excess_at(move, self._equity, self._legs, self._collateral_beta) > 0:
+            if self.in_full(move) > 0:
                 return None
             nearer = _zero_before(self.line(move), move)
         while nearer is not None:
             move = nearer
             nearer = _zero_before(self.line(move), move)
         return move
+
+
+class _Alone(_Excess[Number]):
+    """The same where the price of one leg moves alone, the margins of all others frozen."""
+
+    def __init__(
+        self,
+        equity: Number,
+        leg: Exposure[Number],
+        others: tuple[Sequence[Number], Sequence[Number]],
+        collateral_beta: Number | int,
+    ) -> None:
+        """Take the margins of the legs before it, and of those after it."""
+        self._leg: Exposure[Number] = leg
+        self._before: Sequence[Number] = others[0]
+        self._after: Sequence[Number] = others[1]
+        self._collateral_beta, self._equity = collateral_beta, equity
+        kept: Number = reduce(sub, self._before, equity)
+        kept = kept if leg.linear else kept - leg.margin
+        self._kept = reduce(sub, self._after, kept)
+        self._earned = equity * collateral_beta + leg.notional
+        size = abs(leg.notional)
+        self._moving = [(size, size, leg.tiers)] if leg.linear else []
+
+    def in_full(self, move: Number) -> Number:
+        """Return the function at a move, by its terms."""
+        leg = self._leg
+        profit = self._equity * self._collateral_beta * move + leg.notional * move
+        moved = maintenance(leg.notional * (1 + move), leg.tiers) if leg.linear else leg.margin
+        margin: Number = sum(self._before, move - move) + moved
+        return self._equity + profit - sum(self._after, margin)
 
 
 def _zero_before(line: tuple[Number, Number], move: Number) -> Number | None:
@@ -267,10 +303,46 @@ def leg_shock(
     ValueError
         When no leg has this name.
     """
-    if name not in {leg.name for leg in exposures}:
+    place = next((at for at, leg in enumerate(exposures) if leg.name == name), None)
+    if place is None:
         raise ValueError(f"expected a leg named {name}, was none; name one of the account's")
-    alone: list[_Moved[Number]] = [(leg, int(leg.name == name)) for leg in exposures]
-    return _shock(equity, alone, collateral_beta)
+    return _alone(equity, exposures, [leg.margin for leg in exposures], place, collateral_beta)
+
+
+def leg_shocks(
+    equity: Number, exposures: Sequence[Exposure[Number]], collateral_betas: Sequence[int]
+) -> tuple[AccountShock[Number], ...]:
+    """Return `leg_shock` of every leg; their margins, which all of them share, are asked once."""
+    margins = [leg.margin for leg in exposures]
+    return tuple(
+        _alone(equity, exposures, margins, place, beta)
+        for place, beta in enumerate(collateral_betas)
+    )
+
+
+def _alone(
+    equity: Number,
+    exposures: Sequence[Exposure[Number]],
+    margins: Sequence[Number],
+    place: int,
+    collateral_beta: Number | int,
+) -> AccountShock[Number]:
+    zero, leg = equity - equity, exposures[place]
+    if equity - sum(margins, zero) <= 0:
+        worst = max(exposures, key=lambda one: abs(one.notional)).name
+        return AccountShock(zero, zero, worst, worst)
+    others = margins[:place], margins[place + 1 :]
+    excess = _Alone(equity, leg, others, collateral_beta)
+    down, up = excess.root(-1, zero + 1), excess.root(1, zero + FARTHEST)
+    names = ("" if move is None else _loser(exposures, leg, move) for move in (down, up))
+    return AccountShock(down, up, *names)
+
+
+def _loser(exposures: Sequence[Exposure[Number]], leg: Exposure[Number], move: Number) -> str:
+    """Return the leg that moves alone where it loses by it, else one that does not move."""
+    if leg.notional * move < 0:
+        return leg.name
+    return _largest_loss([(one, int(one is leg)) for one in exposures], move)
 
 
 def liquidation_price(

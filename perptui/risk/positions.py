@@ -6,7 +6,7 @@ Standard library only, and generic, like all account mathematics.
 from __future__ import annotations
 
 from perptui.risk.book import Book, Holding
-from perptui.risk.liquidation import leg_shock
+from perptui.risk.liquidation import leg_shocks
 from perptui.risk.margin import Number
 
 
@@ -20,13 +20,14 @@ def liquidation_moves(book: Book[Number]) -> dict[str, Number | None]:
     found: dict[str, Number | None] = {}
     for account, equity in book.equity.items():
         held = [one for one in book.holdings if one.account == account and one.notional]
-        for one in held:
-            shock = leg_shock(equity, book.legs[account], one.id, _coin(one, held))
+        shocks = leg_shocks(equity, book.legs[account], _coins(held))
+        for one, shock in zip(held, shocks, strict=True):
             ways = (shock.down, shock.up) if one.notional > 0 else (shock.up, shock.down)
             found[one.id] = next((move for move in ways if move is not None), None)
     return found
 
 
-def _coin(one: Holding[Number], held: list[Holding[Number]]) -> int:
-    """Return 1 where the account's collateral is this contract's own coin."""
-    return int(any(not leg.linear and leg.coin == one.coin for leg in held))
+def _coins(held: list[Holding[Number]]) -> list[int]:
+    """Return for each contract 1 where the account's collateral is its own coin, else 0."""
+    inverse = {leg.coin for leg in held if not leg.linear}
+    return [int(one.coin in inverse) for one in held]

@@ -49,7 +49,7 @@ class Slopes:
     doubt : (N,) array
         Of the worst-case mean k|W w|.
     tail : (N,) array
-        Of CVaR.
+        Of CVaR where it has a price; else 0, and nothing is charged by it.
     correlation : (N,) array
         Of |market'w| - rho_max·s(w).
     coin_net : (C,) array
@@ -196,7 +196,7 @@ def _correlation(limits: LimitArrays, solution: Solution, plain: FloatArray) -> 
 
 
 def _tail(limits: LimitArrays, solution: Solution) -> FloatArray:
-    if not limits.has_tail:
+    if not limits.has_tail or not np.any(solution.prices.get(SHORTFALL[0], 0.0)):
         return np.zeros_like(solution.exact)
     if len(solution.tail_gradient) and solution.tail_gradient.any():
         return solution.tail_gradient

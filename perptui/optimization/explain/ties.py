@@ -14,10 +14,10 @@ import numpy as np
 from perptui.optimization.explain.ledger import conditions_at, priced, terms_of
 from perptui.optimization.explain.slopes import Slopes
 from perptui.optimization.inputs import FloatArray, ProgramInputs
-from perptui.optimization.program.active import APART, RISK, SHORTFALL, Key, limit_row
+from perptui.optimization.program.active import APART, RISK, Key, limit_row
 from perptui.optimization.program.kinks import Features
 from perptui.optimization.program.solution import Solution
-from perptui.risk.arrays import limit_excess
+from perptui.risk.arrays import cheap_excess
 
 MET = 1e-9
 """Room, weight units, at which a limit is met."""
@@ -46,11 +46,11 @@ def price_ranges(
 
 def _met(inputs: ProgramInputs, solution: Solution) -> tuple[Key, ...]:
     """Return the limits that the optimum stands at, whether they have a price or not."""
-    excess = limit_excess(solution.exact[None, :], inputs.before, inputs.limits)
+    excess = cheap_excess(solution.exact[None, :], inputs.before, inputs.limits)
     return tuple(
         (name, place)
         for name, rows in excess.items()
-        if name not in APART and name != SHORTFALL[0] and name not in inputs.soft_prices
+        if name not in APART and name not in inputs.soft_prices
         for place, value in enumerate(rows[0].tolist())
         if value >= -MET
     )

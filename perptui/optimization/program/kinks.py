@@ -14,11 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.kept import Kept
 
 BoolArray = npt.NDArray[np.bool_]
 
 SIZE, TRADE, MARGIN = 0, 1, 2
 """Rows of the features; the plain margin, then one row for each stress."""
+FEATURES_KEPT = 8
+"""With the CVaR cap and without it, of a program and of a hybrid's parts."""
 TIE = 1e-12
 """Margin by two tiers closer than this, weight units, is at the floor between them."""
 
@@ -57,7 +60,11 @@ class Features:
 
     @classmethod
     def of(cls, inputs: ProgramInputs) -> Features:
-        """Return the features of a program."""
+        """Return the features of a program; those of the same limits and book are kept."""
+        return _FEATURES.of((inputs.limits, inputs.before), (), lambda: cls._of(inputs))
+
+    @classmethod
+    def _of(cls, inputs: ProgramInputs) -> Features:
         rates, deductions = inputs.limits.margin_rates, inputs.limits.tier_deductions
         rise = np.diff(rates, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -98,6 +105,9 @@ class Features:
             np.take_along_axis(self.points, place, axis=0)[0],
             np.take_along_axis(apart, place, axis=0)[0],
         )
+
+
+_FEATURES: Kept[Features] = Kept(FEATURES_KEPT)
 
 
 def _left(values: FloatArray) -> FloatArray:

@@ -105,15 +105,7 @@ class TailPoint:
 
 def without_tail(inputs: ProgramInputs) -> ProgramInputs:
     """Return the inputs with no scenarios, for a program that does not know the cap."""
-    limits = inputs.limits
-    if not limits.has_tail:
-        return inputs
-    bare = replace(
-        limits,
-        scenarios=np.zeros((0, len(inputs.before))),
-        scenario_offset=np.zeros(0),
-    )
-    return replace(inputs, limits=bare)
+    return replace(inputs, limits=inputs.limits.without_tail) if inputs.limits.has_tail else inputs
 
 
 def solve_with_tail(inputs: ProgramInputs, solve_program: Solve = solve_roughly) -> Solution:
