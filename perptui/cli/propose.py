@@ -25,7 +25,8 @@ WHAT_IFS = (
     "--set takes what-ifs too: any limit or parameter by its bare name (gross_max=2, robust=off, "
     "stablecoin_min=0.3, soft_limits=net,cvar, hedge_shorts=ID, holding_costs=VENUE:APR), "
     "target:ID=WEIGHT, view:ID=APR, cost=FACTOR, regime=stress, equity=USD, shock=-0.1, "
-    "shock:BTC=-0.1, reduce_only=true, put:BTC=STRIKE,EXPIRY,PREMIUM[,STEP], strategy=NAME"
+    "shock:BTC=-0.1, stress:NAME:COIN=-0.4, reduce_only=true, "
+    "put:BTC=STRIKE,EXPIRY,PREMIUM[,STEP], strategy=NAME"
 )
 
 

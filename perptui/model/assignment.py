@@ -14,6 +14,7 @@ assignment                                 what it bends
 ``regime=stress``                          the regime
 ``equity=250000``                          equity in USD
 ``shock=-0.1``, ``shock:BTC=-0.1``         a move of marks that comes first
+``stress:NAME:BTC=-0.4``                   a move of a named stress; ``stress:NAME`` of other coins
 ``reduce_only=true``                       only reductions
 ``put:BTC=50000,2026-12-25T08:00Z,1200``   a put on offer: strike, expiry, premium[, step]
 =========================================  ====================================================
@@ -49,14 +50,23 @@ _BOUNDS = {
     "view": (-100.0, 100.0),
     "cost": (0.0, 100.0),
     "shock": (-0.95, 10.0),
+    "stress": (-0.95, 10.0),
 }
-_FIELDS = {"target": "targets", "view": "views", "cost": "costs", "shock": "shocks"}
+_FIELDS = {
+    "target": "targets",
+    "view": "views",
+    "cost": "costs",
+    "shock": "shocks",
+    "stress": "stresses",
+}
 _BETWEEN = re.compile(r"\s+(?=[^\s=,]+\s*=)")
+_STRESS = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_COIN = re.compile(r"[A-Z0-9]{1,20}")
 FREE = "free"
 """Value of a target that is fixed no more."""
 _SWITCH = {"true": True, "false": False}
 _WORDS = ("strategy", "regime", "equity", "reduce_only", "cost", "shock")
-_KEYED = ("target:ID", "view:ID", "cost:ID", "shock:COIN", "put:COIN")
+_KEYED = ("target:ID", "view:ID", "cost:ID", "shock:COIN", "put:COIN", "stress:NAME:COIN")
 
 
 def _bendable(kind: type[msgspec.Struct]) -> dict[str, Any]:
@@ -127,6 +137,8 @@ def _bend(what_if: WhatIf, key: str, value: str) -> WhatIf:
     if colon:
         if prefix == "put":
             return _with_put(what_if, name, value)
+        if prefix == "stress":
+            return _numbered(what_if, prefix, _stress(key, name), value)
         if prefix in _FIELDS:
             named = _identifier(key, name, coins=prefix != "target")
             if prefix == "target" and value == FREE:
@@ -243,6 +255,17 @@ def _identifier(key: str, name: str, *, coins: bool) -> str:
     if key.startswith("shock"):
         raise InputError(f"expected a coin, was {shown(name)}; write it like shock:BTC=-0.1")
     return safe_text(f"{venue}:{symbol}")
+
+
+def _stress(key: str, name: str) -> str:
+    """Return ``NAME:COIN`` of a stress; ``NAME`` alone is of every other coin."""
+    stress, _, coin = (part.strip() for part in name.partition(":"))
+    other = coin in {"", EVERY}
+    if not _STRESS.fullmatch(stress) or not (other or _COIN.fullmatch(coin)):
+        raise InputError(
+            f"expected stress:NAME:COIN, was {shown(key)}; write it like stress:crash:BTC=-0.4"
+        )
+    return stress if other else f"{stress}:{coin}"
 
 
 def _numbered(what_if: WhatIf, prefix: str, name: str, value: str) -> WhatIf:

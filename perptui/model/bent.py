@@ -110,6 +110,8 @@ def shown_only(
         Those that a hybrid hands over between: parameters are bent in each of them.
     """
     reasons = [f"{name}: supposed, not so in the market" for name in what_if.hypothetical]
+    # More for one side of a book is less for the other.
+    reasons += [f"stress:{key}: not a stress of the desk's" for key in sorted(what_if.stresses)]
     for name in sorted(what_if.limits):
         own, bent = float(getattr(limits, name)), what_if.limits[name]
         if bent < own if name.endswith("_min") or name == "trade_min_usd" else bent > own:

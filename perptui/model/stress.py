@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
+
 from perptui.model.record import Record
+from perptui.model.whatif import EVERY
 
 
 class Stress(Record, frozen=True):
@@ -19,3 +24,13 @@ class Stress(Record, frozen=True):
 
     moves: dict[str, dict[str, float]] = {}
     times_a_year: float = 0.0
+
+    def bent(self, moves: Mapping[str, float]) -> Stress:
+        """Return the stresses with other moves, as `WhatIf.stresses` has them."""
+        if not moves:
+            return self
+        mine = {name: dict(by_coin) for name, by_coin in self.moves.items()}
+        for key, move in moves.items():
+            name, _, coin = key.partition(":")
+            mine.setdefault(name, {})[coin or EVERY] = move
+        return msgspec.structs.replace(self, moves=mine)

@@ -71,6 +71,9 @@ class WhatIf(Record, frozen=True):
         Total equity; accounts keep their shares of it.
     shocks : dict of str to float
         Move of prices that comes first, by coin, fraction; "*" for every other coin.
+    stresses : dict of str to float
+        Moves of the desk's named stresses, ``NAME:COIN``, fraction; ``NAME`` alone for every coin
+        that the stress does not name.
     puts : tuple of PutQuote
         Beside those of the configuration.
     reduce_only : bool
@@ -87,6 +90,7 @@ class WhatIf(Record, frozen=True):
     regime: str = ""
     equity_usd: Decimal | None = None
     shocks: dict[str, float] = {}
+    stresses: dict[str, float] = {}
     puts: tuple[PutQuote, ...] = ()
     reduce_only: bool = False
     strategy: str = ""

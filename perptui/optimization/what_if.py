@@ -84,6 +84,7 @@ def _refuse_unknown(snapshot: MarketSnapshot, what_if: WhatIf) -> None:
         (what_if.views, ids | coins),
         (what_if.costs, ids | coins | {EVERY}),
         (what_if.shocks, coins | {EVERY}),
+        ((key.partition(":")[2] or EVERY for key in what_if.stresses), coins | {EVERY}),
     ):
         unknown = sorted(set(bent) - known)
         if unknown:

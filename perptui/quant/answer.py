@@ -196,7 +196,7 @@ def _program(job: ProposeJob, bent: Applied, told: Told, rules: InForce | None) 
         scenarios=told.scenarios,
         rules=rules,
         reduce_only=job.what_if.reduce_only,
-        stresses=job.stress.moves,
+        stresses=job.stress.bent(job.what_if.stresses).moves,
     )
     return with_impact(inputs, job.what_if.costs)
 

@@ -86,7 +86,8 @@ def told_of(job: ProposeJob, estimator: Estimator) -> Told:
     asked = EstimateJob(job.snapshot, strategy, job.exposure_before)
     estimates = estimator.estimate(asked)
     scenarios = estimator.scenarios(asked, estimates)
-    return Told(estimates, stressed(scenarios, estimates, job.stress))
+    stress = job.stress.bent(job.what_if.stresses)
+    return Told(estimates, stressed(scenarios, estimates, stress))
 
 
 def parents_of(job: ProposeJob, estimator: Estimator) -> tuple[Told, ...]:

@@ -25,6 +25,13 @@ def refuse_out_of_range(what_if: WhatIf, settings: Settings) -> None:
         raise InputError(
             f"expected a strategy among {known}, was {what_if.strategy!r}; name one of these"
         )
+    stresses = settings.stress.moves
+    strange = [name for name in _stressed(what_if) if name not in stresses]
+    if strange:
+        raise InputError(
+            f"expected a stress of the desk ({', '.join(sorted(stresses)) or 'it has none'}), was "
+            f"{strange[0]!r}; name one of these"
+        )
     for name, value in what_if.limits.items():
         _refuse(name, f"limits.{name}", value)
     for name, given in what_if.parameters.items():
@@ -34,6 +41,10 @@ def refuse_out_of_range(what_if: WhatIf, settings: Settings) -> None:
                 _refuse(name, f"strategy.*.{name}", value)
     for path, text in contradictions(_bent(what_if, settings)):
         raise InputError(f"{path}: {text}")
+
+
+def _stressed(what_if: WhatIf) -> list[str]:
+    return [key.partition(":")[0] for key in what_if.stresses]
 
 
 def _bent(what_if: WhatIf, settings: Settings) -> Settings:

@@ -120,7 +120,9 @@ class CommandLine:
         """Return what the word under way may become."""
         word = self._word()
         prefix, colon, _ = word.partition(":")
-        if colon:
+        if prefix == "stress":  # its names are the configuration's
+            known = []
+        elif colon:
             known = [f"{prefix}:{name}=" for name in self._names]
         else:
             first = COMMANDS if " " not in self.editor.text else ()

@@ -62,6 +62,9 @@ EXPIRY = parse_iso("2026-12-25T08:00Z")
         (f"cost:{BTC}=0", WhatIf(costs={BTC: 0.0})),
         ("shock=-0.1", WhatIf(shocks={"*": -0.1})),
         ("shock:ETH=0.2", WhatIf(shocks={"ETH": 0.2})),
+        ("stress:crash:BTC=-.4", WhatIf(stresses={"crash:BTC": -0.4})),
+        ("stress: crash =-0.5", WhatIf(stresses={"crash": -0.5})),
+        ("stress:crash:*=-0.5", WhatIf(stresses={"crash": -0.5})),
         ("regime=stress", WhatIf(regime="stress")),
         ("strategy=tactical", WhatIf(strategy="tactical")),
         ("equity=1e6", WhatIf(equity_usd=Decimal(1000000))),
@@ -98,6 +101,7 @@ WHAT_IFS = st.builds(
 )
 
 
+@pytest.mark.unmeasured
 @given(WHAT_IFS)
 def test_every_what_if_is_its_own_text(what_if: WhatIf) -> None:
     texts = assignments(what_if)
@@ -155,6 +159,9 @@ def test_every_what_if_is_its_own_text(what_if: WhatIf) -> None:
         ("cost=-1", "expected cost from 0 to 100, was '-1'"),
         ("shock=-1", "expected shock from -0.95 to 10"),
         (f"shock:{BTC}=-0.1", "expected a coin"),
+        (f"stress:crash:{BTC}=-0.1", "expected stress:NAME:COIN, was "),
+        ("stress:=-0.1", "write it like stress:crash:BTC=-0.4"),
+        ("stress:crash:BTC=-1", "expected stress:crash:BTC from -0.95 to 10, was '-1'"),
         ("put:BTC=50000,2026-12-25T08:00Z", "expected put:COIN=STRIKE,EXPIRY,PREMIUM[,STEP]"),
         ("put:btc=1,2026-12-25,1", "expected put:COIN="),
         ("put:BTC=50000,soon,3", "expected an ISO 8601 expiry, was 'soon'"),
@@ -240,8 +247,8 @@ def test_limits_and_parameters_keep_their_types() -> None:
      "exposure_min=1", "volatility_target=0.5", "soft_penalty=0.5", "horizon_days=5",
      "soft_order=penalty", "volatility_halflife_days=500", "combined_volatility=true",
      "stablecoin_min=0,0,0.1,0.3", "margin_cushion=0", "exposure_by_regime=9",
-     "soft_limits=turnover,net", f"hedge_shorts={BTC},{ETH}", "holding_costs=bybit:0.01",
-     "holding_costs=none"],
+     "soft_limits=turnover,net", "stress:crash:BTC=-0.1", f"hedge_shorts={BTC},{ETH}",
+     "holding_costs=bybit:0.01", "holding_costs=none"],
 )  # fmt: skip
 def test_what_is_supposed_or_looser_is_only_shown(text: str) -> None:
     strategy = bent_strategy(

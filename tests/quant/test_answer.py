@@ -264,6 +264,12 @@ def test_a_named_stress_is_survived_and_counted_in_cvar(
             for venue in VENUES
         ]
         assert all(loss < 0.5 * (1.0 - 0.02) for loss in lost) == fits
+    mild = Stress({"squeeze": {"SOL": 0.1, "*": -0.1}}, 0.0)
+    worse = msgspec.structs.replace(bent, stresses={"squeeze:SOL": 1.0, "squeeze": -0.6})
+    supposed = msgspec.structs.replace(asked, stress=mild, what_if=worse)
+    same = proposed(history, estimator, supposed)
+    assert (same.rows, same.limits) == (found.rows, found.limits)
+    assert not same.exportable
     often = msgspec.structs.replace(stress, times_a_year=1.0)
     counted = proposed(history, estimator, msgspec.structs.replace(asked, stress=often))
     assert found.risk.cvar is not None

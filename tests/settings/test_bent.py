@@ -24,6 +24,7 @@ SETTINGS = load().settings
         (["stablecoin_min=0,0,0,1.5"], "expected stablecoin_min from 0 to 1, was 1.5"),
         (["stablecoin_min=0,0,0,1"], ".stablecoin_min: expected below 1, was 1.0"),
         (["margin_cushion=101"], "expected margin_cushion from 0 to 100, was 101"),
+        (["stress:crsh:BTC=-0.4"], "expected a stress of the desk (covid-2020-03, ftx-2022-11"),
         (["strategy=lucky"], "expected a strategy among balanced, hybrid, tactical, was 'lucky'"),
     ],
 )

@@ -711,6 +711,11 @@ def test_the_worst_limit_comes_first_and_a_farthest_liquidation_is_no_share() ->
     assert ">100%" in next(line for line in lines if "liq bybit" in line)
 
 
+def test_a_bent_stress_is_named_among_the_edits() -> None:
+    bent = what_ifs.what_if(assignments=("stress:ftx-2022-11:BTC=-0.4",), edits=1)
+    assert "stress ftx-2022-11 BTC=−0.4" in text(what_ifs.desk(rebalance=bent), WIDE, "5")
+
+
 def test_limits_on_a_supposed_market_say_so_where_they_stand() -> None:
     limits = changed(what_ifs.limits(), market="prices all -20 %")
     shown = text(what_ifs.desk(limits=limits), (80, 24), "5", "v")
@@ -720,7 +725,7 @@ def test_limits_on_a_supposed_market_say_so_where_they_stand() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("margin_stress_ftx-2022-11:bybit", "[stress] of config.toml"),
+        ("margin_stress_ftx-2022-11:bybit", "type :stress:ftx-2022-11:BTC=-.4"),
         ("stablecoin", "the strategy's stablecoin_min"),
         ("volatility", "as far as one proposal's trades reach"),
     ],

@@ -164,7 +164,7 @@ def key_words(name: str) -> str:
     kind = name.partition(":")[0]
     if kind.startswith(NAMED_STRESS):
         crisis = kind.removeprefix(NAMED_STRESS)
-        return f"the moves of {crisis} stand in [stress] of config.toml: no one key sets this limit"
+        return f"the moves of {crisis} in [stress] set this limit: type :stress:{crisis}:BTC=-.4"
     if kind == "stablecoin":
         return "the strategy's stablecoin_min sets this limit, by regime: type :stablecoin_min=.3"
     if kind in {"volatility", "cvar", "gross"}:

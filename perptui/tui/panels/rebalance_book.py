@@ -264,7 +264,9 @@ def named(assignment: str) -> str:
     """Return an assignment with its instrument id as coin and venue: ``target BTC binance=.25``."""
     key, equals, value = assignment.partition("=")
     prefix, colon, name = key.partition(":")
-    if colon and ":" in name:
+    if prefix == "stress":
+        key = key.replace(":", " ")
+    elif colon and ":" in name:
         key = f"{prefix} {figures.contract(name)}"
     return f"{key}{equals}{figures.with_minus(value)}"
 
