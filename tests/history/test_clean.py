@@ -81,6 +81,7 @@ def test_a_bad_row_does_not_stand_against_a_good_one_of_its_stamp() -> None:
     assert clean(ts, table, HOUR_MS).table["close"].tolist() == [100.0, 102.0, 103.0]
 
 
+@pytest.mark.unmeasured
 @given(
     st.lists(st.tuples(st.integers(0, 6), st.sampled_from([-1.0, 1.0, 2.0])), max_size=20),
     st.randoms(use_true_random=False),

@@ -344,6 +344,7 @@ TestLegs = Legs.TestCase
 TestLegs.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=50, deadline=None)
 @given(st.text(max_size=200), st.text(max_size=40))
 def test_any_text_survives_the_chain(reason: str, name: str) -> None:

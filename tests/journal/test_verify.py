@@ -97,6 +97,7 @@ def test_the_hash_is_what_the_design_says(exported: Path) -> None:
     ]
 
 
+@pytest.mark.unmeasured
 def test_every_single_byte_that_changes_is_found(exported: Path) -> None:
     whole = exported.read_bytes()
     draw = random.Random(5)
@@ -264,6 +265,7 @@ def test_a_schema_that_does_not_guard_the_chain_is_found(
     assert f"{name} missing, added or changed" in verdict.reason
 
 
+@pytest.mark.unmeasured
 def test_ten_thousand_events_verify_in_seconds(tmp_path: Path) -> None:
     journal = journal_in(tmp_path)
     for block in range(20):

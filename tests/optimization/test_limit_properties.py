@@ -24,6 +24,8 @@ from perptui.risk.arrays import limit_excess
 from tests.optimization.market import BALANCED, LIMITS, covariance, estimates, instrument, snapshot
 from tests.optimization.random_markets import IDS, LEGS, Market, inputs_of, limits_of
 
+pytestmark = pytest.mark.unmeasured
+
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 MARKETS = st.builds(
     Market,

@@ -22,6 +22,7 @@ def proposed(**limits: Any) -> Proposal:
     return compose(inputs, answer, told.snapshot, told.estimates, PLAIN, "digest")
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("setting", ["market_correlation_max", "beta_max"])
 def test_a_limit_of_no_width_says_so_and_the_width_that_would_do(setting: str) -> None:
     found = proposed(**{setting: 0.0})

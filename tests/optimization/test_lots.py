@@ -58,6 +58,7 @@ RETURNS = st.lists(st.floats(-0.06, 0.06), min_size=5, max_size=5)
 WEIGHTS = st.lists(st.floats(-0.35, 0.35), min_size=5, max_size=5)
 
 
+@pytest.mark.unmeasured
 @given(
     expected=RETURNS,
     held=WEIGHTS,

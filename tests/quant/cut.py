@@ -1,6 +1,6 @@
 """History whose files end at an instant, as they stood then."""
 
-from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +13,8 @@ KINDS = ("-1h", "-8h", "-funding")
 Tables = dict[Path, pa.Table]
 
 
-def tables_in(source: Path, contracts: Collection[Instrument] = ()) -> Tables:
+@cache
+def tables_in(source: Path, contracts: tuple[Instrument, ...] = ()) -> Tables:
     """Return the files that estimates read, of all or of these contracts, by their own path."""
     wanted = {(one.venue.removesuffix("usdm"), one.venue_symbol) for one in contracts}
     return {

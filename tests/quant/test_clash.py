@@ -75,6 +75,7 @@ class Desk:
         return answer.proposal
 
 
+@pytest.mark.unmeasured
 @pytest.mark.history
 def test_a_risk_cap_and_a_turnover_cap_clash_in_march_2020(history_dir: Path) -> None:
     desk = Desk(history_dir)

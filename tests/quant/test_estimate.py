@@ -245,9 +245,9 @@ def test_nothing_after_the_time_asked_has_any_influence(
     history_dir: Path, tmp_path: Path, date: str
 ) -> None:
     at_ms = parse_iso(date)
-    write_until(tables_in(history_dir), tmp_path, at_ms)
     coins = ("BTC", "ETH", "SOL", "BNB", "XRP")
-    contracts = [instrument(v, coin) for v in ("binanceusdm", "bybit") for coin in coins]
+    contracts = tuple(instrument(v, coin) for v in ("binanceusdm", "bybit") for coin in coins)
+    write_until(tables_in(history_dir, contracts), tmp_path, at_ms)
     for how in (BALANCED, TACTICAL):
         job = EstimateJob(snapshot(contracts, at_ms), how)
         whole = encode(estimate(job, History(history_dir)))

@@ -26,6 +26,8 @@ from perptui.quant.offline import Held, snapshot_at
 from perptui.quant.propose import proposal_of, told_of
 from perptui.settings.load import load
 
+pytestmark = pytest.mark.unmeasured
+
 BTC, ETH, XRP = (f"binanceusdm:{coin}/USDT:USDT" for coin in ("BTC", "ETH", "XRP"))
 CRASH = "2024-08-05T06:00Z"
 SETTINGS = load(None, {}).settings

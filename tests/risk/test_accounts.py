@@ -180,6 +180,7 @@ def agrees(found: float | None, expected: float | None, sign: int) -> bool:
     return found is not None and found == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
+@pytest.mark.unmeasured
 def test_shocks_of_a_thousand_accounts_against_a_grid() -> None:
     seen = {"up": 0, "down": 0, "none": 0, "lost": 0, "inverse": 0}
     compared = 0
@@ -250,6 +251,7 @@ def test_a_hedge_may_break_either_way() -> None:
     assert (shock.down_leg, shock.up_leg) == ("leg0", "leg1")
 
 
+@pytest.mark.unmeasured
 def test_leg_prices_of_a_thousand_accounts_against_a_grid() -> None:
     closed = compared = 0
     for seed in count():

@@ -362,6 +362,7 @@ def history_of(stops: list[int]) -> list[object]:
     return [*exchange.trades.values(), *exchange.account.bookings, *exchange.liquidator.events]
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.integers(0, 5 * HOUR_MS - 1), max_size=12))
 def test_history_does_not_depend_on_how_time_is_cut(stops: list[int]) -> None:

@@ -134,6 +134,7 @@ def trade_for_a_month(exchange: Exchange) -> dict[int, Decimal]:
     return equity
 
 
+@pytest.mark.unmeasured
 def test_equity_identity_over_the_month_of_the_crash(history_dir: Path) -> None:
     exchange = replay(history_dir, "2024-08-01T00:00Z", 400_000)
     equity = trade_for_a_month(exchange)
@@ -171,6 +172,7 @@ def test_solana_settles_every_two_hours_in_november_2022(history_dir: Path) -> N
     assert min(paid.values()) < -200
 
 
+@pytest.mark.unmeasured
 def test_a_long_in_solana_is_liquidated_in_november_2022(history_dir: Path) -> None:
     exchange = replay(history_dir, "2022-11-08T00:00Z", 100_000)
     exchange.place(OrderRequest("SOLUSDT", Side.BUY, OrderType.MARKET, Decimal(8_000)))

@@ -175,6 +175,7 @@ async def test_the_end_of_the_parents_descriptor_is_the_end(venue: SimulatedVenu
     os.close(reader)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.slow
 def test_the_process_ends_with_its_parent() -> None:
     path = Path(os.environ["XDG_RUNTIME_DIR"]) / "s.sock"
@@ -185,6 +186,7 @@ def test_the_process_ends_with_its_parent() -> None:
     assert finish(process) == 0
 
 
+@pytest.mark.unmeasured
 @pytest.mark.slow
 @pytest.mark.history
 def test_the_process_replays_history(history_dir: Path) -> None:

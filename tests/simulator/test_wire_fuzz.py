@@ -54,6 +54,7 @@ def client() -> Client:
     return Client()
 
 
+@pytest.mark.unmeasured
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), params=st.dictionaries(st.sampled_from(NAMES), TEXTS, max_size=9))
 def test_any_parameters_get_an_answer(

@@ -220,3 +220,44 @@ async def test_a_nudge_starts_from_what_the_key_before_it_leads_to(
         assert kept(made) == texts
         panel = made.app.desk_screen.rebalance_panel()
         await made.until(lambda: not panel.wanted and not panel.nudges)
+
+
+LONG = (
+    "expected an optimum under market_correlation_max 0.35, cvar_max 0.08 and volatility_max 0.4, "
+    "was none to trust: the solver stopped at its 200th step with a residual of 3e-4 where at most "
+    "1e-6 is taken; nothing is sent: loosen one of them, only reduce (reduce_only=true), or solve "
+    "again at newer quotes"
+)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_long_refusal_is_read_to_its_end(size: tuple[int, int]) -> None:
+    def judge(_: Intent) -> Reply:
+        return Reply(number=0, ok=False, text=LONG)
+
+    async with session(size=size) as made:
+        made.desk.answer = judge
+        await made.press("5", "r")
+        await made.until(lambda: "expected an optimum" in made.text())
+        read = " ".join(line.strip("│ !") for line in made.text().split("\n"))
+        assert LONG in " ".join(read.split())
+        assert "BTC binance" in read, "the trades stay in sight"
+        await made.press("enter")
+        assert "refused expected an optimum" in made.text()
+        await made.press("escape", "2", "r")
+        await made.until(lambda: "the solver stopped" in made.text())
+        assert made.text().rstrip().endswith("…")
+        made.desk.answer = ok
+        await made.press("5", "r", "enter")
+        await made.until(lambda: "refused expected" not in made.text())
+
+
+async def test_what_is_wrong_with_a_line_is_read_in_full_while_it_is_typed() -> None:
+    async with session(size=(80, 24)) as made:
+        await made.press("5", *":zz=1")
+        read = " ".join(line.strip("│ !") for line in made.text().split("\n"))
+        assert "expected a limit, a parameter of the strategy or target:ID" in " ".join(
+            read.split()
+        )
+        await made.press("escape")
+        assert "expected a limit" not in made.text()

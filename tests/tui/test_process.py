@@ -168,6 +168,7 @@ def busy(folder: Path, unread_s: float = 0.0) -> Terminal:
     return made
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_terminal_whose_line_takes_nothing(
     tmp_path: Path, number: signal.Signals
@@ -180,6 +181,7 @@ def test_a_signal_ends_a_terminal_whose_line_takes_nothing(
     assert seconds < END_S
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("unread_s", [0.0, 0.4, 1.0])
 def test_a_line_that_is_cut_ends_a_terminal_at_any_moment(tmp_path: Path, unread_s: float) -> None:
     made = busy(tmp_path, unread_s)
@@ -189,6 +191,7 @@ def test_a_line_that_is_cut_ends_a_terminal_at_any_moment(tmp_path: Path, unread
     assert seconds < END_S
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("before", ["", BUSY])
 def test_a_line_that_is_cut_ends_a_terminal_that_gets_no_signal(
     tmp_path: Path, before: str
@@ -201,6 +204,7 @@ def test_a_line_that_is_cut_ends_a_terminal_that_gets_no_signal(
     assert seconds < END_S
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_terminal_whose_thread_waits_for_ever(
     tmp_path: Path, number: signal.Signals

@@ -12,6 +12,8 @@ from perptui.protocol.views import DeskView, Feed
 from tests.tui import book, what_ifs
 from tests.tui.terminal import SIZES, screen_text, terminal
 
+pytestmark = pytest.mark.unmeasured
+
 Compare = Callable[..., bool]
 
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.unmeasured
+
 LIGHT = """
 import sys
 from perptui.venues.ccxt_import import exchange_class

@@ -154,6 +154,7 @@ def _loaded_after(module: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.unmeasured
 def test_ccxt_is_loaded_only_by_opening_and_no_numerical_library_ever() -> None:
     assert "ccxt" not in _loaded_after("perptui.venues.open")
     numerical = {"numpy", "pandas", "pyarrow", "scipy", "cvxpy", "arch"}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,8 @@ from perptui.venues.markets_binance import name_contracts
 from perptui.venues.parse_market import Names
 from tests.venues import payloads
 from tests.venues.payloads import BTC, ETH, NOW_MS
+
+pytestmark = pytest.mark.unmeasured
 
 NAMES = Names({"BTCUSDT": BTC, "ETHUSDT": ETH}, ("BTCUSDT", "ETHUSDT"))
 TOPS = [

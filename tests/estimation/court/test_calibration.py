@@ -73,6 +73,7 @@ def test_the_ratio_is_realised_over_forecast_volatility() -> None:
     assert volatility_ratio(realised, forecast, 7).text == "too few: 4 of 7 days"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("days", [1, 7, 30])
 def test_a_right_forecast_stays_in_its_band_nineteen_times_in_twenty(days: int) -> None:
     """Realised variances of 24 hourly t5 returns about a lognormal level nobody can foresee."""

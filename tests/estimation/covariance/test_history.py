@@ -24,7 +24,7 @@ from perptui.estimation.covariance.forecast import CovarianceSettings, forecast_
 from perptui.estimation.panel import build_panel
 from perptui.model.clock import HOUR_MS
 
-pytestmark = [pytest.mark.history, pytest.mark.slow]
+pytestmark = [pytest.mark.history, pytest.mark.slow, pytest.mark.unmeasured]
 
 SAMPLES = ("sample, expanding", "sample, 90 d", "sample, 250 d")
 AVERAGES = ("RiskMetrics .94", "EWMA 21", "EWMA 63")

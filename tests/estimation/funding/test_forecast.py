@@ -119,6 +119,7 @@ def test_forecasts_of_simulated_funding_are_unbiased_and_their_deviation_is_righ
         assert np.mean(np.abs(z) < 2) > 0.88, days
 
 
+@pytest.mark.unmeasured
 def test_the_premium_behind_the_clamp_forecasts_better_than_the_clamped_rate() -> None:
     """Mean squared error of the member alone, one day ahead, at 8 times of 40 simulated series."""
     missed: dict[str, list[float]] = {"premium": [], "plain": []}

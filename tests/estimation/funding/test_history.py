@@ -53,6 +53,7 @@ def walked(settled: Settled, start: int, days: int, step: int) -> dict[str, np.n
     return {name: np.array(values) for name, values in found.items()}
 
 
+@pytest.mark.unmeasured
 def test_forecasts_of_2022_beat_the_last_rate_and_the_weeks_mean(history_dir: Path) -> None:
     """Every ninth day until the week of FTX, five contracts."""
     history = History(history_dir)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from perptui.estimation.regime.forward_backward import forward
 from perptui.estimation.regime.hidden_markov import fit_hidden_markov
@@ -72,6 +73,7 @@ def test_the_jump_model_is_online() -> None:
     )
 
 
+@pytest.mark.unmeasured
 def test_what_was_computed_before_changes_no_byte() -> None:
     """Fits are kept by the bytes they saw: a path after many others is the one of a first call."""
     command = (
@@ -126,6 +128,7 @@ def test_too_few_days_are_silence_and_said_so() -> None:
         assert path(inputs_of(LEAST_DAYS + 20)).silent == ""
 
 
+@pytest.mark.unmeasured
 def test_side_inputs_speak_where_they_are_known_long_enough() -> None:
     rng = np.random.default_rng(4)
     rows = 24 * 420

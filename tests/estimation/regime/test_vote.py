@@ -223,6 +223,7 @@ def judged(history_dir: Path) -> Judged:
     return Judged(book, label_hours(book.returns, book.start_ms))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.history
 def test_crashes_are_seen_by_the_end_of_their_day(judged: Judged) -> None:
     rows = crash_rows(judged.book)
@@ -230,6 +231,7 @@ def test_crashes_are_seen_by_the_end_of_their_day(judged: Judged) -> None:
     assert (judged.path.labels[rows] >= STRESS).all()
 
 
+@pytest.mark.unmeasured
 @pytest.mark.history
 def test_every_line_of_acceptance_holds_on_real_history(judged: Judged) -> None:
     found = score(judged.path.labels, judged.book, JUDGED, END)
@@ -241,6 +243,7 @@ def test_every_line_of_acceptance_holds_on_real_history(judged: Judged) -> None:
     assert found.chance < 0.01
 
 
+@pytest.mark.unmeasured
 @pytest.mark.history
 def test_a_live_panel_agrees_with_the_long_path(judged: Judged) -> None:
     """400 days are what the desk keeps: at each crash they give the label that all history does."""

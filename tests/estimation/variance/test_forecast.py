@@ -201,6 +201,7 @@ def ten_coins(history_dir: Path) -> Panel:
     return read_panel(history_dir)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.history
 @pytest.mark.parametrize("horizon", [1, 7])
 def test_the_combination_is_the_best_of_ten_coins(ten_coins: Panel, horizon: int) -> None:

@@ -334,6 +334,7 @@ def test_of_two_maxima_the_higher_is_found(made: tuple[float, float, float], mod
         assert fit.log_likelihood >= peer.loglikelihood - 1e-6
 
 
+@pytest.mark.unmeasured
 def test_a_fit_has_the_same_bytes_under_any_number_of_threads() -> None:
     made = [reacting(*case[1], case[2], days=5000) for case in BOUND_CASES]
     found = []

@@ -132,6 +132,7 @@ def test_a_row_is_in_the_units_of_the_setting_that_has_its_price(setting: str) -
 PAIRED = ("gross_max", "coin_gross_max", "turnover_max", "volatility_max", "cvar_max", "beta_max")
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("pair", list(combinations(PAIRED, 2)), ids="-".join)
 def test_prices_hold_where_limits_bind_in_pairs(pair: tuple[str, str]) -> None:
     tail, both = "cvar_max" in pair, False

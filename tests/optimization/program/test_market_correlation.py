@@ -14,6 +14,8 @@ from perptui.optimization.program.solution import Solution, largest_excess
 from perptui.risk.arrays import limit_excess
 from tests.optimization.program.fat_tails import capped, fat_inputs
 
+pytestmark = pytest.mark.unmeasured
+
 RHO = 0.3
 
 

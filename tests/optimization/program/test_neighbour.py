@@ -20,6 +20,8 @@ from perptui.optimization.program.tail_cuts import solve_with_tail_near
 from tests.optimization.program.fat_tails import capped, fat_inputs
 from tests.optimization.program.random_programs import Shape, random_program, tightened
 
+pytestmark = pytest.mark.unmeasured
+
 ACCOUNTS = ("stress_up", "margin_ratio")
 SHAPES = (
     Shape(5, 1, ("impact",)),

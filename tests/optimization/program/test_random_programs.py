@@ -20,6 +20,8 @@ from tests.optimization.program.random_programs import (
     tightened,
 )
 
+pytestmark = pytest.mark.unmeasured
+
 SHAPES = (
     Shape(1),
     Shape(2, 2),

@@ -84,6 +84,7 @@ def clash() -> ProgramInputs:
     )
 
 
+@pytest.mark.unmeasured
 def test_level_by_level_the_most_important_gives_way_least() -> None:
     inputs = clash()
     assert solve(inputs).status == "infeasible"

@@ -12,6 +12,8 @@ from perptui.risk.arrays import limit_excess
 from tests.optimization.program.plain import Kind, Plain
 from tests.optimization.program.random_programs import Shape, random_program, tightened
 
+pytestmark = pytest.mark.unmeasured
+
 SOFT = ("gross", "net_max", "coin_net", "stress_up", "turnover", "volatility", "beta_up")
 
 

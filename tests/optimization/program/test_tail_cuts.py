@@ -44,6 +44,7 @@ def test_a_point_is_the_least_of_rockafellar_and_uryasev(scenarios: int, tail: f
         assert below <= TailPoint.at(limits, other).value + 1e-12
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("contracts", "scenarios", "impact"),
     [
