@@ -7,6 +7,7 @@ formatted once and again only when they change, and only those in sight.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, Generic
 
 from perptui.tui.column import Cell, Column, Row
@@ -86,6 +87,8 @@ class Grid(Generic[Row]):
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Take new rows; what is equal to before is not formatted again."""
+        if rows is self._rows:
+            return
         self._rows = tuple(rows)
         if len(self._cache) > 2 * len(self._rows) + 16:
             alive = {self._identity(row) for row in self._rows}
@@ -100,10 +103,10 @@ class Grid(Generic[Row]):
             rows = [row for row in rows if self._matches(row, words)]
         column = next((c for c in self.columns if c.name == self.sort and c.key), None)
         if column is not None and column.key is not None:
-            key = column.key
-            known = [row for row in rows if key(row) is not None]
-            unknown = [row for row in rows if key(row) is None]
-            rows = sorted(known, key=key, reverse=self.descending) + unknown
+            keyed = [(column.key(row), row) for row in rows]
+            known = [pair for pair in keyed if pair[0] is not None]
+            known.sort(key=itemgetter(0), reverse=self.descending)
+            rows = [row for _, row in known] + [row for key, row in keyed if key is None]
         self._shown = rows
         if rows and self._index() is None:
             self._cursor = self._identity(rows[min(self._top, len(rows) - 1)])

@@ -147,10 +147,14 @@ def _characters(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=4096)
 def _one_a_cell(text: str) -> bool:
     """Return whether each character of `text` takes one cell."""
-    return text.isascii() or all(cell_len(character) == 1 for character in text)
+    return text.isascii() or _none_is_wide(text)
+
+
+@lru_cache(maxsize=4096)
+def _none_is_wide(text: str) -> bool:
+    return all(cell_len(character) == 1 for character in text)
 
 
 def cells(line: Line) -> list[tuple[str, str]]:
@@ -171,14 +175,8 @@ def cells(line: Line) -> list[tuple[str, str]]:
 
 def changed_runs(old: Line, new: Line) -> Iterator[tuple[int, int]]:
     """Yield (column, cells) of each run in which two lines of equal width differ."""
-    if old == new:
-        return
-    same, skipped = _same_spans(old, new)
     start = end = -1
-    pairs = zip(cells(old[same:]), cells(new[same:]), strict=True)
-    for x, (before, after) in enumerate(pairs, skipped):
-        if before == after:
-            continue
+    for x in _changed_columns(old, new):
         if start < 0:
             start = x
         elif x - end > GAP:
@@ -189,19 +187,35 @@ def changed_runs(old: Line, new: Line) -> Iterator[tuple[int, int]]:
         yield start, end - start
 
 
-def _same_spans(old: Line, new: Line) -> tuple[int, int]:
-    """Return how many spans two lines begin with alike, and the cells of these.
+def _changed_columns(old: Line, new: Line) -> Iterator[int]:
+    """Yield each column in which two lines of equal width differ, from left to right.
 
-    Only up to where ASCII begins again: nothing after it joins a cell before.
+    Spans that stand above each other are compared as such; most of them are equal.
     """
-    count = width = skipped = 0
-    for index, (before, after) in enumerate(zip(old, new, strict=False)):
-        if before[0].isascii() and after[0].isascii():
-            count, skipped = index, width
-        if before != after:
-            break
-        width += size_of(before[0])
-    return count, skipped
+    x = 0
+    alike = _spans_alike(old, new)
+    for (before, was), (after, role) in zip(old[:alike], new[:alike], strict=True):
+        if was != role:
+            yield from range(x, x + len(after))
+        elif before != after:
+            yield from (k for k, (a, b) in enumerate(zip(before, after, strict=True), x) if a != b)
+        x += len(after)
+    if old[alike:] != new[alike:]:
+        rest = zip(cells(old[alike:]), cells(new[alike:]), strict=True)
+        yield from (k for k, (a, b) in enumerate(rest, x) if a != b)
+
+
+def _spans_alike(old: Line, new: Line) -> int:
+    """Return how many spans two lines begin with that are equally long, a cell a character.
+
+    Where the next one may begin with what joins the cell before, one less.
+    """
+    pairs = list(zip(old, new, strict=False))
+    for index, ((before, _), (after, _)) in enumerate(pairs):
+        if len(before) != len(after) or not (_one_a_cell(before) and _one_a_cell(after)):
+            joins = not (before.isascii() and after.isascii())
+            return max(index - joins, 0)
+    return len(pairs)
 
 
 def differences(old: Sequence[Line], new: Sequence[Line]) -> list[Region]:

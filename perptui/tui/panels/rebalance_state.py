@@ -99,6 +99,7 @@ class RebalanceState(PanelWidget):
         self.nudges: dict[str, float] = {}
         self.switched: dict[str, str] = {}
         self.own: dict[str, str] = {}
+        self._limits: tuple[LimitRow, ...] = ()
 
     @property
     def _view(self) -> RebalanceView:
@@ -191,8 +192,10 @@ class RebalanceState(PanelWidget):
         self.trades.set_rows(view.rows)
         if self.page == "ledgers":
             self.ledgers.set_rows(whys.joined(view.rows, view.ledger, view.break_even))
-        caps = sorted(self.showing.view.limits.proposed, key=_cap_order)
-        self.caps.set_rows(caps)
+        limits = self.showing.view.limits.proposed
+        if limits is not self._limits:
+            self._limits = limits
+            self.caps.set_rows(sorted(limits, key=_cap_order))
         self.grid = self._grid_of()
         for key, stands in (("strategy", view.strategy), ("robust", view.robust)):
             if self.switched.get(key) == stands:
