@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from perptui.model.errors import InputError
+from perptui.model.pauses import spare
 
 EXIT_FAILED = 1
 PORT_MAX = 65535
@@ -90,7 +90,7 @@ def _serve(args: argparse.Namespace, ready: Callable[[], None]) -> None:
         book=args.book,
     )
     venue = SimulatedVenue(options, SystemClock())
-    gc.freeze()
+    spare()
     run_until_stopped(VenueServer(venue, Path(args.socket), args.port), ready, args.parent_fd)
 
 

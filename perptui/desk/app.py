@@ -7,7 +7,6 @@ panel waits for.
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import logging
 import os
@@ -41,6 +40,7 @@ from perptui.journal.journal import Journal
 from perptui.model.clock import Clock, VenueClock
 from perptui.model.errors import JournalError, PerptuiError, WorkerError
 from perptui.model.instrument import instrument_id
+from perptui.model.pauses import spare
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.intents import Intent
 from perptui.protocol.views_ticket import JournalView, TicketView
@@ -50,8 +50,6 @@ from perptui.venues.base import Venue
 PACE_S = 0.25
 END_S = 10.0
 """How long sends in flight may take to be journalled and reconciled when the desk ends."""
-YOUNG = 10_000
-"""How many objects come before a collection of the youngest: an answer brings thousands."""
 
 _log = logging.getLogger(__name__)
 
@@ -168,8 +166,7 @@ class DeskApp:
         ]
         await asyncio.gather(*(poller.prepare() for poller in self._pollers))
         # The venue library stays: no collection need look through it again.
-        gc.freeze()
-        gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+        spare()
         for poller in self._pollers:
             self._start(poller.run(), "poller")
         self._intents.pace = Pace(venues[0].control, self._clock, self._state, self._poll_now)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import gc
 import logging
 import os
 import select
@@ -34,6 +33,7 @@ from perptui.model.jobs import (
     encode,
     on_market,
 )
+from perptui.model.pauses import spare
 from perptui.protocol.frames import MAX_FRAME, Deframer, frame
 from perptui.quant.threads import one_thread
 
@@ -114,7 +114,7 @@ def serve(connection: socket.socket, worker: Worker) -> None:
             warm = next(steps, None) is None
             if warm:
                 # What was imported stays: a collection that looked through it took 60 ms.
-                gc.freeze()
+                spare()
             _log.log(logging.INFO if warm else logging.DEBUG, "warm" if warm else "warming up")
         data = _received(connection)
         if not data:

@@ -23,6 +23,7 @@ from perptui.client.messages import (
 )
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError
+from perptui.model.pauses import spare
 from perptui.protocol.intents import Intent, Quit, Solve, Withdraw
 from perptui.protocol.views import DeskView
 from perptui.tui import theme as themes
@@ -30,7 +31,6 @@ from perptui.tui.commands import commands
 from perptui.tui.ending import Ending
 from perptui.tui.keymap import unknown_ids
 from perptui.tui.painting import Painting
-from perptui.tui.pauses import spare
 from perptui.tui.screens.desk import DeskScreen
 from perptui.tui.showing import Showing
 from perptui.tui.whatif import IntentQueue

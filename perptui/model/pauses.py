@@ -1,4 +1,4 @@
-"""The collector's pauses, which a key would wait for."""
+"""The garbage collector's pauses, which a key would wait for, in each process of a desk."""
 
 from __future__ import annotations
 
