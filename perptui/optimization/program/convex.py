@@ -5,7 +5,7 @@ What is not convex, or takes several programs, is around it: `optimum`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -78,7 +78,8 @@ def solve_roughly(inputs: ProgramInputs, attempts: Sequence[Attempt] | None = No
 def _lazily(inputs: ProgramInputs, attempts: Sequence[Attempt] | None) -> Solution:
     """Return the optimum; the cone of the risk limit is stated only where it may bind.
 
-    A book that is best without the risk limit and keeps it is best with it.
+    A book that is best without the risk limit and keeps it is best with it; so it is of the limits
+    of accounts, most rows of a program without cones, in its first attempt.
     """
     binds = risk_could_bind(inputs)
     plain = Structure.of(inputs, volatility=False)
@@ -102,10 +103,11 @@ def _attempted(
     inputs: ProgramInputs, structure: Structure, attempts: Sequence[Attempt] | None
 ) -> Solution:
     program, kept = compiled(structure), could_bind(inputs, structure)
+    stated = limit_values(inputs, structure)
     detail, residual, asked = "", 0.0, False
-    for attempt in attempts or (CONIC if structure.conic else QUADRATIC):
-        posed = optimum_numbers(program, inputs, attempt.scale)
-        answer = workspace(structure, kept, attempt.solver).solve(posed.numbers, attempt)
+    for groups, attempt in _turns(kept, structure, attempts):
+        posed = optimum_numbers(program, inputs, attempt.scale, stated)
+        answer = workspace(structure, groups, attempt.solver).solve(posed.numbers, attempt)
         if answer.status != "optimal":
             detail = f"{answer.solver} ended with {answer.status}"
             if answer.status == "infeasible" and not asked:
@@ -122,6 +124,19 @@ def _attempted(
             return reading.solution(exact, weights, residual)
         detail = f"a limit is exceeded by {residual:.2g}"
     return Solution.without_answer("failed", inputs, detail, residual)
+
+
+def _turns(
+    kept: frozenset[str], structure: Structure, attempts: Sequence[Attempt] | None
+) -> Iterator[tuple[frozenset[str], Attempt]]:
+    """Yield each attempt with the groups of limits that it states."""
+    if structure.conic:
+        yield from ((kept, attempt) for attempt in attempts or CONIC)
+        return
+    fewer = without_accounts(kept)
+    if fewer is not kept:
+        yield fewer, (attempts or QUADRATIC)[0]
+    yield from ((kept, attempt) for attempt in attempts or QUADRATIC)
 
 
 class Nearby:
