@@ -282,6 +282,7 @@ class DeskApp(App[int]):
         entered = desk.take_entered(intent)
         if reply.ok:
             # What was said while a solve was under way, or refused before it, is over with it.
+            self.showing.refused_last = ""
             if self.showing.drop_refusal():
                 self.tick()
             if reply.text or isinstance(intent, Solve):

@@ -19,6 +19,9 @@ from perptui.protocol.views import (
 from perptui.protocol.views_rebalance import RebalanceView
 from perptui.protocol.views_ticket import JournalView, TicketView
 
+NEWS_LINES = 2
+"""Lines that an answer of the desk has under the panels."""
+
 NOTICE_S = 8.0
 """How long an answer of the desk stays on the news line."""
 
@@ -69,6 +72,8 @@ class Showing:
         self.received_mono = clock.monotonic()
         self.private = False
         self.trouble: Callable[[], str] = str
+        self.typed_wrong = ""
+        self.refused_last = ""
         self._notice = ("", "info", 0.0)
 
     @property
@@ -144,6 +149,21 @@ class Showing:
     def notice(self, text: str, level: str = "info") -> None:
         """Put one line on the news line for a while."""
         self._notice = (text, level, self.now())
+        if level == "warn":
+            self.refused_last = text
+
+    def wrong(self, text: str) -> None:
+        """Note what is wrong with what is being typed; "" when nothing is."""
+        self.typed_wrong = text
+        self.refused_last = text or self.refused_last
+
+    def refusal(self) -> tuple[str, int]:
+        """Return what was refused or is wrong with what is typed, and its lines under the desk."""
+        if self.typed_wrong:
+            return self.typed_wrong, 1
+        text, level, since = self._notice
+        fresh = level == "warn" and self.now() - since < NOTICE_S
+        return (text if fresh else ""), NEWS_LINES
 
     def drop_refusal(self) -> bool:
         """Drop what was refused or warned of: another key or step follows; return if there was."""

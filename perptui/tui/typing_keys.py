@@ -98,10 +98,21 @@ class TypingKeys(DeskParts):
             self._commanded(self.command)
         event.stop()
 
-    def prompt(self, line: Line, below: Line = ()) -> None:
-        """Show what is typed in the place of the news, and what is wrong with it under that."""
+    def prompt(self, line: Line, below: Line = (), wrong: str = "") -> None:
+        """Show what is typed in the place of the news, and what is wrong with it under that.
+
+        Parameters
+        ----------
+        wrong : str
+            What is wrong in full: the Rebalance view has it where one line is too short for it.
+        """
         self.news.prompt, self.news.below = line, below
         self.news.repaint()
+        if wrong != self.showing.typed_wrong:
+            self.showing.wrong(wrong)
+            panel = self.rebalance_panel()
+            if panel.region.area:
+                panel.repaint()
 
     # ---------------------------------------------------------------- filters
 
@@ -140,7 +151,7 @@ class TypingKeys(DeskParts):
 
     def _show_command(self, line: CommandLine) -> None:
         width = self.app.size.width
-        self.prompt(line.prompt(width), line.below(width))
+        self.prompt(line.prompt(width), line.below(width), line.error)
 
     def _commanded(self, line: CommandLine) -> None:
         """Send the what-if so far, where it is one; say what is wrong where it is none yet."""
@@ -198,9 +209,12 @@ class TypingKeys(DeskParts):
         self._cell_panel = panel
         if self.cell is None:
             return False
-        self.prompt(self.cell.prompt(), self.cell.below(self.app.size.width))
+        self._show_cell(self.cell)
         panel.repaint()
         return True
+
+    def _show_cell(self, cell: CellEdit) -> None:
+        self.prompt(cell.prompt(), cell.below(self.app.size.width), cell.wrong)
 
     def _type_cell(self, cell: CellEdit, event: Key) -> bool:
         if event.key == "escape":
@@ -224,7 +238,7 @@ class TypingKeys(DeskParts):
             elif text is None and cell.previewed:
                 self._take_back(cell)
         if self.cell is not None:
-            self.prompt(self.cell.prompt(), self.cell.below(self.app.size.width))
+            self._show_cell(self.cell)
         if self._cell_panel is not None:
             self._cell_panel.repaint()
         return True
@@ -272,7 +286,7 @@ class TypingKeys(DeskParts):
             self._show_command(self.command)
         elif self.cell is not None:
             self.cell.wrong = text
-            self.prompt(self.cell.prompt(), self.cell.below(self.app.size.width))
+            self._show_cell(self.cell)
         else:
             self.say(text, "warn")
 

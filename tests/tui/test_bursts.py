@@ -241,12 +241,11 @@ async def test_a_long_refusal_is_read_to_its_end(size: tuple[int, int]) -> None:
         await made.until(lambda: "expected an optimum" in made.text())
         read = " ".join(line.strip("│ !") for line in made.text().split("\n"))
         assert LONG in " ".join(read.split())
-        assert "BTC binance" in read, "the trades stay in sight"
+        assert "BTC  binance" in made.text(), "the trades stay in sight"
         await made.press("enter")
         assert "refused expected an optimum" in made.text()
         await made.press("escape", "2", "r")
-        await made.until(lambda: "the solver stopped" in made.text())
-        assert made.text().rstrip().endswith("…")
+        await made.until(lambda: made.text().rstrip().endswith("…"))
         made.desk.answer = ok
         await made.press("5", "r", "enter")
         await made.until(lambda: "refused expected" not in made.text())

@@ -56,6 +56,14 @@ def _wrapped(text: str, width: int, first: str, role: str) -> tuple[Line, ...]:
     return tuple(lines)
 
 
+def shortened(lines: list[Line], most: int, width: int) -> list[Line]:
+    """Return up to `most` of the wrapped lines; the last ends in … where there are more."""
+    if len(lines) <= most:
+        return lines
+    lead, (text, role) = lines[most - 1]
+    return [*lines[: most - 1], (lead, (crop(text, width - len(lead[0]) - 2) + " …", role))]
+
+
 class PanelWidget(Picture, can_focus=True):
     """A framed panel.
 

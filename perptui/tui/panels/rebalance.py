@@ -34,6 +34,8 @@ LIMITS_WIDTH = 64
 LEAST_TRADES = 68
 """Trades without contracts and limit prices: headroom and price of a limit go before these."""
 LEAST_LIMITS = 6
+LEAST_TABLE = 6
+"""Lines that a refusal leaves to the page under it."""
 LEAST_FIGURES = 3
 MOST_REASONS = 3
 LEAST_REASONS = 2
@@ -55,7 +57,15 @@ class RebalancePanel(RebalanceState):
             head.append(book.asked_line(view.assignments, view.asked, width))
         elif view.assignments or width >= BENT_ALWAYS:
             head.append(book.bent_line(view.assignments, width, preview=view.preview))
+        head += self._refusal(width, height - len(head) - LEAST_TABLE)
         return [*head, *self._page(width, height - len(head))]
+
+    def _refusal(self, width: int, room: int) -> list[Line]:
+        """Return in full what was refused, where the lines under the panels do not hold it."""
+        text, lines = self.showing.refusal()
+        if not text or len(wrapped(text, self.app.size.width - 1, " ")) <= lines:
+            return []
+        return self._cut(wrapped(text, width - 1, " ! ", "warn"), max(room, 0))
 
     def _page(self, width: int, height: int) -> list[Line]:
         view = self._view
@@ -268,9 +278,14 @@ class RebalancePanel(RebalanceState):
         return self._why_block(width, height)
 
     def details(self, width: int) -> list[Line]:
-        """Return the card of the row under the cursor; every reason, figure and edit in full."""
+        """Return the card of the row under the cursor; every reason, figure and edit in full.
+
+        What was refused last comes first, until something is taken.
+        """
+        refused = wrapped(self.showing.refused_last, width - 1, " refused ", "warn")
         bent = [((f"   {book.named(text)}", "edited"),) for text in self._view.assignments]
         blocks: list[list[Line]] = [
+            refused if self.showing.refused_last else [],
             super().details(width),
             self._reasons(width),
             book.comparison_lines(self._view) if self._view.comparisons else [],

@@ -12,11 +12,11 @@ from typing import NamedTuple
 from perptui.protocol.views import StatusView
 from perptui.tui import format as figures
 from perptui.tui.keymap import footer
-from perptui.tui.panels.base import gain_role, wrapped
+from perptui.tui.panels.base import gain_role, shortened, wrapped
 from perptui.tui.panels.limits import limit_name
 from perptui.tui.panels.regime_sections import regime_role
 from perptui.tui.picture import Line, Picture, Span, beside, crop, width_of
-from perptui.tui.showing import Showing
+from perptui.tui.showing import NEWS_LINES, Showing
 from perptui.tui.theme import Palette
 
 TABS = (
@@ -360,7 +360,7 @@ class NewsLines(StatusLines):
         notice = self.showing.current_notice()
         if notice is not None:
             role = {"alarm": "alarm", "warn": "warn"}.get(notice[1], "accent")
-            return wrapped(notice[0], width - 1, " ", role)
+            return shortened(wrapped(notice[0], width - 1, " ", role), NEWS_LINES, width)
         pieces = []
         for index, event in enumerate(reversed(self.status.news)):
             moment = figures.clock_time(event.ts_ms, "%H:%M:%S" if width >= WIDE else "%H:%M")
