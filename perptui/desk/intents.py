@@ -81,7 +81,7 @@ class Intents:
             case asked.Quit():
                 return self._leave() if intent.leave_desk else ""
             case asked.Keep() | asked.Forget() | asked.Compare() | asked.AskFrontier():
-                return await self._beside(intent, peer)
+                return self._beside(intent, peer)
             case asked.Solve() | asked.Reestimate() | asked.Undo() | asked.Redo():
                 said = await self._propose(intent, author_of(peer))
                 await self._supersede()
@@ -160,7 +160,7 @@ class Intents:
             self._typist = before
             raise
 
-    async def _beside(self, intent: asked.Intent, peer: Peer) -> str:
+    def _beside(self, intent: asked.Intent, peer: Peer) -> str:
         """Carry out what leaves the proposal that stands as it is."""
         match intent:
             case asked.Keep():
@@ -169,7 +169,7 @@ class Intents:
             case asked.Forget():
                 self._proposer.forget(intent.slot)
             case asked.Compare():
-                await self._proposer.compare()
+                self._proposer.compare()
             case asked.AskFrontier():
                 self._look_at_frontier(peer, on=intent.on)
         return ""

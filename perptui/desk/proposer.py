@@ -230,9 +230,15 @@ class Proposer:
         """
         await self._step(self._stands.kept(slot).proposal.what_if, by)
 
-    async def compare(self) -> None:
-        """Solve what is kept again on the market of what stands; see `Shelf.compare`."""
-        await self._stands.compare()
+    def compare(self) -> None:
+        """Have what is kept solved again on the market of what stands, in the background.
+
+        Raises
+        ------
+        InputError
+            When nothing is kept, or nothing stands.
+        """
+        self._stands.compare()
 
     def draw_frontier(self, *, on: bool) -> None:
         """Trace the frontier around what stands, now and after each solve; or stop."""

@@ -91,24 +91,10 @@ class Shelf:
         """Have what is kept compare with what stands, in the background after a short quiet."""
         self.stop()
         if any(kept.foreign or _on_market_of(kept.job, job) != kept.job for kept in self.all):
-            self._task = asyncio.create_task(self._follow(job, proposal), name="compare")
+            self._begin(job, proposal, QUIET_S)
 
-    def stop(self) -> None:
-        """Follow no more."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
-
-    async def _follow(self, job: ProposeJob, proposal: Proposal) -> None:
-        await asyncio.sleep(QUIET_S)
-        try:
-            await self.compare(job, proposal)
-        except WorkerError as error:
-            _log.warning("comparing: %s", error)
-        self._changed()
-
-    async def compare(self, job: ProposeJob | None, stands: Proposal | None) -> None:
-        """Solve what is kept again on the market of what stands, and measure it by its yardstick.
+    def compare(self, job: ProposeJob | None, stands: Proposal | None) -> None:
+        """Have what is kept compare with what stands now, without a quiet: it is looked at.
 
         Parameters
         ----------
@@ -119,11 +105,32 @@ class Shelf:
         ------
         InputError
             When nothing is kept, or nothing stands.
-        WorkerError
-            When one cannot be solved.
         """
         if not self._kept or job is None or stands is None:
             raise InputError("expected a kept what-if and a proposal, was none; keep one first")
+        self.stop()
+        self._begin(job, stands, 0.0)
+
+    def stop(self) -> None:
+        """Follow no more."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def _begin(self, job: ProposeJob, stands: Proposal, quiet_s: float) -> None:
+        self._task = asyncio.create_task(self._follow(job, stands, quiet_s), name="compare")
+
+    async def _follow(self, job: ProposeJob, stands: Proposal, quiet_s: float) -> None:
+        await asyncio.sleep(quiet_s)
+        try:
+            await self._solve_again(job)
+            await self._measure(job, stands)
+        except WorkerError as error:
+            _log.warning("comparing: %s", error)
+        self._changed()
+
+    async def _solve_again(self, job: ProposeJob) -> None:
+        """Solve what is kept again on the market of what stands."""
         for kept in self.all:
             again = _on_market_of(kept.job, job)
             if again == kept.job:
@@ -134,7 +141,6 @@ class Shelf:
             if isinstance(done, ProposeDone):
                 new = Kept(kept.slot, again, done.proposal, foreign=kept.foreign)
                 self._put(kept, new)
-        await self._measure(job, stands)
 
     async def _measure(self, job: ProposeJob, stands: Proposal) -> None:
         """Give what has another aim, or rests on other estimates, its figures by those of `job`."""

@@ -80,6 +80,8 @@ class Stands:
         self._steps.restore(self._asked_at)
         self._posing.strategy = self.picture.strategy
         self._clashes.resume()
+        if self._job is not None and stands is not None:
+            self._shelf.follow(self._job, stands)
         self._show(
             state="failed" if stands is None else "ready",
             # A step that failed was answered; what could not be renewed goes on saying so.
@@ -111,11 +113,9 @@ class Stands:
         self._shelf.forget(slot)
         self._show()
 
-    async def compare(self) -> None:
-        """Solve what is kept again on the market of what stands; see `Shelf.compare`."""
-        self._shelf.stop()
-        await self._shelf.compare(self._job, self.picture.proposal)
-        self._show()
+    def compare(self) -> None:
+        """Have what is kept solved again on the market of what stands; see `Shelf.compare`."""
+        self._shelf.compare(self._job, self.picture.proposal)
 
     # ---------------------------------------------------------------- its frontier
 
