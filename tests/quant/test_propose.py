@@ -145,6 +145,7 @@ def test_what_lies_after_the_instant_changes_nothing(made_up: History, tmp_path:
     assert short.digest == whole.digest
 
 
+@pytest.mark.unmeasured
 @pytest.mark.history
 @pytest.mark.slow
 @pytest.mark.parametrize("at", DATES)

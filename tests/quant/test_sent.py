@@ -30,6 +30,8 @@ from perptui.quant.offline import Held, snapshot_at
 from perptui.quant.propose import told_of
 from perptui.settings.load import load
 
+pytestmark = pytest.mark.unmeasured
+
 D, F = Decimal, Fraction
 Market = tuple[History, Estimator]
 BTC, ETH, XRP = (f"binanceusdm:{coin}/USDT:USDT" for coin in ("BTC", "ETH", "XRP"))

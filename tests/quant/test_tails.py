@@ -305,6 +305,7 @@ def seen_at(history: History, date: str, how: StrategyParameters) -> tuple[HourV
     return view, present_of(EstimateJob(shot, how), view, fits)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.history
 @pytest.mark.parametrize("how", [BALANCED, TACTICAL], ids=["balanced", "tactical"])
 @pytest.mark.parametrize("date", ["2022-06-01T00:00Z", "2024-08-06T00:00Z", "2025-03-01T00:00Z"])
