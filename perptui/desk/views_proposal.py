@@ -96,7 +96,7 @@ def _explained(explanation: Explanation) -> dict[str, Any]:
     """Return what stands behind the optimum."""
     return {
         "ledger": explanation.ledger,
-        "prices": explanation.limits,
+        "setting_keys": {price.name: price.setting for price in explanation.limits},
         "break_even": explanation.break_even,
         "drift": explanation.drift,
         "objective_usd_day": explanation.objective_usd_per_day,

@@ -11,7 +11,6 @@ from perptui.model.explanation import (
     Drift,
     FrontierPoint,
     LedgerRow,
-    LimitPrice,
 )
 from perptui.model.proposal import HedgeRow
 from perptui.model.record import Record
@@ -163,8 +162,10 @@ class RebalanceView(Record, frozen=True):
         Whose step `Undo` takes back; None where it was no terminal's, or there is none.
     shown_only : tuple of str
         Why what stands can be looked at but never sent, in words.
-    ledger, prices, clash, break_even, drift, objective_usd_day
-        The proposal's `Explanation`.
+    ledger, clash, break_even, drift, objective_usd_day
+        The proposal's `Explanation`; what its prices say of limits is in their own rows.
+    setting_keys : dict of str to str
+        By limit of the proposal: the key of config.toml that sets it, "" where no one key does.
     headline : str
         The status in words, as `Proposal.headline`: what stays broken after a reduction is in it.
     breached : tuple of str
@@ -211,7 +212,7 @@ class RebalanceView(Record, frozen=True):
     undoes: Author | None = None
     shown_only: tuple[str, ...] = ()
     ledger: tuple[LedgerRow, ...] = ()
-    prices: tuple[LimitPrice, ...] = ()
+    setting_keys: dict[str, str] = {}
     clash: tuple[Clash, ...] = ()
     clash_shown: tuple[str, ...] = ()
     """Those of them whose relaxation is looser than the desk allows: shown, never sent."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from perptui.model.assignment import LIMITS, PARAMETERS
-from perptui.model.explanation import LimitPrice
 
 OTHERWISE = {
     "liquidation": "liquidation_distance_min",
@@ -16,20 +16,20 @@ OTHERWISE = {
     "cluster": "cluster_gross_max",
 }
 """Limits that are not named like their key."""
+NOTHING_TOLD: Mapping[str, str] = MappingProxyType({})
 
 
-def setting_of(name: str, prices: Iterable[LimitPrice] = ()) -> str:
+def setting_of(name: str, told: Mapping[str, str] = NOTHING_TOLD) -> str:
     """Return the key of an assignment that sets a limit; "" where no one key does.
 
     Parameters
     ----------
     name : str
         As `LimitRow.name`: ``gross``, ``coin_net:BTC``, ``margin_ratio:binanceusdm``.
-    prices : iterable of LimitPrice
-        Of the proposal that stands: what the desk says goes before what the name says, also that
+    told : mapping of str to str
+        `RebalanceView.setting_keys`: what the desk says goes before what the name says, also that
         no one key sets it.
     """
-    told = {price.name: price.setting for price in prices}
     if name in told:
         return told[name]
     kind = name.partition(":")[0]

@@ -21,6 +21,7 @@ from perptui.desk.views_regime import realised_over
 from perptui.desk.views_status import Identity, Standing, VenueTime, merged_news
 from perptui.model.carry import best_venues
 from perptui.model.clock import DAY_MS, ManualClock
+from perptui.model.explanation import Explanation, LimitPrice
 from perptui.model.forecast import VolatilityTrack
 from perptui.model.jobs import BookFigures, ProposeJob
 from perptui.model.limit import LimitCheck
@@ -242,6 +243,13 @@ def test_a_reduction_is_headed_by_what_it_leaves_broken() -> None:
     left = msgspec.structs.replace(proposal(), stays_broken=("gross", "coin_net:BTC"))
     view = Desk().fill().panels(msgspec.structs.replace(solved(), proposal=left)).rebalance
     assert (view.status, view.headline) == ("ok", "reduction: 2 limits stay broken")
+
+
+def test_the_rebalance_says_which_key_sets_each_limit() -> None:
+    prices = (LimitPrice("cvar", 3.0, "drawdown_max"), LimitPrice("stablecoin", 0.0))
+    stands = msgspec.structs.replace(proposal(), explanation=Explanation(limits=prices))
+    view = Desk().fill().panels(msgspec.structs.replace(solved(), proposal=stands)).rebalance
+    assert view.setting_keys == {"cvar": "drawdown_max", "stablecoin": ""}
 
 
 def test_on_a_shocked_market_the_rebalance_earns_its_carry_there() -> None:

@@ -11,7 +11,6 @@ import msgspec
 import pytest
 from textual.events import Key
 
-from perptui.model.explanation import LimitPrice
 from perptui.protocol.frames import Observed, Reply, encode
 from perptui.protocol.intents import (
     AskFrontier,
@@ -284,7 +283,7 @@ async def test_an_edit_starts_from_the_setting_and_says_what_the_row_is_held_to(
     rebalance = msgspec.structs.replace(
         book.rebalance(),
         settings={"volatility_max": 0.6, "drawdown_max": 0.2},
-        prices=(LimitPrice("cvar", 3.0, "drawdown_max"),),
+        setting_keys={"cvar": "drawdown_max"},
     )
     async with session(book.desk(limits=limits, rebalance=rebalance), size=(120, 40)) as made:
         await made.press("5", "v", "e")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from perptui.model.clock import parse_iso
-from perptui.model.explanation import Clash, LimitPrice
+from perptui.model.explanation import Clash
 from perptui.model.forecast import CoverageVerdict, ModelScore, ScoreTrack, TailRisk
 from perptui.protocol.intents import Relax
 from perptui.protocol.views import (
@@ -732,7 +732,7 @@ def test_limits_on_a_supposed_market_say_so_where_they_stand() -> None:
 )
 def test_a_limit_without_a_key_says_what_sets_it(name: str, words: str) -> None:
     rows = (LimitRow(name, "fraction", 1.0, 0.5, "ok", 0.5, "ok"),)
-    told = changed(what_ifs.what_if(), prices=(LimitPrice(name, 0.0),))
+    told = changed(what_ifs.what_if(), setting_keys={name: ""})
     view = book.desk(rebalance=told, limits=changed(book.limits(), rows=rows))
     assert words in text(view, WIDE, "5", "v", "e")
 
@@ -740,7 +740,7 @@ def test_a_limit_without_a_key_says_what_sets_it(name: str, words: str) -> None:
 def test_a_cap_that_is_a_share_of_the_risk_budget_says_of_what() -> None:
     row = LimitRow("first_component", "fraction", 0.6, 0.5, "ok", 0.4, "ok", limit_after=0.48)
     settings = {"first_component_max": 1.0, "volatility_max": 0.6}
-    told = changed(what_ifs.what_if(), prices=(), settings=settings)
+    told = changed(what_ifs.what_if(), setting_keys={}, settings=settings)
     edit = cap_edit(row, told)
     assert edit is not None
     assert edit.note == "first_component_max 1 of volatility_max is 48.0% here: lowered by drawdown"

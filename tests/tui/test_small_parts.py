@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from perptui.model.assignment import LIMITS, PARAMETERS
-from perptui.model.explanation import LimitPrice
 from perptui.protocol.frames import Reply
 from perptui.protocol.intents import Bend, Intent, Undo, Withdraw
 from perptui.tui.arrange import columns_of, regions
@@ -222,7 +221,7 @@ def test_a_line_longer_than_the_screen_shows_the_part_around_the_cursor() -> Non
 def test_a_limit_is_set_by_its_key(name: str, setting: str) -> None:
     assert setting_of(name) == setting
     assert setting == "" or setting in {*LIMITS, *PARAMETERS}
-    assert setting_of(name, (LimitPrice(name, 0.0, "volatility_max"),)) == "volatility_max"
+    assert setting_of(name, {name: "volatility_max"}) == "volatility_max"
 
 
 # ---------------------------------------------------------------- where panels stand

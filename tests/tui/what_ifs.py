@@ -13,7 +13,6 @@ from perptui.model.explanation import (
     Drift,
     FrontierPoint,
     LedgerRow,
-    LimitPrice,
 )
 from perptui.model.proposal import HedgeRow
 from perptui.protocol.views import DeskView, LimitRow, LimitsView
@@ -143,7 +142,7 @@ def what_if(**changes: object) -> RebalanceView:
         edits=3,
         robust="box",
         ledger=ledger(),
-        prices=(LimitPrice("gross", 940.0, "gross_max", GROSS, GROSS),),
+        setting_keys={"gross": "gross_max"},
         settings={"gross_max": GROSS, "margin_ratio_max": 0.5, "net_max": 1.0},
         reasons=("margin_stress:bybit would be 1.09 against its limit 1 after rounding",),
         breached=("margin_stress:bybit",),

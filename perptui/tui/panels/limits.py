@@ -174,7 +174,7 @@ def key_words(name: str) -> str:
 
 def cap_edit(row: LimitRow, view: RebalanceView) -> CellEdit | None:
     """Return the editing of a limit's cap; None where no one key of config.toml sets it."""
-    setting = setting_of(row.name, view.prices)
+    setting = setting_of(row.name, view.setting_keys)
     if not setting:
         return None
     own = view.settings.get(setting, bound_of(row))
@@ -275,7 +275,7 @@ class LimitsPanel(PanelWidget):
             return ()
         f = figures
         bound = f"{'at least' if row.at_least else 'at most'} {f.in_unit(row.limit, row.unit)}"
-        setting = setting_of(row.name, self.showing.view.rebalance.prices)
+        setting = setting_of(row.name, self.showing.view.rebalance.setting_keys)
         price = f"{f.number(point_price(row), 2)} $ a day for one more percentage point"
         price += f" of {setting}" if setting else ""
         kind = row.name.partition(":")[0]
