@@ -51,6 +51,8 @@ class ProposalPicture(msgspec.Struct, frozen=True):
         Limits as they are set where the proposal was made, by their key of config.toml.
     preview : bool
         What stands was solved for a what-if that is still being typed: it opens no ticket.
+    tried : tuple of str
+        Assignments of it that are not kept yet.
     typist, undoes : Author or None
         Who types it, and whose step would be taken back.
     robust : str
@@ -91,6 +93,7 @@ class ProposalPicture(msgspec.Struct, frozen=True):
     estimates: Estimates | None = None
     what_if: WhatIf = WhatIf()
     preview: bool = False
+    tried: tuple[str, ...] = ()
     typist: Author | None = None
     undoes: Author | None = None
     robust: str = ""

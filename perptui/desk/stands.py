@@ -142,6 +142,7 @@ class Stands:
             self.picture,
             what_if=self._steps.now,
             preview=self._asked_at.preview is not None,
+            tried=self._asked_at.tried,
             typist=None if self._asked_at.preview is None else self._asked_at.preview.by,
             undoes=self._steps.undoes,
             can_undo=self._steps.can_undo,

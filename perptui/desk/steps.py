@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from perptui.model.assignment import assignments
 from perptui.model.errors import InputError
 from perptui.model.whatif import WhatIf
 from perptui.protocol.views_rebalance import Author
@@ -27,6 +28,14 @@ class Mark(NamedTuple):
     def now(self) -> WhatIf:
         """What was asked for there: the preview where there was one."""
         return (self.preview or self.steps[self.at]).what_if
+
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """The assignments that only the preview makes, or makes otherwise; () without one."""
+        if self.preview is None:
+            return ()
+        kept = assignments(self.steps[self.at].what_if)
+        return tuple(text for text in assignments(self.preview.what_if) if text not in kept)
 
 
 class Steps:

@@ -67,6 +67,7 @@ def rebalance_view(picture: Picture, proposed: ProposalPicture, waits: str) -> R
         assignments=bent,
         asked=asked if asked != bent else None,
         preview=proposed.preview,
+        tried=proposed.tried,
         typist=proposed.typist,
         undoes=proposed.undoes,
         shown_only=proposed.shown_only,

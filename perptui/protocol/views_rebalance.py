@@ -154,8 +154,10 @@ class RebalanceView(Record, frozen=True):
     edits : int
         How many there are.
     preview : bool
-        The last of them is still being typed: Enter (`Bend` without preview) keeps it, `Withdraw`
-        takes it back, and no ticket is opened from it.
+        One that is still being typed: Enter (`Bend` without preview) keeps it, `Withdraw` takes it
+        back, and no ticket is opened from it.
+    tried : tuple of str
+        Those of `assignments` that it alone makes; empty where it only drops some.
     typist : Author or None
         Who is typing it.
     undoes : Author or None
@@ -208,6 +210,7 @@ class RebalanceView(Record, frozen=True):
     assignments: tuple[str, ...] = ()
     asked: tuple[str, ...] | None = None
     preview: bool = False
+    tried: tuple[str, ...] = ()
     typist: Author | None = None
     undoes: Author | None = None
     shown_only: tuple[str, ...] = ()

@@ -219,9 +219,10 @@ async def test_a_preview_is_withdrawn_or_undone(desk: Desk) -> None:
     for back in (desk.proposer.withdraw, desk.proposer.undo):
         await desk.proposer.bend("gross_max=0.5 cost=2", preview=True)
         assert desk.proposal.digest != settled
+        assert desk.view().tried == ("cost=2", "gross_max=0.5")
         await back()
         assert desk.proposal.digest == settled
-        assert desk.view().assignments == ("gross_max=0.8",)
+        assert (desk.view().assignments, desk.view().tried) == (("gross_max=0.8",), ())
     assert desk.proposer.picture.can_undo
 
 

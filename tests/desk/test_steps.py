@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from perptui.desk.steps import Steps
@@ -56,6 +57,18 @@ def test_a_mark_brings_back_whose_they_were() -> None:
     assert standing(steps) == (FOUR, None, None)
     steps.restore(mark)
     assert standing(steps) == (TWO, None, MIRA)
+
+
+def test_a_preview_alone_makes_what_no_step_before_it_made() -> None:
+    steps = Steps()
+    steps.push(msgspec.structs.replace(TWO, shocks={"BTC": -0.1}))
+    assert steps.mark().tried == ()
+    steps.preview(msgspec.structs.replace(THREE, shocks={"BTC": -0.1}, targets={"bybit:X": 0.2}))
+    assert steps.mark().tried == ("target:bybit:X=0.2", "gross_max=3")
+    steps.preview(TWO)
+    assert steps.mark().tried == ()
+    steps.push(steps.now)
+    assert steps.mark().tried == ()
 
 
 def test_a_preview_that_was_undone_is_redone_as_a_step() -> None:

@@ -425,11 +425,15 @@ def test_reasons_that_say_the_same_stand_once() -> None:
     assert "! lots" in shown
 
 
-def test_what_is_bent_stays_in_sight_the_newest_first() -> None:
+def test_what_is_only_tried_is_marked_and_stays_in_sight() -> None:
     bent = tuple(f"view:COIN{index}=0.{index}" for index in range(9))
-    view = what_ifs.what_if(assignments=bent, edits=9, preview=True)
+    view = what_ifs.what_if(assignments=bent, edits=9, preview=True, tried=(bent[0], bent[7]))
+    lines = drawn(book.desk(rebalance=view), SMALL, "5")
+    assert "What if · 9 edits, 2 not kept yet" in lines[2]
+    assert "bent … 6 more · view:COIN0=0.0 ? · view:COIN7=0.7 ? · view:COIN8=0.8" in lines[4]
+    view = msgspec.structs.replace(view, tried=bent[:5])
     line = drawn(book.desk(rebalance=view), SMALL, "5")[4]
-    assert "bent … 6 more · view:COIN6=0.6 · view:COIN7=0.7 · view:COIN8=0.8 ?" in line
+    assert "bent … 6 more · view:COIN2=0.2 ? · view:COIN3=0.3 ? · view:COIN4=0.4 ?" in line
 
 
 @pytest.mark.parametrize("keys", [("y",), ("y", "y"), ("i",), ("b",), ("p",), ("v",)])

@@ -28,7 +28,7 @@ def test_a_preview_says_who_types_it(typist: Author) -> None:
         shown = "\n".join(drawn(book.desk(rebalance=view), size, "5"))
         assert f"{typist.name}, terminal {typist.pid}, is typing" in shown
         own = what_ifs.what_if(preview=True, typist=MINE)
-        assert "the last not kept yet" in "\n".join(drawn(book.desk(rebalance=own), size, "5"))
+        assert "edits, not kept yet" in "\n".join(drawn(book.desk(rebalance=own), size, "5"))
 
 
 @pytest.mark.asyncio

@@ -56,7 +56,7 @@ class RebalancePanel(RebalanceState):
         if view.asked is not None:
             head.append(book.asked_line(view.assignments, view.asked, width))
         elif view.assignments or width >= BENT_ALWAYS:
-            head.append(book.bent_line(view.assignments, width, preview=view.preview))
+            head.append(book.bent_line(view.assignments, view.tried, width))
         head += self._refusal(width, height - len(head) - LEAST_TABLE)
         return [*head, *self._page(width, height - len(head))]
 

@@ -219,28 +219,29 @@ def _drift(words: str, text: str) -> Line:
     return ((f" {words:<{NAME_WIDTH}}", "dim"), (f"{text:>19}", "text"))
 
 
-def bent_line(assignments: Sequence[str], width: int, *, preview: bool) -> Line:
-    """Return what is bent, in the words of the command line; the newest are kept in sight.
+def bent_line(assignments: Sequence[str], tried: Sequence[str], width: int) -> Line:
+    """Return what is bent, in the words of the command line; what is only tried stays in sight.
 
     Parameters
     ----------
-    preview : bool
-        The last of them is only tried.
+    tried : sequence of str
+        Those of them that are not kept yet.
     """
     if not assignments:
         return ((" nothing bent", "dim"), ("   e edits a target, : types a what-if", "dim"))
     lead: Span = (" bent ", "dim")
-    spans: list[Span] = [(named(text), "edited") for text in assignments]
-    if preview:
-        spans[-1] = (f"{spans[-1][0]} ?", "accent")
+    spans: dict[str, Span] = {text: (named(text), "edited") for text in assignments}
+    spans |= {text: (f"{named(text)} ?", "accent") for text in assignments if text in tried}
     dropped = 0
-    while len(spans) > 1 and _size(lead, spans, dropped) > width:
-        spans.pop(0)
+    for text in sorted(assignments, key=lambda text: text in tried):
+        if len(spans) == 1 or _size(lead, tuple(spans.values()), dropped) <= width:
+            break
+        del spans[text]
         dropped += 1
     shown: list[Span] = [lead]
     if dropped:
         shown.append((f"… {dropped} more · ", "dim"))
-    for index, span in enumerate(spans):
+    for index, span in enumerate(spans.values()):
         shown += [(" · ", "dim"), span] if index else [span]
     return tuple(shown)
 

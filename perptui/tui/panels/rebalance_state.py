@@ -168,7 +168,8 @@ class RebalanceState(PanelWidget):
         if not view.preview:
             return edits
         whose = another(view.typist)
-        return f"{edits}: {whose} is typing" if whose else f"{edits}, the last not kept yet"
+        some = f"{len(view.tried)} " if 0 < len(view.tried) < view.edits else ""
+        return f"{edits}: {whose} is typing" if whose else f"{edits}, {some}not kept yet"
 
     def corner(self) -> Line:
         """Return the filter, or the digest and its state."""
