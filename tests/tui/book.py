@@ -116,13 +116,13 @@ def carry(signed_usd: float, rate: float) -> Decimal:
 
 
 def positions(*, age_s: float = 2.0, stale: tuple[str, ...] = ()) -> PositionsView:
-    """Return the six positions; the coins in `stale` have not been heard of for 47 s."""
+    """Return the six positions; coins and venues in `stale` have not been heard of for 47 s."""
     rows = []
     for (coin, venue, usd, side, entry, mark, rate, target, liq, *_), step in zip(
         BOOK, STEPS, strict=True
     ):
         contracts = (Decimal(usd) / Decimal(mark)).quantize(Decimal(step)) * side
-        old = coin in stale
+        old = coin in stale or venue in stale
         rows.append(
             PositionRow(
                 id=_id(coin, venue),

@@ -74,7 +74,15 @@ def test_every_panel_waits_in_its_own_words() -> None:
     [
         ({"mode": "LIVE"}, " LIVE main "),
         ({"mode": "VIEW"}, " VIEW main "),
-        ({"kill_state": "HALTED", "sends_locked": "killed"}, " HALTED "),
+        (
+            {"kill_state": "HALTED", "sends_locked": "no journal"},
+            " HALTED   sends locked: no journal",
+        ),
+        ({"kill_state": "HALTED", "sends_locked": "the desk is HALTED"}, " HALTED   STRESS"),
+        (
+            {"kill_state": "REDUCING", "sends_locked": "all but reductions, drawdown"},
+            " REDUCING   sends locked: all but reductions, drawdown  STRESS",
+        ),
         ({"unknown_legs": 2}, "2 UNKNOWN legs"),
         ({"working_orders": 1}, "1 working order "),
         ({"sends_locked": "reconcile is not clean"}, "sends locked: reconcile is not clean"),

@@ -20,7 +20,7 @@ Compare = Callable[..., bool]
 def stale_desk() -> DeskView:
     """The venue bybit has not answered for 47 s; its two positions are as old."""
     return book.desk(
-        positions=book.positions(stale=("XRP",)),
+        positions=book.positions(stale=("bybit",)),
         status=book.status(
             feeds=(
                 Feed("binanceusdm", book.NOW_MONO - 2, stale=False),
@@ -106,7 +106,7 @@ def test_progress_names_every_state(snap_compare: Compare) -> None:
 
 
 def test_killed(snap_compare: Compare) -> None:
-    view = book.desk(status=book.status(kill_state="HALTED", sends_locked="halted by mira"))
+    view = book.desk(status=book.status(kill_state="HALTED", sends_locked="the desk is HALTED"))
     assert snap_compare(terminal(view), terminal_size=(120, 40))
 
 

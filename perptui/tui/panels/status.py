@@ -280,8 +280,9 @@ class StatusLines(Picture):
         if status.working_orders:
             words = f"{status.working_orders} working order{_s(status.working_orders)}"
             found.append(((words, "accent"),))
-        if status.sends_locked and status.kill_state == "ACTIVE":
-            reason = crop(status.sends_locked, max(self.size.width - 34, 20))
+        locked = status.sends_locked.removeprefix(f"the desk is {status.kill_state}").lstrip("; ")
+        if locked:
+            reason = crop(locked, max(self.size.width - 34, 20))
             found.append(((f"sends locked: {reason}", "warn"),))
         return found
 
