@@ -10,6 +10,7 @@ from perptui.desk.pace import Pace
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Peer
 from perptui.desk.sight import Sight
+from perptui.desk.steps import Step
 from perptui.desk.ticketing import trader_of
 from perptui.desk.trading import Trading
 from perptui.journal.events import Actor
@@ -47,7 +48,7 @@ class Intents:
         self.trading_fault = "expected an open journal, was none yet; wait a moment"
         self.pace: Pace | None = None
         self._opening = 0
-        self._typist: Peer | None = None
+        self._taking_back: set[asyncio.Task[None]] = set()
         self._on_frontier: set[Peer] = set()
         self._planned = ("", WhatIf())
         proposer.held = self._ticket_waits
@@ -68,12 +69,34 @@ class Intents:
         It looks at no frontier any more either.
         """
         self._look_at_frontier(peer, on=False)
-        while self._typist == peer and self._proposer.previewing:
+        typed = self._proposer.typed_by(author_of(peer))
+        if typed is not None:
+            await self._take_back(typed)
+
+    async def _take_back(self, typed: Step) -> None:
+        """Take back what nobody is typing any more, as soon as it can be."""
+        while self._proposer.holds(typed):
             try:
-                await self._proposer.withdraw()
+                await self._proposer.withdraw(typed)
             except WorkerError as error:
-                _log.warning("taking back what a lost terminal typed: %s", error)
+                _log.warning("taking back what was typed: %s", error)
+            if self._proposer.holds(typed):
                 await asyncio.sleep(AGAIN_S)
+
+    async def _withdraw(self, author: Author) -> None:
+        """Take back what a terminal was typing; what cannot be at once is as soon as it can."""
+        typed = self._proposer.typed_by(author)
+        if typed is None:
+            return
+        try:
+            await self._proposer.withdraw(typed)
+        except WorkerError as error:
+            raise WorkerError(f"not taken back yet, tried until it is: {error}") from error
+        finally:
+            if self._proposer.holds(typed):
+                task = asyncio.create_task(self._take_back(typed))
+                self._taking_back.add(task)
+                task.add_done_callback(self._taking_back.discard)
 
     async def answer(self, intent: asked.Intent, peer: Peer) -> str:
         """Carry out `intent` for the process that the kernel vouches for."""
@@ -124,7 +147,7 @@ class Intents:
         """Step back; say whose step that was, where it was another terminal's."""
         whose, typed = self._proposer.undoes, self._proposer.previewing
         await self._proposer.undo()
-        if whose is None or whose == author:
+        if whose is None or whose.terminal == author.terminal:
             return ""
         what = "what is being typed" if typed else "a step"
         return f"taken back: {what} of {whose.name}, terminal {whose.pid}; ctrl+r brings it back"
@@ -132,33 +155,18 @@ class Intents:
     async def _bend(self, intent: asked.Intent, peer: Peer) -> None:
         proposer, author = self._proposer, author_of(peer)
         match intent:
-            case asked.Bend(preview=True):
-                await self._type(intent.text, peer)
             case asked.Bend():
-                await proposer.bend(intent.text, by=author)
+                await proposer.bend(intent.text, preview=intent.preview, by=author)
             case asked.Unbend():
                 await proposer.unbend(intent.key, author)
             case asked.Withdraw():
-                if proposer.previewing and self._typist != peer:
-                    raise InputError(
-                        "expected a preview of this terminal, was another's; u takes it back"
-                    )
-                await proposer.withdraw()
+                await self._withdraw(author)
             case asked.Relax():
                 await proposer.relax(intent.name, author)
             case asked.Reduce():
                 await proposer.reduce(intent.share, author)
             case asked.Recall():
                 await proposer.recall(intent.slot, author)
-
-    async def _type(self, text: str, peer: Peer) -> None:
-        """Preview what a terminal types; it goes when the terminal does."""
-        before, self._typist = self._typist, peer
-        try:
-            await self._proposer.bend(text, preview=True, by=author_of(peer))
-        except InputError:
-            self._typist = before
-            raise
 
     def _beside(self, intent: asked.Intent, peer: Peer) -> str:
         """Carry out what leaves the proposal that stands as it is."""
@@ -241,4 +249,4 @@ class Intents:
 
 def author_of(peer: Peer) -> Author:
     """Return whose terminal is at the other end."""
-    return Author(peer.uid, peer.pid, trader_of(peer.uid).name)
+    return Author(peer.uid, peer.pid, trader_of(peer.uid).name, peer.connection)

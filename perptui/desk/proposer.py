@@ -14,10 +14,10 @@ from perptui.desk.posing import Posing
 from perptui.desk.proposal_picture import ProposalPicture
 from perptui.desk.solving import Solving
 from perptui.desk.stands import Stands
-from perptui.desk.steps import Steps
+from perptui.desk.steps import Step, Steps
 from perptui.desk.what_ifs import reduced, refuse_strangers, relaxed
 from perptui.desk.worker import QuantWorker
-from perptui.model.assignment import assignments, assignments_in, bend_all, unbend
+from perptui.model.assignment import assignments, assignments_in, bend_all, unbend, without
 from perptui.model.clock import Clock
 from perptui.model.errors import InputError
 from perptui.model.jobs import ProposeJob
@@ -162,23 +162,41 @@ class Proposer:
     async def unbend(self, key: str = "", by: Author | None = None) -> None:
         """Drop the assignment of one key, or all when it is ""; a step of the what-if.
 
-        Raises
-        ------
-        InputError
-            When nothing of it is bent.
-        """
-        await self._step(unbend(self._steps.base, key), by)
-
-    async def withdraw(self) -> None:
-        """Take the preview back.
+        A preview goes with it.
 
         Raises
         ------
         InputError
-            When none stands.
+            When nothing of it is bent, by a preview neither.
         """
-        self._steps.withdraw()
-        await self._solving.solve()
+        unbend(self._steps.now, key)
+        await self._step(without(self._steps.base, key), by)
+
+    def typed_by(self, author: Author) -> Step | None:
+        """Return the preview of a terminal that stands, or that another's is to take the place of.
+
+        The latter stands again where that one cannot be solved.
+        """
+        return next((one for one in self._typed() if one.by == author), None)
+
+    def holds(self, typed: Step) -> bool:
+        """Return whether a preview stands, or comes back where another's cannot be solved."""
+        return any(one is typed for one in self._typed())
+
+    def _typed(self) -> tuple[Step, ...]:
+        return tuple(one for one in (self._steps.typed, self._stands.typed) if one is not None)
+
+    async def withdraw(self, typed: Step) -> None:
+        """Take a preview back; nothing, while another is asked for in its place.
+
+        Raises
+        ------
+        WorkerError
+            When what was before cannot be solved: the preview stands again.
+        """
+        if self._steps.typed is typed:
+            self._steps.withdraw()
+            await self._solving.solve()
 
     async def relax(self, name: str, by: Author | None = None) -> None:
         """Take the relaxation that the clash names for one member; a step of the what-if.

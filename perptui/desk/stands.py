@@ -14,7 +14,7 @@ from perptui.desk.frontier import Frontier
 from perptui.desk.posing import Posing
 from perptui.desk.proposal_picture import Kept, ProposalPicture
 from perptui.desk.shelf import Shelf
-from perptui.desk.steps import Steps
+from perptui.desk.steps import Step, Steps
 from perptui.desk.worker import QuantWorker
 from perptui.model.jobs import EstimateDone, ProposeDone, ProposeJob
 from perptui.model.whatif import WhatIf
@@ -47,6 +47,11 @@ class Stands:
         self._clashes = Clashes(worker, self._show)
         self._draws_frontier = False
         self.picture = ProposalPicture(strategy=posing.strategy)
+
+    @property
+    def typed(self) -> Step | None:
+        """The preview that the figures are of; None where they are of a step."""
+        return self._asked_at.preview
 
     # ---------------------------------------------------------------- one answer after the other
 
@@ -141,9 +146,9 @@ class Stands:
         self.picture = msgspec.structs.replace(
             self.picture,
             what_if=self._steps.now,
-            preview=self._asked_at.preview is not None,
+            preview=self.typed is not None,
             tried=self._asked_at.tried,
-            typist=None if self._asked_at.preview is None else self._asked_at.preview.by,
+            typist=None if self.typed is None else self.typed.by,
             undoes=self._steps.undoes,
             can_undo=self._steps.can_undo,
             can_redo=self._steps.can_redo,

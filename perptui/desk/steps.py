@@ -61,9 +61,9 @@ class Steps:
         return self.base if self._preview is None else self._preview.what_if
 
     @property
-    def typist(self) -> Author | None:
-        """Who is typing the preview; None where none stands."""
-        return None if self._preview is None else self._preview.by
+    def typed(self) -> Step | None:
+        """The preview; None where none stands."""
+        return self._preview
 
     @property
     def undoes(self) -> Author | None:
@@ -105,15 +105,7 @@ class Steps:
             self._at += 1
 
     def withdraw(self) -> None:
-        """Take the preview away.
-
-        Raises
-        ------
-        InputError
-            When none stands.
-        """
-        if self._preview is None:
-            raise InputError("expected a preview, was none; nothing to withdraw")
+        """Take the preview away."""
         self._preview = None
 
     def undo(self) -> None:

@@ -164,17 +164,21 @@ def unbend(what_if: WhatIf, key: str) -> WhatIf:
     InputError
         When nothing of that key is bent.
     """
-    if not key:
-        less = WhatIf()
-    else:
-        kept = (text for text in assignments(what_if) if text.partition("=")[0] != key)
-        less = bend_all(WhatIf(), kept)
+    less = without(what_if, key)
     if less == what_if:
         raise InputError(
             f"expected something bent{f' by {shown(key)}' if key else ''}, was nothing; "
             "nothing to reset"
         )
     return less
+
+
+def without(what_if: WhatIf, key: str) -> WhatIf:
+    """Return `what_if` without the assignment of `key`, if any; empty when `key` is ""."""
+    if not key:
+        return WhatIf()
+    kept = (text for text in assignments(what_if) if text.partition("=")[0] != key)
+    return bend_all(WhatIf(), kept)
 
 
 def assignments(what_if: WhatIf) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Unbend(Record, frozen=True, tag=True):
 
 
 class Withdraw(Record, frozen=True, tag=True):
-    """Take back the preview that stands."""
+    """Take back what this terminal is typing; nothing, where nothing of it is there."""
 
 
 class Relax(Record, frozen=True, tag=True):

@@ -19,12 +19,18 @@ from perptui.model.record import Record
 class Author(Record, frozen=True):
     """Whose terminal made a step of the what-if, as the kernel says: `pid` tells two of one trader.
 
-    `name` is the trader's.
+    `name` is the trader's. `connection` is the line it came over: what is typed goes with that.
     """
 
     uid: int
     pid: int
     name: str
+    connection: int = 0
+
+    @property
+    def terminal(self) -> tuple[int, int]:
+        """The terminal, whichever line it is attached by."""
+        return self.uid, self.pid
 
 
 class RebalanceRow(Record, frozen=True):

@@ -24,7 +24,7 @@ from perptui.client.messages import (
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError
 from perptui.model.pauses import spare
-from perptui.protocol.intents import Intent, Quit, Solve, Withdraw
+from perptui.protocol.intents import Intent, Quit, Solve
 from perptui.protocol.views import DeskView
 from perptui.tui import theme as themes
 from perptui.tui.commands import commands
@@ -272,9 +272,8 @@ class DeskApp(App[int]):
     def _bent(self, intent: Intent, reply: Reply) -> None:
         self._take_bent(intent, reply)
         self.desk_screen.nudge_on()
-        ok = reply.ok or isinstance(intent, Withdraw)
-        if self._bends.rests or not ok:
-            self.desk_screen.all_answered(ok=ok)
+        if self._bends.rests or not reply.ok:
+            self.desk_screen.all_answered(ok=reply.ok)
 
     def _take_bent(self, intent: Intent, reply: Reply) -> None:
         desk = self.desk_screen
@@ -288,8 +287,7 @@ class DeskApp(App[int]):
             if reply.text or isinstance(intent, Solve):
                 self._report(reply)
             return
-        if not isinstance(intent, Withdraw):  # where nothing stood, nothing need be taken back
-            desk.refused(reply.text or "the desk said no", intent, entered)
+        desk.refused(reply.text or "the desk said no", intent, entered)
         self.tick()
 
     # ---------------------------------------------------------------- tickets

@@ -9,6 +9,6 @@ from perptui.protocol.views_rebalance import Author
 
 def another(author: Author | None) -> str:
     """Return the trader and terminal of a step; "" where it is this terminal's, or nobody's."""
-    if author is None or (author.uid, author.pid) == (os.getuid(), os.getpid()):
+    if author is None or author.terminal == (os.getuid(), os.getpid()):
         return ""
     return f"{author.name}, terminal {author.pid},"

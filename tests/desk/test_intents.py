@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from perptui.desk.intents import Intents
 from perptui.desk.proposer import Proposer
 from perptui.desk.server import Peer
 from perptui.desk.ticketing import trader_of
-from perptui.model.errors import ConfirmationRefused, InputError
+from perptui.model.errors import ConfirmationRefused, InputError, WorkerError
 from perptui.model.explanation import FrontierPoint
 from perptui.model.jobs import FrontierDone, FrontierJob, ProposeDone
 from perptui.model.proposal import Proposal
@@ -56,13 +57,16 @@ async def test_a_replay_stays_slow_from_before_a_ticket_is_priced_until_it_ends(
 
 
 class Answering:
-    """A quant process that answers every job with the next proposal it was given."""
+    """A quant process that answers every job with the next proposal, or error, it was given."""
 
     def __init__(self, *proposals: Proposal) -> None:
-        self.proposals = list(proposals)
+        self.proposals: list[Proposal | WorkerError] = list(proposals)
 
     async def ask(self, job: Any, *_: Any, **__: Any) -> ProposeDone:
-        return ProposeDone(self.proposals.pop(0), estimates())
+        answer = self.proposals.pop(0)
+        if isinstance(answer, WorkerError):
+            raise answer
+        return ProposeDone(answer, estimates())
 
 
 class Tracing(Answering):
@@ -91,10 +95,20 @@ class Slow(Answering):
         return await super().ask(job)
 
 
-def proposer_of(deal: Deal, answering: Answering) -> Proposer:
+def proposer_of(
+    deal: Deal, answering: Answering, changed: Callable[[], None] = lambda: None
+) -> Proposer:
     snapshot = deal.picture.snapshot()
     assert snapshot is not None
-    return Proposer(cast(Any, answering), deal.settings, deal.clock, lambda: snapshot)
+    return Proposer(cast(Any, answering), deal.settings, deal.clock, lambda: snapshot, changed)
+
+
+async def until(moved: asyncio.Event, fulfilled: Callable[[], bool]) -> None:
+    """Wait for what comes about when `moved` is set."""
+    async with asyncio.timeout(5):
+        while not fulfilled():
+            moved.clear()
+            await moved.wait()
 
 
 async def test_what_a_trader_solves_voids_the_ticket_and_what_bars_bring_waits(
@@ -163,8 +177,8 @@ async def test_what_is_typed_goes_with_the_terminal_that_typed_it(tmp_path: Path
     await proposer.solve()
     await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
     # Another terminal neither takes it back with its own esc, nor by leaving.
-    with pytest.raises(InputError, match="another's"):
-        await intents.answer(asked.Withdraw(), connected(2))
+    await intents.answer(asked.Withdraw(), connected(2))
+    assert proposer.picture.preview
     with pytest.raises(InputError, match="expected"):
         await intents.answer(asked.Bend("gross_mx=2", preview=True), connected(2))
     await intents.gone(connected(2))
@@ -302,4 +316,115 @@ async def test_undo_says_whose_step_it_takes_back_where_it_is_anothers(tmp_path:
     await intents.answer(asked.Redo(), other)
     assert proposer.picture.undoes == Author(uid, 71, name)
     assert await intents.answer(asked.Undo(), mine) == ""
+    deal.journal.close()
+
+
+class Failing(Answering):
+    """The same, and a process that dies at every job of which `dies` is true."""
+
+    dies = False
+
+    async def ask(self, job: Any, *_: Any, **__: Any) -> ProposeDone:
+        if self.dies:
+            raise WorkerError("the process ended")
+        return await super().ask(job)
+
+
+async def test_a_preview_that_fails_gives_the_one_before_back_to_its_typist(
+    tmp_path: Path,
+) -> None:
+    deal = Deal(tmp_path)
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    quant = Failing(first, bent, first)
+    proposer = proposer_of(deal, quant)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    quant.dies = True
+    with pytest.raises(WorkerError, match="the process ended"):
+        await intents.answer(asked.Bend("net_max=0.5", preview=True), connected(2))
+    quant.dies = False
+    assert (proposer.picture.preview, proposer.picture.proposal) == (True, bent)
+    await intents.gone(connected(2))
+    assert proposer.picture.preview
+    await intents.answer(asked.Withdraw(), connected(1))
+    assert (proposer.picture.preview, proposer.picture.proposal) == (False, first)
+    deal.journal.close()
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["by esc", "by leaving"])
+async def test_what_another_preview_was_to_take_the_place_of_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, leaves: bool
+) -> None:
+    monkeypatch.setattr("perptui.desk.intents.AGAIN_S", 0.01)
+    deal = Deal(tmp_path)
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    quant, moved = Slow(first, bent, first), asyncio.Event()
+    proposer = proposer_of(deal, quant, moved.set)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    quant.gate.clear()
+    other = asyncio.create_task(
+        intents.answer(asked.Bend("net_max=0.5", preview=True), connected(2))
+    )
+    await asyncio.sleep(0)
+    if leaves:
+        leaving = asyncio.create_task(intents.gone(connected(1)))
+        await asyncio.sleep(0)
+    else:
+        await intents.answer(asked.Withdraw(), connected(1))
+    quant.proposals.insert(0, WorkerError("the process ended"))
+    quant.gate.set()
+    with pytest.raises(WorkerError, match="the process ended"):
+        await other
+    await until(
+        moved, lambda: (proposer.picture.preview, proposer.picture.state) == (False, "ready")
+    )
+    assert proposer.picture.proposal == first
+    if leaves:
+        await leaving
+    deal.journal.close()
+
+
+async def test_a_preview_that_cannot_be_taken_back_is_said_and_goes_as_soon_as_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perptui.desk.intents.AGAIN_S", 0.01)
+    deal = Deal(tmp_path)
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    quant, moved = Failing(first, bent, first), asyncio.Event()
+    proposer = proposer_of(deal, quant, moved.set)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    quant.dies = True
+    with pytest.raises(WorkerError, match="not taken back yet, tried until it is: the process"):
+        await intents.answer(asked.Withdraw(), connected(1))
+    await asyncio.sleep(0.03)
+    assert (proposer.picture.preview, proposer.picture.proposal) == (True, bent)
+    quant.dies = False
+    await until(moved, lambda: not proposer.picture.preview)
+    assert proposer.picture.proposal == first
+    deal.journal.close()
+
+
+async def test_what_is_typed_anew_is_not_taken_back_with_what_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perptui.desk.intents.AGAIN_S", 0.01)
+    deal = Deal(tmp_path)
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    quant = Failing(first, bent, bent)
+    proposer = proposer_of(deal, quant)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    quant.dies = True
+    with pytest.raises(WorkerError, match="not taken back yet"):
+        await intents.answer(asked.Withdraw(), connected(1))
+    quant.dies = False
+    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    await asyncio.sleep(0.05)
+    assert (proposer.picture.preview, proposer.picture.state) == (True, "ready")
     deal.journal.close()

@@ -26,7 +26,7 @@ from perptui.model.jobs import ClashJob, FrontierJob, Job, JobResult, ProposeDon
 from perptui.model.money import decimal_of
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
-from perptui.protocol.views_rebalance import RebalanceView
+from perptui.protocol.views_rebalance import Author, RebalanceView
 from perptui.quant.offline import Held, snapshot_at
 from perptui.quant.worker import Worker
 from perptui.settings.load import load
@@ -38,6 +38,7 @@ SETTINGS = load().settings
 AT_MS = parse_iso("2023-05-20T00:30Z")
 BTC = "binanceusdm:BTC/USDT:USDT"
 ETH = "binanceusdm:ETH/USDT:USDT"
+MIRA = Author(1000, 41, "mira")
 pytestmark = pytest.mark.asyncio
 
 
@@ -64,8 +65,6 @@ async def test_steps_that_are_not_there_are_refused(tmp_path: Path) -> None:
         await proposer.redo()
     with pytest.raises(InputError, match="nothing to reset"):
         await proposer.unbend()
-    with pytest.raises(InputError, match="nothing to withdraw"):
-        await proposer.withdraw()
     with pytest.raises(InputError, match="solve first"):
         await proposer.bend(f"target:{BTC}=0.5")
     with pytest.raises(InputError, match="expected an assignment, was none"):
@@ -216,14 +215,39 @@ async def test_previews_become_one_step_and_open_no_ticket(desk: Desk) -> None:
 async def test_a_preview_is_withdrawn_or_undone(desk: Desk) -> None:
     await desk.proposer.bend("gross_max=0.8")
     settled = desk.proposal.digest
-    for back in (desk.proposer.withdraw, desk.proposer.undo):
-        await desk.proposer.bend("gross_max=0.5 cost=2", preview=True)
+    for back in ("withdraw", "undo"):
+        await desk.proposer.bend("gross_max=0.5 cost=2", preview=True, by=MIRA)
         assert desk.proposal.digest != settled
         assert desk.view().tried == ("cost=2", "gross_max=0.5")
-        await back()
+        typed = desk.proposer.typed_by(MIRA)
+        assert typed is not None
+        await (desk.proposer.withdraw(typed) if back == "withdraw" else desk.proposer.undo())
         assert desk.proposal.digest == settled
         assert (desk.view().assignments, desk.view().tried) == (("gross_max=0.8",), ())
+        assert desk.proposer.typed_by(MIRA) is None
     assert desk.proposer.picture.can_undo
+
+
+async def test_what_a_preview_bends_is_reset_with_it(desk: Desk) -> None:
+    own = desk.proposal.digest
+    await desk.proposer.bend("gross_max=0.5", preview=True)
+    with pytest.raises(InputError, match="nothing to reset"):
+        await desk.proposer.unbend("net_max")
+    assert desk.view().preview
+    for key in ("", "gross_max"):
+        await desk.proposer.bend("gross_max=0.5", preview=True)
+        await desk.proposer.unbend(key)
+        assert (desk.proposal.digest, desk.view().assignments) == (own, ())
+        assert not desk.proposer.picture.can_undo
+    await desk.proposer.bend("gross_max=0.8")
+    await desk.proposer.bend("gross_max=0.5 cost=2", preview=True)
+    await desk.proposer.unbend("cost")
+    assert desk.view().assignments == ("gross_max=0.8",)
+    await desk.proposer.bend("cost=2", preview=True)
+    await desk.proposer.unbend()
+    assert (desk.proposal.digest, desk.view().assignments) == (own, ())
+    await desk.proposer.undo()
+    assert desk.view().assignments == ("gross_max=0.8",)
 
 
 async def test_what_cannot_be_read_leaves_what_stands(desk: Desk) -> None:
@@ -285,11 +309,11 @@ async def test_whatever_is_solved_title_and_figures_are_of_one_proposal(
     await desk.proposer.bend("gross_max=0.6")
     await desk.proposer.undo()
     if then == "withdraw":
-        await desk.proposer.bend("cost=2", preview=True)
+        await desk.proposer.bend("cost=2", preview=True, by=MIRA)
     stands = desk.view()
     desk.worker.gate.clear()
-    texts = ("gross_max=0.5",) if then == "bend" else ()
-    asking = asyncio.create_task(getattr(desk.proposer, then)(*texts))
+    what = {"bend": ("gross_max=0.5",), "withdraw": (desk.proposer.typed_by(MIRA),)}
+    asking = asyncio.create_task(getattr(desk.proposer, then)(*what.get(then, ())))
     await asyncio.sleep(0)
     solving = desk.view()
     assert solving.state == "solving"

@@ -17,7 +17,7 @@ TWO, THREE, FOUR = (WhatIf(limits={"gross_max": gross}) for gross in (2.0, 3.0, 
 
 def standing(steps: Steps) -> Standing:
     """Return what is asked for, who types it, and whose step would be taken back."""
-    return steps.now, steps.typist, steps.undoes
+    return steps.now, steps.typed and steps.typed.by, steps.undoes
 
 
 def test_each_step_is_its_makers_and_the_first_is_nobodys() -> None:
