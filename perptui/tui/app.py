@@ -321,7 +321,9 @@ class DeskApp(App[int]):
         return ", ".join(found)
 
     def leave(self, *, leave_desk: bool) -> None:
-        """Tell the desk and exit."""
+        """Tell the desk what it was not told yet, and exit."""
+        if self._attachment is not None:
+            self._bends.send_all()
         self._start(self._leave(leave_desk=leave_desk))
 
     async def _leave(self, *, leave_desk: bool) -> None:

@@ -8,8 +8,23 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple
 
+import msgspec
+
 from perptui.protocol.frames import Reply
-from perptui.protocol.intents import Bend, Intent, Withdraw
+from perptui.protocol.intents import (
+    Bend,
+    Intent,
+    Recall,
+    Redo,
+    Reduce,
+    Relax,
+    Unbend,
+    Undo,
+    Withdraw,
+)
+
+STEPS = Bend | Unbend | Withdraw | Relax | Reduce | Recall | Undo | Redo
+"""Intents that lead from one what-if to another: a step back is of the one that was put before."""
 
 
 class Waiting(NamedTuple):
@@ -71,6 +86,12 @@ class IntentQueue:
         self._waiting.append(Waiting(intent, edits))
         return not self._busy
 
+    def send_all(self) -> None:
+        """Send what waits without its answers: the terminal leaves."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            self._ask(one.intent)
+
     def drain(self, answered: Callable[[Intent, Reply], None]) -> Coroutine[Any, Any, None]:
         """Send until nothing waits; hand each answer to `answered`.
 
@@ -81,6 +102,13 @@ class IntentQueue:
             self._busy = True
             first = self._send_next()
         return self._drain(first, answered)
+
+    def _leave_out(self) -> bool:
+        """Leave out the undo or redo of what was refused: it would be of an older step."""
+        waiting = len(self._waiting)
+        while self._waiting and isinstance(self._waiting[0].intent, Undo | Redo):
+            del self._waiting[0]
+        return len(self._waiting) < waiting
 
     def _send_next(self) -> tuple[Intent, Awaitable[Reply]]:
         self._sent = self._waiting.pop(0).intent
@@ -98,6 +126,9 @@ class IntentQueue:
                 intent, coming = sent
                 reply = await coming
                 self._sent = None
+                if not reply.ok and isinstance(intent, STEPS) and self._leave_out():
+                    text = f"{reply.text}; nothing before it was undone or redone"
+                    reply = msgspec.structs.replace(reply, text=text)
                 answered(intent, reply)
                 sent = self._send_next() if self._waiting else None
         finally:

@@ -8,7 +8,17 @@ import msgspec
 import pytest
 
 from perptui.protocol.frames import Reply, encode
-from perptui.protocol.intents import Bend, ExportOrders, Intent, OpenTicket, Undo, Withdraw
+from perptui.protocol.intents import (
+    Bend,
+    ExportOrders,
+    Intent,
+    OpenTicket,
+    Quit,
+    Redo,
+    Unbend,
+    Undo,
+    Withdraw,
+)
 from perptui.tui.whatif import unsettled
 from tests.tui import book, what_ifs
 from tests.tui.sitting import Session, session
@@ -260,3 +270,64 @@ async def test_what_is_wrong_with_a_line_is_read_in_full_while_it_is_typed() -> 
         )
         await made.press("escape")
         assert "expected a limit" not in made.text()
+
+
+@pytest.mark.parametrize(
+    ("keys", "then"),
+    [
+        ("]u", []),
+        (":gross_max=1.5\ru", []),
+        ("e.1\ruu", []),
+        ("0u:net_max=.2\r", ["net_max=.2"]),
+    ],
+)
+async def test_the_undo_of_what_was_refused_takes_back_nothing_older(
+    keys: str, then: list[str]
+) -> None:
+    def judge(intent: Intent) -> Reply:
+        refused = isinstance(intent, Unbend) or (
+            isinstance(intent, Bend) and "net_max" not in intent.text
+        )
+        return Reply(number=0, ok=not refused, text="no book" if refused else "")
+
+    async with session(book.desk(rebalance=what_ifs.what_if())) as made:
+        await made.press("5", "home")
+        await burst(made, keys, judge)
+        await made.until(lambda: "no book; nothing before it was undone" in made.text() or then)
+        await made.until(lambda: kept(made)[-1:] == then[-1:] or not then)
+        await made.until(lambda: not made.app.bending)
+        assert not any(isinstance(intent, Undo | Redo) for intent in made.desk.asked)
+
+
+async def test_what_follows_an_undo_that_is_left_out_is_asked_and_later_undos_too() -> None:
+    def judge(intent: Intent) -> Reply:
+        return Reply(number=0, ok=not isinstance(intent, Unbend), text="no book")
+
+    async with session(book.desk(rebalance=what_ifs.what_if())) as made:
+        await made.press("5", "home")
+        await burst(made, "0u:net_max=.2\ru", judge)
+        await made.until(lambda: made.desk.asked[-2:] == [Bend(text="net_max=.2"), Undo()])
+
+
+async def test_a_preview_that_cannot_be_taken_back_says_so() -> None:
+    def judge(intent: Intent) -> Reply:
+        return Reply(number=0, ok=not isinstance(intent, Withdraw), text="not taken back yet")
+
+    async with session() as made:
+        await made.press("5")
+        await burst(made, ":gross_max=1.5\x1b", judge)
+        await made.until(lambda: "not taken back yet" in made.text())
+
+
+@pytest.mark.parametrize("keys", ["]", "]]", ":gross_max=1.5\r]"])
+async def test_what_is_nudged_before_leaving_is_kept(keys: str) -> None:
+    async with session() as made:
+        await made.press("5")
+        made.desk.answer = lambda _: None
+        await made.pilot.press(*(NAMES.get(key, key) for key in keys))
+        await made.pilot.press("q")
+        await made.until(lambda: Quit(leave_desk=False) in made.desk.asked)
+        before = made.desk.asked[-2]
+        weight = 0.64 if keys == "]]" else 0.63
+        assert before == Bend(text=f"target:{BTC}={weight:.3f}")
+        await made.until(lambda: made.app.return_value == 0)

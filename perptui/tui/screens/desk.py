@@ -253,7 +253,8 @@ class DeskScreen(DeskActions):
         return not rebalancing if action == "copy_row" else True
 
     def leave(self, *, leave_desk: bool) -> None:
-        """Leave with this terminal."""
+        """Leave with this terminal; a nudge is kept, not taken back as something half typed."""
+        self.settle()
         self.desk_app.leave(leave_desk=leave_desk)
 
     def expect_ticket(self) -> None:
