@@ -16,19 +16,17 @@ from perptui.protocol.intents import (
     Keep,
     Recall,
     Redo,
-    Reduce,
     Reestimate,
-    Relax,
     Solve,
     Unbend,
     Undo,
-    Withdraw,
 )
 from perptui.protocol.views_rebalance import RebalanceRow
 from perptui.tui.panels.limits import LimitsPanel, key_words
 from perptui.tui.panels.rebalance import RebalancePanel
 from perptui.tui.panels.rebalance_clash import ways_out
-from perptui.tui.panels.rebalance_state import targets_freed
+from perptui.tui.panels.rebalance_state import leads_elsewhere
+from perptui.tui.switches import ROBUST, STRATEGY, SWITCHES, next_of
 from perptui.tui.typing_keys import TypingKeys
 
 NUDGE = 0.01
@@ -37,16 +35,8 @@ SETTLED_S = 0.7
 """After so long without another nudge, nudges of a row become one step of the what-if."""
 
 MOST_WEIGHT = 10.0
-STRATEGIES = ("balanced", "tactical", "hybrid")
-ROBUST = ("box", "ellipsoid", "off")
-LEADING = Undo | Redo | Unbend | Withdraw | Relax | Reduce | Recall
-"""Intents that lead to targets which only the desk knows."""
-
-
-def next_of(choices: tuple[str, ...], now: str) -> str:
-    """Return the choice after `now`, the first one when it is none of them."""
-    index = choices.index(now) + 1 if now in choices else 0
-    return choices[index % len(choices)]
+BESIDE = Keep | Compare | AskFrontier
+"""Intents that leave the what-if as it is."""
 
 
 class RebalanceActions(TypingKeys):
@@ -73,28 +63,32 @@ class RebalanceActions(TypingKeys):
 
     def action_strategy(self) -> None:
         """Bend the strategy to the next one."""
-        if self.may_propose():
-            chosen = self._switch("strategy", STRATEGIES, self.showing.live.rebalance.strategy)
-            self.say(f"strategy {chosen}")
+        self._switch(STRATEGY)
 
     def action_robust(self) -> None:
         """Bend the shape of the robust mean to the next one."""
-        if self.may_propose():
-            chosen = self._switch("robust", ROBUST, self.showing.live.rebalance.robust)
-            self.say(f"robust mean {chosen}")
+        self._switch(ROBUST)
 
-    def _switch(self, key: str, choices: tuple[str, ...], now: str) -> str:
+    def _switch(self, key: str) -> None:
+        if not self.may_propose():
+            return
+        if key not in self.rebalance_panel().switched and self._leads_elsewhere():
+            self._wait_with(key, 1)
+        else:
+            self._switch_on(key)
+
+    def _switch_on(self, key: str) -> None:
         """Bend a switch to the choice after the one asked for last, else after what stands."""
         panel = self.rebalance_panel()
-        chosen = next_of(choices, panel.switched.get(key, now))
-        panel.switched[key] = chosen
+        stands: str = getattr(self.showing.live.rebalance, key)
+        chosen = panel.switched[key] = next_of(key, panel.switched.get(key, stands))
+        self.say(f"{SWITCHES[key][0]} {chosen}")
         # Back to the desk's own is no edit: nothing of it is bent then.
         own = panel.own.get(key) == chosen
         self.bend(Unbend(key=key) if own else Bend(text=f"{key}={chosen}"))
-        return chosen
 
     def action_undo(self) -> None:
-        """Step back; a nudge that waits for what it starts from is the last step."""
+        """Step back; what waits for what it starts from is the last step."""
         panel = self.rebalance_panel()
         if not self.may_propose():
             return
@@ -170,18 +164,23 @@ class RebalanceActions(TypingKeys):
             self.say("a cap is typed: e edits it", "warn")
             return
         if row.id not in panel.wanted and self._leads_elsewhere():
-            self._change_of_mind()
-            panel.nudges[row.id] = panel.nudges.get(row.id, 0.0) + by
-            panel.repaint()
+            self._wait_with(row.id, by)
         else:
             self._nudge_row(row, by)
 
+    def _wait_with(self, name: str, by: float) -> None:
+        """Nudge a row, or turn a switch, once it is known from where."""
+        self._change_of_mind()
+        panel = self.rebalance_panel()
+        panel.nudges[name] = panel.nudges.get(name, 0) + by
+        panel.repaint()
+
     def _leads_elsewhere(self) -> bool:
-        """Return whether what was asked leads to targets that are not known here yet."""
-        return any(isinstance(one, LEADING) or targets_freed(one) for one in self.bending)
+        """Return whether what was asked leads to what is not known here yet."""
+        return any(map(leads_elsewhere, self.bending))
 
     def nudge_on(self) -> None:
-        """Make the nudges that waited for the targets which an answer has brought now."""
+        """Make the nudges that waited for what an answer has brought now."""
         panel = self.rebalance_panel()
         if not panel.nudges or self._leads_elsewhere():
             return
@@ -192,6 +191,9 @@ class RebalanceActions(TypingKeys):
         for row in self.showing.live.rebalance.rows:
             if row.id in nudges:
                 self._nudge_row(row, nudges[row.id])
+        for key in SWITCHES:
+            for _ in range(int(nudges.get(key, 0))):
+                self._switch_on(key)
         self._follows = follows
         if follows is not None:
             self.settle()
@@ -223,7 +225,8 @@ class RebalanceActions(TypingKeys):
 
     def bend(self, intent: Intent, edits: object = None) -> None:
         """Send an intent of the what-if; nudges before it are settled, or taken back by it."""
-        self._change_of_mind()
+        if not isinstance(intent, BESIDE):
+            self._change_of_mind()
         if isinstance(intent, Undo):
             self._nudged = None
         self.settle()

@@ -174,6 +174,15 @@ async def test_a_plan_is_not_made_of_what_was_refused_or_is_bent_further() -> No
         assert not any(isinstance(intent, OpenTicket) for intent in made.desk.asked)
 
 
+@pytest.mark.parametrize("beside", "pA")
+async def test_what_leaves_the_what_if_as_it_is_lets_the_plan_follow(beside: str) -> None:
+    async with session() as made:
+        await made.press("5")
+        await burst(made, f"]c{beside}")
+        await made.until(lambda: isinstance(made.desk.asked[-1], OpenTicket))
+        assert "bent further" not in made.text()
+
+
 async def test_an_export_waits_too() -> None:
     async with session() as made:
         await made.press("5")
@@ -185,6 +194,10 @@ async def test_an_export_waits_too() -> None:
 @pytest.mark.parametrize(
     ("keys", "texts"),
     [
+        ("um", ["strategy=tactical"]),
+        ("Dmm", ["strategy=tactical", "strategy=hybrid"]),
+        ("umo", ["strategy=tactical", "robust=ellipsoid"]),
+        ("u]mu:net_max=.2\r", ["net_max=.2", f"target:{BTC}=0.580"]),
         ("0]]", [f"target:{BTC}=0.590"]),
         ("0]j]", [f"target:{BTC}=0.580", f"target:{ETH}=0.410"]),
         ("u]", [f"target:{BTC}=0.580"]),
@@ -195,7 +208,7 @@ async def test_an_export_waits_too() -> None:
         ("0]u:net_max=.2\r", ["net_max=.2"]),
     ],
 )
-async def test_a_nudge_starts_from_what_the_key_before_it_leads_to(
+async def test_a_relative_key_starts_from_what_the_key_before_it_leads_to(
     keys: str, texts: list[str]
 ) -> None:
     view = book.rebalance()
@@ -205,8 +218,9 @@ async def test_a_nudge_starts_from_what_the_key_before_it_leads_to(
         else row
         for row in view.rows
     )
-    led_to = msgspec.structs.replace(view, rows=rows)
-    async with session(book.desk(rebalance=what_ifs.what_if())) as made:
+    led_to = msgspec.structs.replace(view, rows=rows, strategy="balanced", robust="box")
+    bent = what_ifs.what_if(strategy="tactical", robust="ellipsoid")
+    async with session(book.desk(rebalance=bent)) as made:
 
         def judge(intent: Intent) -> Reply:
             if not isinstance(intent, Bend) or intent.text.endswith("free"):

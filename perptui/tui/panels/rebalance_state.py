@@ -7,7 +7,17 @@ from typing import Any
 
 from perptui.model.assignment import FREE, assignments_in, bend_all
 from perptui.model.whatif import WhatIf
-from perptui.protocol.intents import Bend, Intent
+from perptui.protocol.intents import (
+    Bend,
+    Intent,
+    Recall,
+    Redo,
+    Reduce,
+    Relax,
+    Unbend,
+    Undo,
+    Withdraw,
+)
 from perptui.protocol.views import LimitRow
 from perptui.protocol.views_rebalance import RebalanceRow, RebalanceView
 from perptui.tui import format as figures
@@ -22,6 +32,9 @@ from perptui.tui.picture import Line, Span
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 from perptui.tui.whose import another
+
+LEADING = Undo | Redo | Unbend | Withdraw | Relax | Reduce | Recall
+"""Intents that lead to what only the desk knows."""
 
 PAGES = ("why", "ledgers", "clash", "compare", "frontier")
 
@@ -38,7 +51,8 @@ class RebalanceState(PanelWidget):
     wanted : dict of str to float
         Targets asked for and not answered yet, by instrument id.
     nudges : dict of str to float
-        Nudges, by instrument id, of targets that are known only once the desk has answered.
+        Nudges, by instrument id, of targets that are known only once the desk has answered; and how
+        often a switch is turned on from where it is then, by its key.
     switched : dict of str to str
         Strategy and robust mean asked for that have not come back.
     own : dict of str to str
@@ -267,6 +281,11 @@ class RebalanceState(PanelWidget):
 def _targets(intent: Bend) -> dict[str, float]:
     """Return the targets that an intent asks for, by instrument id."""
     return bend_all(WhatIf(), assignments_in(intent.text)).targets
+
+
+def leads_elsewhere(intent: Intent) -> bool:
+    """Return whether an intent leads to targets and switches that only the desk knows."""
+    return isinstance(intent, LEADING) or bool(targets_freed(intent))
 
 
 def targets_freed(intent: Intent) -> tuple[str, ...]:
