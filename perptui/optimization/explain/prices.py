@@ -31,6 +31,7 @@ from perptui.optimization.explain.relaxation import (
     COMMON_MOVES,
     DRAWDOWN,
     STRESS,
+    Relaxation,
     relaxation_in_force,
 )
 from perptui.optimization.explain.slopes import Slopes, at_optimum
@@ -62,6 +63,7 @@ SHARES = {
 }
 """Limits that are set as shares of the risk budget, and checked as volatility."""
 CENTS = 2
+BUDGET = "volatility_max"
 CONTROL = "drawdown_control"
 """Row of what drawdown_max is worth through the risk budget, which volatility_max sets as well."""
 
@@ -208,30 +210,46 @@ def _by_name(
 ) -> dict[str, _Priced]:
     prices, ranges = priced(solution.prices), price_ranges(inputs, solution, slopes)
     found: dict[str, _Priced] = {}
-    per_setting: dict[str, float] = {}
-    for key in dict.fromkeys((*prices, *ranges)):
-        price = prices.get(key, 0.0)
+    for key in _charging({**prices, **ranges}, inputs):
         way = relaxation_in_force(key, inputs)
-        rate = _rate(key, way.give, inputs, solution, slopes)
-        gain = price * rate
-        if key == RISK:
-            others = {other: paid for other, paid in prices.items() if other != key}
-            gain += sum(paid * way.give.get(other, 0.0) for other, paid in others.items())
-        low, high = (rate * end for end in ranges.get(key, (price, price)))
-        one = _Priced(gain, way.setting, way.limit, low, high, tied=key in ranges)
+        # Shares of the risk budget have rows of their own settings, and widen with it besides.
+        own = {key: _rate(key, way.give, inputs, solution, slopes)}
+        one = _through(way.give if key == RISK else own, way, prices, ranges)
         before = found.get(way.name)
         found[way.name] = one if before is None else before.joined(one)
-        per_setting[way.setting] = per_setting.get(way.setting, 0.0) + price * rate
     rules = inputs.in_force
-    ways = {setting: _setter(setting, rules) for setting in per_setting}
+    budget = sum(one.price for one in found.values() if one.setting == BUDGET)
+    ways = {one.setting: _setter(one.setting, rules) for one in found.values()}
     found = {name: _charged(one, ways[one.setting], rules) for name, one in found.items()}
-    budget = per_setting.get("volatility_max", 0.0)
     if budget > 0.0:
-        slopes_by = _in_force_slopes(DRAWDOWN, ("volatility_max",), rules)
-        control = budget * slopes_by.get("volatility_max", 0.0)
+        control = budget * _in_force_slopes(DRAWDOWN, (BUDGET,), rules).get(BUDGET, 0.0)
         if control > 0.0:
             found[CONTROL] = _Priced(control, DRAWDOWN, rules.limits.drawdown_max)
     return found | _bounds(inputs, solution)
+
+
+def _charging(met: Mapping[Key, object], inputs: ProgramInputs) -> tuple[Key, ...]:
+    """Return the limits that have a row: those met, and the risk budget where a share of it is."""
+    shared = met.keys() & relaxation_in_force(RISK, inputs).give.keys()
+    return tuple(dict.fromkeys((*met, RISK) if shared else met))
+
+
+def _through(
+    give: Mapping[Key, float],
+    way: Relaxation,
+    prices: Mapping[Key, float],
+    ranges: Mapping[Key, tuple[float, float]],
+) -> _Priced:
+    """Return what one unit of a setting is worth through the limits that it gives room to."""
+    paid = {key: prices.get(key, 0.0) for key in give}
+    ends = [ranges.get(key, (price, price)) for key, price in paid.items()]
+    low, high = (
+        sum(rate * end[side] for rate, end in zip(give.values(), ends, strict=True))
+        for side in (0, 1)
+    )
+    worth = sum(paid[key] * rate for key, rate in give.items())
+    tied = not ranges.keys().isdisjoint(give)
+    return _Priced(worth, way.setting, way.limit, low, high, tied=tied)
 
 
 def _rate(
@@ -252,8 +270,8 @@ def _rate(
 def _stress_rate(key: Key, inputs: ProgramInputs, solution: Solution, slopes: Slopes) -> float:
     """Return by how much a stressed margin limit's excess grows with the size of its move.
 
-    (1 + cushion)·r_k·|w| of each linear leg, at the tier that the dual stands on, and what the
-    book loses.
+    (1 + cushion)·r_k·|w| of each linear leg, at the tier that the dual stands on, what the book
+    loses, and what the collateral does where it is coin.
     """
     limits, (name, account) = inputs.limits, key
     scenario = limits.stress_names.index(name.removeprefix("stress_"))
@@ -261,7 +279,9 @@ def _stress_rate(key: Key, inputs: ProgramInputs, solution: Solution, slopes: Sl
     scale = 1.0 + limits.stress[scenario] * limits.linear
     stressed = slopes.features[MARGIN + 1 + scenario] * solution.exact
     margin = (1.0 + limits.cushion) * limits.linear * stressed / np.where(scale > 0.0, scale, 1.0)
-    return float(way * (limits.account[account] @ (margin - solution.exact)))
+    beta = limits.collateral_beta
+    coin = 0.0 if beta is None else beta[account] * limits.equity_share[account]
+    return float(way * (limits.account[account] @ (margin - solution.exact) - coin))
 
 
 def _setter(setting: str, rules: InForce) -> tuple[str, float]:

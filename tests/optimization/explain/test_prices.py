@@ -20,6 +20,7 @@ from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.solution import Solution
 from perptui.optimization.program.solve import solve
 from perptui.optimization.rebalance import rebalance
+from perptui.optimization.scenarios import HorizonScenarios
 from tests.optimization.explain.markets import (
     LOOSE,
     PLAIN,
@@ -29,6 +30,8 @@ from tests.optimization.explain.markets import (
     one_venue,
     with_regime,
 )
+from tests.optimization.market import BALANCED, estimates, instrument, snapshot
+from tests.optimization.random_markets import inverse
 
 Changes = Mapping[str, Any]
 
@@ -116,6 +119,25 @@ def test_a_price_is_what_the_setting_is_worth(setting: str) -> None:
         assert price == pytest.approx(slope(told, limits, setting, tail=tail), rel=1e-2)
 
 
+@pytest.mark.parametrize("expected", [0.2, -0.2])
+def test_a_liquidation_distance_counts_that_coin_as_collateral_moves_with_it(
+    expected: float,
+) -> None:
+    """A coin-margined leg against a linear one, the coin's own account nearest to liquidation."""
+    legs = [instrument("BTC"), inverse("BTC")]
+    marks = {one.id: "60000" for one in legs}
+    book = snapshot(legs, marks, {"coinm": "20000", "binanceusdm": "80000"})
+    alike = [[0.01, 0.0099], [0.0099, 0.01]]
+    hopes = estimates(legs, marks, [0.0, expected], alike, volume_usd_day=1e9)
+    told = Market(book, hopes, HorizonScenarios.none())
+    limits = msgspec.structs.replace(LOOSE, liquidation_distance_min=0.45)
+    found = prices_of(told, limits, BALANCED)
+    assert {one.name: one for one in found}["margin_stress:coinm"].price_usd_per_day > 1.0
+    price = by_setting(found, "liquidation_distance_min")
+    gained = slope(told, limits, "liquidation_distance_min", BALANCED)
+    assert price == pytest.approx(gained, rel=1e-3)
+
+
 @pytest.mark.parametrize("setting", ["order_notional_max_usd", "ticket_notional_max_usd"])
 def test_a_row_is_in_the_units_of_the_setting_that_has_its_price(setting: str) -> None:
     told = market(0)
@@ -197,6 +219,26 @@ def test_a_drawdown_limit_is_worth_the_risk_budget_it_gives() -> None:
         assert prices[name].price_usd_per_day > 1.0
         found = slope(told, limits, setting, strategy)
         assert prices[name].price_usd_per_day == pytest.approx(found, rel=1e-2)
+
+
+SHARES_OF_RISK: dict[str, dict[str, float]] = {
+    "standalone": {"standalone_risk_max": 0.3, "volatility_max": 0.5},
+    "component": {"first_component_max": 0.05, "volatility_max": 2.0},
+    "beside volatility": {"standalone_risk_max": 0.5, "volatility_max": 0.3},
+}
+
+
+@pytest.mark.parametrize("case", SHARES_OF_RISK)
+def test_a_share_of_the_risk_budget_gives_the_budget_a_price(case: str) -> None:
+    """Whether the volatility itself binds or not: it widens what is set as a share of it."""
+    told = market(0, peak="125000")
+    strategy = msgspec.structs.replace(PLAIN, drawdown_control=True)
+    limits = msgspec.structs.replace(LOOSE, drawdown_max=0.1, **SHARES_OF_RISK[case])
+    prices = prices_of(told, limits, strategy)
+    for setting in ("drawdown_max", "volatility_max", *SHARES_OF_RISK[case]):
+        price = by_setting(prices, setting)
+        assert price > 1.0
+        assert price == pytest.approx(slope(told, limits, setting, strategy), rel=1e-3)
 
 
 def test_a_cvar_that_drawdown_sets_is_priced_by_the_drawdown_limit() -> None:
