@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -296,7 +296,9 @@ def with_binding(
     )
 
 
-def carry_usd_day(inputs: ProgramInputs, index: int, notional: Decimal) -> Decimal:
-    """Return the expected funding cash flow a day of one position, USD; positive is received."""
-    rate = _terms_of(inputs).funding[index]
-    return ZERO if rate is None else to_cents(-notional * rate)
+def carries_usd_day(inputs: ProgramInputs, notionals: Iterable[Decimal]) -> list[Decimal]:
+    """Return the expected funding cash flow a day of each position, USD; positive is received."""
+    return [
+        ZERO if rate is None else to_cents(-notional * rate)
+        for rate, notional in zip(_terms_of(inputs).funding, notionals, strict=True)
+    ]

@@ -20,7 +20,7 @@ from perptui.model.strategy import StrategyParameters
 from perptui.model.whatif import WhatIf
 from perptui.optimization.checks import (
     KEPT_DECIMALS,
-    carry_usd_day,
+    carries_usd_day,
     checks_of,
     exact_book,
     float_book,
@@ -253,9 +253,15 @@ def _rows(
         spent = order.fee_usd + order.slippage_usd
         costs[order.id] = costs.get(order.id, ZERO) + spent
     volatility = np.sqrt(np.diag(inputs.covariance) * 365.0 / inputs.horizon_days)
+    notionals = [
+        contracts * contract.usd_per_contract
+        for contract, contracts in zip(inputs.contracts, after, strict=True)
+    ]
+    carry_now = carries_usd_day(inputs, (contract.notional for contract in inputs.contracts))
+    carry_after = carries_usd_day(inputs, notionals)
     rows = []
     for index, contract in enumerate(inputs.contracts):
-        notional = after[index] * contract.usd_per_contract
+        notional = notionals[index]
         forecast = contract.forecast
         rows.append(
             TargetRow(
@@ -270,8 +276,8 @@ def _rows(
                 contracts_after=after[index],
                 trade_usd=to_cents(notional - contract.notional),
                 cost_usd=costs.get(contract.id, ZERO),
-                carry_usd_day_now=carry_usd_day(inputs, index, contract.notional),
-                carry_usd_day_after=carry_usd_day(inputs, index, notional),
+                carry_usd_day_now=carry_now[index],
+                carry_usd_day_after=carry_after[index],
                 why=words[index],
                 edited=contract.id in inputs.edited,
             )

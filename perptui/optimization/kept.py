@@ -10,7 +10,7 @@ Made = TypeVar("Made")
 
 
 class Kept(Generic[Made]):
-    """The last `most` results of a pure function of frozen records and arrays.
+    """The `most` results last asked for of a pure function of frozen records and arrays.
 
     Large arguments are the same only as one and the same object: nothing is compared in depth, and
     what is kept holds them, so that no other object takes their place. Small ones are compared.
@@ -32,8 +32,10 @@ class Kept(Generic[Made]):
         equal : tuple
             Arguments that must equal those.
         """
-        for entry in self._made:
+        for place, entry in enumerate(self._made):
             if _identical(entry[0], same) and entry[1] == equal:
+                # What is asked for again outlives what is not.
+                self._made.append(self._made.pop(place))
                 return entry[2]
         made = make()
         self._made.append((same, equal, made))

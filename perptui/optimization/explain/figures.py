@@ -15,18 +15,21 @@ from perptui.model.proposal import BookRisk, PositionRisk
 from perptui.optimization.checks import (
     KEPT_DECIMALS,
     annual_volatility,
-    carry_usd_day,
+    carries_usd_day,
     rough_book,
     stresses_of,
     weights_of,
 )
 from perptui.optimization.inputs import Contract, FloatArray, ProgramInputs
+from perptui.optimization.kept import Kept
 from perptui.risk.accounts import MarginRules, account_risks
 from perptui.risk.arrays import book_shortfall, plain_risk, robust_risk
 from perptui.risk.book import Book
 from perptui.risk.positions import liquidation_moves
 
 DAYS_A_YEAR = 365.0
+POSITIONS_KEPT = 4
+"""Books whose open positions are kept: the present one and the newest after it."""
 
 
 def book_risk(
@@ -45,7 +48,7 @@ def book_risk(
     weights, arrays = weights_of(book), inputs.limits
     accounts = account_risks(book, _margin_rules(inputs))
     worst = min(accounts, key=lambda one: (_distance(one), -one.margin_ratio))
-    carry = [carry_usd_day(inputs, at, one.notional) for at, one in enumerate(book.holdings)]
+    carry = carries_usd_day(inputs, (one.notional for one in book.holdings))
     books = weights[None, :]
     beta = arrays.row("beta_up") @ weights
     others = inputs.in_force.limits.beta_max - arrays.row_bound("beta_up")
@@ -88,7 +91,19 @@ def _shortfall(
 
 
 def _positions(inputs: ProgramInputs, book: Book[Decimal]) -> tuple[PositionRisk, ...]:
-    """Return every open position; what the venue says of it only while it is as it is held."""
+    """Return every open position; what the venue says of it only while it is as it is held.
+
+    No limit is in them: those of the present book are kept while caps are bent.
+    """
+    notionals = tuple(one.notional for one in book.holdings)
+    same = (inputs.contracts, inputs.account_equity)
+    return _POSITIONS.of(same, (notionals,), lambda: _found_positions(inputs, book))
+
+
+_POSITIONS: Kept[tuple[PositionRisk, ...]] = Kept(POSITIONS_KEPT)
+
+
+def _found_positions(inputs: ProgramInputs, book: Book[Decimal]) -> tuple[PositionRisk, ...]:
     moves, found = liquidation_moves(rough_book(inputs, book)), []
     for contract, one in zip(inputs.contracts, book.holdings, strict=True):
         if not one.notional:
