@@ -42,7 +42,7 @@ CUT = "cvar_cut"
 """Name of the tangents among the linear rows."""
 EXCESS_MAX = 1e-9
 """CVaR beyond its cap, fraction of equity, that is rounding."""
-APPROACHES = 3
+APPROACHES = 2
 STEP = 1e-3
 """Relative step of a numeric derivative."""
 LEAST_RISK, GROWTH_MAX = 1e-9, 10.0
