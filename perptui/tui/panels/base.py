@@ -267,6 +267,19 @@ class PanelWidget(Picture, can_focus=True):
         return ((f"{words}  / filter ", "dim"),)
 
 
+class RowsPanel(PanelWidget):
+    """A panel of rows that are observed each on its own: as old as the oldest stale one."""
+
+    def observed_mono(self) -> float | None:
+        """Return when the figures were observed: those of the oldest stale row, where one is."""
+        old = [row.observed_mono for row in self.view.rows if row.stale]
+        return min(old) if old else super().observed_mono()
+
+    def is_stale(self) -> bool:
+        """Return whether any row is stale or the desk is lost."""
+        return super().is_stale() or any(row.stale for row in self.view.rows)
+
+
 def note_line(first: str, last: str, width: int) -> Line:
     """Return a dim line with something at both ends."""
     return beside(((first, "dim"),), ((last, "dim"),), width)

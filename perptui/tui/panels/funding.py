@@ -8,7 +8,7 @@ from perptui.protocol.views import FundingRow, FundingSpan, FundingView
 from perptui.tui import format as figures
 from perptui.tui.column import Cell, Column
 from perptui.tui.grid import Grid
-from perptui.tui.panels.base import PanelWidget, contract, figure, gain, gain_role
+from perptui.tui.panels.base import RowsPanel, contract, figure, gain, gain_role
 from perptui.tui.picture import Line, Span
 from perptui.tui.plot import spark
 from perptui.tui.showing import Showing
@@ -69,7 +69,7 @@ def _after(row: FundingRow, _now: float) -> Cell:
     return gain(row.carry_usd_day_after, 1)
 
 
-class FundingPanel(PanelWidget):
+class FundingPanel(RowsPanel):
     """The funding table of held and watched contracts."""
 
     panel = "funding"
@@ -136,15 +136,6 @@ class FundingPanel(PanelWidget):
     @property
     def _view(self) -> FundingView:
         return self.showing.view.funding
-
-    def observed_mono(self) -> float | None:
-        """Return when the figures were observed: those of the oldest stale row, where one is."""
-        old = [row.observed_mono for row in self._view.rows if row.stale]
-        return min(old) if old else self._view.observed_mono
-
-    def is_stale(self) -> bool:
-        """Return whether any row is stale or the desk is lost."""
-        return self.showing.lost or any(row.stale for row in self._view.rows)
 
     def corner(self) -> Line:
         """Return the next stamp, or the filter in force."""

@@ -8,7 +8,7 @@ from perptui.protocol.views import PositionRow, PositionsView
 from perptui.tui import format as figures
 from perptui.tui.column import Cell, Column
 from perptui.tui.grid import Grid
-from perptui.tui.panels.base import PanelWidget, contract, figure, figure_or_none, gain
+from perptui.tui.panels.base import RowsPanel, contract, figure, figure_or_none, gain
 from perptui.tui.picture import Line, Span
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
@@ -97,7 +97,7 @@ def columns(*, stale: bool) -> list[Column[PositionRow]]:
     ]
 
 
-class PositionsPanel(PanelWidget):
+class PositionsPanel(RowsPanel):
     """The positions table and its totals."""
 
     panel = "positions"
@@ -116,15 +116,6 @@ class PositionsPanel(PanelWidget):
     @property
     def _view(self) -> PositionsView:
         return self.showing.view.positions
-
-    def observed_mono(self) -> float | None:
-        """Return when the figures were observed: those of the oldest stale row, where one is."""
-        old = [row.observed_mono for row in self._view.rows if row.stale]
-        return min(old) if old else self._view.observed_mono
-
-    def is_stale(self) -> bool:
-        """Return whether any row is stale or the desk is lost."""
-        return self.showing.lost or any(row.stale for row in self._view.rows)
 
     def heading(self) -> str:
         """Return the title with the number of rows."""
