@@ -248,6 +248,8 @@ def _unknown(key: str) -> InputError:
 def _identifier(key: str, name: str, *, coins: bool) -> str:
     if coins and name.isascii() and name.isalnum() and name.isupper():
         return name
+    if key.startswith("shock"):
+        raise InputError(f"expected a coin, was {shown(name)}; write it like shock:BTC=-0.1")
     try:
         venue, symbol = split_id(name)
     except ValueError:
@@ -256,8 +258,6 @@ def _identifier(key: str, name: str, *, coins: bool) -> str:
             f"expected an instrument id{or_coin}, was {shown(key)}; "
             f"write it like {key.partition(':')[0]}:binanceusdm:BTC/USDT:USDT"
         ) from None
-    if key.startswith("shock"):
-        raise InputError(f"expected a coin, was {shown(name)}; write it like shock:BTC=-0.1")
     return safe_text(f"{venue}:{symbol}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import msgspec
@@ -175,6 +176,22 @@ def test_what_is_no_assignment_is_refused_with_its_cure(text: str, said: str) ->
         bend(NOTHING, text)
     assert said in str(refused.value)
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"{prefix}:{name}=-0.1" for prefix in ("target", "view", "cost", "shock")
+          for name in ("btc", "BTC/USDT", "")),
+        f"shock:{BTC}=-0.1", f"stress:crash:{BTC}=-0.1", "put:btc=1", "gross_max",
+    ],
+)  # fmt: skip
+def test_what_a_cure_says_to_write_is_read(text: str) -> None:
+    with pytest.raises(InputError) as refused:
+        bend(NOTHING, text)
+    example = re.split("write it like |write ", str(refused.value))[-1]
+    written = example if "=" in example else f"{example}=0.1"
+    assert assignments(bend(NOTHING, written))
 
 
 def test_a_later_assignment_of_a_key_wins() -> None:
