@@ -6,10 +6,12 @@ simulator but the list of what was traded.
 
 import random
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -43,10 +45,12 @@ def replay(history_dir: Path, start: str, equity: int) -> Exchange:
     return Exchange(market, rules_of("binanceusdm", source), Decimal(equity), source.start_ms)
 
 
+@cache
 def rows(history_dir: Path, name: str) -> dict[int, dict[str, Any]]:
     """Return the rows of a file by stamp, ms."""
     table = pq.read_table(history_dir / "binance" / f"{name}.parquet")
-    return {int(row["ts"].timestamp() * 1000): row for row in table.to_pylist()}
+    stamps = pc.cast(table.column("ts"), "int64").to_pylist()
+    return dict(zip(stamps, table.drop_columns(["ts"]).to_pylist(), strict=True))
 
 
 def place(exchange: Exchange, request: OrderRequest) -> None:
