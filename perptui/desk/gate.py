@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from perptui.desk.gate_input import GateInput, Refusal
-from perptui.model.account import Account
+from perptui.model.account import Account, account_of
 from perptui.model.clock import MINUTE_MS
 from perptui.model.instrument import Instrument
 from perptui.model.limit import LimitCheck, Limits
@@ -214,17 +214,16 @@ def _held(given: GateInput, snapshot: MarketSnapshot, *, after: bool) -> Book[De
     for leg in given.legs:
         changes[leg.id] = changes.get(leg.id, Decimal(0)) + leg.after - leg.before
     marks = {quote.id: quote.mark for quote in snapshot.quotes}
-    accounts = {account.venue: account for account in snapshot.accounts}
     known = {one.id: one for one in snapshot.instruments}
     holdings = []
     for identifier in sorted({key for key, held in given.positions.items() if held} | set(changes)):
         found, mark = known.get(identifier), marks.get(identifier)
-        if found is None or mark is None or found.venue not in accounts:
+        account = None if found is None else account_of(found, snapshot.accounts)
+        if found is None or mark is None or account is None:
             raise ValueError(f"expected rules, price and account of {identifier}, was not known")
         before = given.positions.get(identifier, Decimal(0))
         target = before + (changes.get(identifier, Decimal(0)) if after else Decimal(0))
         worth = found.contract_size * (mark if found.linear else 1)
-        account = accounts[found.venue]
         holdings.append(_holding(found, account, target * worth, before * worth))
     return Book(
         tuple(holdings),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
+from perptui.model.instrument import Instrument
 from perptui.model.record import Record
+
+USUAL_COLLATERAL = "USDT"
+"""Collateral that an account's name does not mention."""
 
 
 class Position(Record, frozen=True):
@@ -50,8 +55,27 @@ class Account(Record, frozen=True):
 
     @property
     def key(self) -> str:
-        """Name of the account on screen and in limits: the venue, and the sub-account if any."""
-        return self.venue if self.name in {"", "main"} else f"{self.venue}/{self.name}"
+        """Name of the account on screen and in limits: no two accounts of a desk have the same.
+
+        The venue, the sub-account if any, and a collateral that is not the usual one:
+        ``bybit``, ``bybit/carry``, ``bybit(BTC)``.
+        """
+        place = self.venue if self.name in {"", "main"} else f"{self.venue}/{self.name}"
+        return place if self.collateral == USUAL_COLLATERAL else f"{place}({self.collateral})"
+
+
+def account_of(instrument: Instrument, accounts: Sequence[Account]) -> Account | None:
+    """Return the account that carries an instrument: at its venue; None where there is none.
+
+    The one that holds it, or else one whose collateral it settles in, or else the first.
+    """
+
+    def fits(account: Account) -> tuple[bool, bool]:
+        held = any(one.id == instrument.id and one.contracts for one in account.positions)
+        return held, account.collateral == instrument.settle
+
+    at_venue = (account for account in accounts if account.venue == instrument.venue)
+    return max(at_venue, key=fits, default=None)
 
 
 class CashFlow(Record, frozen=True):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
-from perptui.model.account import Account
+from perptui.model.account import account_of
 from perptui.model.errors import OptimizationError
 from perptui.model.forecast import Estimates
 from perptui.model.instrument import Instrument
@@ -39,7 +38,7 @@ def contracts_of(snapshot: MarketSnapshot, estimates: Estimates) -> tuple[Contra
     contracts = []
     for instrument in sorted(snapshot.instruments, key=lambda one: one.id):
         held = positions.get(instrument.id)
-        account = held[0] if held else _account_of(instrument, snapshot.accounts)
+        account = held[0] if held else account_of(instrument, snapshot.accounts)
         usable = instrument.id in forecasts and instrument.tiers
         if account is None or instrument.id not in marks or not (held or usable):
             continue
@@ -67,8 +66,3 @@ def _refuse_missing_tiers(instrument: Instrument) -> None:
             f"expected rising maintenance tiers of {instrument.id}, was {len(rates)} usable; "
             "wait until the venue's tiers are read"
         )
-
-
-def _account_of(instrument: Instrument, accounts: Sequence[Account]) -> Account | None:
-    at_venue = (account for account in accounts if account.venue == instrument.venue)
-    return next(at_venue, None)

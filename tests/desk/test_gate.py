@@ -248,6 +248,16 @@ def test_a_book_that_cannot_be_judged_is_refused() -> None:
     assert reasons(replace(passing(), basis=None)) == ["book"]
 
 
+@pytest.mark.parametrize("way", [1, -1], ids=["before", "after"])
+def test_an_account_of_another_collateral_at_the_venue_carries_none_of_it(way: int) -> None:
+    """The dollars' account covers what it holds; 100 USD of coin beside it would cover nothing."""
+    given = passing(REDUCE_BTC, ADD_ETH)
+    coin = replace(account(equity="100", wallet="100"), collateral="BTC", positions=())
+    accounts = (account(), coin)[::way]
+    snapshot = replace(SNAPSHOT, accounts=accounts)
+    assert gate(replace(given, snapshot=snapshot, basis=snapshot)) == ()
+
+
 def test_hedge_mode_is_refused() -> None:
     snapshot = replace(SNAPSHOT, accounts=(replace(account(), one_way=False),))
     assert reasons(replace(passing(), snapshot=snapshot)) == ["account_mode"]

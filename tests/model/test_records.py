@@ -63,6 +63,7 @@ def test_an_account_is_named_by_venue_and_sub_account() -> None:
     )
     assert account.key == "bybit"
     assert msgspec.structs.replace(account, name="carry").key == "bybit/carry"
+    assert msgspec.structs.replace(account, collateral="BTC").key == "bybit(BTC)"
 
 
 def test_jobs_survive_the_wire() -> None:

@@ -19,6 +19,7 @@ from tests.optimization.market import (
     instrument,
     snapshot,
 )
+from tests.optimization.random_markets import inverse
 from tests.optimization.three_coins import (
     BTC,
     ETH,
@@ -46,6 +47,27 @@ def test_arrays_follow_the_contracts() -> None:
     # Gross of 3 stressed by 20 % reaches 360 000 USD: the tier from 1 000 000 is not needed.
     assert len(inputs.limits.tier_rates) == 3
     assert inputs.limits.tier_deductions[2] == pytest.approx(0.013)
+
+
+def test_a_venue_may_carry_an_account_for_each_collateral() -> None:
+    """Account = (venue, sub-account, collateral), method §11: dollars and coin margin apart."""
+    legs = [instrument("ETH", "bybit"), inverse("BTC", "bybit")]
+    marks = {one.id: "60000" if one.coin == "BTC" else "3000" for one in legs}
+    snap = snapshot(legs, marks, {"bybit": "50000"})
+    (dollars,) = snap.accounts
+    worth = Decimal(30000)
+    coin = msgspec.structs.replace(dollars, collateral="BTC", equity_usd=worth, wallet_usd=worth)
+    found = estimates(snap.instruments, marks, [0.05, 0.05], [[0.01, 0.005], [0.005, 0.02]])
+    for accounts in ((dollars, coin), (coin, dollars)):
+        both = msgspec.structs.replace(snap, accounts=accounts)
+        inputs = program_inputs(both, found, BALANCED, LIMITS, {})
+        assert sum(inputs.account_equity.values()) == both.equity_usd == 80000
+        carried = {one.instrument.coin: one.account for one in inputs.contracts}
+        assert carried == {"BTC": "bybit(BTC)", "ETH": "bybit"}
+        assert inputs.limits.equity_share.sum() == pytest.approx(1.0)
+        assert inputs.limits.collateral_beta is not None
+        beta = dict(zip(inputs.account_equity, inputs.limits.collateral_beta, strict=True))
+        assert beta == {"bybit(BTC)": 1.0, "bybit": 0.0}
 
 
 def test_the_shape_of_uncertainty_and_the_costs_of_holding_are_the_strategys() -> None:
