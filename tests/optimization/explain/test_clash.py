@@ -277,7 +277,6 @@ def test_a_conflict_is_one_and_without_any_member_is_none(book: RandomBook) -> N
         assert least_excess(inputs, [key for key in members if key != member]) < CLEAR
 
 
-@pytest.mark.unmeasured
 @settings(max_examples=15, deadline=None)
 @given(BOOKS)
 def test_what_is_needed_is_enough_and_hardly_less_is_not(book: RandomBook) -> None:
