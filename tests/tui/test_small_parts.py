@@ -91,7 +91,7 @@ async def test_of_what_is_typed_the_latest_is_sent_and_what_was_entered_always()
     async def ask(intent: Intent) -> Reply:
         asked.append(intent)
         await gate.wait()
-        return Reply(number=1, ok=False, text="infeasible")
+        return Reply(number=1, ok=True, text="solved")
 
     line, cell = object(), "target:a:BTC/USDT:USDT"
     queue = IntentQueue(ask)
@@ -119,7 +119,7 @@ async def test_of_what_is_typed_the_latest_is_sent_and_what_was_entered_always()
     gate.set()
     await draining
     assert asked[1:] == [typed[index][0] for index in (2, 3, 7, 8, 9)]
-    assert answers == [(intent, "infeasible") for intent in asked]
+    assert answers == [(intent, "solved") for intent in asked]
     assert [before, (queue.busy, queue.rests)] == [(True, False), (False, True)]
 
 
