@@ -144,6 +144,7 @@ def test_a_market_too_young_for_a_universe_is_refused(
     assert "see `perptui universe` for the reasons" in capsys.readouterr().err
 
 
+@pytest.mark.unmeasured
 @pytest.mark.history
 def test_a_real_day_is_estimated(history_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     at = ["estimate", "--data", str(history_dir), "--at", "2022-11-09T00:00Z", "--json"]

@@ -221,6 +221,7 @@ def test_killed_parts_come_back_or_are_named(demo: Demo) -> None:
     assert not refused.ok
 
 
+@pytest.mark.unmeasured
 def test_the_kill_switch_stops_sending_and_quitting_ends_everything(demo: Demo) -> None:
     terminal = demo.ready()
     reply = terminal.ask(Kill("drill"))

@@ -145,6 +145,7 @@ class Session:
         assert all(leg.venue == VENUE for leg in journal.sent_since(0))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(20))
 async def test_the_ledger_and_the_journal_agree(tmp_path: Path, seed: int) -> None:

@@ -17,6 +17,7 @@ def with_scenarios(scenarios: FloatArray, cap: float, tail: float = 0.05) -> Lim
     return replace(limits, scenarios=scenarios, scenario_offset=offset, tail=tail, cvar_max=cap)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("seed", range(6))
 def test_what_surely_keeps_the_cap_keeps_it(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -218,6 +218,7 @@ def test_the_frontier_of_a_hybrid_is_its_own_programs(
     assert risks == sorted(risks, reverse=True)
 
 
+@pytest.mark.unmeasured
 def test_a_hybrids_clash_is_told_in_the_desks_own_limits(
     history: History, estimator: Estimator
 ) -> None:
@@ -277,6 +278,7 @@ def test_a_named_stress_is_survived_and_counted_in_cvar(
     assert counted.risk.cvar > found.risk.cvar + 0.01
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("regime", "setting", "value"),
     [

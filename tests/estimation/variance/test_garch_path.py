@@ -65,6 +65,7 @@ def simulated_mean(fit: GarchFit, first: float, z: np.ndarray) -> tuple[float, f
     return float(means.mean()), float(means.std() / np.sqrt(len(means)))
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("distribution", ["normal", "t", "skewt"])
 @pytest.mark.parametrize("model", ["garch", "gjr", "egarch"])
 @pytest.mark.parametrize("start", [0.3, 3.0])

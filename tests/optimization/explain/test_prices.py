@@ -104,6 +104,7 @@ def slope(
     return sign * (high - low) / (2.0 * step)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("setting", BINDING)
 def test_a_price_is_what_the_setting_is_worth(setting: str) -> None:
     tail = setting == "cvar_max"

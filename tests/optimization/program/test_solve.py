@@ -176,6 +176,7 @@ TIGHT = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("binding", TIGHT)
 def test_a_second_implementation_agrees_where_each_limit_binds(binding: str) -> None:
     generator = np.random.default_rng(sum(map(ord, binding)))
