@@ -21,8 +21,8 @@ from perptui.risk.liquidation import (
     Exposure,
     account_shock,
     leg_shock,
-    liquidation_price,
 )
+from perptui.risk.liquidation_price import liquidation_price
 from perptui.risk.margin import float_tiers, maintenance, margin_ratio
 
 ZERO = Decimal(0)

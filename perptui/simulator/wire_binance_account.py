@@ -11,7 +11,7 @@ from perptui.model.clock import DAY_MS
 from perptui.model.money import ZERO, plain
 from perptui.model.order import Side
 from perptui.risk.contract_rules import QUOTE
-from perptui.risk.liquidation import liquidation_price
+from perptui.risk.liquidation_price import liquidation_price
 from perptui.simulator.accounts import Booking
 from perptui.simulator.exchange import Exchange
 from perptui.simulator.orders import Trade

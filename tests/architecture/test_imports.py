@@ -22,7 +22,7 @@ NUMERICAL = {"numpy", "pandas", "pyarrow", "scipy", "cvxpy", "arch", "clarabel",
 ASYNCHRONOUS = {"venues", "simulator", "desk", "client", "tui"}
 # msgspec itself loads typing_extensions where it is installed.
 RECORDS = {"perptui", "msgspec", "typing_extensions"}
-STDLIB_GENERIC = ("margin", "liquidation", "limits")
+STDLIB_GENERIC = ("margin", "liquidation", "liquidation_price", "limits")
 
 
 def test_the_import_contracts_hold() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from perptui.desk.book import AccountBook, book_of, own_liquidation
 from perptui.model.account import Account
-from perptui.risk.liquidation import inverse_liquidation_price
+from perptui.risk.liquidation_price import inverse_liquidation_price
 from tests.desk.market import (
     BTC,
     INSTRUMENTS,

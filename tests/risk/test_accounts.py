@@ -21,10 +21,9 @@ from perptui.risk.liquidation import (
     Exposure,
     account_excess,
     account_shock,
-    inverse_liquidation_price,
     leg_shock,
-    liquidation_price,
 )
+from perptui.risk.liquidation_price import inverse_liquidation_price, liquidation_price
 from perptui.risk.margin import FloatTier, Tier, deductions
 from tests.optimization.market import LIMITS, TIERS
 

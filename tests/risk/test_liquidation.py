@@ -12,9 +12,8 @@ from perptui.risk.liquidation import (
     Exposure,
     account_excess,
     account_shock,
-    inverse_liquidation_price,
-    liquidation_price,
 )
+from perptui.risk.liquidation_price import inverse_liquidation_price, liquidation_price
 from perptui.risk.margin import FloatTier, deductions, maintenance
 
 FLOORS = [0.0, 50_000.0, 250_000.0, 1_000_000.0, 10_000_000.0, 20_000_000.0]

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from perptui.risk.book import Book, Holding
-from perptui.risk.liquidation import inverse_liquidation_price, liquidation_price
+from perptui.risk.liquidation_price import inverse_liquidation_price, liquidation_price
 from perptui.risk.margin import Tier, maintenance
 from perptui.risk.positions import liquidation_moves
 from tests.optimization.market import TIERS
