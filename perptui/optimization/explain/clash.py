@@ -15,7 +15,7 @@ from perptui.model.explanation import NO_BOOK, Clash
 from perptui.optimization.explain.existence import Pose
 from perptui.optimization.explain.feasibility import PRICED, Feasibility
 from perptui.optimization.explain.found import TOLERANCE, Found
-from perptui.optimization.explain.least import Need, needed, proven
+from perptui.optimization.explain.least import NO_LOTS, UNSURE, Need, Proof, needed, proven
 from perptui.optimization.explain.limit_rows import TARGET, Key
 from perptui.optimization.explain.reduction import reduction_offer
 from perptui.optimization.explain.relaxation import DRAWDOWN, Relaxation, relaxation_of
@@ -24,7 +24,7 @@ from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.search import Search, run
 
 PLAINEST = frozenset({"gross", "volatility", "turnover", TARGET})
-UNSURE = "what it needs alone the solver did not find"
+NOT_FOUND = (UNSURE, NO_LOTS)
 AS_THEY_ARE = "the other limits as they are"
 FUNDING_CAP = "funding_cap:"
 Limit = TypeVar("Limit", bound=Relaxation | Clash)
@@ -59,15 +59,15 @@ def clash_search(inputs: ProgramInputs, pose: Pose | None = None) -> Search[tupl
         beside = yield from _beside(lost, limits)
         beside |= {way.name: UNSURE for way in ways if way.setting in needs.unsure}
         found = {way.name: needs.values[key] for way, key in zip(ways, members, strict=True)}
-        bare = {name: need.value for name, need in found.items() if need is not None}
+        bare = {name: Proof(need.value) for name, need in found.items() if need is not None}
         proof = bare if pose is None else (yield from _proven(ways, found, limits, pose))
         # The limits by themselves had a value, the program posed with it no book.
-        beside |= {name: UNSURE for name in bare if proof[name] is None}
+        beside |= {name: one.why for name, one in proof.items() if one.value is None}
     except OptimizationError:
         return ()
     said: dict[tuple[str, str], Clash] = {}
     for way in ways:
-        value = proof.get(way.name)
+        value = proof.get(way.name, Proof(None)).value
         others = [other for other in ways if other.name != way.name]
         text = _text(way, value, others, beside.get(way.name, ""))
         clash = Clash(way.name, way.limit, value, way.setting, text)
@@ -80,15 +80,15 @@ def _proven(
     needs: Mapping[str, Need | None],
     limits: Feasibility,
     pose: Pose,
-) -> Search[dict[str, float | None]]:
+) -> Search[dict[str, Proof]]:
     """Return the values that a book of the program posed anew bears out, one search a setting."""
-    known: dict[str, float | None] = {}
-    found: dict[str, float | None] = {}
+    known: dict[str, Proof] = {}
+    found: dict[str, Proof] = {}
     for way in ways:
         need = needs[way.name]
         if need is None:
             continue
-        found[way.name] = need.value
+        found[way.name] = Proof(need.value)
         if not way.setting:
             continue
         if way.setting not in known:
@@ -217,8 +217,8 @@ def _text(way: Relaxation, value: float | None, others: Sequence[Relaxation], be
         return f"{cannot}: no one setting relaxes it{need}: {way.why}"
     if value is not None:
         return f"{cannot}: needs {_owner(way)}{figure(way.setting, value, outward_from=way.limit)}"
-    if beside == UNSURE:
-        return f"{cannot}: {UNSURE}"
+    if beside in NOT_FOUND:
+        return f"{cannot}: {beside}"
     also = f", as {beside} cannot hold either" if beside else ""
     return f"{cannot}: no value of it alone would do, {AS_THEY_ARE}{also}"
 
@@ -303,6 +303,7 @@ def _mended_by(group: Sequence[Clash]) -> str:
 
 
 def _without_ways(found: Sequence[Clash]) -> str:
-    if any(one.text.endswith(UNSURE) for one in found):
-        return UNSURE.replace("it needs", "one of them needs")
+    for why in NOT_FOUND:
+        if any(one.text.endswith(why) for one in found):
+            return why.replace("it needs", "one of them needs")
     return f"relaxing one of them alone is not enough, {AS_THEY_ARE}"

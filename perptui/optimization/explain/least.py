@@ -39,7 +39,10 @@ STRESS_PRECISION = 1e-6
 FURTHER = (1e-4, 1e-3, 1e-2, 0.1, 0.5, 1.0, 3.0)
 """Shares of a relaxation by which it is tried further where it does not do in the program."""
 FOR_LOTS = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
-"""The same where no book in whole lots does."""
+"""The same where no book in whole lots does; between the first that does and the last that does not
+it is halved."""
+UNSURE = "what it needs alone the solver did not find"
+NO_LOTS = "with what it needs alone no book in whole lots was found"
 SHORT = 0.995
 """Share of a relaxation at which the least one no longer does."""
 
@@ -50,6 +53,17 @@ class Need:
 
     value: float
     book: FloatArray
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The least value of a setting that a book bears out, or None and, in words, why there is none.
+
+    `why` is `UNSURE` or `NO_LOTS`.
+    """
+
+    value: float | None
+    why: str = ""
 
 
 def needed(key: Key, inputs: ProgramInputs, limits: Feasibility) -> Search[Need | None]:
@@ -179,12 +193,12 @@ def _less_alike(weights: FloatArray, rest: Set[Key], limits: Feasibility) -> Sea
     return least
 
 
-def proven(way: Relaxation, need: Need, limits: Feasibility, pose: Pose) -> Search[float | None]:
+def proven(way: Relaxation, need: Need, limits: Feasibility, pose: Pose) -> Search[Proof]:
     """Return the least value of a setting with which the program, posed anew with it, has a book.
 
     One in whole lots: what no lots keep is no way out. A setting may act in more places than its
     limits: on what regime and drawdown leave, on how far one proposal reaches, on funding's caps.
-    None where nothing near what is needed does.
+    No value where nothing near what is needed does.
 
     Parameters
     ----------
@@ -197,32 +211,45 @@ def proven(way: Relaxation, need: Need, limits: Feasibility, pose: Pose) -> Sear
     change = need.value - way.limit
     share = yield from _borne_out(way.limit, change, exists)
     if share is None:
-        return None
-    for more in FOR_LOTS:
+        return Proof(None, UNSURE)
+
+    def said(times: float) -> float:
         # The value that is said, and taken, is what has to do.
-        value = as_said(way.limit + share * (1.0 + more) * change, way.limit)
-        if (yield from exists.in_lots(value)):
-            return value
-    return None
+        return as_said(way.limit + share * times * change, way.limit)
+
+    def in_lots(times: float) -> Search[bool]:
+        return (yield from exists.in_lots(said(times)))
+
+    bad = 1.0
+    for more in FOR_LOTS:
+        if (yield from in_lots(1.0 + more)):
+            return Proof(said((yield from _least_share(1.0 + more, bad, in_lots))))
+        bad = 1.0 + more
+    return Proof(None, NO_LOTS)
 
 
 def _borne_out(limit: float, change: float, exists: Existence) -> Search[float | None]:
     """Return the least share of a change from `limit`, near the whole, with which a book exists."""
-    good: float | None = 1.0 if (yield from exists.at(limit + change)) else None
-    bad = 1.0 if good is None else SHORT
-    if good is None:
-        for more in FURTHER:
-            if (yield from exists.at(limit + (1.0 + more) * change)):
-                good = 1.0 + more
-                break
-            bad = 1.0 + more
-    elif (yield from exists.at(limit + SHORT * change)):
-        good, bad = SHORT, 0.0
-    if good is None:
-        return None
+
+    def does(share: float) -> Search[bool]:
+        return (yield from exists.at(limit + share * change))
+
+    if (yield from does(1.0)):
+        good, bad = (SHORT, 0.0) if (yield from does(SHORT)) else (1.0, SHORT)
+        return (yield from _least_share(good, bad, does))
+    bad = 1.0
+    for more in FURTHER:
+        if (yield from does(1.0 + more)):
+            return (yield from _least_share(1.0 + more, bad, does))
+        bad = 1.0 + more
+    return None
+
+
+def _least_share(good: float, bad: float, does: Callable[[float], Search[bool]]) -> Search[float]:
+    """Return the least share that does, above one that does not, by bisection."""
     while good - bad > (1.0 - SHORT) * good:
         middle = 0.5 * (good + bad)
-        if (yield from exists.at(limit + middle * change)):
+        if (yield from does(middle)):
             good = middle
         else:
             bad = middle
