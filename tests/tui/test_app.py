@@ -818,6 +818,7 @@ async def test_what_was_entered_and_refused_comes_back_with_the_reason() -> None
         await made.press("enter")
         await made.until(lambda: "at most 2 times" in made.text())
         assert "target BTC binance: 3" in made.text()
+        made.desk.answer = lambda _: Reply(number=0, ok=True)
         await made.press("escape")
         assert "at most 2 times" not in made.text()
 
