@@ -170,17 +170,20 @@ class DeskApp(App[int]):
 
     def _deliver(self, message: FromDesk) -> None:
         showing = self.showing
+        if not self.screen_stack:
+            return  # all are closed: nobody is shown anything any more
         if isinstance(message, PanelReplaced):
             showing.take(message.panel, message.view)
             self._painting.mark(message.panel)
             if message.panel == "ticket":
                 self._ticket_came()
+            elif message.panel == "rebalance":
+                self.desk_screen.look_at_typed()
         elif isinstance(message, PanelObserved):
             # Its age is all that changed: the tick of the second writes it.
             showing.observe(message.panel, message.observed_mono)
         elif isinstance(message, PictureTaken):
-            showing.take_whole(message.view)
-            self.desk_screen.ask_for_page()
+            self.desk_screen.take_whole(message.view)
             self.paint_all()
             self.call_after_refresh(spare)
         elif isinstance(message, Attached):
@@ -197,7 +200,7 @@ class DeskApp(App[int]):
                     self.desk_screen.repaint_panel(panel)
             if "ticket" in panels and hasattr(screen, "repaint_ticket"):
                 screen.repaint_ticket()
-        self.desk_screen.send_painted()
+            self.desk_screen.send_painted()
 
     def _on_top(self) -> list[Screen[Any]]:
         """Return the screen on top; none when a timer's last turn comes after all are closed."""
@@ -271,6 +274,7 @@ class DeskApp(App[int]):
 
     def _bent(self, intent: Intent, reply: Reply) -> None:
         self._take_bent(intent, reply)
+        self.desk_screen.try_again()
         self.desk_screen.nudge_on()
         if self._bends.rests or not reply.ok:
             self.desk_screen.all_answered(ok=reply.ok)
@@ -282,6 +286,7 @@ class DeskApp(App[int]):
         if reply.ok:
             # What was said while a solve was under way, or refused before it, is over with it.
             self.showing.refused_last = ""
+            desk.tried(intent)
             if self.showing.drop_refusal():
                 self.tick()
             if reply.text or isinstance(intent, Solve):

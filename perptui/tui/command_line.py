@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from perptui.model.assignment import LIMITS, PARAMETERS, assignments_in, bend_all
@@ -12,6 +11,7 @@ from perptui.model.whatif import WhatIf
 from perptui.tui.editor import LineEditor
 from perptui.tui.format import MINUS
 from perptui.tui.picture import Line
+from perptui.tui.trial import Trial
 
 COMMANDS = ("kill", "cancel", "theme", "quit")
 WORDS = ("strategy=", "regime=", "equity=", "shock=", "cost=", "reduce_only=", "view:", "target:")
@@ -20,11 +20,10 @@ UNFINISHED = frozenset({"", "-", "+", ".", "-.", "+."})
 
 MOST_HISTORY = 50
 MOST_CHARACTERS = 400
-_ZERO = re.compile(r"[+-]?0*\.?0*")
 WORDS_AFTER = "   Enter keeps, esc takes back"
 
 
-class CommandLine:
+class CommandLine(Trial):
     """What is typed after ``:``.
 
     Parameters
@@ -36,9 +35,8 @@ class CommandLine:
     """
 
     def __init__(self, history: list[str], names: Sequence[str] = ()) -> None:
+        super().__init__()
         self.editor = LineEditor(most=MOST_CHARACTERS)
-        self.error = ""
-        self.previewed = False
         self._history = history
         self._names = tuple(names)
         self._at = len(history)
@@ -56,7 +54,7 @@ class CommandLine:
     def key(self, key: str, character: str | None) -> bool:
         """Take a key; return whether the text changed."""
         before = self.editor.text
-        self.error = ""
+        self.wrong = ""
         if key in {"up", "down"}:
             self._recall(-1 if key == "up" else 1)
         elif key == "tab":
@@ -66,12 +64,12 @@ class CommandLine:
         return self.editor.text != before
 
     def assignments(self) -> str | None:
-        """Return the what-if typed so far; None, and why in `error`, when it is none yet."""
+        """Return the what-if typed so far; None, and why in `wrong`, when it is none yet."""
         try:
             parts = tuple(map(self._of_contract, assignments_in(self.text.replace(MINUS, "-"))))
             bend_all(WhatIf(), parts)
         except InputError as error:
-            self.error = str(error)
+            self.wrong = str(error)
             return None
         return " ".join(parts) if parts else None
 
@@ -94,6 +92,18 @@ class CommandLine:
                 f"write {' or '.join(f'target:{name}' for name in known)}"
             )
         return f"target:{known[0]}{equals}{value}"
+
+    def tries(self) -> str | None:
+        """Return what is to be tried now; a command is nothing to try."""
+        if self.bends:
+            return super().tries()
+        self._rests = True
+        return None
+
+    @property
+    def still(self) -> str:
+        """What the figures are of; "" while one more name is typed: they are of what is before."""
+        return super().still if "=" in self._word() or " " not in self.text else ""
 
     def unfinished(self) -> bool:
         """Return whether the word under way may still become an assignment, its number begun."""
@@ -143,8 +153,8 @@ class CommandLine:
 
     def below(self, width: int) -> Line:
         """Return what is wrong with it, else what it may become, for the line under it."""
-        if self.error:
-            return told(self.error, width)
+        if self.wrong:
+            return told(self.wrong, width)
         found = [] if "=" in self._word() else self.candidates()
         if not found:
             return ((" names as in config.toml: gross_max=2 regime=stress shock=-.1", "dim"),)
@@ -154,16 +164,6 @@ class CommandLine:
                 return ((f"{shown} …", "dim"),)
             shown += f" {name}"
         return ((shown, "dim"),)
-
-
-def half_typed(text: str) -> bool:
-    """Return whether a cap or parameter is nothing so far: 0 and 0.0 on the way to 0.05.
-
-    Such a what-if mostly has no book at all, and finding out why takes longer than typing on; Enter
-    asks for it all the same. A target, view or shock of nothing means what it says.
-    """
-    key, _, value = text.partition("=")
-    return ":" not in key and key not in {"shock", "cost"} and bool(_ZERO.fullmatch(value))
 
 
 def told(error: str, width: int) -> Line:

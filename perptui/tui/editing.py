@@ -9,9 +9,10 @@ from perptui.tui.command_line import UNFINISHED, told
 from perptui.tui.editor import LineEditor
 from perptui.tui.format import MINUS
 from perptui.tui.picture import Line, Span
+from perptui.tui.trial import Trial
 
 
-class CellEdit:
+class CellEdit(Trial):
     """What is typed into one cell.
 
     Parameters
@@ -32,22 +33,21 @@ class CellEdit:
     """
 
     def __init__(self, row: str, key: str, label: str, before: str, unit: str = "") -> None:
+        super().__init__()
         self.row = row
         self.key = key
         self.label = label
         self.before = before
         self.unit = unit
         self.editor = LineEditor()
-        self.wrong = ""
         self.note = ""
-        self.previewed = False
 
     def type_key(self, key: str, character: str | None) -> None:
         """Hand a key to the editor; what was wrong is said until then."""
         self.wrong = ""
         self.editor.key(key, character)
 
-    def assignment(self) -> str | None:
+    def assignments(self) -> str | None:
         """Return the assignment typed so far; None, and why in `wrong`, when it is none."""
         typed = self.editor.text.strip().replace(MINUS, "-")
         text = f"{self.key}={typed}"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from textual.events import Key, Paste
 
-from perptui.model.assignment import assignments_in
 from perptui.protocol.intents import Bend, Intent, Withdraw
 from perptui.tui.arrange import columns_of
-from perptui.tui.command_line import CommandLine, half_typed
+from perptui.tui.command_line import CommandLine
 from perptui.tui.editing import CellEdit
 from perptui.tui.editor import LineEditor
 from perptui.tui.panels.base import PanelWidget
 from perptui.tui.panels.rebalance_book import named
 from perptui.tui.parts import DeskParts
 from perptui.tui.picture import Line
+from perptui.tui.trial import Trial
 
 Typed = CommandLine | tuple[CellEdit, PanelWidget]
 """What was entered: a line, or a cell and its panel."""
@@ -147,48 +147,49 @@ class TypingKeys(DeskParts):
         """Type a what-if or a command."""
         names = [row.id for row in self.showing.live.rebalance.rows]
         self.command = CommandLine(self._history, names)
-        self._show_command(self.command)
+        self._show(self.command)
 
-    def _show_command(self, line: CommandLine) -> None:
+    def _show(self, typed: CommandLine | CellEdit) -> None:
+        """Show what is typed, and under it what is wrong, or what the figures are still of."""
         width = self.app.size.width
-        self.prompt(line.prompt(width), line.below(width), line.error)
+        line = typed.prompt(width) if isinstance(typed, CommandLine) else typed.prompt()
+        still: Line = ((f" the figures are still of {named(typed.still)}", "dim"),)
+        self.prompt(line, still if typed.still else typed.below(width), typed.wrong)
 
     def _commanded(self, line: CommandLine) -> None:
-        """Send the what-if so far, where it is one; say what is wrong where it is none yet."""
-        text = line.assignments() if line.bends else None
-        if text is not None and not any(map(half_typed, assignments_in(text))):
-            line.previewed = True
-            self.bend(Bend(text=text, preview=True), line)
-        elif text is None and line.unfinished():
-            line.error = ""
-        elif text is None and line.previewed:
-            self._take_back(line)
-        self._show_command(line)
+        """Try what stands in the line now; say what is wrong where it is no what-if."""
+        self._try(line)
+        self._show(line)
 
-    def _take_back(self, typed: CommandLine | CellEdit) -> None:
-        """Withdraw a preview that is no longer what stands in the line."""
-        typed.previewed = False
-        self.bend(Withdraw(), typed)
+    def _try(self, typed: Trial) -> None:
+        """Ask what would be with what is typed, where it is a what-if by now."""
+        text = typed.tries()
+        if text is not None:
+            typed.asked = text
+            self.bend(Bend(text=text, preview=True), typed)
+        elif typed.wrong and typed.asked:  # its preview is no longer what stands in the line
+            typed.forget()
+            self.bend(Withdraw(), typed)
 
     def _type_command(self, line: CommandLine, event: Key) -> bool:
         if event.key == "escape":
-            self._close_command(line, withdrawn=line.previewed)
+            self._close_command(line, withdrawn=bool(line.asked))
         elif event.key == "enter":
             self._enter_command(line)
         elif line.key(event.key, event.character):
             self._commanded(line)
         else:
-            self._show_command(line)
+            self._show(line)
         return True
 
     def _enter_command(self, line: CommandLine) -> None:
         if not line.bends:
-            self._close_command(line, withdrawn=line.previewed)
+            self._close_command(line, withdrawn=bool(line.asked))
             self.run_command(line.text)
             return
         text = line.assignments()
         if text is None:
-            self._show_command(line)
+            self._show(line)
         elif self.may_propose():
             line.remember()
             self._close_command(line, withdrawn=False)
@@ -209,36 +210,26 @@ class TypingKeys(DeskParts):
         self._cell_panel = panel
         if self.cell is None:
             return False
-        self._show_cell(self.cell)
+        self._show(self.cell)
         panel.repaint()
         return True
-
-    def _show_cell(self, cell: CellEdit) -> None:
-        self.prompt(cell.prompt(), cell.below(self.app.size.width), cell.wrong)
 
     def _type_cell(self, cell: CellEdit, event: Key) -> bool:
         if event.key == "escape":
             self._close_cell()
-            if cell.previewed:
+            if cell.asked:
                 self.bend(Withdraw(), cell)
         elif event.key == "enter":
-            text = cell.assignment()
+            text = cell.assignments()
             if text is not None:
                 panel = self._cell_panel or self.rebalance_panel()
                 self._close_cell()
                 self._enter(Bend(text=text), (cell, panel))
         else:
             cell.type_key(event.key, event.character)
-            text = cell.assignment()
-            if text is not None and not half_typed(text):
-                cell.previewed = True
-                self.bend(Bend(text=text, preview=True), cell)
-            elif cell.unfinished():
-                cell.wrong = ""
-            elif text is None and cell.previewed:
-                self._take_back(cell)
+            self._try(cell)
         if self.cell is not None:
-            self._show_cell(self.cell)
+            self._show(self.cell)
         if self._cell_panel is not None:
             self._cell_panel.repaint()
         return True
@@ -275,20 +266,63 @@ class TypingKeys(DeskParts):
 
     def refused(self, text: str, intent: Intent, entered: Typed | None = None) -> None:
         """Show why the desk refused what is being typed, or was entered, under it."""
-        typing = self.command or self.cell
+        typing = self.trial
         if entered is not None and not self.is_typing:
             self._reopen(entered)
         elif isinstance(intent, Bend) and not intent.preview and (entered or typing):
             # Not what stands in the line: it is named.
             text = f"{named(intent.text)}: {text}"
-        if self.command is not None:
-            self.command.error = text
-            self._show_command(self.command)
-        elif self.cell is not None:
-            self.cell.wrong = text
-            self._show_cell(self.cell)
+        typing = self.trial
+        if typing is not None:
+            typing.wrong, typing.dropped = text, False
+            self._show(typing)
         else:
             self.say(text, "warn")
+
+    # ---------------------------------------------------------------- what stands beside it
+
+    @property
+    def trial(self) -> CommandLine | CellEdit | None:
+        """What is being typed of a what-if, or may become one."""
+        return self.command or self.cell
+
+    def tried(self, intent: Intent) -> None:
+        """Note that a preview was answered."""
+        typed = self.trial
+        if typed is not None and isinstance(intent, Bend):
+            typed.take_answer(intent.text)
+            if typed.still:
+                self._show(typed)
+
+    def look_at_typed(self) -> None:
+        """Note whether the preview of what is typed stands in the picture that came."""
+        typed, view = self.trial, self.showing.live.rebalance
+        if typed is not None and view.state == "ready":
+            typed.look(preview=view.preview)
+            self.try_again()
+
+    def try_again(self) -> None:
+        """Ask again for what is typed where a step took the place of its preview.
+
+        But not where that was undone: then somebody wants it gone.
+        """
+        typed = self.trial
+        if typed is None or not typed.dropped or typed.wrong or self.bending:
+            return
+        typed.forget()
+        if self.showing.live.rebalance.can_redo:
+            typed.wrong = "taken back by another terminal: the next key asks again"
+        else:
+            self._try(typed)
+        self._show(typed)
+
+    def type_on(self) -> None:
+        """Go on typing at a desk that is there anew: what the line to it refused is over."""
+        typed = self.trial
+        if typed is not None:
+            typed.wrong = ""
+            typed.tries()
+            self._show(typed)
 
     # ---------------------------------------------------------------- leaving
 

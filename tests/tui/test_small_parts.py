@@ -7,12 +7,13 @@ from perptui.model.assignment import LIMITS, PARAMETERS
 from perptui.protocol.frames import Reply
 from perptui.protocol.intents import Bend, Intent, Undo, Withdraw
 from perptui.tui.arrange import columns_of, regions
-from perptui.tui.command_line import CommandLine, half_typed
+from perptui.tui.command_line import CommandLine
 from perptui.tui.crash import redacted, report_of, write_report
 from perptui.tui.editor import MOST, LineEditor
 from perptui.tui.format import with_minus
 from perptui.tui.keymap import BY_ID, KEYS, actions_by_key, footer, keys_of, unknown_ids
 from perptui.tui.limit_settings import setting_of
+from perptui.tui.trial import half_typed
 from perptui.tui.whatif import IntentQueue
 
 RESERVED = {f"ctrl+{letter}" for letter in "sqzabjo"}
@@ -138,8 +139,8 @@ def test_a_what_if_is_read_as_it_is_typed() -> None:
     assert line.assignments() == "gross_max=2 shock=-.1"
     typed(line, " regime=str")
     assert line.assignments() is None
-    assert "expected regime one of calm, normal, stress, crisis" in line.error
-    assert line.below(200) == ((f" {line.error}", "warn"),)
+    assert "expected regime one of calm, normal, stress, crisis" in line.wrong
+    assert line.below(200) == ((f" {line.wrong}", "warn"),)
     typed(line, "ess")
     assert line.assignments() == "gross_max=2 shock=-.1 regime=stress"
 
@@ -297,7 +298,7 @@ def test_a_target_by_coin_is_of_its_one_contract() -> None:
     for character in "target:ETH=.1":
         both.key(character, character)
     assert both.assignments() is None
-    assert "target:v:ETH/USDT:USDT or target:w:ETH/USDT:USDT" in both.error
+    assert "target:v:ETH/USDT:USDT or target:w:ETH/USDT:USDT" in both.wrong
 
 
 def test_a_minus_is_written_before_figures_and_nowhere_else() -> None:

@@ -11,8 +11,10 @@ from textual.layout import Layout
 from textual.widget import Widget
 
 from perptui.protocol.intents import Intent
+from perptui.protocol.views import DeskView
 from perptui.tui.actions import DeskActions
 from perptui.tui.arrange import BOTTOM, DESK_PANELS, TOP, DeskLayout, columns_of, regions
+from perptui.tui.gone import gone_with_desk
 from perptui.tui.keymap import actions_by_key, bindings
 from perptui.tui.owner import Owner
 from perptui.tui.panels.base import PanelWidget
@@ -222,6 +224,21 @@ class DeskScreen(DeskActions):
     def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
         """Wheel up: cursor up."""
         self.action_up()
+
+    # ---------------------------------------------------------------- the desk
+
+    def take_whole(self, view: DeskView) -> None:
+        """Take the picture of a desk that is there, or there again: then say what is gone."""
+        lost, before = self.showing.lost, self.showing.live.rebalance
+        self.showing.take_whole(view)
+        self.ask_for_page()
+        if not lost:
+            return
+        gone = gone_with_desk(before, view.rebalance)
+        if gone:
+            self.showing.notice(gone)
+        self.type_on()
+        self.look_at_typed()
 
     # ---------------------------------------------------------------- the app behind
 

@@ -1,0 +1,79 @@
+"""What is typed of a what-if and tried at every key: a line, or a cell."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+
+from perptui.model.assignment import assignments_in
+
+_ZERO = re.compile(r"[+-]?0*\.?0*")
+
+
+class Trial(ABC):
+    """What is being typed, and what the desk has made of it.
+
+    Attributes
+    ----------
+    wrong : str
+        Why it cannot be tried, or was refused.
+    asked : str
+        What was asked for last of it, as a preview; "" where nothing was, or it was taken back.
+    stands : str
+        What was answered last of that: the figures are of it.
+    dropped : bool
+        A step took the place of the preview: the figures are without it.
+    """
+
+    def __init__(self) -> None:
+        self.wrong = ""
+        self.asked = ""
+        self.stands = ""
+        self.dropped = False
+        self._rests = False
+
+    @abstractmethod
+    def assignments(self) -> str | None:
+        """Return the what-if typed so far; None, and why in `wrong`, when it is none."""
+
+    @abstractmethod
+    def unfinished(self) -> bool:
+        """Return whether what is no what-if may still become one."""
+
+    def tries(self) -> str | None:
+        """Return what is to be tried now; None while it may become that, or is `wrong`."""
+        text = self.assignments()
+        if text is None and self.unfinished():
+            self.wrong = ""
+        half = text is not None and any(map(half_typed, assignments_in(text)))
+        self._rests = text is None or half
+        return None if half else text
+
+    @property
+    def still(self) -> str:
+        """What the figures are of where that is not what is typed by now; else ""."""
+        return self.stands if self._rests and not self.wrong else ""
+
+    def take_answer(self, text: str) -> None:
+        """Note that what was asked for as `text` is answered, if it still is what is asked."""
+        if text == self.asked:
+            self.stands = text
+
+    def look(self, *, preview: bool) -> None:
+        """Note whether any preview stands on a desk that solves nothing."""
+        self.dropped = bool(self.asked) and not preview
+
+    def forget(self) -> None:
+        """Forget what the desk made of it: that is taken back."""
+        self.asked = self.stands = ""
+        self.dropped = False
+
+
+def half_typed(text: str) -> bool:
+    """Return whether a cap or parameter is nothing so far: 0 and 0.0 on the way to 0.05.
+
+    Such a what-if mostly has no book at all, and finding out why takes longer than typing on; Enter
+    asks for it all the same. A target, view or shock of nothing means what it says.
+    """
+    key, _, value = text.partition("=")
+    return ":" not in key and key not in {"shock", "cost"} and bool(_ZERO.fullmatch(value))
