@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from perptui.model.explanation import COARSE
+from perptui.optimization.coarse_lots import better_book
 from perptui.optimization.explain.feasibility import Feasibility
 from perptui.optimization.explain.reduction import eased, least_violation
 from perptui.optimization.fitting import SHARES, fitted, short_of
@@ -40,8 +41,9 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
             return reduced
     if solution.status != "optimal":
         return _nothing(solution, inputs)
+    wanted = solution
     solution, solved = _without_small_trades(solution, inputs)
-    rounded = _in_lots(solution, inputs)
+    rounded = better_book(_in_lots(solution, inputs), wanted, inputs)
     if rounded.excess > HEADROOM:
         return _reduced_in_lots(inputs) or _too_coarse(solution, inputs, solved)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights, solved)

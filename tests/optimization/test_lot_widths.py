@@ -37,7 +37,9 @@ def test_a_limit_of_no_width_says_so_and_the_width_that_would_do(setting: str) -
 
 
 def test_trades_that_are_all_too_small_are_not_called_a_lack_of_gain() -> None:
-    found = proposed(trade_min_usd=Decimal(400_000))
+    # One of 450,000 USD, larger than the optimum would have it, still gains more than it costs.
+    assert proposed(trade_min_usd=Decimal(450_000)).status == "ok"
+    found = proposed(trade_min_usd=Decimal(500_000))
     assert found.status == "no_trade"
     assert found.reasons[0].startswith("every trade that would gain is too small to be made: ")
-    assert found.reasons[0].endswith("is below the smallest of 400,000 USD")
+    assert found.reasons[0].endswith("is below the smallest of 500,000 USD")
