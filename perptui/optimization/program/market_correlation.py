@@ -36,6 +36,8 @@ ALONE = 1e-6
 """Variance beside the market over that with it, below which a book is the market itself."""
 CONVEX = 0.9
 """Share of the objective's own curvature that may be taken off."""
+FEW = 5
+"""Contracts up to which every start is tried: each costs a search."""
 EXCESS_MAX = 1e-12
 """Weight units beyond the cap that are rounding."""
 
@@ -93,14 +95,19 @@ def _best(
 
     The optimum without the cap, with as much of the market taken off as the cap asks, may lead to
     another optimum than none at all does, where the rows ask for a book without the market. The
-    book before the trade, hedged, is worth a search where it is better than either.
+    book before the trade, hedged, is worth a search where it is better than either. Of a few
+    contracts that is asked of it in any case, and of the optimum without the cap as it is: what
+    one of them is long or short decides there which optimum a start leads to.
     """
     best: Solution | None = None
     found = plain
     none = np.zeros(len(inputs.before))
     held = _hedged(inputs, inputs.before)
-    for start in (_hedged(inputs, plain.exact), none, held):
-        if start is None or (start is held and best and not _better(inputs, start, best.exact)):
+    few = len(inputs.before) <= FEW
+    for start in (_hedged(inputs, plain.exact), none, held, plain.exact if few else None):
+        if start is None:
+            continue
+        if start is held and not few and best and not _better(inputs, start, best.exact):
             continue
         found = _settled(inputs, free, solve_program, start)
         better = best is None or _better(inputs, found.exact, best.exact)

@@ -8,11 +8,17 @@ from scipy.optimize import minimize
 
 from perptui.optimization.inputs import ProgramInputs
 from perptui.optimization.program.convex import solve_roughly as solve
-from perptui.optimization.program.market_correlation import excess_of, solve_with_correlation
+from perptui.optimization.program.market_correlation import (
+    ROUNDS_MAX,
+    excess_of,
+    solve_with_correlation,
+)
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.program.solution import Solution, largest_excess
 from perptui.risk.arrays import limit_excess
+from tests.optimization.market import covariance, estimates
 from tests.optimization.program.fat_tails import capped, fat_inputs
+from tests.optimization.three_coins import BTC, LEGS, MARKS, SOL, posed
 
 RHO = 0.3
 
@@ -308,4 +314,32 @@ def test_rounds_that_come_to_no_end_give_no_answer() -> None:
     assert found.status == "failed"
     assert "without end" in found.detail
     assert np.array_equal(found.weights, inputs.before)
-    assert len(turns) <= 100
+    # Four starts of a few contracts, and the program without the cap.
+    assert len(turns) <= 1 + 4 * ROUNDS_MAX
+
+
+def test_a_basin_where_a_third_leg_keeps_its_side_is_found() -> None:
+    """A grid of all three weights, refined about its best book, found the one it is held against.
+
+    Neither no book nor the hedged optimum without the cap leads there.
+    """
+    sigma = covariance([0.5, 0.65, 0.9], 0.3)
+    moves, deviation = [-0.0572349, -0.0374619, 0.0157575], [0.0029249, 0.0143754, 0.0069071]
+    inputs = posed(
+        {BTC: "-0.03", SOL: "-155"},
+        found=estimates(LEGS, MARKS, moves, sigma, deviation=deviation),
+        limits={
+            "market_correlation_max": 0.9,
+            "turnover_max": 0.15,
+            "gross_max": 2.0,
+            "net_min": -0.1,
+            "cvar_max": 0.9,
+            "volatility_max": 0.1,
+        },
+    )
+    other = np.array([-0.0653, -0.0273, -0.0073])
+    excess = limit_excess(other[None, :], inputs.before, inputs.limits)
+    assert max(float(part.max()) for part in excess.values() if part.size) <= 0.0
+    found = optimum(inputs)
+    assert found.status == "optimal"
+    assert float(inputs.objective(found.exact)) >= float(inputs.objective(other))
