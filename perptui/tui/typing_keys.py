@@ -34,6 +34,7 @@ class TypingKeys(DeskParts):
         self.bound: dict[str, tuple[str, ...]] = {}
         self._history: list[str] = []
         self._asking_to_quit = False
+        self._unsaid = ""
         self._entered: list[tuple[Bend, Typed]] = []
 
     @property
@@ -106,6 +107,9 @@ class TypingKeys(DeskParts):
         wrong : str
             What is wrong in full: the Rebalance view has it where one line is too short for it.
         """
+        if not line and self._unsaid:
+            self.showing.notice(self._unsaid)
+            self._unsaid = ""
         self.news.prompt, self.news.below = line, below
         self.news.repaint()
         if wrong != self.showing.typed_wrong:
@@ -315,6 +319,13 @@ class TypingKeys(DeskParts):
         else:
             self._try(typed)
         self._show(typed)
+
+    def say_once_seen(self, text: str) -> None:
+        """Put a line on the news line; behind what is being typed it would pass unseen."""
+        if self.is_typing:
+            self._unsaid = text or self._unsaid
+        elif text:
+            self.showing.notice(text)
 
     def type_on(self) -> None:
         """Go on typing at a desk that is there anew: what the line to it refused is over."""

@@ -125,18 +125,24 @@ async def test_what_cannot_be_read_still_says_so_at_a_desk_that_is_there_again()
         assert "gross_mx" in typed.wrong
 
 
-async def test_what_went_with_the_desk_is_said() -> None:
+@pytest.mark.parametrize("typing", [False, True], ids=["at once", "after what is typed"])
+async def test_what_went_with_the_desk_is_said(*, typing: bool) -> None:
     def refuse(_: Intent) -> Reply:
         return Reply(number=0, ok=False, text="no")
 
     kept = (what_ifs.kept("A", 0.3), what_ifs.kept("B", 0.4))
     async with session(book.desk(rebalance=what_ifs.what_if(kept=kept))) as made:
         made.desk.answer = refuse
-        await made.press("5")
+        await made.press("5", *(":cost" if typing else ""))
         await made.desk.stop()
         await made.until(lambda: "DESK LOST" in made.text())
         made.desk.view = book.desk(rebalance=RebalanceView(waiting="waiting for the venue"))
         await made.desk.start()
+        await made.until(lambda: "DESK LOST" not in made.text())
+        if typing:
+            made.clock.advance(9)
+            assert "gone with the desk" not in made.text()
+            await made.press("escape")
         await made.until(lambda: "gone with the desk that was lost: what was bent" in made.text())
 
 

@@ -234,9 +234,7 @@ class DeskScreen(DeskActions):
         self.ask_for_page()
         if not lost:
             return
-        gone = gone_with_desk(before, view.rebalance)
-        if gone:
-            self.showing.notice(gone)
+        self.say_once_seen(gone_with_desk(before, view.rebalance))
         self.type_on()
         self.look_at_typed()
 
