@@ -26,7 +26,7 @@ MATTERS = 0.01
 """Share of what the optimum gains, lost by rounding, from which another book is looked for."""
 BOOKS_MAX = 7_000
 """Books in one neighbourhood."""
-NUMBERS_MAX = 300_000
+NUMBERS_MAX = 100_000
 """Weights of the books in all neighbourhoods of one walk, from which it ends."""
 NEIGHBOURHOODS = (((1, 2, 3, 5), 3), (tuple(range(1, 9)), 2), ((1, 2, 3), 2), ((1,), 2), ((1,), 1))
 """Steps that contracts are moved by, either way, and how many move at once: tried in turn.
@@ -111,9 +111,14 @@ class _Walk:
     def _better(self) -> IntArray | None:
         """Return the best neighbour, None where none is better than the book stood at."""
         broken = float(self._judge.total_near(self._book[None, :])[0])
+        tried: set[int] = set()
         for sizes, together in NEIGHBOURHOODS:
+            # Fewer moves of as many contracts, or fewer, are part of what was looked through.
+            if tried.issuperset(sizes):
+                continue
             options = [self._options(int(at), sizes) for at in self._free]
             if _number([len(one) for one in options], together) <= BOOKS_MAX:
+                tried.update(sizes)
                 better = self._best(self._combined(options, together), broken)
                 if better is not None:
                     return better
