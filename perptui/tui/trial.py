@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 
 from perptui.model.assignment import assignments_in
+from perptui.protocol.intents import Bend, Intent, Withdraw
 
 _ZERO = re.compile(r"[+-]?0*\.?0*")
 
@@ -58,6 +59,16 @@ class Trial(ABC):
         """Note that what was asked for as `text` is answered, if it still is what is asked."""
         if text == self.asked:
             self.stands = text
+
+    def is_past(self, intent: Intent) -> bool:
+        """Return whether a refusal of `intent` says nothing of what is typed by now.
+
+        Another text stands there than was tried, or one whose own fault is the nearer thing to say
+        than that what was tried before it could not be taken back yet.
+        """
+        if isinstance(intent, Withdraw):
+            return bool(self.wrong)
+        return isinstance(intent, Bend) and intent.preview and intent.text != self.asked
 
     def look(self, *, preview: bool) -> None:
         """Note whether any preview stands on a desk that solves nothing."""

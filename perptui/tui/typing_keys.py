@@ -271,6 +271,8 @@ class TypingKeys(DeskParts):
     def refused(self, text: str, intent: Intent, entered: Typed | None = None) -> None:
         """Show why the desk refused what is being typed, or was entered, under it."""
         typing = self.trial
+        if typing is not None and typing.is_past(intent):
+            return
         if entered is not None and not self.is_typing:
             self._reopen(entered)
         elif isinstance(intent, Bend) and not intent.preview and (entered or typing):
