@@ -119,8 +119,10 @@ async def test_every_read_of_a_generated_market(venue: Venue) -> None:
 async def test_the_accounts_sums_hold(venue: Venue) -> None:
     # Balance and positions are two requests: a price between them would belong to one alone.
     assert venue.control is not None
+    speed = (await venue.control.state()).speed
     await venue.control.set_speed(0.0)
     reading = await venue.account()
+    await venue.control.set_speed(speed)
     account = reading.value
     unrealised = [position.unrealised_usd or Decimal(0) for position in account.positions]
     assert account.equity_usd - account.wallet_usd == pytest.approx(
