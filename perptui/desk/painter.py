@@ -150,15 +150,17 @@ class Painter:
         server.publish(panels(self.scene(), looked_at))
 
     async def paint_answer(self, server: Server) -> None:
-        """Publish an answer, then what is around it; the rest soon, where anybody looks at it."""
+        """Publish an answer, then what is around it; the rest soon, where anybody looks at it.
+
+        What changes from here on may come after what is drawn: it is painted soon too.
+        """
+        self._dirty.clear()
+        self._urgent.clear()
         server.publish(answer_panels(self.scene()))
         await asyncio.sleep(0)  # the answer is on its way before the lines around it are made
         server.publish(panels_around(self.scene()))
-        self._urgent.clear()
         if MARKET_PANELS & server.looked_at:
             self._dirty.set()
-        else:
-            self._dirty.clear()
 
     async def _paint_round(self, server: Server) -> None:
         """Publish all; while a preview is solved, for a while what says so alone.

@@ -101,3 +101,17 @@ async def test_after_an_answer_the_rest_is_painted_where_it_is_looked_at(looks_a
     await asyncio.sleep((GIVE_WAY_S + TICK_S) / 2)
     assert (len(published.sets) > answered) == (looks_at == "funding")
     running.cancel()
+
+
+@pytest.mark.parametrize("tell", ["touch", "hurry"])
+async def test_what_changes_while_an_answer_is_painted_is_painted_too(tell: str) -> None:
+    painter, _ = painted(ManualClock(NOW_MS))
+    published = Published()
+    published.looked_at = frozenset(("rebalance",))
+    asyncio.get_running_loop().call_soon(getattr(painter, tell))
+    await painter.paint_answer(cast(Server, published))
+    assert published.sets == [{"rebalance", "limits"}, {"status", "journal", "ticket"}]
+    running = asyncio.create_task(painter.run(cast(Server, published)))
+    await asyncio.sleep((GIVE_WAY_S + TICK_S) / 2)
+    assert len(published.sets) > 2
+    running.cancel()
