@@ -111,7 +111,7 @@ async def measure(folder: Path, bends: int, contracts: int) -> None:
                 statuses.add(view.status)
             ours = (time.process_time() * 1e3 - spent[0]) / bends
             theirs = (cpu_ms(worker.pid) - spent[1]) / bends
-            await proposer.withdraw()
+            await proposer.undo()
             figures = statistics.median(times), percentile(times, 0.95), max(times)
             print(
                 f"{kind:<14}{'polled' if polled else 'still':<10}"

@@ -102,6 +102,7 @@ class DeskApp:
         self._proposer = Proposer(self._worker, settings, base, self._snapshot, changed=self._hurry)
         self._ahead = Ahead(self._worker, base, self._proposer, self._snapshot)
         self._proposer.at_hand = self._ahead.at_hand
+        self._proposer.tell_by(lambda text: self._state.tell("warn", text))
         self._sight = Sight(self._state, self._proposer, base, settings.digest)
         self._after_fills = AfterFills(self._state, self._proposer, base, self._observed)
         self._regime = ""

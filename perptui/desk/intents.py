@@ -69,32 +69,29 @@ class Intents:
         It looks at no frontier any more either.
         """
         self._look_at_frontier(peer, on=False)
-        typed = self._proposer.typed_by(author_of(peer))
-        if typed is not None:
-            await self._take_back(typed)
+        author = author_of(peer)
+        await self._take_back(lambda: self._proposer.typed_by(author))
 
-    async def _take_back(self, typed: Step) -> None:
+    async def _take_back(self, typed: Callable[[], tuple[Step, ...]]) -> None:
         """Take back what nobody is typing any more, as soon as it can be."""
-        while self._proposer.holds(typed):
+        while self._proposer.holds(typed()):
             try:
-                await self._proposer.withdraw(typed)
+                await self._proposer.withdraw(typed())
             except WorkerError as error:
                 _log.warning("taking back what was typed: %s", error)
-            if self._proposer.holds(typed):
+            if self._proposer.holds(typed()):
                 await asyncio.sleep(AGAIN_S)
 
     async def _withdraw(self, author: Author) -> None:
         """Take back what a terminal was typing; what cannot be at once is as soon as it can."""
         typed = self._proposer.typed_by(author)
-        if typed is None:
-            return
         try:
             await self._proposer.withdraw(typed)
         except WorkerError as error:
             raise WorkerError(f"not taken back yet, tried until it is: {error}") from error
         finally:
             if self._proposer.holds(typed):
-                task = asyncio.create_task(self._take_back(typed))
+                task = asyncio.create_task(self._take_back(lambda: typed))
                 self._taking_back.add(task)
                 task.add_done_callback(self._taking_back.discard)
 

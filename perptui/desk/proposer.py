@@ -8,7 +8,7 @@ solve that fails leaves what stood before it, with the steps that led there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from perptui.desk.posing import Posing
 from perptui.desk.proposal_picture import ProposalPicture
@@ -172,29 +172,31 @@ class Proposer:
         unbend(self._steps.now, key)
         await self._step(without(self._steps.base, key), by)
 
-    def typed_by(self, author: Author) -> Step | None:
-        """Return the preview of a terminal that stands, or that another's is to take the place of.
+    def typed_by(self, author: Author) -> tuple[Step, ...]:
+        """Return the previews of a terminal that stand, or are under way.
 
-        The latter stands again where that one cannot be solved.
+        Also those that another one is to take the place of: they come back where that one cannot be
+        solved.
         """
-        return next((one for one in self._typed() if one.by == author), None)
+        return tuple(one for one in self._typed() if one.by == author)
 
-    def holds(self, typed: Step) -> bool:
-        """Return whether a preview stands, or comes back where another's cannot be solved."""
-        return any(one is typed for one in self._typed())
+    def holds(self, typed: Sequence[Step]) -> bool:
+        """Return whether any of these previews stands, or comes back where another's fails."""
+        return any(one is held for one in typed for held in self._typed())
 
     def _typed(self) -> tuple[Step, ...]:
-        return tuple(one for one in (self._steps.typed, self._stands.typed) if one is not None)
+        found = (self._steps.typed, self._stands.typed, *self._solving.typed)
+        return tuple(one for one in found if one is not None)
 
-    async def withdraw(self, typed: Step) -> None:
-        """Take a preview back; nothing, while another is asked for in its place.
+    async def withdraw(self, typed: Sequence[Step]) -> None:
+        """Take these previews back; nothing, while another is asked for in their place.
 
         Raises
         ------
         WorkerError
             When what was before cannot be solved: the preview stands again.
         """
-        if self._steps.typed is typed:
+        if any(one is self._steps.typed for one in typed):
             self._steps.withdraw()
             await self._solving.solve()
 
@@ -247,6 +249,10 @@ class Proposer:
             When nothing is kept there.
         """
         await self._step(self._stands.kept(slot).proposal.what_if, by)
+
+    def tell_by(self, tell: Callable[[str], None]) -> None:
+        """Have what fails in the background, and was answered before, made news by `tell`."""
+        self._stands.tell_by(tell)
 
     def compare(self) -> None:
         """Have what is kept solved again on the market of what stands, in the background.

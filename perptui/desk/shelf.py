@@ -28,11 +28,17 @@ class Shelf:
     ----------
     changed : callable
         Called when what is kept was made to compare.
+
+    Attributes
+    ----------
+    tell : callable
+        Makes a text news: whoever asked to compare was answered before.
     """
 
     def __init__(self, worker: QuantWorker, changed: Callable[[], None]) -> None:
         self._worker = worker
         self._changed = changed
+        self.tell: Callable[[str], None] = lambda _: None
         self._task: asyncio.Task[None] | None = None
         self._kept: dict[str, Kept] = {}
 
@@ -127,6 +133,7 @@ class Shelf:
             await self._measure(job, stands)
         except WorkerError as error:
             _log.warning("comparing: %s", error)
+            self.tell(f"what is kept does not compare yet: {error}")
         self._changed()
 
     async def _solve_again(self, job: ProposeJob) -> None:

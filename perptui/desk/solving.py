@@ -9,7 +9,7 @@ import msgspec
 
 from perptui.desk.posing import Posing
 from perptui.desk.stands import Stands
-from perptui.desk.steps import Mark, Steps
+from perptui.desk.steps import Mark, Step, Steps
 from perptui.desk.worker import QuantWorker, SupersededError
 from perptui.model.clock import Clock
 from perptui.model.errors import WorkerError
@@ -64,6 +64,12 @@ class Solving:
         self._market = market
         self._lasts_s = lasts_s
         self._open: list[Request] = []
+
+    @property
+    def typed(self) -> tuple[Step, ...]:
+        """The previews under way: each comes back where all that was asked after it fails."""
+        previews = (request.mark.preview for request in self._open)
+        return tuple(preview for preview in previews if preview is not None)
 
     async def solve(self) -> None:
         """Solve for what is asked; where that fails, what stood before stands again.

@@ -53,6 +53,10 @@ class Stands:
         """The preview that the figures are of; None where they are of a step."""
         return self._asked_at.preview
 
+    def tell_by(self, tell: Callable[[str], None]) -> None:
+        """Have what fails in the background, and was answered before, made news by `tell`."""
+        self._shelf.tell = tell
+
     # ---------------------------------------------------------------- one answer after the other
 
     def await_answer(self) -> None:

@@ -428,3 +428,86 @@ async def test_what_is_typed_anew_is_not_taken_back_with_what_was_left(
     await asyncio.sleep(0.05)
     assert (proposer.picture.preview, proposer.picture.state) == (True, "ready")
     deal.journal.close()
+
+
+class Stopped(Failing):
+    """The same, behind a gate: what dies is seen once the gate is open."""
+
+    def __init__(self, *proposals: Proposal) -> None:
+        super().__init__(*proposals)
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def ask(self, job: Any, *_: Any, **__: Any) -> ProposeDone:
+        await self.gate.wait()
+        return await super().ask(job)
+
+
+async def test_all_that_a_lost_terminal_typed_goes_where_the_newest_of_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perptui.desk.intents.AGAIN_S", 0.01)
+    deal = Deal(tmp_path)
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    quant, moved = Stopped(first, bent, first), asyncio.Event()
+    proposer = proposer_of(deal, quant, moved.set)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    quant.gate.clear()
+    newer = asyncio.create_task(
+        intents.answer(asked.Bend("gross_max=2.5", preview=True), connected(1))
+    )
+    await asyncio.sleep(0)
+    leaving = asyncio.create_task(intents.gone(connected(1)))
+    await asyncio.sleep(0)
+    # Neither the newer one nor taking it back is solved: the older one stands again.
+    quant.dies = True
+    quant.gate.set()
+    with pytest.raises(WorkerError, match="the process ended"):
+        await newer
+    assert (proposer.picture.preview, proposer.picture.proposal) == (True, bent)
+    quant.dies = False
+    await until(
+        moved, lambda: (proposer.picture.preview, proposer.picture.state) == (False, "ready")
+    )
+    assert proposer.picture.proposal == first
+    await asyncio.wait_for(leaving, 5)
+    deal.journal.close()
+
+
+@pytest.mark.parametrize("leaves", [False, True], ids=["by esc", "by leaving"])
+async def test_a_preview_under_way_that_another_overtook_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, leaves: bool
+) -> None:
+    monkeypatch.setattr("perptui.desk.intents.AGAIN_S", 0.01)
+    deal = Deal(tmp_path)
+    first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
+    quant, moved = Slow(first), asyncio.Event()
+    proposer = proposer_of(deal, quant, moved.set)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    quant.gate.clear()
+    mine, other = (
+        asyncio.create_task(intents.answer(asked.Bend(text, preview=True), connected(number)))
+        for number, text in ((1, "gross_max=2"), (2, "net_max=0.5"))
+    )
+    await asyncio.sleep(0)
+    if leaves:
+        leaving = asyncio.create_task(intents.gone(connected(1)))
+        await asyncio.sleep(0)
+    else:
+        await intents.answer(asked.Withdraw(), connected(1))
+    # The other's is refused: what was overtaken is solved, and would stand.
+    quant.proposals = [bent, WorkerError("refused"), first]
+    quant.gate.set()
+    with pytest.raises(WorkerError, match="refused"):
+        await other
+    await mine
+    await until(
+        moved, lambda: (proposer.picture.preview, proposer.picture.state) == (False, "ready")
+    )
+    assert proposer.picture.proposal == first
+    if leaves:
+        await asyncio.wait_for(leaving, 5)
+    deal.journal.close()

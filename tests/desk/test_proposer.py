@@ -220,11 +220,11 @@ async def test_a_preview_is_withdrawn_or_undone(desk: Desk) -> None:
         assert desk.proposal.digest != settled
         assert desk.view().tried == ("cost=2", "gross_max=0.5")
         typed = desk.proposer.typed_by(MIRA)
-        assert typed is not None
+        assert len({id(one) for one in typed}) == 1
         await (desk.proposer.withdraw(typed) if back == "withdraw" else desk.proposer.undo())
         assert desk.proposal.digest == settled
         assert (desk.view().assignments, desk.view().tried) == (("gross_max=0.8",), ())
-        assert desk.proposer.typed_by(MIRA) is None
+        assert desk.proposer.typed_by(MIRA) == ()
     assert desk.proposer.picture.can_undo
 
 
@@ -507,6 +507,26 @@ async def test_two_what_ifs_are_kept_and_compared(desk: Desk) -> None:
     assert desk.proposal.digest == again[1].digest
     desk.proposer.forget("A")
     assert [one.slot for one in desk.view().kept] == ["B"]
+
+
+async def test_what_cannot_be_compared_says_so_in_the_news(desk: Desk) -> None:
+    state = DeskState({VENUE: (BTC, ETH)}, SETTINGS.polling, desk.clock)
+    desk.proposer.tell_by(lambda text: state.tell("warn", text))
+    await desk.proposer.bend("gross_max=0.6")
+    desk.proposer.keep("A")
+    await desk.proposer.unbend()
+    desk.at_ms += HOUR_MS
+    await desk.proposer.solve()
+    desk.worker.fails_next = "the quant process ended"
+    desk.proposer.compare()
+    await until(desk, lambda: bool(state.picture.news))
+    told = "what is kept does not compare yet: the quant process ended"
+    assert [(line.level, line.text) for line in state.picture.news] == [("warn", told)]
+    assert not any(one.same_market for one in desk.view().kept)
+    # Asked for once more, it compares, and nothing more is said.
+    desk.proposer.compare()
+    await until(desk, lambda: all(one.same_market for one in desk.view().kept))
+    assert len(state.picture.news) == 1
 
 
 async def test_what_is_kept_is_measured_by_the_yardstick_of_what_stands(desk: Desk) -> None:
