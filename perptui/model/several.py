@@ -96,13 +96,13 @@ def _identifiers(name: str, parts: Sequence[str]) -> tuple[str, ...]:
 def _holding_costs(name: str, parts: Sequence[str]) -> tuple[HoldingCost, ...]:
     costs = {}
     for part in parts:
-        venue, colon, apr = part.partition(":")
+        named, colon, apr = part.partition(":")
+        venue = VENUE_ALIASES.get(named, named)
         if not colon or not venue.isascii() or not venue.isalnum() or venue in costs:
             raise InputError(
                 f"expected {name} as VENUE:APR, each venue once, was {shown(part)}; "
                 f"write it like {name}=binanceusdm:0.02 or {name}={NONE}"
             )
-        venue = VENUE_ALIASES.get(venue, venue)
         costs[venue] = HoldingCost(venue, float(number(apr, name)))
     return tuple(costs.values())
 

@@ -139,6 +139,8 @@ def test_every_what_if_is_its_own_text(what_if: WhatIf) -> None:
         ("hedge_shorts=BTC", "write it like hedge_shorts=binanceusdm:BTC/USDT:USDT"),
         ("holding_costs=0.02", "expected holding_costs as VENUE:APR, each venue once, was '0.02'"),
         ("holding_costs=bybit:0.1,bybit:0.2", "each venue once, was 'bybit:0.2'"),
+        ("holding_costs=binanceusdm:0.1,binance:0.2", "each venue once, was 'binance:0.2'"),
+        ("holding_costs=binance:0.1,binance:0.2", "each venue once, was 'binance:0.2'"),
         ("soft_limit=net", "did you mean soft_limits?"),
         ("name=x", "expected a limit"),
         ("gross_max=nan", "expected a plain number for gross_max, was 'nan'"),
