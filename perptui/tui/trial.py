@@ -21,7 +21,7 @@ class Trial(ABC):
     asked : str
         What was asked for last of it, as a preview; "" where nothing was, or it was taken back.
     stands : str
-        What was answered last of that: the figures are of it.
+        What was answered last of all that was asked for: the figures are of it.
     dropped : bool
         A step took the place of the preview: the figures are without it.
     """
@@ -31,6 +31,7 @@ class Trial(ABC):
         self.asked = ""
         self.stands = ""
         self.dropped = False
+        self._previews: list[Intent] = []
         self._rests = False
 
     @abstractmethod
@@ -55,10 +56,20 @@ class Trial(ABC):
         """What the figures are of where that is not what is typed by now; else ""."""
         return self.stands if self._rests and not self.wrong else ""
 
-    def take_answer(self, text: str) -> None:
-        """Note that what was asked for as `text` is answered, if it still is what is asked."""
-        if text == self.asked:
-            self.stands = text
+    def ask_for(self, text: str) -> Bend:
+        """Return the preview that asks for `text`; its answer is waited for."""
+        self.asked = text
+        preview = Bend(text=text, preview=True)
+        self._previews.append(preview)
+        return preview
+
+    def take_answer(self, intent: Bend) -> None:
+        """Note that a preview is answered, if it is of this: those before it never will be."""
+        for index, preview in enumerate(self._previews):
+            if preview is intent:
+                del self._previews[: index + 1]
+                self.stands = intent.text
+                return
 
     def is_past(self, intent: Intent) -> bool:
         """Return whether a refusal of `intent` says nothing of what is typed by now.
@@ -77,6 +88,7 @@ class Trial(ABC):
     def forget(self) -> None:
         """Forget what the desk made of it: that is taken back."""
         self.asked = self.stands = ""
+        self._previews.clear()
         self.dropped = False
 
 

@@ -169,8 +169,7 @@ class TypingKeys(DeskParts):
         """Ask what would be with what is typed, where it is a what-if by now."""
         text = typed.tries()
         if text is not None:
-            typed.asked = text
-            self.bend(Bend(text=text, preview=True), typed)
+            self.bend(typed.ask_for(text), typed)
         elif typed.wrong and typed.asked:  # its preview is no longer what stands in the line
             typed.forget()
             self.bend(Withdraw(), typed)
@@ -296,7 +295,7 @@ class TypingKeys(DeskParts):
         """Note that a preview was answered."""
         typed = self.trial
         if typed is not None and isinstance(intent, Bend):
-            typed.take_answer(intent.text)
+            typed.take_answer(intent)
             if typed.still:
                 self._show(typed)
 

@@ -7,7 +7,7 @@ import os
 import msgspec
 import pytest
 
-from perptui.protocol.frames import Reply
+from perptui.protocol.frames import Reply, encode
 from perptui.protocol.intents import Bend, Intent
 from perptui.protocol.views_rebalance import Author, RebalanceView
 from perptui.tui.gone import gone_with_desk
@@ -57,6 +57,27 @@ async def test_what_is_half_typed_says_what_the_figures_are_still_of(
         await made.press(*on)
         await made.until(lambda: not made.app.bending)
         assert STILL not in made.text()
+
+
+async def test_the_figures_are_of_the_preview_answered_last_though_another_is_asked() -> None:
+    held: list[Reply] = []
+
+    def hold(_: Intent) -> None:
+        held.append(Reply(number=len(made.desk.asked), ok=True))
+
+    async with session() as made:
+        await made.press("5", *":gross_max=2")
+        await made.until(lambda: not made.app.bending)
+        made.desk.answer = hold
+        await made.press("5", "0", *["backspace"] * 3)
+        assert made.text().count(f"{STILL}gross_max=2") == 1
+        await made.until(lambda: bool(held))
+        made.desk.send(encode(held.pop()))
+        await made.until(lambda: f"{STILL}gross_max=25 " in made.text())
+        await made.until(lambda: bool(held))
+        made.desk.send(encode(held.pop()))
+        await made.until(lambda: f"{STILL}gross_max=2 " in made.text())
+        assert tries(made) == ["gross_max=2", "gross_max=25", "gross_max=2"]
 
 
 async def test_another_name_under_way_after_what_is_tried_says_what_it_may_become() -> None:
