@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from perptui.protocol.intents import CancelWorking, ExportOrders, Kill, OpenTicket
-from perptui.tui.actions_rebalance import RebalanceActions
+from perptui.tui.actions_pages import PageActions
 from perptui.tui.whose import another
 
 KILL_WINDOW_S = 2.0
 """The second F10 must come within this."""
 
 
-class DeskActions(RebalanceActions):
+class DeskActions(PageActions):
     """The actions; `screens.desk.DeskScreen` holds the widgets they act on."""
 
     _kill_armed_mono: float | None = None

@@ -1,11 +1,10 @@
-"""What the keys of the Rebalance view do: bend, look, compare, take a way out."""
+"""What the keys of the Rebalance view do to the what-if: bend, nudge, switch, take back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from textual.events import Key
 from textual.timer import Timer
 
 from perptui.protocol.intents import (
@@ -14,7 +13,6 @@ from perptui.protocol.intents import (
     Compare,
     Intent,
     Keep,
-    Recall,
     Redo,
     Reestimate,
     Solve,
@@ -24,7 +22,6 @@ from perptui.protocol.intents import (
 from perptui.protocol.views_rebalance import RebalanceRow
 from perptui.tui.panels.limits import LimitsPanel, key_words
 from perptui.tui.panels.rebalance import RebalancePanel
-from perptui.tui.panels.rebalance_clash import ways_out
 from perptui.tui.panels.rebalance_state import leads_elsewhere
 from perptui.tui.switches import ROBUST, STRATEGY, SWITCHES, next_of
 from perptui.tui.typing_keys import TypingKeys
@@ -280,121 +277,3 @@ class RebalanceActions(TypingKeys):
             self.rebalance_panel().take_nudges()
             self.rebalance_panel().forget_asked()
             self.bend(Unbend())
-
-    # ---------------------------------------------------------------- pages
-
-    def _turn(self, page: str) -> bool:
-        """Turn to a page, or back from it; return whether it is in sight now."""
-        panel = self.rebalance_panel()
-        self._bring(panel)
-        left = panel.page
-        panel.turn_to("" if left == page else page)
-        if "frontier" in {left, panel.page} and left != panel.page and self._answers():
-            self.bend(AskFrontier(on=panel.page == "frontier"))
-        self.repaint_all()
-        return panel.page == page
-
-    def _answers(self) -> bool:
-        return self.showing.attached and not self.showing.lost
-
-    def action_why(self) -> None:
-        """Show the ledger under the cursor; then all ledgers; then the trades again."""
-        panel = self.rebalance_panel()
-        after = {"why": "ledgers", "ledgers": "ledgers"}
-        self._turn(after.get(panel.page, "why"))
-
-    def action_clash(self) -> None:
-        """Show which limits clash."""
-        self._turn("clash")
-
-    def action_compare(self) -> None:
-        """Show what was kept beside what stands, solved on the same market."""
-        if not self._turn("compare") or not self._answers():
-            return
-        kept = self.showing.live.rebalance.kept
-        if any(one.own_measure or not one.same_market for one in kept):
-            self.bend(Compare())
-
-    def action_frontier(self) -> None:
-        """Show the efficient frontier; it is solved in the background."""
-        self._turn("frontier")
-
-    def ask_for_page(self) -> None:
-        """Ask a desk that is there anew for what it works out only for the page in sight."""
-        if self.rebalance_panel().page == "frontier":
-            self.send(AskFrontier())
-
-    def action_limits_part(self) -> None:
-        """Move the cursor between trades and limits."""
-        panel = self.rebalance_panel()
-        self._bring(panel)
-        if panel.page == "frontier":
-            self._turn("frontier")
-        panel.turn_part()
-        panel.repaint()
-
-    def action_keep_a(self) -> None:
-        """Keep what stands as A."""
-        self._keep("A")
-
-    def action_keep_b(self) -> None:
-        """Keep what stands as B."""
-        self._keep("B")
-
-    def _keep(self, slot: str) -> None:
-        if not self.may_propose():
-            return
-        if not self.rebalance_panel().proposed():
-            self.say(self._no_target(), "warn")
-            return
-        self.say(f"kept as {slot}: b compares")
-        self.bend(Keep(slot=slot))
-
-    def digits_mean(self) -> str:
-        """Return what digits do on the page in sight; "" where they choose a view."""
-        if not self._choices():
-            return ""
-        page = self.rebalance_panel().page
-        words = (
-            "a digit tries a way out" if page == "clash" else "a digit goes back to what was kept"
-        )
-        return f"{words} · esc: views again"
-
-    def _choices(self) -> list[Intent]:
-        """Return what each digit from 1 on asks for on the page in sight."""
-        panel, view = self.rebalance_panel(), self.showing.live.rebalance
-        if self.active() is not panel or panel.page not in {"clash", "compare"}:
-            return []
-        if panel.page == "clash":
-            return ways_out(view)
-        return [Recall(slot=kept.slot) for kept in view.kept]
-
-    def take_key(self, event: Key) -> bool:
-        """Take a digit on the page of clashes or of what was kept: it is a choice there."""
-        panel, choices = self.rebalance_panel(), self._choices()
-        if not event.key.isdigit():
-            return False
-        index = int(event.key) - 1
-        if not 0 <= index < len(choices):
-            return False
-        if self.may_propose():
-            panel.take_nudges()
-            panel.forget_asked()
-            if panel.page == "clash":  # what it leads to stands among the trades
-                self._turn("clash")
-            self.bend(choices[index])
-        return True
-
-    def back_from_page(self) -> bool:
-        """Leave a page of the Rebalance view, or its limits; return whether there was one."""
-        panel = self.rebalance_panel()
-        if self.active() is not panel:
-            return False
-        if panel.page:
-            self._turn(panel.page)
-            return True
-        if panel.part == "limits":
-            panel.turn_part()
-            panel.repaint()
-            return True
-        return False

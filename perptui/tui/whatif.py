@@ -5,7 +5,7 @@ But of what is still being typed only the latest is sent.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -37,6 +37,19 @@ class Waiting(NamedTuple):
 def unsettled(intent: Intent) -> bool:
     """Return whether an intent is of something still being typed, or takes that back."""
     return isinstance(intent, Withdraw) or (isinstance(intent, Bend) and intent.preview)
+
+
+def _puts(intent: Intent) -> bool:
+    """Return whether an intent puts a step that an undo takes back."""
+    return isinstance(intent, STEPS) and not isinstance(intent, Undo | Redo | Withdraw)
+
+
+def _surely(intent: Undo | Redo, before: Iterable[Intent]) -> bool:
+    """Return whether an undo or redo is of no older step, whatever is refused before it.
+
+    One behind others of its own kind goes no further than all of them were to go.
+    """
+    return all(isinstance(one, type(intent)) for one in before if isinstance(one, STEPS))
 
 
 class IntentQueue:
@@ -87,10 +100,21 @@ class IntentQueue:
         return not self._busy
 
     def send_all(self) -> None:
-        """Send what waits without its answers: the terminal leaves."""
+        """Send what waits without its answers: the terminal leaves.
+
+        But no undo or redo of a step that may be refused yet: it would be of an older one. A step
+        that waits itself is left out with its undo.
+        """
         waiting, self._waiting = self._waiting, []
+        before = [] if self._sent is None else [self._sent]
+        sent = len(before)
         for one in waiting:
-            self._ask(one.intent)
+            if not isinstance(one.intent, Undo | Redo) or _surely(one.intent, before):
+                before.append(one.intent)
+            elif isinstance(one.intent, Undo) and len(before) > sent and _puts(before[-1]):
+                del before[-1]
+        for intent in before[sent:]:
+            self._ask(intent)
 
     def drain(self, answered: Callable[[Intent, Reply], None]) -> Coroutine[Any, Any, None]:
         """Send until nothing waits; hand each answer to `answered`.

@@ -19,13 +19,17 @@ from perptui.protocol.intents import (
     Undo,
     Withdraw,
 )
+from perptui.protocol.views_rebalance import Offer
 from perptui.tui.whatif import unsettled
 from tests.tui import book, what_ifs
 from tests.tui.sitting import Session, session
 from tests.tui.what_ifs import BTC, ETH
 
 pytestmark = pytest.mark.asyncio
-NAMES = {"]": "right_square_bracket", "[": "left_square_bracket", "\r": "enter", "\x1b": "escape"}
+NAMES = {
+    "]": "right_square_bracket", "[": "left_square_bracket", "\r": "enter", "\x1b": "escape",
+    "^": "ctrl+r",
+}  # fmt: skip
 
 
 def ok(_: Intent) -> Reply:
@@ -246,6 +250,40 @@ async def test_a_relative_key_starts_from_what_the_key_before_it_leads_to(
         await made.until(lambda: not panel.wanted and not panel.nudges)
 
 
+PLAN = f"target:{BTC}=0.155 reduce_only=true"
+FREED = f"target:{BTC}=free strategy=balanced"
+
+
+@pytest.mark.parametrize(
+    ("keys", "texts"),
+    [
+        ("1]", [PLAN, f"target:{BTC}=0.165"]),
+        ("1[[", [PLAN, f"target:{BTC}=0.135"]),
+        ("2m", [FREED, "strategy=tactical"]),
+        ("m1m", ["strategy=balanced", PLAN, "strategy=tactical"]),
+        (":strategy=tactical\rm", ["strategy=tactical", "strategy=hybrid"]),
+        (":robust=box\roo", ["robust=box", "robust=ellipsoid", "robust=off"]),
+        (":strategy.robust=box\ro", ["strategy.robust=box", "robust=ellipsoid"]),
+        ("m:strategy=tactical\rm", ["strategy=balanced", "strategy=tactical", "strategy=hybrid"]),
+        ("um:strategy=tactical\rm", ["strategy=tactical", "strategy=hybrid"]),
+    ],
+)
+async def test_a_relative_key_starts_from_what_a_way_out_or_a_line_sets(
+    keys: str, texts: list[str]
+) -> None:
+    offers = Offer("reduce", "reduce", PLAN), Offer("free", "free", FREED)
+    # It holds a strategy and a robust mean that are not the desk's own: none is dropped by m or o.
+    view = what_ifs.infeasible(
+        clash=(), offers=offers, strategy="hybrid", robust="off",
+        assignments=("strategy=hybrid", "robust=off"),
+    )  # fmt: skip
+    async with session(book.desk(rebalance=view)) as made:
+        await made.press("5", "home", *("" if ":" in keys else "i"))
+        await burst(made, keys)
+        await made.until(lambda: len(kept(made)) >= len(texts))
+        assert kept(made) == texts
+
+
 LONG = (
     "expected an optimum under market_correlation_max 0.35, cvar_max 0.08 and volatility_max 0.4, "
     "was none to trust: the solver stopped at its 200th step with a residual of 3e-4 where at most "
@@ -346,3 +384,33 @@ async def test_what_is_nudged_before_leaving_is_kept(keys: str) -> None:
         weight = 0.64 if keys == "]]" else 0.63
         assert before == Bend(text=f"target:{BTC}={weight:.3f}")
         await made.until(lambda: made.app.return_value == 0)
+
+
+DROPPED = Unbend(key=f"target:{BTC}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "sent"),
+    [
+        (":gross_max=1.5\ru", []),
+        (":gross_max=1.5\ruu", []),
+        ("0u", [DROPPED]),
+        ("0:net_max=.2\ru", [DROPPED]),
+        ("0:net_max=.2\r", [DROPPED, Bend(text="net_max=.2")]),
+        ("uu", [Undo(), Undo()]),
+        ("u^", [Undo()]),
+    ],
+)
+async def test_leaving_undoes_nothing_older_than_what_may_be_refused(
+    keys: str, sent: list[Intent]
+) -> None:
+    async with session(book.desk(rebalance=what_ifs.what_if())) as made:
+        await made.press("5")
+        made.desk.answer = lambda _: None
+        await made.pilot.press(*(NAMES.get(key, key) for key in keys))
+        await made.pilot.press("q")
+        await made.until(lambda: Quit(leave_desk=False) in made.desk.asked)
+        if keys.startswith(":"):
+            assert not any(isinstance(intent, Undo) for intent in made.desk.asked)
+        else:
+            assert made.desk.asked[:-1] == sent

@@ -30,6 +30,7 @@ from perptui.tui.panels.limits import SEVERITY, cap_edit, severity
 from perptui.tui.panels.rebalance_trades import COLUMNS
 from perptui.tui.picture import Line, Span
 from perptui.tui.showing import Showing
+from perptui.tui.switches import ROBUST, STRATEGY
 from perptui.tui.theme import Palette
 from perptui.tui.whose import another
 
@@ -212,23 +213,28 @@ class RebalanceState(PanelWidget):
             self._limits = limits
             self.caps.set_rows(sorted(limits, key=_cap_order))
         self.grid = self._grid_of()
-        for key, stands in (("strategy", view.strategy), ("robust", view.robust)):
+        for key, stands in ((STRATEGY, view.strategy), (ROBUST, view.robust)):
             if self.switched.get(key) == stands:
                 del self.switched[key]
             if stands and not any(text.startswith(f"{key}=") for text in view.assignments):
                 self.own[key] = stands
 
     def ask_for(self, intent: Bend) -> None:
-        """Note the targets that are asked for, until they are answered."""
-        targets = _targets(intent)
+        """Note the targets and switches that are asked for, until they have come back."""
+        what_if = _asked(intent)
+        targets = what_if.targets
         for name in (*targets, *targets_freed(intent)):
             self.forget_row(name)
         self.wanted |= targets
+        for key, chosen in ((STRATEGY, what_if.strategy), (ROBUST, what_if.parameters.get(ROBUST))):
+            if isinstance(chosen, str) and chosen:
+                self.switched[key] = chosen
+                self.nudges.pop(key, None)
 
     def take_answer(self, intent: Intent, *, ok: bool) -> None:
         """Forget what was asked for by an intent: what the desk made of it is in the view."""
         if isinstance(intent, Bend):
-            for name, weight in _targets(intent).items():
+            for name, weight in _asked(intent).targets.items():
                 if self.wanted.get(name) == weight:  # else another one is on its way
                     del self.wanted[name]
         if not ok:
@@ -278,9 +284,9 @@ class RebalanceState(PanelWidget):
         return None if self.edit is None else self.edit.cell(row.name, column, "bound")
 
 
-def _targets(intent: Bend) -> dict[str, float]:
-    """Return the targets that an intent asks for, by instrument id."""
-    return bend_all(WhatIf(), assignments_in(intent.text)).targets
+def _asked(intent: Bend) -> WhatIf:
+    """Return what an intent asks for, as if nothing else were bent."""
+    return bend_all(WhatIf(), assignments_in(intent.text))
 
 
 def leads_elsewhere(intent: Intent) -> bool:
