@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations, product
-from math import prod
 
 import numpy as np
 
@@ -24,14 +23,15 @@ COARSE_FROM = 1e-3
 """Weight of the smallest trade of a contract from which lots are coarse."""
 MATTERS = 0.01
 """Share of what the optimum gains, lost by rounding, from which another book is looked for."""
-BOOKS_MAX = 7_000
-"""Books in one neighbourhood."""
-NUMBERS_MAX = 100_000
-"""Weights of the books in all neighbourhoods of one walk, from which it ends."""
+NUMBERS_AT_ONCE = 4_000
+"""Weights of the books in one neighbourhood."""
+NUMBERS_MAX = 9_000
+"""Weights of the books in all neighbourhoods of one walk: of two walks, some 15 ms."""
 NEIGHBOURHOODS = (((1, 2, 3, 5), 3), (tuple(range(1, 9)), 2), ((1, 2, 3), 2), ((1,), 2), ((1,), 1))
 """Steps that contracts are moved by, either way, and how many move at once: tried in turn.
 
-Of fine lots it is as many steps as make a coarse one.
+Of fine lots it is as many steps as make a coarse one. A neighbourhood of too many books is left
+out; of single steps it is looked through for the contracts that are farthest from the optimum.
 """
 STEPS_MAX = 12
 """Neighbourhoods of one walk."""
@@ -46,6 +46,8 @@ def better_book(rounded: Rounded, wanted: Solution, inputs: ProgramInputs) -> Ro
     ----------
     wanted : Solution
         The optimum before any trade was left out as too small.
+    inputs : ProgramInputs
+        The program that the answer is explained by: what is left out of it is not traded.
     """
     if not _worth_looking(rounded, wanted.weights, inputs):
         return rounded
@@ -53,7 +55,8 @@ def better_book(rounded: Rounded, wanted: Solution, inputs: ProgramInputs) -> Ro
     hard = replace(inputs, soft_prices={}, soft_levels=())
     best, seen = rounded, set[bytes]()
     for start in (rounded.steps, truncated(wanted.weights, inputs, Lots.of(inputs))):
-        found = _Walk(start, wanted.weights, hard, seen).end()
+        walk = _Walk(start, wanted.weights, hard, seen, moves_edited=rounded.excess > 0)
+        found = walk.end()
         if found is not None and (best.excess > 0 or _gain(found, best, inputs) > GAIN_MIN):
             best = found
     return best
@@ -76,17 +79,29 @@ def _gain(one: Rounded, other: Rounded, inputs: ProgramInputs) -> float:
 
 
 class _Walk:
-    """From one book in lots to the best of its neighbours, until none is better."""
+    """From one book in lots to the best of its neighbours, until none is better.
+
+    A target that the trader fixed stays at its lot: only to mend a limit that nothing else mends,
+    and that rounding left broken, `moves_edited` has it go to the lot on its other side.
+    """
 
     def __init__(
-        self, steps: IntArray, wanted: FloatArray, inputs: ProgramInputs, seen: set[bytes]
+        self,
+        steps: IntArray,
+        wanted: FloatArray,
+        inputs: ProgramInputs,
+        seen: set[bytes],
+        *,
+        moves_edited: bool,
     ) -> None:
         self._inputs, self._lots, self._seen = inputs, Lots.of(inputs), seen
-        self._steps, self._numbers = steps, 0
+        self._steps, self._left = steps, NUMBERS_MAX
         self._wanted = (wanted - inputs.before) / self._lots.unit
         self._judge = Judge(inputs, self._book)
-        kept = np.array([one in inputs.fixed for one in inputs.ids]) & ~self._lots.edited
+        kept = np.array([one in inputs.fixed for one in inputs.ids])
         self._free = np.flatnonzero(~kept)
+        more = self._lots.edited if moves_edited else np.zeros_like(kept)
+        self._mending = np.flatnonzero(~kept | more)
 
     @property
     def _book(self) -> FloatArray:
@@ -95,8 +110,6 @@ class _Walk:
     def end(self) -> Rounded | None:
         """Return the book at the end of the walk; None where it breaks a limit."""
         for _ in range(STEPS_MAX):
-            if self._numbers > NUMBERS_MAX:
-                break
             if self._steps.tobytes() in self._seen:
                 return None
             self._seen.add(self._steps.tobytes())
@@ -111,22 +124,36 @@ class _Walk:
     def _better(self) -> IntArray | None:
         """Return the best neighbour, None where none is better than the book stood at."""
         broken = float(self._judge.total_near(self._book[None, :])[0])
+        better = self._better_of(self._free, broken)
+        if better is None and broken > 0 and len(self._mending) > len(self._free):
+            return self._better_of(self._mending, broken)
+        return better
+
+    def _better_of(self, contracts: IntArray, broken: float) -> IntArray | None:
+        """Return the best neighbour by moves of these contracts, None where none is better."""
+        far = np.abs(self._wanted - self._steps)[contracts] * self._lots.unit[contracts]
+        contracts = contracts[np.argsort(-far, kind="stable")]
         tried: set[int] = set()
         for sizes, together in NEIGHBOURHOODS:
             # Fewer moves of as many contracts, or fewer, are part of what was looked through.
             if tried.issuperset(sizes):
                 continue
-            options = [self._options(int(at), sizes) for at in self._free]
-            if _number([len(one) for one in options], together) <= BOOKS_MAX:
+            options = self._options(contracts, sizes)
+            most = min(NUMBERS_AT_ONCE, self._left) // len(self._steps)
+            fitting = _fitting([len(one) for one in options], together, most)
+            if fitting == len(contracts):
                 tried.update(sizes)
-                better = self._best(self._combined(options, together), broken)
-                if better is not None:
-                    return better
+            elif len(sizes) > 1 or fitting < together:
+                continue
+            moves = self._combined(contracts[:fitting], options[:fitting], together)
+            better = self._best(moves, broken)
+            if better is not None:
+                return better
         return None
 
     def _best(self, moves: IntArray, broken: float) -> IntArray | None:
         """Return the move that gains most and breaks nothing; where that is asked, breaks least."""
-        self._numbers += moves.size
+        self._left -= moves.size
         books = books_after(moves, self._inputs, self._lots)
         worth = self._judge.objective(np.vstack([self._book, books]))
         gain = worth[1:] - worth[0]
@@ -142,34 +169,45 @@ class _Walk:
                 return np.asarray(moves[at])
         return None
 
-    def _combined(self, options: list[list[int]], together: int) -> IntArray:
+    def _combined(self, contracts: IntArray, options: list[list[int]], together: int) -> IntArray:
         """Return the trades (M, N) after every combination of options of so many contracts."""
         found = [np.zeros((0, len(self._steps)), dtype=np.int64)]
         for chosen in combinations(range(len(options)), min(together, len(options))):
             grid = np.array(list(product(*(options[one] for one in chosen))), dtype=np.int64)
             moves = np.tile(self._steps, (len(grid), 1))
-            moves[:, self._free[list(chosen)]] = grid.reshape(len(grid), len(chosen))
+            moves[:, contracts[list(chosen)]] = grid.reshape(len(grid), len(chosen))
             found.append(moves)
         every = np.concatenate(found)
         return np.asarray(every[(every != self._steps).any(axis=1)])
 
-    def _options(self, at: int, sizes: tuple[int, ...]) -> list[int]:
-        """Return the trades that a contract may have instead, its own first."""
-        lots, now = self._lots, int(self._steps[at])
-        least = int(np.ceil(lots.least[at] / lots.unit[at] - 1e-9))
-        close = int(-np.rint(self._inputs.before[at] / lots.unit[at]))
-        beside = int(np.floor(self._wanted[at]))
-        grain = max(int(COARSE_FROM / lots.unit[at]), 1)
+    def _options(self, contracts: IntArray, sizes: tuple[int, ...]) -> list[list[int]]:
+        """Return the trades that each contract may have instead, its own first."""
+        lots, now = self._lots, self._steps
+        least = np.ceil(lots.least / lots.unit - 1e-9).astype(np.int64)
+        close = -np.rint(self._inputs.before / lots.unit).astype(np.int64)
+        beside = np.floor(self._wanted).astype(np.int64)
+        grain = np.maximum((COARSE_FROM / lots.unit).astype(np.int64), 1)
         moved = [now + way * size * grain for size in sizes for way in (1, -1)]
-        tried = [now, *moved, 0, least, -least, close, beside, beside + 1]
-        options = np.array(list(dict.fromkeys(tried)), dtype=np.int64)
-        trades = np.tile(self._steps, (len(options), 1))
-        trades[:, at] = options
-        let = allowed(trades, self._inputs, lots)[:, at] | (options == now)
-        return [int(one) for one in options[let]]
+        none = np.zeros_like(now)
+        tried = np.stack([now, *moved, none, least, -least, close, beside, beside + 1])
+        let = allowed(tried, self._inputs, lots) | (tried == now)
+        return [list(dict.fromkeys(tried[let[:, at], at].tolist())) for at in contracts]
 
 
-def _number(options: list[int], together: int) -> int:
-    """Return how many combinations there are of options of so many contracts."""
-    chosen = combinations(options, min(together, len(options)))
-    return sum(prod(one) for one in chosen)
+def _fitting(options: list[int], together: int, most: int) -> int:
+    """Return of how many contracts, the first ones, no more than `most` combinations are made.
+
+    Parameters
+    ----------
+    options : list of int
+        How many each contract has.
+    together : int
+        Contracts that are combined; all of them where there are fewer.
+    """
+    ways = [1] + [0] * together
+    for place, one in enumerate(options):
+        for chosen in range(together, 0, -1):
+            ways[chosen] += ways[chosen - 1] * one
+        if ways[min(together, place + 1)] > most:
+            return place
+    return len(options)

@@ -43,7 +43,7 @@ def rebalance(inputs: ProgramInputs) -> Rebalance:
         return _nothing(solution, inputs)
     wanted = solution
     solution, solved = _without_small_trades(solution, inputs)
-    rounded = better_book(_in_lots(solution, inputs), wanted, inputs)
+    rounded = better_book(_in_lots(solution, inputs), wanted, solved)
     if rounded.excess > HEADROOM:
         return _reduced_in_lots(inputs) or _too_coarse(solution, inputs, solved)
     return Rebalance(solution, solution.weights, rounded.steps, rounded.weights, solved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,14 +11,21 @@ import numpy as np
 import pytest
 
 from perptui.optimization.checks import checks_of, exact_book, forbidding
-from perptui.optimization.coarse_lots import better_book
+from perptui.optimization.coarse_lots import (
+    NEIGHBOURHOODS,
+    NUMBERS_AT_ONCE,
+    NUMBERS_MAX,
+    STEPS_MAX,
+    better_book,
+)
 from perptui.optimization.inputs import FloatArray, ProgramInputs
+from perptui.optimization.judge import Judge
 from perptui.optimization.lots import Lots, allowed, books_after
 from perptui.optimization.orders import positions_after
 from perptui.optimization.pose import program_inputs
 from perptui.optimization.program.optimum import optimum
 from perptui.optimization.rebalance import rebalance
-from perptui.optimization.rounding import round_to_lots
+from perptui.optimization.rounding import hold_lots, round_to_lots
 from perptui.risk.arrays import limit_excess
 from tests.optimization.market import BALANCED, LIMITS, covariance, estimates, instrument, snapshot
 
@@ -108,9 +116,57 @@ def test_lots_that_are_fine_are_left_to_rounding() -> None:
     assert better_book(rounded, wanted, inputs) is rounded
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_a_target_that_is_fixed_stays_at_a_lot_beside_it(seed: int) -> None:
-    inputs = coarse(seed, SMALLEST, targets={BTC: 0.1})
+@pytest.mark.parametrize("target", [0.1, 0.08])
+@pytest.mark.parametrize("seed", [2, 3, 13, 14, 17])
+def test_a_target_that_is_fixed_stays_at_its_lot_toward_zero(seed: int, target: float) -> None:
+    """Of lots of 3.6 % two are held where that keeps every limit, whatever a third would gain."""
+    inputs = coarse(seed, SMALLEST, targets={BTC: target})
     answer = rebalance(inputs)
-    lots = Lots.of(inputs)
-    assert abs(answer.rounded[inputs.ids.index(BTC)] - 0.1) < float(lots.unit.max())
+    assert float(answer.rounded[inputs.ids.index(BTC)]) == pytest.approx(0.072, abs=1e-9)
+
+
+def test_a_reduction_leaves_no_more_than_was_asked_for() -> None:
+    for seed in range(12):
+        base = coarse(seed, {"turnover_max": 1.5})
+        halves = {name: float(w) / 2 for name, w in zip(base.ids, base.before, strict=True)}
+        inputs = replace(coarse(seed, {"turnover_max": 1.5}, targets=halves), reduce_only=True)
+        answer = rebalance(inputs)
+        assert answer.solution.status == "optimal"
+        least = np.maximum(np.abs(inputs.before) / 2, Lots.of(inputs).smallest)
+        assert (np.abs(answer.rounded) <= least + 1e-9).all(), seed
+
+
+def test_a_fixed_target_goes_to_its_other_lot_where_nothing_else_keeps_a_limit() -> None:
+    """Net at least 9 %: two lots of 3.6 % break it, three keep it, and no other is let trade."""
+    inputs = coarse(3, {"net_min": 0.09, "net_max": 0.2}, targets={BTC: 0.1, ETH: 0.0, SOL: 0.0})
+    wanted = optimum(inputs)
+    broken = hold_lots(inputs)
+    assert broken.excess > 0
+    found = better_book(broken, wanted, inputs)
+    assert found.excess <= 0
+    assert float(found.weights[inputs.ids.index(BTC)]) == pytest.approx(0.108, abs=1e-9)
+
+
+def test_no_more_is_looked_through_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty contracts in lots of 2 %: two walks through so many weights, and no more."""
+    looked: list[int] = []
+    legs = [instrument(f"C{at:03d}", step="1") for at in range(20)]
+    marks = {one.id: "100" for one in legs}
+    draw = np.random.default_rng(1)
+    sigma = covariance(draw.uniform(0.4, 1.0, 20).tolist(), 0.6)
+    drift = draw.normal(0.0, 0.03, 20).tolist()
+    found = estimates(legs, marks, drift, sigma, deviation=[0.004] * 20)
+    rules = msgspec.structs.replace(LIMITS, net_min=-0.1, net_max=0.1, turnover_max=0.5)
+    market = snapshot(legs, marks, {"binanceusdm": "5000"}, {})
+    inputs = program_inputs(market, found, BALANCED, rules, {})
+    wanted, rounded = optimum(inputs), hold_lots(inputs)
+
+    def counted(self: Judge, books: FloatArray) -> FloatArray:
+        looked.append(books.size)
+        return inputs.objective(books)
+
+    monkeypatch.setattr(Judge, "objective", counted)
+    better = better_book(rounded, wanted, inputs)
+    assert worth(inputs, better.weights) > worth(inputs, rounded.weights)
+    assert max(looked) <= NUMBERS_AT_ONCE + 20
+    assert sum(looked) <= 2 * (NUMBERS_MAX + 20 * STEPS_MAX * len(NEIGHBOURHOODS))

@@ -37,9 +37,19 @@ def test_a_limit_of_no_width_says_so_and_the_width_that_would_do(setting: str) -
 
 
 def test_trades_that_are_all_too_small_are_not_called_a_lack_of_gain() -> None:
-    # One of 450,000 USD, larger than the optimum would have it, still gains more than it costs.
-    assert proposed(trade_min_usd=Decimal(450_000)).status == "ok"
-    found = proposed(trade_min_usd=Decimal(500_000))
+    found = proposed(trade_min_usd=Decimal(450_000))
     assert found.status == "no_trade"
     assert found.reasons[0].startswith("every trade that would gain is too small to be made: ")
-    assert found.reasons[0].endswith("is below the smallest of 500,000 USD")
+    assert found.reasons[0].endswith("is below the smallest of 450,000 USD")
+
+
+def test_no_contract_is_traded_that_is_explained_as_left_out() -> None:
+    for smallest in (300_000, 450_000):
+        found = proposed(trade_min_usd=Decimal(smallest))
+        left_out = {
+            one.name.removeprefix("trade_min:")
+            for one in found.explanation.limits
+            if one.name.startswith("trade_min:")
+        }
+        assert left_out
+        assert not [one.id for one in found.rows if one.trade_usd and one.id in left_out]
