@@ -169,6 +169,16 @@ def connected(number: int) -> Peer:
     return Peer(pid=os.getpid(), uid=os.getuid(), gid=os.getgid(), connection=number)
 
 
+async def previewed(deal: Deal, quant: Answering) -> tuple[Intents, Proposer, asyncio.Event]:
+    """Return a desk with a proposal and, over it, what terminal 1 types; set when it changes."""
+    moved = asyncio.Event()
+    proposer = proposer_of(deal, quant, moved.set)
+    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
+    await proposer.solve()
+    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    return intents, proposer, moved
+
+
 async def test_what_is_typed_goes_with_the_terminal_that_typed_it(tmp_path: Path) -> None:
     deal = Deal(tmp_path)
     first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
@@ -336,10 +346,7 @@ async def test_a_preview_that_fails_gives_the_one_before_back_to_its_typist(
     deal = Deal(tmp_path)
     first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
     quant = Failing(first, bent, first)
-    proposer = proposer_of(deal, quant)
-    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
-    await proposer.solve()
-    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    intents, proposer, _ = await previewed(deal, quant)
     quant.dies = True
     with pytest.raises(WorkerError, match="the process ended"):
         await intents.answer(asked.Bend("net_max=0.5", preview=True), connected(2))
@@ -359,11 +366,8 @@ async def test_what_another_preview_was_to_take_the_place_of_does_not_come_back(
     monkeypatch.setattr("perptui.desk.intents.AGAIN_S", 0.01)
     deal = Deal(tmp_path)
     first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
-    quant, moved = Slow(first, bent, first), asyncio.Event()
-    proposer = proposer_of(deal, quant, moved.set)
-    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
-    await proposer.solve()
-    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    quant = Slow(first, bent, first)
+    intents, proposer, moved = await previewed(deal, quant)
     quant.gate.clear()
     other = asyncio.create_task(
         intents.answer(asked.Bend("net_max=0.5", preview=True), connected(2))
@@ -393,11 +397,8 @@ async def test_a_preview_that_cannot_be_taken_back_is_said_and_goes_as_soon_as_i
     monkeypatch.setattr("perptui.desk.intents.AGAIN_S", 0.01)
     deal = Deal(tmp_path)
     first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
-    quant, moved = Failing(first, bent, first), asyncio.Event()
-    proposer = proposer_of(deal, quant, moved.set)
-    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
-    await proposer.solve()
-    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    quant = Failing(first, bent, first)
+    intents, proposer, moved = await previewed(deal, quant)
     quant.dies = True
     with pytest.raises(WorkerError, match="not taken back yet, tried until it is: the process"):
         await intents.answer(asked.Withdraw(), connected(1))
@@ -416,10 +417,7 @@ async def test_what_is_typed_anew_is_not_taken_back_with_what_was_left(
     deal = Deal(tmp_path)
     first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
     quant = Failing(first, bent, bent)
-    proposer = proposer_of(deal, quant)
-    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
-    await proposer.solve()
-    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    intents, proposer, _ = await previewed(deal, quant)
     quant.dies = True
     with pytest.raises(WorkerError, match="not taken back yet"):
         await intents.answer(asked.Withdraw(), connected(1))
@@ -449,11 +447,8 @@ async def test_all_that_a_lost_terminal_typed_goes_where_the_newest_of_it_fails(
     monkeypatch.setattr("perptui.desk.intents.AGAIN_S", 0.01)
     deal = Deal(tmp_path)
     first, bent = proposal(REDUCE_BTC), proposal(REDUCE_ETH)
-    quant, moved = Stopped(first, bent, first), asyncio.Event()
-    proposer = proposer_of(deal, quant, moved.set)
-    intents = Intents(proposer, cast(Any, deal.picture), lambda: "")
-    await proposer.solve()
-    await intents.answer(asked.Bend("gross_max=2", preview=True), connected(1))
+    quant = Stopped(first, bent, first)
+    intents, proposer, moved = await previewed(deal, quant)
     quant.gate.clear()
     newer = asyncio.create_task(
         intents.answer(asked.Bend("gross_max=2.5", preview=True), connected(1))
