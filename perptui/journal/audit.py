@@ -9,10 +9,13 @@ from perptui.journal.chain import read
 from perptui.journal.database import Database
 from perptui.journal.events import (
     Alarm,
+    ApprovalAsked,
+    ApprovalDeclined,
     Baseline,
     Body,
     CancelOutcome,
     CancelSending,
+    DeadManSet,
     Event,
     External,
     FillSeen,
@@ -22,8 +25,11 @@ from perptui.journal.events import (
     LegMoved,
     LegOutcome,
     LegSending,
+    Migrated,
+    PermissionsSeen,
     Reconciled,
     Started,
+    TicketApproved,
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
@@ -87,7 +93,15 @@ def confirmed_text(path: Path, seq: int) -> str:
 def _ticket_of(body: Body) -> str:
     if isinstance(body, TicketProposed):
         return body.ticket.id
-    if isinstance(body, TicketConfirmed | TicketEnded | GateSaidNo):
+    if isinstance(
+        body,
+        TicketConfirmed
+        | ApprovalAsked
+        | TicketApproved
+        | ApprovalDeclined
+        | TicketEnded
+        | GateSaidNo,
+    ):
         return body.ticket
     return ""
 
@@ -105,7 +119,9 @@ def describe(event: Event, leg_name: Callable[[str], str] = _short) -> str:
         Names a leg by its client id; the id's beginning unless something better is known.
     """
     body = event.record()
-    text = _about_ticket(body) or _about_desk(body) or _about_leg(body, leg_name)
+    text = (
+        _about_ticket(body) or _about_desk(body) or _about_venue(body) or _about_leg(body, leg_name)
+    )
     return text or event.kind.lower()
 
 
@@ -115,6 +131,12 @@ def _about_ticket(body: Body) -> str:
             return f"ticket {body.ticket.id} shown, {len(body.ticket.legs)} legs"
         case TicketConfirmed():
             return f"ticket {body.ticket} confirmed"
+        case ApprovalAsked():
+            return f"ticket {body.ticket} waits for a second person: {'; '.join(body.reasons)}"
+        case TicketApproved():
+            return f"ticket {body.ticket} approved"
+        case ApprovalDeclined():
+            return f"approval of ticket {body.ticket} {body.state}: {body.reason}"
         case TicketEnded():
             reason = f": {body.reason}" if body.reason else ""
             return f"ticket {body.ticket} {body.state}{reason}"
@@ -157,7 +179,20 @@ def _about_desk(body: Body) -> str:
             return body.text
         case KillChanged():
             return f"{body.state}" + (f": {body.reason}" if body.reason else "")
+        case Migrated():
+            return f"journal brought from version {body.before} to {body.after}"
+        case _:
+            return ""
+
+
+def _about_venue(body: Body) -> str:
+    match body:
         case Baseline():
             return f"first sight of {body.venue}: {len(body.positions)} positions"
+        case PermissionsSeen():
+            return f"permissions of the key at {body.venue}: {body.text}"
+        case DeadManSet():
+            span = f"{body.countdown_ms} ms" if body.countdown_ms else "off"
+            return f"dead man's switch of {body.instrument} {span}, {body.state}"
         case _:
             return ""

@@ -65,6 +65,34 @@ class TicketConfirmed(Record, frozen=True):
     rows: int
 
 
+class ApprovalAsked(Record, frozen=True):
+    """A confirmed ticket waits for a second person until venue time `expires_ms`.
+
+    Committed with the confirmation. `reasons`: why it takes one, in words.
+    """
+
+    ticket: str
+    reasons: tuple[str, ...]
+    expires_ms: int
+
+
+class TicketApproved(Record, frozen=True):
+    """Another uid than the trader's typed the end of the same token."""
+
+    ticket: str
+    token: str
+    columns: int
+    rows: int
+
+
+class ApprovalDeclined(Record, frozen=True):
+    """The second person said no (`state` REJECTED, with a reason), or none came (EXPIRED, VOID)."""
+
+    ticket: str
+    state: str
+    reason: str
+
+
 class WrittenFile(Record, frozen=True):
     """An exported file and the SHA-256 of its bytes."""
 
@@ -160,9 +188,10 @@ class KillChanged(Record, frozen=True):
 
 
 class CancelSending(Record, frozen=True):
-    """Committed before a cancel leaves."""
+    """Committed before a cancel leaves. `ticket`: the one that covers it, "" of none."""
 
     client_id: str
+    ticket: str = ""
 
 
 class CancelOutcome(Record, frozen=True):
@@ -171,6 +200,36 @@ class CancelOutcome(Record, frozen=True):
     client_id: str
     state: LegState
     text: str = ""
+
+
+class DeadManSet(Record, frozen=True):
+    """The venue was asked to cancel the account's orders of a contract after `countdown_ms`.
+
+    0 disarms it. `state`: how the request ended, a `LegState` in words.
+    """
+
+    instrument: str
+    countdown_ms: int
+    state: str
+    text: str = ""
+
+
+class PermissionsSeen(Record, frozen=True):
+    """What the venue says a key may do; None where it does not say."""
+
+    venue: str
+    trade: bool | None
+    withdraw: bool | None
+    bound_to_address: bool | None
+    text: str = ""
+
+
+class Migrated(Record, frozen=True):
+    """The journal's tables were brought from version `before` to `after`; `backup` was verified."""
+
+    before: int
+    after: int
+    backup: str
 
 
 class Reconciled(Record, frozen=True):
@@ -185,6 +244,9 @@ Body = (
     | Started
     | TicketProposed
     | TicketConfirmed
+    | ApprovalAsked
+    | TicketApproved
+    | ApprovalDeclined
     | TicketEnded
     | GateSaidNo
     | LegSending
@@ -197,6 +259,9 @@ Body = (
     | KillChanged
     | CancelSending
     | CancelOutcome
+    | DeadManSet
+    | PermissionsSeen
+    | Migrated
     | Reconciled
 )
 
@@ -205,6 +270,9 @@ KINDS: dict[str, type[Body]] = {
     "STARTED": Started,
     "PROPOSED": TicketProposed,
     "CONFIRMED": TicketConfirmed,
+    "APPROVAL": ApprovalAsked,
+    "APPROVED": TicketApproved,
+    "DECLINED": ApprovalDeclined,
     "ENDED": TicketEnded,
     "REFUSED": GateSaidNo,
     "SENDING": LegSending,
@@ -217,6 +285,9 @@ KINDS: dict[str, type[Body]] = {
     "KILL": KillChanged,
     "CANCEL": CancelSending,
     "CANCELED": CancelOutcome,
+    "DEADMAN": DeadManSet,
+    "PERMISSIONS": PermissionsSeen,
+    "MIGRATED": Migrated,
     "RECONCILED": Reconciled,
 }
 """Event kinds by their stable names; a kind may be added, none is ever renamed."""

@@ -14,7 +14,7 @@ from perptui.journal import queries
 from perptui.journal.chain import append, head, read
 from perptui.journal.database import Database
 from perptui.journal.events import Actor, Body, Event, Genesis, Started, TicketProposed
-from perptui.journal.queries import FillRow, KillRow, LegRow, TicketHead
+from perptui.journal.queries import ApprovalRow, FillRow, KillRow, LegRow, TicketHead
 from perptui.journal.verify import Verdict, verify_database
 from perptui.model.clock import Clock
 from perptui.model.errors import JournalError
@@ -225,6 +225,19 @@ class Journal:
     def day_notional_usd(self, trader: str | None = None) -> Decimal:
         """Return what was sent today, by `trader` or by all, USD."""
         return self._ask(queries.day_notional_usd, self._clock.utc_ms(), trader)
+
+    def approval(self, ticket: str) -> ApprovalRow | None:
+        """Return a ticket's approval, None where no second person was asked."""
+        found = self._ask(queries.approvals, "ticket = ?", (ticket,))
+        return found[0] if found else None
+
+    def pending_approvals(self) -> list[ApprovalRow]:
+        """Return the approvals that nobody has decided yet, oldest first."""
+        return self._ask(queries.approvals, "state = 'PENDING'", ())
+
+    def messages_since(self, utc_ms: int) -> list[tuple[str, int, bool]]:
+        """Return (venue, venue time in ms, whether a cancel) of what was sent since `utc_ms`."""
+        return self._ask(queries.messages_since, utc_ms)
 
     def fill(self, instrument: str, trade_id: str) -> FillRow | None:
         """Return the fill of a trade, None when it is not here."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from perptui.model.clock import DAY_MS
-from perptui.model.order import TERMINAL_STATES, LegState, Side
+from perptui.model.order import TERMINAL_STATES, LegState, OrderKind, Side
 from perptui.model.record import Record
 
 LIVE_STATES = tuple(state for state in LegState if state not in TERMINAL_STATES)
@@ -36,6 +36,26 @@ class LegRow(Record, frozen=True):
     sent_ms: int | None
     executed: Decimal
     settled: bool
+    kind: OrderKind = OrderKind.LIMIT_IOC
+    trigger_price: Decimal | None = None
+
+    @property
+    def protective(self) -> bool:
+        """True of a stop that rests at the venue until it is triggered."""
+        return self.kind is OrderKind.STOP_MARKET
+
+
+class ApprovalRow(Record, frozen=True):
+    """A ticket's approval: `state` PENDING, APPROVED, REJECTED, EXPIRED or VOID; `uid` decided."""
+
+    ticket: str
+    seq: int
+    trader_uid: int
+    reasons: tuple[str, ...]
+    expires_ms: int
+    state: str
+    uid: int | None
+    reason: str
 
 
 class TicketHead(Record, frozen=True):
@@ -75,12 +95,14 @@ class FillRow(Record, frozen=True):
 
 _LEG = (
     "SELECT client_id, ticket, number, instrument, venue, side, contracts, state, filled, "
-    "average_price, venue_order_id, code, note, sent_ms, executed, settled FROM leg"
+    "average_price, venue_order_id, code, note, sent_ms, executed, settled, kind, trigger_price "
+    "FROM leg"
 )
 
 
 _FILL = "SELECT instrument, trade_id, client_id, side, contracts, price, fee_usd, ts_ms FROM fill"
 _OF_TICKET = "client_id IN (SELECT client_id FROM leg WHERE ticket = ?)"
+_APPROVAL = "SELECT ticket, seq, trader_uid, reasons, expires_ms, state, uid, reason FROM approval"
 _TICKET = "SELECT id, seq, purpose, trader, created_ms, digest, token, state, reason FROM ticket"
 
 
@@ -108,7 +130,39 @@ def _leg(row: tuple[Any, ...]) -> LegRow:
         sent_ms=row[13],
         executed=Decimal(row[14]),
         settled=bool(row[15]),
+        kind=OrderKind(row[16]),
+        trigger_price=Decimal(row[17]) if row[17] is not None else None,
     )
+
+
+def approvals(
+    connection: sqlite3.Connection, where: str, values: tuple[object, ...]
+) -> list[ApprovalRow]:
+    """Return the approvals that fit an SQL condition on the table, oldest first."""
+    rows = connection.execute(f"{_APPROVAL} WHERE {where} ORDER BY seq", values).fetchall()
+    return [
+        ApprovalRow(
+            ticket=row[0],
+            seq=row[1],
+            trader_uid=row[2],
+            reasons=tuple(row[3].splitlines()),
+            expires_ms=row[4],
+            state=row[5],
+            uid=row[6],
+            reason=row[7],
+        )
+        for row in rows
+    ]
+
+
+def messages_since(connection: sqlite3.Connection, utc_ms: int) -> list[tuple[str, int, bool]]:
+    """Return (venue, venue time in ms, whether a cancel) of what was sent since `utc_ms`."""
+    rows = connection.execute(
+        "SELECT venue, sent_ms, 0 FROM leg WHERE sent_ms >= ? UNION ALL "
+        "SELECT venue, sent_ms, 1 FROM cancel WHERE sent_ms >= ? ORDER BY 2",
+        (utc_ms, utc_ms),
+    ).fetchall()
+    return [(venue, sent_ms, bool(cancel)) for venue, sent_ms, cancel in rows]
 
 
 def unsettled_legs(connection: sqlite3.Connection, venue: str) -> list[LegRow]:

@@ -31,7 +31,7 @@ CREATE TABLE lease (
 INSERT INTO lease VALUES (1, 0, 0);
 """
 
-PROJECTIONS = """
+_FIRST_PROJECTIONS = """
 CREATE TABLE ticket (
   id TEXT PRIMARY KEY,
   seq INTEGER NOT NULL,
@@ -113,6 +113,32 @@ CREATE TABLE notice (
 ) STRICT;
 """
 
+_APPROVAL_STOPS_AND_CANCELS = """
+ALTER TABLE leg ADD COLUMN kind TEXT NOT NULL DEFAULT 'LIMIT IOC';
+ALTER TABLE leg ADD COLUMN trigger_price TEXT;
+CREATE TABLE approval (
+  ticket TEXT PRIMARY KEY REFERENCES ticket (id),
+  seq INTEGER NOT NULL,
+  trader_uid INTEGER NOT NULL,
+  reasons TEXT NOT NULL,
+  expires_ms INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  uid INTEGER,
+  reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX approval_state ON approval (state);
+CREATE TABLE cancel (
+  seq INTEGER PRIMARY KEY,
+  client_id TEXT NOT NULL REFERENCES leg (client_id),
+  venue TEXT NOT NULL,
+  sent_ms INTEGER NOT NULL
+) STRICT;
+CREATE INDEX cancel_sent ON cancel (sent_ms);
+"""
+
+PROJECTIONS = _FIRST_PROJECTIONS + _APPROVAL_STOPS_AND_CANCELS
+"""All projections as they are now, empty."""
+
 PROJECTION_TABLES = (
     "ticket",
     "confirmation",
@@ -123,7 +149,9 @@ PROJECTION_TABLES = (
     "counter",
     "kill",
     "notice",
+    "approval",
+    "cancel",
 )
 
-MIGRATIONS = (_EVENTS + PROJECTIONS,)
+MIGRATIONS = (_EVENTS + _FIRST_PROJECTIONS, _APPROVAL_STOPS_AND_CANCELS)
 """Statements that lead from version n to n + 1; only ever appended to."""

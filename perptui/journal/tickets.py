@@ -13,8 +13,11 @@ from typing import Any
 
 from perptui.journal.events import (
     Alarm,
+    ApprovalAsked,
+    ApprovalDeclined,
     Baseline,
     Body,
+    CancelSending,
     Event,
     External,
     FillSeen,
@@ -22,6 +25,7 @@ from perptui.journal.events import (
     LegMoved,
     LegOutcome,
     LegSending,
+    TicketApproved,
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
@@ -37,7 +41,8 @@ _SETTLING = frozenset({L.OPEN, L.PARTIAL, L.FILLED, L.CANCELED, L.EXPIRED})
 
 TRANSITIONS: dict[L, frozenset[L]] = {
     L.PROPOSED: frozenset({L.CONFIRMED, L.NOT_SENT}),
-    L.CONFIRMED: frozenset({L.SENDING, L.NOT_SENT}),
+    L.CONFIRMED: frozenset({L.APPROVED, L.SENDING, L.NOT_SENT}),
+    L.APPROVED: frozenset({L.SENDING, L.NOT_SENT}),
     L.SENDING: frozenset({L.ACKED, L.REJECTED, L.NOT_SENT, L.UNKNOWN}),
     L.ACKED: _SETTLING | {L.NEVER_ACCEPTED},
     L.UNKNOWN: _SETTLING | {L.NEVER_ACCEPTED},
@@ -89,7 +94,7 @@ def _proposed(connection: sqlite3.Connection, event: Event, body: TicketProposed
         intent = leg.intent
         connection.execute(
             "INSERT INTO leg VALUES (?, ?, ?, ?, ?, ?, ?, 'PROPOSED', '0', NULL, '', '', '', "
-            "NULL, NULL, '0', 0)",
+            "NULL, NULL, '0', 0, ?, ?)",
             (
                 leg.client_id,
                 ticket.id,
@@ -98,6 +103,8 @@ def _proposed(connection: sqlite3.Connection, event: Event, body: TicketProposed
                 split_id(intent.id)[0],
                 intent.side.value,
                 plain(intent.contracts),
+                intent.kind.value,
+                None if intent.trigger_price is None else plain(intent.trigger_price),
             ),
         )
 
@@ -108,14 +115,54 @@ def _confirmed(connection: sqlite3.Connection, event: Event, body: TicketConfirm
         "INSERT INTO confirmation VALUES (?, ?, ?, ?, ?)",
         (body.token, body.ticket, event.seq, event.ts, event.actor.uid),
     )
-    for (identifier,) in connection.execute(
-        "SELECT client_id FROM leg WHERE ticket = ?", (body.ticket,)
-    ).fetchall():
-        _change_leg(connection, identifier, L.CONFIRMED)
+    _change_legs(connection, body.ticket, L.CONFIRMED)
+
+
+def _approval_asked(connection: sqlite3.Connection, event: Event, body: ApprovalAsked) -> None:
+    connection.execute(
+        "INSERT INTO approval VALUES (?, ?, ?, ?, ?, 'PENDING', NULL, '')",
+        (body.ticket, event.seq, event.actor.uid, "\n".join(body.reasons), body.expires_ms),
+    )
+
+
+def _approved(connection: sqlite3.Connection, event: Event, body: TicketApproved) -> None:
+    row = connection.execute(
+        "SELECT token FROM confirmation WHERE ticket = ?", (body.ticket,)
+    ).fetchone()
+    if row is None or row[0] != body.token:
+        raise JournalError(
+            f"expected the token that {body.ticket} was confirmed with, was another; look again"
+        )
+    trader, expires_ms = _decide(connection, event, body.ticket, "APPROVED", "")
+    if trader == event.actor.uid:
+        raise JournalError(
+            f"expected a second person to approve {body.ticket}, was the one who confirmed it"
+        )
+    if event.ts >= expires_ms:
+        raise JournalError(f"expected an approval of {body.ticket} in time, was late; solve again")
+    _change_legs(connection, body.ticket, L.APPROVED)
+
+
+def _declined(connection: sqlite3.Connection, event: Event, body: ApprovalDeclined) -> None:
+    _decide(connection, event, body.ticket, body.state, body.reason)
+
+
+def _decide(
+    connection: sqlite3.Connection, event: Event, ticket: str, state: str, reason: str
+) -> tuple[int, int]:
+    """Decide a pending approval; return the uid that confirmed the ticket, and its expiry."""
+    row = connection.execute(
+        "UPDATE approval SET state = ?, uid = ?, reason = ? "
+        "WHERE ticket = ? AND state = 'PENDING' RETURNING trader_uid, expires_ms",
+        (state, event.actor.uid, reason, ticket),
+    ).fetchone()
+    if row is None:
+        raise JournalError(f"expected a pending approval of {ticket}, was none; look again")
+    return int(row[0]), int(row[1])
 
 
 def _ended(connection: sqlite3.Connection, _: Event, body: TicketEnded) -> None:
-    before = "CONFIRMED" if body.state == "DONE" else "PROPOSED"
+    before = "CONFIRMED" if body.state == "DONE" or _refused(connection, body) else "PROPOSED"
     _change_ticket(connection, body.ticket, before, body.state, body.reason)
     if body.state == "DONE":
         return
@@ -124,6 +171,20 @@ def _ended(connection: sqlite3.Connection, _: Event, body: TicketEnded) -> None:
     ).fetchall():
         _change_leg(connection, identifier, L.NOT_SENT)
         _settle(connection, identifier)
+
+
+def _refused(connection: sqlite3.Connection, body: TicketEnded) -> bool:
+    """Return True when the second person's approval was asked for and did not come."""
+    row = connection.execute(
+        "SELECT state FROM approval WHERE ticket = ?", (body.ticket,)
+    ).fetchone()
+    return row is not None and row[0] not in {"PENDING", "APPROVED"}
+
+
+def _change_legs(connection: sqlite3.Connection, ticket: str, after: L) -> None:
+    rows = connection.execute("SELECT client_id FROM leg WHERE ticket = ?", (ticket,)).fetchall()
+    for (identifier,) in rows:
+        _change_leg(connection, identifier, after)
 
 
 def _change_ticket(
@@ -154,7 +215,14 @@ def _change_leg(connection: sqlite3.Connection, identifier: str, after: L) -> L:
 
 
 def _sending(connection: sqlite3.Connection, event: Event, body: LegSending) -> None:
-    _change_leg(connection, body.client_id, L.SENDING)
+    before = _change_leg(connection, body.client_id, L.SENDING)
+    asked = connection.execute(
+        "SELECT 1 FROM approval JOIN leg USING (ticket) WHERE client_id = ?", (body.client_id,)
+    ).fetchone()
+    if asked is not None and before is not L.APPROVED:
+        raise JournalError(
+            f"expected leg {body.client_id} to be approved by a second person, was not; wait"
+        )
     connection.execute(
         "UPDATE leg SET sent_ms = ?, fence = ? WHERE client_id = ?",
         (event.ts, body.fence, body.client_id),
@@ -270,6 +338,13 @@ def _killed(connection: sqlite3.Connection, event: Event, body: KillChanged) -> 
     )
 
 
+def _cancel(connection: sqlite3.Connection, event: Event, body: CancelSending) -> None:
+    connection.execute(
+        "INSERT INTO cancel SELECT ?, client_id, venue, ? FROM leg WHERE client_id = ?",
+        (event.seq, event.ts, body.client_id),
+    )
+
+
 def _notice(connection: sqlite3.Connection, event: Event, key: str) -> None:
     connection.execute("INSERT OR IGNORE INTO notice VALUES (?, ?)", (key, event.seq))
 
@@ -277,6 +352,9 @@ def _notice(connection: sqlite3.Connection, event: Event, key: str) -> None:
 _PROJECTORS: dict[type[Body], Callable[[sqlite3.Connection, Event, Any], None]] = {
     TicketProposed: _proposed,
     TicketConfirmed: _confirmed,
+    ApprovalAsked: _approval_asked,
+    TicketApproved: _approved,
+    ApprovalDeclined: _declined,
     TicketEnded: _ended,
     LegSending: _sending,
     LegOutcome: _outcome,
@@ -286,5 +364,6 @@ _PROJECTORS: dict[type[Body], Callable[[sqlite3.Connection, Event, Any], None]] 
     External: _external,
     Alarm: _alarm,
     KillChanged: _killed,
+    CancelSending: _cancel,
 }
 """What changes a projection; the other kinds of event only stand in the chain."""

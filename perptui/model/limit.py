@@ -53,8 +53,12 @@ class Limits(Record, frozen=True):
 
     order_notional_max_usd, ticket_notional_max_usd, day_notional_max_usd : Decimal
         Largest leg, ticket, and sum over a UTC day.
+    trader_day_notional_max_usd : Decimal
+        Largest sum of one trader over a UTC day.
     ticket_legs_max : int
         Most legs of one ticket.
+    depth_max : float
+        A leg's notional over what the book offers within its collar.
     collar_bps : float
         Distance of a limit price from the mark, basis points.
     collar_reducing_max_bps : float
@@ -62,7 +66,11 @@ class Limits(Record, frozen=True):
     daily_loss_max : float
         Loss of the UTC day, fraction of equity at its start, at which sending stops.
     messages_per_second, messages_per_minute : int
-        Throttle on messages to one venue; cancels have their own reserve.
+        Throttle on messages to one venue.
+    cancels_reserved : int
+        Messages a minute that are kept for cancels, beside `messages_per_minute`.
+    rejections_max : int
+        Orders a venue may reject within ten minutes; from then on only reductions are sent.
     restricted : tuple[str, ...]
         Instrument ids that may not be traded.
     """
@@ -89,12 +97,16 @@ class Limits(Record, frozen=True):
     order_notional_max_usd: Decimal
     ticket_notional_max_usd: Decimal
     day_notional_max_usd: Decimal
+    trader_day_notional_max_usd: Decimal
     ticket_legs_max: int
+    depth_max: float
     collar_bps: float
     collar_reducing_max_bps: float
     daily_loss_max: float
     messages_per_second: int
     messages_per_minute: int
+    cancels_reserved: int
+    rejections_max: int
     restricted: tuple[str, ...]
 
 

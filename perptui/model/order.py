@@ -23,11 +23,19 @@ class Effect(StrEnum):
     FLIP = "FLIP"
 
 
+class OrderKind(StrEnum):
+    """What a leg is at the venue: immediate or cancel, or a protective stop that rests there."""
+
+    LIMIT_IOC = "LIMIT IOC"
+    STOP_MARKET = "STOP MARKET"
+
+
 class LegState(StrEnum):
-    """Life of a leg (safety.md, Journal)."""
+    """Life of a leg; APPROVED only where a ticket takes a second person."""
 
     PROPOSED = "PROPOSED"
     CONFIRMED = "CONFIRMED"
+    APPROVED = "APPROVED"
     SENDING = "SENDING"
     ACKED = "ACKED"
     REJECTED = "REJECTED"
@@ -54,7 +62,7 @@ TERMINAL_STATES = frozenset(
 
 
 class OrderIntent(Record, frozen=True):
-    """One order as proposed: LIMIT, immediate or cancel, at the collar.
+    """One order as proposed: LIMIT, immediate or cancel, at the collar; or a protective stop.
 
     Attributes
     ----------
@@ -67,7 +75,12 @@ class OrderIntent(Record, frozen=True):
     fee_usd, slippage_usd : Decimal
         Expected cost, positive.
     before, after : Decimal
-        Signed position in contracts around the order.
+        Signed position in contracts around the order; of a stop, around its execution.
+    kind : OrderKind
+        LIMIT IOC, or STOP MARKET: reduce-only, resting at the venue until the mark reaches
+        `trigger_price`; its `limit_price` is the trigger, for nothing bounds its fills.
+    trigger_price : Decimal | None
+        Of a stop only: below the mark for a sale, above it for a purchase.
     """
 
     id: str
@@ -82,6 +95,13 @@ class OrderIntent(Record, frozen=True):
     after: Decimal
     fee_usd: Decimal = Decimal(0)
     slippage_usd: Decimal = Decimal(0)
+    kind: OrderKind = OrderKind.LIMIT_IOC
+    trigger_price: Decimal | None = None
+
+    @property
+    def protective(self) -> bool:
+        """True of a stop: it rests at the venue and moves no position until it is triggered."""
+        return self.kind is OrderKind.STOP_MARKET
 
 
 class Leg(Record, frozen=True):
@@ -95,7 +115,20 @@ class Leg(Record, frozen=True):
 class Ticket(Record, frozen=True):
     """What one confirmation covers. `token` is the SHA-256 of everything that was shown.
 
-    `purpose` is "send" or "export"; `text` the canonical 80-column screen, line by line.
+    Attributes
+    ----------
+    purpose : str
+        "send" or "export".
+    text : tuple[str, ...]
+        The canonical 80-column screen, line by line.
+    cancels : tuple[str, ...]
+        Client ids of own resting stops that this ticket's replace or make pointless; each is
+        cancelled after the ticket's legs of its contract have ended.
+    override : str
+        Why limits that the gate would hold are passed over; "" where none is. Takes a second
+        person.
+    approval : tuple[str, ...]
+        Why a second person has to approve, in words; empty where one person is enough.
     """
 
     id: str
@@ -111,6 +144,9 @@ class Ticket(Record, frozen=True):
     legs: tuple[Leg, ...]
     text: tuple[str, ...]
     token: str
+    cancels: tuple[str, ...] = ()
+    override: str = ""
+    approval: tuple[str, ...] = ()
 
 
 class OrderReport(Record, frozen=True):

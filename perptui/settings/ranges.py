@@ -82,6 +82,23 @@ RANGES: dict[str, tuple[float, float]] = {
     "limits.daily_loss_max": (0, 1),
     "limits.messages_per_second": (1, 100),
     "limits.messages_per_minute": (1, 6000),
+    "limits.cancels_reserved": (1, 6000),
+    "limits.rejections_max": (1, 100),
+    "limits.depth_max": (0, 1),
+    "approval.notional_usd": (0, 1e12),
+    "approval.margin_ratio": (0, 1),
+    "approval.expiry_s": (30, 3600),
+    "stops.sigmas": (0, 20),
+    "stops.distance_min": (0.001, 0.5),
+    "stops.distance_max": (0.001, 0.9),
+    "stops.drawdown_share": (0, 1),
+    "watchdog.loss_max": (0, 1),
+    "watchdog.loss_window_s": (10, DAY_S),
+    "watchdog.rejections_max": (1, 100),
+    "watchdog.mismatches_max": (1, 100),
+    "watchdog.pair_s": (1, 3600),
+    "watchdog.dead_man_s": (0, 3600),
+    "audit.every": (1, 10_000),
 }
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")

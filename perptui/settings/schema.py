@@ -6,6 +6,7 @@ in its name is a fraction, a multiple or a word.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -130,6 +131,83 @@ class ConfirmationSettings(Record, frozen=True):
     proposal_s: float = 60.0
 
 
+class ApprovalSettings(Record, frozen=True):
+    """When a ticket takes a second person: from these thresholds on.
+
+    Attributes
+    ----------
+    notional_usd : Decimal
+        Notional of a ticket's orders.
+    margin_ratio : float
+        Maintenance margin over equity of the worst account after the ticket.
+    expiry_s : float
+        How long a confirmed ticket waits for its approval.
+    """
+
+    notional_usd: Decimal
+    margin_ratio: float
+    expiry_s: float
+
+
+class Roles(Record, frozen=True):
+    """Who may view, trade and approve: user names, ``uid:1001``, ``@group``, or ``*`` for all."""
+
+    view: tuple[str, ...]
+    trade: tuple[str, ...]
+    approve: tuple[str, ...]
+
+
+class StopSettings(Record, frozen=True):
+    """Protective stops at the venue, and what is prepared past the drawdown limit.
+
+    Attributes
+    ----------
+    sigmas : float
+        Distance of a stop from the mark in standard deviations of a day; 0: no stops.
+    distance_min, distance_max : float
+        Bounds on that distance, fractions of the mark.
+    drawdown_share : float
+        Share of every position that the prepared ticket closes; 0: none is prepared.
+    """
+
+    sigmas: float
+    distance_min: float
+    distance_max: float
+    drawdown_share: float
+
+
+class WatchdogSettings(Record, frozen=True):
+    """What sets the kill switch to REDUCING by itself; `dead_man_s` 0 is off.
+
+    Attributes
+    ----------
+    loss_max : float
+        Loss within `loss_window_s`, fraction of equity at its start.
+    rejections_max : int
+        Orders rejected within ten minutes.
+    mismatches_max : int
+        External changes and alarms within an hour.
+    pair_s : float
+        How long one leg of a hedged pair may stand without the other.
+    dead_man_s : float
+        Silence of the desk after which the venue cancels working orders.
+    """
+
+    loss_max: float
+    loss_window_s: float
+    rejections_max: int
+    mismatches_max: int
+    pair_s: float
+    dead_man_s: float
+
+
+class AuditSettings(Record, frozen=True):
+    """Where signed heads are published: a path, ``syslog`` or "" for nowhere; and how often."""
+
+    heads: str
+    every: int
+
+
 class Appearance(Record, frozen=True):
     """How the terminal draws; `theme` names a file in ``themes/`` without its ending."""
 
@@ -148,6 +226,11 @@ class Settings(Record, frozen=True):
     confirmation: ConfirmationSettings
     strategy: dict[str, StrategyParameters]
     limits: Limits
+    approval: ApprovalSettings
+    roles: Roles
+    stops: StopSettings
+    watchdog: WatchdogSettings
+    audit: AuditSettings
     stress: Stress
     ui: Appearance
     keymap: dict[str, str]

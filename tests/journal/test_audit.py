@@ -13,10 +13,13 @@ from perptui.journal.events import (
     KINDS,
     Actor,
     Alarm,
+    ApprovalAsked,
+    ApprovalDeclined,
     Baseline,
     Body,
     CancelOutcome,
     CancelSending,
+    DeadManSet,
     Event,
     External,
     FillSeen,
@@ -26,8 +29,11 @@ from perptui.journal.events import (
     LegMoved,
     LegOutcome,
     LegSending,
+    Migrated,
+    PermissionsSeen,
     Reconciled,
     Started,
+    TicketApproved,
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
@@ -43,6 +49,9 @@ BODIES: list[tuple[Body, str]] = [
     (Started("1", 77, 3), "desk started, version 1, lease 3"),
     (TicketProposed(ticket(), {}), "ticket T1 shown, 2 legs"),
     (TicketConfirmed("T1", "a", 80, 24), "ticket T1 confirmed"),
+    (ApprovalAsked("T1", ("a", "b"), 1), "ticket T1 waits for a second person: a; b"),
+    (TicketApproved("T1", "a", 80, 24), "ticket T1 approved"),
+    (ApprovalDeclined("T1", "REJECTED", "too large"), "approval of ticket T1 REJECTED: too large"),
     (TicketEnded("T1", "VOID", "expired"), "ticket T1 VOID: expired"),
     (TicketEnded("T1", "DONE"), "ticket T1 DONE"),
     (GateSaidNo("T1", "", ("kill",), "the desk is HALTED"), "refused: the desk is HALTED"),
@@ -57,6 +66,10 @@ BODIES: list[tuple[Body, str]] = [
     (KillChanged("ACTIVE", ""), "ACTIVE"),
     (CancelSending(LEG.client_id), "cancel sending"),
     (CancelOutcome(LEG.client_id, LegState.ACKED), "cancel ACKED"),
+    (DeadManSet("a", 60000, "ACKED"), "dead man's switch of a 60000 ms, ACKED"),
+    (DeadManSet("a", 0, "UNKNOWN"), "dead man's switch of a off, UNKNOWN"),
+    (PermissionsSeen("v", True, False, None, "trade"), "permissions of the key at v: trade"),
+    (Migrated(1, 2, "b"), "journal brought from version 1 to 2"),
     (Reconciled(clean=True), "reconciled, clean"),
     (Reconciled(clean=False, reasons=("a", "b")), "not clean: a; b"),
 ]
@@ -76,6 +89,19 @@ def test_every_kind_of_event_has_words_and_reads_back(body: Body, words: str) ->
 
 def test_the_words_cover_every_kind() -> None:
     assert {type(body) for body, _ in BODIES} == set(KINDS.values())
+
+
+def test_every_word_of_an_approval_is_about_its_ticket(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path)
+    made = ticket()
+    journal.append(TicketProposed(made, {}), actor=ALICE)
+    journal.append(
+        TicketConfirmed(made.id, made.token, 80, 24), ApprovalAsked("T1", ("large",), 2**45)
+    )
+    journal.append(ApprovalDeclined("T1", "REJECTED", "too large"))
+    journal.close()
+    for seq in (4, 5, 6):
+        assert confirmed_text(tmp_path / "journal.db", seq) == "\n".join(made.text) + "\n"
 
 
 def test_an_unknown_kind_and_a_malformed_body_are_errors() -> None:

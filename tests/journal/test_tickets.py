@@ -15,8 +15,11 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from perptui.journal.chain import append, read
 from perptui.journal.events import (
     Actor,
+    ApprovalAsked,
+    ApprovalDeclined,
     Baseline,
     Body,
+    CancelSending,
     Event,
     External,
     FillSeen,
@@ -25,6 +28,7 @@ from perptui.journal.events import (
     LegMoved,
     LegOutcome,
     LegSending,
+    TicketApproved,
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
@@ -95,6 +99,7 @@ def test_every_pair_of_states_is_legal_or_refused(tmp_path: Path) -> None:
     """The whole table, against safety.md's sentence about it."""
     settling = {S.OPEN, S.PARTIAL, S.FILLED, S.CANCELED, S.EXPIRED}
     legal = {(S.PROPOSED, S.CONFIRMED), (S.CONFIRMED, S.SENDING)}
+    legal |= {(S.CONFIRMED, S.APPROVED), (S.APPROVED, S.SENDING), (S.APPROVED, S.NOT_SENT)}
     legal |= {(S.SENDING, after) for after in (S.ACKED, S.REJECTED, S.NOT_SENT, S.UNKNOWN)}
     legal |= {
         (before, after)
@@ -241,6 +246,75 @@ def test_a_ticket_reads_back_as_it_was_proposed(tmp_path: Path) -> None:
     journal.close()
 
 
+BOB = Actor(uid=1001, name="bob")
+EXPIRES_MS = NOW_MS + 600_000
+
+
+def asked(folder: Path, clock: ManualClock | None = None) -> tuple[Journal, Ticket]:
+    """A journal with one ticket that waits for a second person."""
+    journal, made = opened(folder, clock)
+    journal.append(
+        TicketConfirmed(made.id, made.token, 80, 24),
+        ApprovalAsked(made.id, ("large", "near its margin"), EXPIRES_MS),
+        actor=ALICE,
+    )
+    return journal, made
+
+
+def test_a_leg_that_takes_a_second_person_is_not_sent_without(tmp_path: Path) -> None:
+    journal, made = asked(tmp_path)
+    with pytest.raises(JournalError, match="second person, was not"):
+        journal.append(sending(made.legs[0]))
+    with pytest.raises(JournalError, match="was the one who confirmed it"):
+        journal.append(TicketApproved(made.id, made.token, 80, 24), actor=ALICE)
+    with pytest.raises(JournalError, match="expected the token"):
+        journal.append(TicketApproved(made.id, "f" * 64, 80, 24), actor=BOB)
+    assert [row.state for row in journal.pending_approvals()] == ["PENDING"]
+    journal.append(TicketApproved(made.id, made.token, 80, 24), actor=BOB)
+    assert [row.state for row in journal.legs("T1")] == [S.APPROVED, S.APPROVED]
+    journal.append(sending(made.legs[0]))
+    approval = journal.approval("T1")
+    assert approval is not None
+    assert (approval.state, approval.uid, approval.trader_uid) == ("APPROVED", 1001, 1000)
+    assert approval.reasons == ("large", "near its margin")
+    with pytest.raises(JournalError, match="expected a pending approval"):
+        journal.append(ApprovalDeclined("T1", "REJECTED", "no"), actor=BOB)
+
+
+def test_a_late_approval_leaves_no_event(tmp_path: Path) -> None:
+    clock = ManualClock(NOW_MS)
+    journal, made = asked(tmp_path, clock)
+    clock.advance(600)
+    head = journal.head
+    with pytest.raises(JournalError, match="in time"):
+        journal.append(TicketApproved(made.id, made.token, 80, 24), actor=BOB)
+    assert journal.head == head
+    assert journal.pending_approvals()
+
+
+def test_a_declined_ticket_ends_with_nothing_sent(tmp_path: Path) -> None:
+    journal, made = asked(tmp_path)
+    with pytest.raises(JournalError, match="to be PROPOSED"):
+        journal.append(TicketEnded(made.id, "REJECTED", "no"))
+    journal.append(
+        ApprovalDeclined(made.id, "REJECTED", "no"),
+        TicketEnded(made.id, "REJECTED", "no"),
+        actor=BOB,
+    )
+    assert [row.state for row in journal.legs("T1")] == [S.NOT_SENT, S.NOT_SENT]
+    assert journal.approval("T2") is None
+
+
+def test_messages_are_remembered_by_the_journal(tmp_path: Path) -> None:
+    clock = ManualClock(NOW_MS)
+    journal, made = confirmed(tmp_path, clock)
+    journal.append(sending(made.legs[0]))
+    clock.advance(2)
+    journal.append(CancelSending(made.legs[0].client_id))
+    assert journal.messages_since(NOW_MS) == [(VENUE, NOW_MS, False), (VENUE, NOW_MS + 2000, True)]
+    assert journal.messages_since(NOW_MS + 1) == [(VENUE, NOW_MS + 2000, True)]
+
+
 class Legs(RuleBasedStateMachine):
     """Random events on random legs: what is illegal changes nothing, replay makes the same."""
 
@@ -249,7 +323,7 @@ class Legs(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.connection.executescript(MIGRATIONS[0])
+        self.connection.executescript("".join(MIGRATIONS))
         self.connection.execute("PRAGMA foreign_keys = ON")
         self.tickets = 0
         self.trades = 0

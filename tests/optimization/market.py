@@ -76,12 +76,16 @@ LIMITS = Limits(
     order_notional_max_usd=D(500000),
     ticket_notional_max_usd=D(2000000),
     day_notional_max_usd=D(5000000),
+    trader_day_notional_max_usd=D(5000000),
     ticket_legs_max=20,
+    depth_max=1.0,
     collar_bps=30.0,
     collar_reducing_max_bps=200.0,
     daily_loss_max=0.05,
     messages_per_second=5,
     messages_per_minute=60,
+    cancels_reserved=20,
+    rejections_max=3,
     restricted=(),
 )
 # Nothing binds: for closed forms.
@@ -108,12 +112,16 @@ WIDE = Limits(
     order_notional_max_usd=D("1e12"),
     ticket_notional_max_usd=D("1e13"),
     day_notional_max_usd=D("1e13"),
+    trader_day_notional_max_usd=D("1e13"),
     ticket_legs_max=200,
+    depth_max=1.0,
     collar_bps=30.0,
     collar_reducing_max_bps=200.0,
     daily_loss_max=0.5,
     messages_per_second=5,
     messages_per_minute=60,
+    cancels_reserved=20,
+    rejections_max=3,
     restricted=(),
 )
 
