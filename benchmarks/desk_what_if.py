@@ -23,9 +23,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.what_if import percentile, write_market
-from perptui.desk.proposer import Proposer
+from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.state import DeskState
-from perptui.desk.views_proposal import rebalance_view
+from perptui.desk.views.proposal import rebalance_view
 from perptui.desk.worker import QuantWorker
 from perptui.history.dataset import History
 from perptui.model.clock import HOUR_MS, SystemClock

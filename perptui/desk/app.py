@@ -17,24 +17,24 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from perptui.desk.after_fills import AfterFills
-from perptui.desk.ahead import Ahead
 from perptui.desk.backfill import Backfill
 from perptui.desk.intents import BUSY, Intents
 from perptui.desk.kept import KeptFile
-from perptui.desk.kill import words_of
 from perptui.desk.lifecycle import LEFT, DeskPaths
+from perptui.desk.orders.kill import words_of
+from perptui.desk.orders.ticketing import trader_of
+from perptui.desk.orders.trading import Trading
 from perptui.desk.pace import Pace
 from perptui.desk.painter import Painter, told_by
 from perptui.desk.poller import VenuePoller
-from perptui.desk.proposer import Proposer
+from perptui.desk.proposing.after_fills import AfterFills
+from perptui.desk.proposing.ahead import Ahead
+from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.server import Peer, Server
 from perptui.desk.sight import Sight
 from perptui.desk.simulated_venue import listening_socket
 from perptui.desk.state import DeskState
-from perptui.desk.ticketing import trader_of
-from perptui.desk.trading import Trading
-from perptui.desk.views_status import Standing
+from perptui.desk.views.status import Standing
 from perptui.desk.worker import QuantWorker
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock, VenueClock

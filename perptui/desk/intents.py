@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from perptui.desk.orders.ticketing import trader_of
+from perptui.desk.orders.trading import Trading
 from perptui.desk.pace import Pace
-from perptui.desk.proposer import Proposer
+from perptui.desk.proposing.proposer import Proposer
+from perptui.desk.proposing.steps import Step
 from perptui.desk.server import Peer
 from perptui.desk.sight import Sight
-from perptui.desk.steps import Step
-from perptui.desk.ticketing import trader_of
-from perptui.desk.trading import Trading
 from perptui.journal.events import Actor
 from perptui.model.errors import ConfirmationRefused, InputError, JournalError, WorkerError
 from perptui.model.proposal import Proposal

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from perptui.desk.proposer import Proposer
+from perptui.desk.orders.trading import Trading
+from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.server import Server
 from perptui.desk.state import DeskState, Picture
-from perptui.desk.trading import Trading
-from perptui.desk.views import (
+from perptui.desk.views.desk_view import (
     MARKET_PANELS,
     Present,
     Scene,
@@ -20,7 +20,7 @@ from perptui.desk.views import (
     panels_around,
     present_of,
 )
-from perptui.desk.views_status import Identity, Standing, VenueTime
+from perptui.desk.views.status import Identity, Standing, VenueTime
 from perptui.desk.worker import QuantWorker
 from perptui.model.clock import VenueClock
 from perptui.model.forecast import Estimates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perptui.desk.proposer import Proposer
+from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.state import DeskState
 from perptui.model.clock import Clock
 from perptui.model.proposal import Proposal

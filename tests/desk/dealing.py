@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from perptui.desk.trading import Trading
+from perptui.desk.orders.trading import Trading
 from perptui.journal.events import Actor, Event
 from perptui.journal.journal import Journal
 from perptui.model.canonical import digest_of

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from perptui.desk.trading import Trading
+from perptui.desk.orders.trading import Trading
 from perptui.journal.events import Actor
 from perptui.journal.journal import Journal
 from perptui.journal.verify import verify_file

@@ -17,7 +17,7 @@ from tests.desk.market import (
     account,
     reading,
 )
-from tests.desk.test_views import Desk
+from tests.desk.views.test_desk_view import Desk
 
 D = Decimal
 

@@ -11,11 +11,11 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from perptui.desk.frontier import FACTORS
 from perptui.desk.intents import Intents
-from perptui.desk.proposer import Proposer
+from perptui.desk.orders.ticketing import trader_of
+from perptui.desk.proposing.frontier import FACTORS
+from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.server import Peer
-from perptui.desk.ticketing import trader_of
 from perptui.model.errors import ConfirmationRefused, InputError, WorkerError
 from perptui.model.explanation import FrontierPoint
 from perptui.model.jobs import FrontierDone, FrontierJob, ProposeDone
@@ -26,8 +26,8 @@ from perptui.protocol.intents import OpenTicket, Solve
 from perptui.protocol.views_rebalance import Author
 from tests.desk.dealing import REDUCE_BTC, REDUCE_ETH, Deal, proposal
 from tests.desk.estimated import estimates
+from tests.desk.proposing.test_proposer import waiting
 from tests.desk.test_pace import Paced
-from tests.desk.test_proposer import waiting
 
 pytestmark = pytest.mark.asyncio
 
@@ -208,7 +208,7 @@ async def test_a_frontier_is_traced_until_the_last_terminal_has_turned_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deal = Deal(tmp_path)
-    monkeypatch.setattr("perptui.desk.frontier.QUIET_S", 0.0)
+    monkeypatch.setattr("perptui.desk.proposing.frontier.QUIET_S", 0.0)
     solved = proposal(REDUCE_BTC)
     worker = Tracing(solved)
     proposer = proposer_of(deal, worker)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from perptui.desk.painter import GIVE_WAY_S, TICK_S, UNSEEN_S, Painter
-from perptui.desk.proposer import Proposer
+from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.server import Server
 from perptui.desk.state import DeskState
 from perptui.model.clock import ManualClock, VenueClock

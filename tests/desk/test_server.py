@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from perptui.desk.server import Peer, Server
-from perptui.desk.views import first_view
-from perptui.desk.views_status import Identity, VenueTime
+from perptui.desk.views.desk_view import first_view
+from perptui.desk.views.status import Identity, VenueTime
 from perptui.model.errors import ConfigError, InputError
 from perptui.protocol.frames import (
     PANELS,

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from perptui.desk.what_ifs import relaxed
+from perptui.desk.proposing.what_ifs import relaxed
 from perptui.history.dataset import History
 from perptui.model.clock import parse_iso
 from perptui.model.jobs import ProposeDone, ProposeJob

@@ -1,0 +1,1 @@
+"""From a proposal to fills: ticket, confirmation, gate, sending, reconcile, kill switch."""

@@ -1,0 +1,87 @@
+"""Cancels: of every order of ours that may work; each is journalled before it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from perptui.desk.orders.executor import WORKING
+from perptui.journal.events import Actor, CancelOutcome, CancelSending
+from perptui.journal.journal import Journal
+from perptui.journal.queries import LegRow
+from perptui.model.clock import Clock
+from perptui.model.order import LegState
+from perptui.model.record import Record
+from perptui.venues.base import Venue
+
+CANCELABLE = WORKING | {LegState.UNKNOWN}
+RETRY_S = 1.0
+"""After the first cancel of an order in a state; doubled with each further one."""
+RETRY_MAX_S = 30.0
+
+
+class _Tried(Record, frozen=True):
+    """The cancels of one order in one state: how many, and when the next one is due."""
+
+    state: LegState
+    times: int
+    due_mono: float
+
+
+class Cancels:
+    """Cancels one desk's orders; the journal's state of a leg is what says that one is gone.
+
+    Orders of a venue that is not configured any more are out of reach: the reconcile names them.
+    """
+
+    def __init__(self, journal: Journal, venues: Mapping[str, Venue], clock: Clock) -> None:
+        self._journal = journal
+        self._venues = venues
+        self._clock = clock
+        self._tried: dict[str, _Tried] = {}
+
+    @property
+    def pending(self) -> bool:
+        """True when an order may work whose cancel was not tried, or is due again."""
+        return any(self._due(leg) for leg in self._within_reach())
+
+    async def send(self, trader: Actor, *, due_only: bool = False) -> int:
+        """Cancel every order that may work; return how many cancels were sent.
+
+        Parameters
+        ----------
+        due_only : bool
+            True leaves out those that were tried in their present state a moment ago.
+
+        Raises
+        ------
+        JournalError
+            When it cannot be journalled: that cancel was not sent.
+        """
+        legs = [leg for leg in self._within_reach() if not due_only or self._due(leg)]
+        for leg in legs:
+            self._note(leg)
+        for leg in legs:
+            await self._one(leg, trader)
+        return len(legs)
+
+    def _within_reach(self) -> list[LegRow]:
+        live = self._journal.live_legs()
+        return [leg for leg in live if leg.state in CANCELABLE and leg.venue in self._venues]
+
+    def _due(self, leg: LegRow) -> bool:
+        tried = self._tried.get(leg.client_id)
+        if tried is None or tried.state is not leg.state:
+            return True
+        return self._clock.monotonic() >= tried.due_mono
+
+    def _note(self, leg: LegRow) -> None:
+        before = self._tried.get(leg.client_id)
+        times = 0 if before is None or before.state is not leg.state else before.times
+        wait_s = min(RETRY_MAX_S, RETRY_S * 2.0 ** min(times, 10))
+        due_mono = self._clock.monotonic() + wait_s
+        self._tried[leg.client_id] = _Tried(leg.state, times + 1, due_mono)
+
+    async def _one(self, leg: LegRow, trader: Actor) -> None:
+        self._journal.append(CancelSending(leg.client_id), actor=trader)
+        outcome = await self._venues[leg.venue].cancel(leg.instrument, leg.client_id)
+        self._journal.append(CancelOutcome(leg.client_id, outcome.state, outcome.text))

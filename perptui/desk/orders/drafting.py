@@ -1,0 +1,167 @@
+"""Drafts: what a ticket is made from, with its orders priced at the marks of now.
+
+A proposal fixes instruments, sides and contracts. Its prices age faster than a person reads: a
+ticket's limit prices, notionals and costs are made anew when it is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from perptui.desk.orders import confirmation
+from perptui.desk.orders.ticket_text import TicketInputs
+from perptui.desk.orders.trading_picture import TradingPicture
+from perptui.journal.events import Actor
+from perptui.journal.journal import Journal
+from perptui.model.canonical import digest_of
+from perptui.model.clock import Clock
+from perptui.model.errors import ConfirmationRefused
+from perptui.model.instrument import Instrument
+from perptui.model.limit import Limits
+from perptui.model.money import to_cents
+from perptui.model.order import Effect, OrderIntent
+from perptui.model.proposal import Proposal
+from perptui.model.snapshot import MarketSnapshot
+from perptui.risk.collar import collar_bps, limit_price
+from perptui.settings.schema import Settings
+
+
+class Drafts:
+    """Makes the inputs of one desk's tickets."""
+
+    def __init__(
+        self, journal: Journal, settings: Settings, clock: Clock, picture: TradingPicture
+    ) -> None:
+        self._journal = journal
+        self._settings = settings
+        self._clock = clock
+        self._picture = picture
+        self._limits_digest = digest_of(settings.limits)
+
+    def priced_now(self, proposal: Proposal, purpose: str, trader: Actor) -> TicketInputs:
+        """Return what a ticket of `proposal` is made from, priced at the newest marks.
+
+        Raises
+        ------
+        ConfirmationRefused
+            When the proposal is not the fresh one, cannot be traded, or has no price now.
+        """
+        basis, snapshot = self._require_tradable(proposal)
+        legs = confirmation.in_sending_order(proposal.orders)
+        try:
+            legs = repriced(
+                legs, snapshot, self._settings.limits, self._picture.volatility_annual()
+            )
+        except ValueError as error:
+            raise ConfirmationRefused(str(error), "price") from None
+        return self._inputs(proposal, purpose, trader, legs, snapshot, basis)
+
+    def as_proposed(self, proposal: Proposal, purpose: str, trader: Actor) -> TicketInputs:
+        """Return the same with the prices and the picture that the proposal was made from.
+
+        Raises
+        ------
+        ConfirmationRefused
+            When the proposal is not the fresh one or cannot be traded.
+        """
+        basis, _ = self._require_tradable(proposal)
+        legs = confirmation.in_sending_order(proposal.orders)
+        return self._inputs(proposal, purpose, trader, legs, basis, basis)
+
+    def _require_tradable(self, proposal: Proposal) -> tuple[MarketSnapshot, MarketSnapshot]:
+        """Return the snapshot that a fresh, tradable proposal rests on, and the one of now."""
+        snapshot = self._picture.snapshot()
+        stale = self._picture.stale()
+        if snapshot is None or stale:
+            raise ConfirmationRefused(
+                f"expected fresh inputs, was {stale or 'no picture'}; wait for the venue", "stale"
+            )
+        if self._picture.proposal(proposal.digest) is None:
+            raise ConfirmationRefused(
+                f"expected a fresh proposal, was {proposal.digest[:4]}; solve again", "proposal"
+            )
+        basis = self._picture.basis(proposal.digest)
+        if basis is None or digest_of(basis) != proposal.snapshot_digest:
+            raise ConfirmationRefused(
+                "expected the snapshot that the proposal rests on, was another; solve again",
+                "basis",
+            )
+        if not proposal.exportable or not proposal.orders:
+            raise ConfirmationRefused(
+                "expected a proposal that trades and keeps every limit or only reduces, was "
+                f"{'; '.join(proposal.reasons) or proposal.status}; solve again",
+                "not_exportable",
+            )
+        return basis, snapshot
+
+    def _inputs(
+        self,
+        proposal: Proposal,
+        purpose: str,
+        trader: Actor,
+        legs: tuple[OrderIntent, ...],
+        snapshot: MarketSnapshot,
+        basis: MarketSnapshot,
+    ) -> TicketInputs:
+        desk = self._settings.desk
+        volumes = self._picture.volume_usd_day()
+        return TicketInputs(
+            ticket=self._journal.next_ticket(),
+            purpose=purpose,
+            mode="EXPORT" if purpose == "export" else desk.mode.upper(),
+            desk=desk.name,
+            account=desk.account,
+            trader=trader.name,
+            created_ms=self._clock.utc_ms(),
+            expiry_s=self._settings.confirmation.expiry_s,
+            proposal=proposal,
+            legs=legs,
+            snapshot=snapshot,
+            basis=basis,
+            settings_digest=self._picture.settings_digest(),
+            limits_digest=self._limits_digest,
+            volume_usd_day={leg.id: volumes[leg.id] for leg in legs if leg.id in volumes},
+        )
+
+
+def repriced(
+    legs: tuple[OrderIntent, ...],
+    snapshot: MarketSnapshot,
+    limits: Limits,
+    volatility_annual: Mapping[str, float],
+) -> tuple[OrderIntent, ...]:
+    """Return the same orders at the marks of `snapshot`: prices, notionals and costs alone differ.
+
+    Raises
+    ------
+    ValueError
+        When a contract has no price there, or its collar leaves none.
+    """
+    marks = {quote.id: quote.mark for quote in snapshot.quotes}
+    rules = {one.id: one for one in snapshot.instruments}
+    found = []
+    for leg in legs:
+        mark, instrument = marks.get(leg.id), rules.get(leg.id)
+        if mark is None or instrument is None or leg.notional_usd <= 0:
+            raise ValueError(f"expected a price of {leg.id}, was none; wait for its quote")
+        reducing = leg.effect is Effect.REDUCE
+        bps = collar_bps(limits, volatility_annual.get(leg.id), reducing=reducing)
+        found.append(_at(leg, instrument, mark, bps))
+    return tuple(found)
+
+
+def _at(leg: OrderIntent, instrument: Instrument, mark: Decimal, bps: float) -> OrderIntent:
+    worth = instrument.contract_size * (mark if instrument.linear else 1)
+    notional = leg.contracts * worth
+    return msgspec.structs.replace(
+        leg,
+        mark_price=mark,
+        limit_price=limit_price(mark, instrument.tick, leg.side, bps),
+        notional_usd=notional,
+        fee_usd=to_cents(notional * instrument.taker_fee),
+        # Half-spread is in proportion to the notional, and so is impact for the moves of minutes.
+        slippage_usd=to_cents(leg.slippage_usd * notional / leg.notional_usd),
+    )

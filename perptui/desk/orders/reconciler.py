@@ -1,0 +1,371 @@
+"""Reconcile: journal against venue; the same code at start, after UNKNOWN and every 30 s.
+
+Server time, then each unsettled leg by its client id, open orders, own trades since the earliest
+such leg less a minute, positions. What the venue did and the journal did not is EXTERNAL; what
+looks like ours without an entry, or contradicts a final state, is an ALARM. A query that fails
+proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+
+from perptui.desk.orders.executor import SETTLING, WORKING, moved
+from perptui.desk.orders.gate import RECEIVE_WINDOW_MS
+from perptui.journal.events import (
+    OWN_PREFIX,
+    Alarm,
+    Baseline,
+    Body,
+    External,
+    FillSeen,
+    LegMoved,
+    LegOutcome,
+    Reconciled,
+)
+from perptui.journal.journal import Journal
+from perptui.journal.queries import LegRow
+from perptui.model.account import Account
+from perptui.model.clock import DAY_MS, MINUTE_MS
+from perptui.model.errors import VenueError
+from perptui.model.money import plain
+from perptui.model.order import TERMINAL_STATES, Fill, LegState, OrderReport
+from perptui.model.record import Record
+from perptui.venues.base import Venue
+
+LOOK_BACK_MS = MINUTE_MS
+"""Own trades are read from this long before the earliest unsettled leg."""
+ACCEPTANCE_MS = RECEIVE_WINDOW_MS + 30_000
+"""After this much venue time a request that was on its way can no longer be accepted."""
+NOT_FOUNDS = 3
+NOT_FOUND_GAP_MS = 2_000
+PERSON_AFTER_MS = 3 * DAY_MS
+"""Venues forget unfilled orders after this long: "no such order" then proves nothing."""
+LATE_FILL_MS = DAY_MS
+"""How far back final legs are asked about again when a position does not agree."""
+SECOND_LOOK_S = 0.5
+WITHOUT_ORDER = frozenset({LegState.REJECTED, LegState.NOT_SENT, LegState.NEVER_ACCEPTED})
+"""Final states that say the venue has no such order: a fill of one is an ALARM."""
+
+
+class Findings(Record, frozen=True):
+    """What a reconcile found.
+
+    Attributes
+    ----------
+    clean : bool
+        Every venue answered, nothing is unresolved, positions agree.
+    reasons : tuple[str, ...]
+        Why it is not clean.
+    external : bool
+        A position changed outside: open confirmations are void.
+    answered : bool
+        Every venue could be read.
+    """
+
+    clean: bool
+    reasons: tuple[str, ...]
+    external: bool
+    answered: bool = True
+
+
+class Reconciler:
+    """Compares one desk's journal with its venues.
+
+    The caller holds the send lock, so no leg is between SENDING and its outcome.
+
+    Parameters
+    ----------
+    journal : Journal
+        Changed by what is found.
+    venues : mapping of str to Venue
+        By name.
+    pause : callable, optional
+        Waits seconds before the second look at a position that does not agree.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        venues: Mapping[str, Venue],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._journal = journal
+        self._venues = venues
+        self._pause = pause
+        self._not_found_ms: dict[str, list[int]] = {}
+        self._last: Findings | None = None
+
+    async def run(self) -> Findings:
+        """Compare once and journal what is new.
+
+        Raises
+        ------
+        JournalError
+            When it cannot be journalled.
+        """
+        reasons: list[str] = []
+        external, answered = False, True
+        for name, venue in self._venues.items():
+            try:
+                found = await _Pass(self._journal, venue, self._pause, self._not_found_ms).run()
+            except VenueError as error:
+                reasons.append(f"{name}: {error}")
+                answered = False
+                continue
+            reasons.extend(found.reasons)
+            external = external or found.external
+        if missing := self._out_of_reach():
+            reasons.extend(missing)
+            answered = False
+        findings = Findings(not reasons, tuple(reasons), external, answered)
+        if self._last is None or self._last.clean != findings.clean:
+            self._journal.append(Reconciled(findings.clean, findings.reasons))
+        self._last = findings
+        return findings
+
+    def _out_of_reach(self) -> list[str]:
+        """Return what to do about legs whose venue the configuration does not name any more."""
+        return [
+            f"{venue}: expected it in the configuration, was absent with {count} unsettled "
+            f"leg{'s' if count > 1 else ''}; add [venues.{venue}] again until they are settled"
+            for venue, count in self._journal.unsettled_by_venue().items()
+            if venue not in self._venues
+        ]
+
+
+class _Pass:
+    """One comparison with one venue."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        venue: Venue,
+        pause: Callable[[float], Awaitable[None]],
+        not_found_ms: dict[str, list[int]],
+    ) -> None:
+        self._journal = journal
+        self._venue = venue
+        self._pause = pause
+        self._not_found_ms = not_found_ms
+        self._order_ids: dict[str, str] = {}
+        self._reasons: list[str] = []
+        self._external = False
+
+    async def run(self) -> Findings:
+        now_ms = (await self._venue.server_time()).value
+        await self._first_sight()
+        missing = [leg for leg in self._unsettled() if not await self._ask(leg, now_ms)]
+        await self._open_orders()
+        await self._trades({leg.instrument for leg in self._unsettled()}, self._since())
+        disagree = await self._positions()
+        self._never_accepted(missing, disagree, now_ms)
+        self._sum_up(disagree, {leg.client_id for leg in missing})
+        return Findings(not self._reasons, tuple(self._reasons), self._external)
+
+    def _unsettled(self) -> list[LegRow]:
+        return self._journal.unsettled_legs(self._venue.name)
+
+    def _since(self) -> int:
+        sent = [leg.sent_ms for leg in self._unsettled() if leg.sent_ms is not None]
+        return min(sent, default=0) - LOOK_BACK_MS
+
+    async def _first_sight(self) -> None:
+        if self._journal.has_baseline(self._venue.name):
+            return
+        account = (await self._venue.account()).value
+        self._journal.append(Baseline(self._venue.name, _positions(account)))
+
+    async def _ask(self, leg: LegRow, now_ms: int) -> bool:
+        """Ask for one leg's order by client id; False when the venue says it has none."""
+        if leg.state is LegState.SENDING:
+            self._journal.append(
+                LegOutcome(leg.client_id, LegState.UNKNOWN, "found_sending", "the desk ended there")
+            )
+        if leg.state in TERMINAL_STATES:
+            return True
+        report = (await self._venue.order(leg.instrument, leg.client_id)).value
+        if report is None:
+            self._note_not_found(leg, now_ms)
+            return False
+        self._not_found_ms.pop(leg.client_id, None)
+        self._learn(leg.client_id, report, "order query")
+        return True
+
+    def _note_not_found(self, leg: LegRow, now_ms: int) -> None:
+        seen = self._not_found_ms.setdefault(leg.client_id, [])
+        if not seen or now_ms - seen[-1] >= NOT_FOUND_GAP_MS:
+            seen.append(now_ms)
+
+    def _learn(self, client_id: str, report: OrderReport, evidence: str) -> None:
+        """Bring a leg to what the venue reports of its order."""
+        leg = self._journal.leg(client_id)
+        if leg is None:
+            return
+        self._order_ids[report.venue_order_id] = client_id
+        if not leg.filled <= report.filled <= leg.contracts:
+            text = f"the venue reports {plain(report.filled)} filled of leg {client_id}"
+            self._alarm("report", f"report:{client_id}", text)
+            return
+        # A venue's own REJECTED of an order that it has is one that ended without (more) fills.
+        state = report.state if report.state in SETTLING else LegState.CANCELED
+        if leg.state in TERMINAL_STATES:
+            return
+        if (leg.state, leg.filled) == (state, report.filled):
+            return
+        if state is LegState.OPEN and leg.state is LegState.PARTIAL:
+            state = LegState.PARTIAL
+        self._journal.append(moved(client_id, report, state, evidence))
+
+    async def _open_orders(self) -> None:
+        for report in (await self._venue.open_orders()).value:
+            if self._journal.leg(report.client_id) is not None:
+                self._learn(report.client_id, report, "open orders")
+            elif report.client_id.startswith(OWN_PREFIX):
+                text = f"order {report.client_id} of {report.id} is ours and not in the journal"
+                self._alarm("foreign order", f"order:{report.client_id}", text)
+            else:
+                self._outside_order(report)
+
+    def _outside_order(self, report: OrderReport) -> None:
+        key = f"order:{self._venue.name}:{report.venue_order_id}"
+        if not self._journal.has_notice(key):
+            text = f"order {report.venue_order_id} of {report.id} was placed outside"
+            self._journal.append(External("order", report.id, text, key))
+
+    async def _trades(self, instruments: set[str], since_ms: int) -> None:
+        for instrument in sorted(instruments):
+            for fill in (await self._venue.fills(instrument, since_ms)).value:
+                owner = self._owner(fill)
+                if owner is not None:
+                    self._take(fill, owner)
+
+    def _owner(self, fill: Fill) -> LegRow | None:
+        if fill.client_id:
+            leg = self._journal.leg(fill.client_id)
+            if leg is None and fill.client_id.startswith(OWN_PREFIX):
+                text = f"trade {fill.trade_id} of {fill.id} is ours and not in the journal"
+                self._alarm("foreign trade", f"trade:{fill.id}:{fill.trade_id}", text)
+            return leg
+        known = self._order_ids.get(fill.venue_order_id)
+        if known is not None:
+            return self._journal.leg(known)
+        return self._journal.leg_of_order(self._venue.name, fill.venue_order_id)
+
+    def _take(self, fill: Fill, leg: LegRow) -> None:
+        kept = self._journal.fill(fill.id, fill.trade_id)
+        key = f"fill:{fill.id}:{fill.trade_id}"
+        if kept is not None:
+            same = (kept.client_id, kept.side, kept.contracts, kept.price)
+            if same != (leg.client_id, fill.side, fill.contracts, fill.price):
+                text = f"trade id {fill.trade_id} of {fill.id} came twice with other content"
+                self._alarm("reused trade id", key, text)
+            return
+        bodies: list[Body] = [FillSeen(_with_owner(fill, leg.client_id))]
+        if leg.state in WITHOUT_ORDER:
+            text = f"leg {leg.client_id} is {leg.state} and has a fill of {plain(fill.contracts)}"
+            bodies.append(Alarm("late fill", key, text))
+        if leg.executed + fill.contracts > leg.contracts or fill.side is not leg.side:
+            text = f"leg {leg.client_id} of {plain(leg.contracts)} {leg.side} has fills beyond it"
+            bodies.append(Alarm("overfill", f"over:{leg.client_id}", text))
+        self._journal.append(*bodies)
+
+    async def _positions(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """Return where journal and venue disagree, after a second look; record what is EXTERNAL."""
+        disagree = await self._compare()
+        if disagree:
+            await self._late_fills(set(disagree))
+            await self._pause(SECOND_LOOK_S)
+            again = await self._compare()
+            disagree = {key: pair for key, pair in again.items() if key in disagree}
+        moving = {leg.instrument for leg in self._unsettled()}
+        for instrument, (ours, theirs) in disagree.items():
+            if instrument not in moving:
+                self._outside_position(instrument, ours, theirs)
+        return {key: pair for key, pair in disagree.items() if key in moving}
+
+    async def _compare(self) -> dict[str, tuple[Decimal, Decimal]]:
+        theirs = _positions((await self._venue.account()).value)
+        prefix = f"{self._venue.name}:"
+        ours = {
+            key: held for key, held in self._journal.positions().items() if key.startswith(prefix)
+        }
+        zero = Decimal(0)
+        pairs = {key: (ours.get(key, zero), theirs.get(key, zero)) for key in {*ours, *theirs}}
+        return {key: pairs[key] for key in sorted(pairs) if pairs[key][0] != pairs[key][1]}
+
+    async def _late_fills(self, instruments: set[str]) -> None:
+        """Ask again about final legs of these instruments: one may have been filled after all."""
+        since = (await self._venue.server_time()).value - LATE_FILL_MS
+        suspects = [
+            leg
+            for leg in self._journal.sent_since(since)
+            if leg.instrument in instruments and leg.state in WITHOUT_ORDER
+        ]
+        for leg in suspects:
+            report = (await self._venue.order(leg.instrument, leg.client_id)).value
+            if report is not None:
+                self._order_ids[report.venue_order_id] = leg.client_id
+        legs = [leg for leg in self._journal.sent_since(since) if leg.instrument in instruments]
+        sent = [leg.sent_ms for leg in legs if leg.sent_ms is not None]
+        if sent:
+            await self._trades({leg.instrument for leg in legs}, min(sent) - LOOK_BACK_MS)
+
+    def _outside_position(self, instrument: str, ours: Decimal, theirs: Decimal) -> None:
+        self._external = True
+        text = f"{instrument} changed outside from {plain(ours)} to {plain(theirs)}"
+        self._journal.append(External("position", instrument, text, before=ours, after=theirs))
+
+    def _never_accepted(
+        self, missing: list[LegRow], disagree: Mapping[str, object], now_ms: int
+    ) -> None:
+        for asked in missing:
+            leg = self._journal.leg(asked.client_id)
+            if leg is None or leg.state not in {LegState.UNKNOWN, LegState.ACKED}:
+                continue
+            sent_ms = leg.sent_ms or now_ms
+            if now_ms - sent_ms > PERSON_AFTER_MS:
+                text = f"leg {leg.client_id} is {leg.state} for over three days: ask the venue"
+                self._alarm("old unknown", f"old:{leg.client_id}", text)
+                continue
+            counted = len(self._not_found_ms.get(leg.client_id, []))
+            waited = now_ms - sent_ms > ACCEPTANCE_MS
+            agrees = leg.instrument not in disagree and leg.executed == 0
+            if waited and counted >= NOT_FOUNDS and agrees:
+                text = f"{counted} times not found, no trade, positions agree"
+                self._journal.append(
+                    LegMoved(leg.client_id, LegState.NEVER_ACCEPTED, leg.filled, None, "", text)
+                )
+
+    def _sum_up(self, disagree: Mapping[str, object], missing: set[str]) -> None:
+        for leg in self._unsettled():
+            lost = leg.client_id in missing or leg.instrument in disagree
+            if leg.state in TERMINAL_STATES:
+                self._reasons.append(f"fills of leg {leg.client_id[:8]} are not all here yet")
+            elif leg.state not in WORKING or lost:
+                self._reasons.append(f"leg {leg.client_id[:8]} of {leg.instrument} is {leg.state}")
+
+    def _alarm(self, what: str, key: str, text: str) -> None:
+        if not self._journal.has_notice(key):
+            self._journal.append(Alarm(what, key, text))
+
+
+def _positions(account: Account) -> dict[str, Decimal]:
+    return {held.id: held.contracts for held in account.positions if held.contracts != 0}
+
+
+def _with_owner(fill: Fill, client_id: str) -> Fill:
+    return Fill(
+        id=fill.id,
+        trade_id=fill.trade_id,
+        venue_order_id=fill.venue_order_id,
+        side=fill.side,
+        contracts=fill.contracts,
+        price=fill.price,
+        fee_usd=fill.fee_usd,
+        ts_ms=fill.ts_ms,
+        client_id=client_id,
+        maker=fill.maker,
+    )

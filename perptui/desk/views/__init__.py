@@ -1,0 +1,1 @@
+"""What terminals are shown, made from the desk's state."""
