@@ -112,6 +112,7 @@ class Caller:
             failed = failed or BadResponse(f"expected one request, was {len(collected)}")
         exchange = collected[-1] if collected else None
         if exchange is not None:
+            exchange.body = self.redact.without_secrets(exchange.body)
             self._account_for(exchange)
         return exchange, answer, failed
 

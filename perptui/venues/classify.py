@@ -112,7 +112,7 @@ def error_body(exchange: Exchange) -> ErrorBody | None:
         return None
     try:
         body = msgspec.json.decode(exchange.body, type=ErrorBody)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return body if body.code < 0 else None
 

@@ -338,3 +338,23 @@ async def test_a_garbage_answer_to_an_order_is_unknown(
         assert (outcome.state, outcome.code) == (LegState.UNKNOWN, "BAD_RESPONSE")
         assert outcome.report is None
         assert server.paths() == ["POST /fapi/v1/order"]
+
+
+async def test_a_refusal_nested_without_end_is_unknown_and_raises_nothing(
+    server: WireServer, venue: Venue, intent: OrderIntent
+) -> None:
+    deep = b'{"code":' + b"[" * 100_000
+    server.answer("/fapi/v1/order", deep, method="POST", status=400)
+    outcome = await venue.submit(intent, CLIENT_ID)
+    assert (outcome.state, outcome.code) == (LegState.UNKNOWN, "400")
+
+
+async def test_a_key_that_comes_back_in_a_field_is_not_quoted(
+    server: WireServer, venue: Venue
+) -> None:
+    rows = [payloads.premium(mark=payloads.KEY)]
+    server.answer("/fapi/v1/premiumIndex", rows)
+    with pytest.raises(BadResponse) as refused:
+        await venue.quotes()
+    assert payloads.KEY not in str(refused.value)
+    assert "***" in str(refused.value)

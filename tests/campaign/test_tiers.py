@@ -1,0 +1,48 @@
+"""A small slice of each tier, and that each can fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from perptui.model.order import LegState
+from tests.campaign import fuzz
+from tests.campaign.invariants import faults_of
+from tests.campaign.payload_parsers import Parser, documented, encoded, parsed, simulated
+
+pytestmark = pytest.mark.unmeasured
+
+
+def test_every_parser_reads_its_own_payload() -> None:
+    for name, parser in {**documented(), **simulated()}.items():
+        if name != "error":
+            assert faults_of(parsed(parser, encoded(parser.payload))) == [], name
+
+
+def test_a_slice_of_the_parser_fuzz_finds_nothing() -> None:
+    result = fuzz.run(4000, 7)
+    assert result.violations == []
+    assert result.ok
+
+
+def test_the_fuzz_is_the_same_for_the_same_seed() -> None:
+    parsers = sorted(documented().items())
+    assert fuzz.drawn(parsers, 3)[2] == fuzz.drawn(parsers, 3)[2]
+    assert fuzz.drawn(parsers, 3)[2] != fuzz.drawn(parsers, 4)[2]
+
+
+def test_the_fuzz_finds_a_parser_that_lets_things_through() -> None:
+    """One that believes a fill beyond the order, and one that quotes what it was given."""
+    good = documented()["queried"]
+
+    def careless(body: bytes) -> object:
+        report = good.parse(body)
+        return type(report)(**{**_fields(report), "state": LegState.FILLED, "filled": 9})
+
+    assert fuzz.broken(Parser(good.payload, careless), encoded(good.payload))
+    hostile = Parser({}, lambda body: (body.decode(),))
+    assert fuzz.broken(hostile, b"\x1b[2J")
+
+
+def _fields(record: object) -> dict[str, object]:
+    names: tuple[str, ...] = getattr(record, "__struct_fields__", ())
+    return {name: getattr(record, name) for name in names}
