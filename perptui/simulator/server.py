@@ -13,9 +13,10 @@ from aiohttp import web
 
 from perptui.model.errors import InputError
 from perptui.settings.sockets import BoundSocket
+from perptui.simulator.fault_streams import Door, plain_response, struck_response
 from perptui.simulator.faults import FaultKind
-from perptui.simulator.venue import CONTROL_HOST, SimulatedVenue
-from perptui.simulator.wire import WireReply, WireRequest, json_reply
+from perptui.simulator.venue import CONTROL_HOST, ServedVenue
+from perptui.simulator.wire import WireRequest, json_reply
 
 TICK_S = 0.1
 SOCKET_PATH_MAX = 107
@@ -26,7 +27,7 @@ class VenueServer:
 
     Parameters
     ----------
-    venue : SimulatedVenue
+    venue : ServedVenue
         What answers.
     socket : Path
         UNIX socket to listen on, made 0600; one on which nobody answers is replaced.
@@ -34,7 +35,7 @@ class VenueServer:
         TCP port on 127.0.0.1 as well.
     """
 
-    def __init__(self, venue: SimulatedVenue, socket: Path, port: int | None = None) -> None:
+    def __init__(self, venue: ServedVenue, socket: Path, port: int | None = None) -> None:
         if len(os.fsencode(socket)) > SOCKET_PATH_MAX:
             raise InputError(
                 f"expected a socket path of at most {SOCKET_PATH_MAX} bytes, was {socket}; "
@@ -42,6 +43,8 @@ class VenueServer:
             )
         self._venue = venue
         self._socket = socket
+        self._door = Door(socket)
+        self._runner: web.AppRunner | None = None
         self._port = port
         self._stop: asyncio.Event | None = None
 
@@ -62,6 +65,7 @@ class VenueServer:
         try:
             await self._serve(bound, ready, parent_fd)
         finally:
+            self._door.open()
             bound.listener.close()
             bound.remove()
 
@@ -73,6 +77,7 @@ class VenueServer:
         application.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
+        self._runner = runner
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -125,49 +130,18 @@ class VenueServer:
             {name.lower(): value for name, value in request.headers.items()},
         )
         if host == CONTROL_HOST:
-            return _response(self._venue.control(wire_request))
+            return plain_response(self._venue.control(wire_request))
         if host not in self._venue.wire.hosts:
             error = {"error": f"expected a host of {self._venue.wire.name}, was {host}"}
-            return _response(json_reply(error, 421))
+            return plain_response(json_reply(error, 421))
         reply, fault = self._venue.answer(wire_request)
         if fault is None:
-            return _response(reply)
-        if fault.kind in {FaultKind.HANG, FaultKind.DELAY}:
-            await asyncio.sleep(fault.seconds)
-        if fault.kind in {FaultKind.HANG, FaultKind.RESET_BEFORE_ANSWER}:
-            return _reset(request)
-        if fault.kind is FaultKind.RESET_MID_BODY:
-            return await _cut_off(request, reply)
-        return _response(reply)
-
-
-def _response(reply: WireReply) -> web.Response:
-    return web.Response(
-        status=reply.status,
-        body=reply.body,
-        headers=reply.headers,
-        content_type=reply.content_type,
-        charset="utf-8",
-    )
-
-
-def _reset(request: web.Request) -> web.Response:
-    """Drop the connection without an answer."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _cut_off(request: web.Request, reply: WireReply) -> web.StreamResponse:
-    """Promise the whole body, send half of it, drop the connection."""
-    response = web.StreamResponse(status=reply.status, headers=reply.headers)
-    response.content_type = reply.content_type
-    response.content_length = len(reply.body)
-    await response.prepare(request)
-    await response.write(reply.body[: len(reply.body) // 2])
-    if request.transport is not None:
-        request.transport.abort()
-    return response
+            return plain_response(reply)
+        response = await struck_response(request, reply, fault, self._door)
+        if fault.kind is FaultKind.REFUSED_AFTER and self._runner and self._runner.server:
+            for connection in self._runner.server.connections:
+                connection.close()
+        return response
 
 
 def run_until_stopped(

@@ -15,7 +15,15 @@ from perptui.model.money import ZERO
 from perptui.risk.contract_rules import ContractRules, rules_table
 from perptui.simulator.clock import MarketClock
 from perptui.simulator.exchange import Exchange
-from perptui.simulator.faults import INSTEAD, Fault, FaultScript, damaged, replaced
+from perptui.simulator.faults import (
+    INSTEAD,
+    Fault,
+    FaultKind,
+    FaultScript,
+    damaged,
+    replaced,
+    without_orders,
+)
 from perptui.simulator.market import Market, Source
 from perptui.simulator.market_generated import GeneratedMarket
 from perptui.simulator.opening import Opening, open_book
@@ -110,34 +118,37 @@ def rules_of(wire: str, source: Source) -> dict[str, ContractRules]:
     return rules
 
 
-class SimulatedVenue:
-    """One venue: requests in, replies out, venue time from a clock.
+class ServedVenue:
+    """What a server serves: requests in, replies out, venue time from a clock.
 
     Parameters
     ----------
-    options : VenueOptions
-        What to simulate.
-    clock : Clock
-        The machine's, or a manual one in tests.
+    source : Source
+        The market.
+    exchange : Exchange
+        The core.
+    venue_clock : MarketClock
+        Venue time.
+    wire : Wire
+        The protocol.
     faults : FaultScript, optional
         Faults from the first call on.
     """
 
     def __init__(
-        self, options: VenueOptions, clock: Clock, faults: FaultScript | None = None
+        self,
+        source: Source,
+        exchange: Exchange,
+        venue_clock: MarketClock,
+        wire: Wire,
+        faults: FaultScript | None = None,
     ) -> None:
-        source = build_source(options, clock)
-        market = Market(source)
-        self.options = options
         self.source = source
-        self.clock = MarketClock(clock, source.start_ms, options.speed, source.end_ms)
-        self.exchange = Exchange(market, rules_of(options.wire, source), ZERO, source.start_ms)
-        opening = Opening.of(options.book, options.wire)
-        open_book(self.exchange, opening, options.equity)
-        self.wire: Wire = BinanceWire(self.exchange, clock, Credentials())
+        self.exchange = exchange
+        self.clock = venue_clock
+        self.wire = wire
         self.faults = faults or FaultScript()
         self.recorder = Recorder()
-        self.set_speed(options.speed)
 
     def advance(self) -> None:
         """Bring the exchange to the clock's present."""
@@ -166,7 +177,18 @@ class SimulatedVenue:
             return replaced(fault.kind, now), fault
         reply = self.wire.handle(request)
         self.recorder.keep(now, request, reply, fault.kind if fault else "")
-        return (damaged(fault.kind, reply) if fault else reply), fault
+        return self._struck(request, reply, fault), fault
+
+    def _struck(self, request: WireRequest, reply: WireReply, fault: Fault | None) -> WireReply:
+        """Return what the client is sent in place of `reply`."""
+        known = self.faults.remember(request, reply)
+        if fault is None:
+            return reply
+        if fault.kind is FaultKind.STALE:
+            return known or reply
+        if fault.kind is FaultKind.NO_ORDERS:
+            return without_orders(request, reply)
+        return damaged(fault.kind, reply, fault.pick)
 
     @property
     def detail(self) -> str:
@@ -210,7 +232,41 @@ class SimulatedVenue:
             return json_reply(self.state())
         if endpoint == "GET /history":
             return json_reply(self.recorder.all())
+        if endpoint == "POST /rights":
+            self.wire.rights.clear()
+            self.wire.rights.update(
+                msgspec.json.decode(request.body, type=dict[str, bool | None])
+            )
+            return json_reply({"rights": self.wire.rights})
         if endpoint == "POST /faults":
             self.faults = FaultScript(msgspec.json.decode(request.body, type=tuple[Fault, ...]))
             return json_reply({"faults": len(self.faults.faults)})
         return json_reply({"error": f"expected a control endpoint, was {endpoint}"}, 404)
+
+
+class SimulatedVenue(ServedVenue):
+    """One venue on a market of its own: generated, or a history that is replayed.
+
+    Parameters
+    ----------
+    options : VenueOptions
+        What to simulate.
+    clock : Clock
+        The machine's, or a manual one in tests.
+    faults : FaultScript, optional
+        Faults from the first call on.
+    """
+
+    def __init__(
+        self, options: VenueOptions, clock: Clock, faults: FaultScript | None = None
+    ) -> None:
+        source = build_source(options, clock)
+        market = Market(source)
+        self.options = options
+        exchange = Exchange(market, rules_of(options.wire, source), ZERO, source.start_ms)
+        opening = Opening.of(options.book, options.wire)
+        open_book(exchange, opening, options.equity)
+        venue_clock = MarketClock(clock, source.start_ms, options.speed, source.end_ms)
+        wire = BinanceWire(exchange, clock, Credentials())
+        super().__init__(source, exchange, venue_clock, wire, faults)
+        self.set_speed(options.speed)

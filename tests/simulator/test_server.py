@@ -1,6 +1,7 @@
 """The venue on its socket: permissions, control plane, faults of the connection, endings."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket as so
@@ -83,6 +84,60 @@ async def test_faults_strike_as_scripted_and_the_truth_is_kept(
     assert [row["handled"] for row in history] == [False] + [True] * 5
     assert all("serverTime" in row["reply"] for row in history[1:])
     assert (await door.control("/faults", [{"endpoint": 1}]))[0] == 400
+
+
+@pytest.mark.asyncio
+async def test_answers_that_crawl_or_never_end(door: Door) -> None:
+    script = [
+        Fault(f"GET {TIME}", 1, FaultKind.DRIP, 1.5),
+        Fault(f"GET {TIME}", 2, FaultKind.ENDLESS, 0.05),
+        Fault(f"GET {TIME}", 3, FaultKind.DRIP, 60.0),
+        Fault(f"GET {TIME}", 4, FaultKind.ENDLESS, 60.0),
+    ]
+    await door.control("/faults", msgspec.to_builtins(script))
+    begun = asyncio.get_running_loop().time()
+    _, body = await door.ask(BINANCE, TIME)
+    assert msgspec.json.decode(body).keys() == {"serverTime"}
+    assert asyncio.get_running_loop().time() - begun > 1.0
+    _, body = await door.ask(BINANCE, TIME)
+    assert body.startswith(b'{"serverTime"')
+    assert body.endswith(b" " * 65_536)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(door.ask(BINANCE, TIME), 0.2)
+
+
+@pytest.mark.asyncio
+async def test_a_shut_door_refuses_and_opens_again(door: Door, socket: Path) -> None:
+    script = [Fault(f"GET {TIME}", 1, FaultKind.REFUSED_AFTER, 0.2)]
+    await door.control("/faults", msgspec.to_builtins(script))
+    assert (await door.ask(BINANCE, TIME))[0] == 200
+    with pytest.raises(aiohttp.ClientConnectorError) as refused:
+        await door.ask(BINANCE, TIME)
+    assert refused.value.os_error.errno == errno.ECONNREFUSED
+    await asyncio.sleep(0.25)
+    assert (await door.ask(BINANCE, TIME))[0] == 200
+    assert stat.S_IMODE((await asyncio.to_thread(socket.stat)).st_mode) == 0o600
+
+
+@pytest.mark.asyncio
+async def test_a_stale_feed_and_orders_not_known_yet(
+    door: Door, venue: SimulatedVenue, exchange: Any
+) -> None:
+    script = [
+        Fault(f"GET {TIME}", 2, FaultKind.STALE),
+        Fault("GET /fapi/v1/openOrders", 1, FaultKind.NO_ORDERS),
+    ]
+    await door.control("/faults", msgspec.to_builtins(script))
+    price = round((await exchange.fetch_ticker("BTC/USDT:USDT"))["last"] * 0.97, 1)
+    terms = {"timeInForce": "GTC"}
+    await exchange.create_order("BTC/USDT:USDT", "limit", "buy", 0.01, price, terms)
+    assert await exchange.fetch_open_orders("BTC/USDT:USDT") == []
+    assert len(await exchange.fetch_open_orders("BTC/USDT:USDT")) == 1
+    first = await door.ask(BINANCE, TIME)
+    venue.clock.anchor(venue.exchange.now_ms + HOUR_MS)
+    assert await door.ask(BINANCE, TIME) == first
+    assert await door.ask(BINANCE, TIME) != first
 
 
 @pytest.mark.asyncio
