@@ -1,7 +1,8 @@
 """The simulated exchange: one account, one market, virtual time. Pure and deterministic.
 
 Time moves only in `advance`, on a grid of 250 ms. At a funding stamp the funding is settled with
-the mark at the stamp; then liquidation is checked; then resting orders meet the book. Stretches
+the mark at the stamp; then liquidation is checked, then stops against the mark; then resting orders
+meet the book. Stretches
 in which no order can be touched and the account cannot be liquidated are skipped by looking at the
 path's extremes, which gives the same history as walking them.
 """
@@ -23,10 +24,12 @@ from perptui.simulator.orders import (
     Reason,
     Refused,
     Status,
+    Stop,
 )
 from perptui.simulator.path import GRID_MS
 from perptui.simulator.screen import first_event
 from perptui.simulator.state import VenueState
+from perptui.simulator.stops import Stops
 from perptui.simulator.validation import (
     check_filters,
     check_leverage,
@@ -59,6 +62,7 @@ class Exchange(VenueState):
         super().__init__(market, rules, equity, start_ms)
         self.liquidator = Liquidator(rules)
         self.countdowns: dict[str, int] = {}
+        self.stops = Stops(self)
 
     # ------------------------------------------------------------------ time
 
@@ -98,6 +102,8 @@ class Exchange(VenueState):
                 self.cancel_all(symbol)
         if self.account.open_holdings() and self.equity() <= self.maintenance():
             self.liquidator.liquidate(self)
+        if self.waiting:
+            self.stops.trigger()
         for order in list(self.resting.values()):
             match_resting(self, order)
 
@@ -125,6 +131,16 @@ class Exchange(VenueState):
         self.register(order)
         match_taking(self, order)
         return order
+
+    def place_stop(self, request: OrderRequest, trigger_price: Decimal) -> Stop:
+        """Let a reduce-only STOP_MARKET wait for the mark to reach `trigger_price`.
+
+        Raises
+        ------
+        Refused
+            When the venue takes no such stop; nothing has changed then.
+        """
+        return self.stops.place(request, trigger_price, self._rules_of(request.symbol))
 
     def _rules_of(self, symbol: str) -> ContractRules:
         if symbol not in self.market.listed(self.now_ms):

@@ -14,10 +14,11 @@ from perptui.model.order import Side
 
 
 class OrderType(StrEnum):
-    """LIMIT and MARKET; LIQUIDATION is the venue's own."""
+    """LIMIT and MARKET; STOP_MARKET waits for a mark; LIQUIDATION is the venue's own."""
 
     LIMIT = "LIMIT"
     MARKET = "MARKET"
+    STOP_MARKET = "STOP_MARKET"
     LIQUIDATION = "LIQUIDATION"
 
 
@@ -41,6 +42,15 @@ class Status(StrEnum):
 
 
 OPEN = frozenset({Status.NEW, Status.PARTIALLY_FILLED})
+
+
+class StopStatus(StrEnum):
+    """Life of a conditional order at the venue, as its algo service names it."""
+
+    NEW = "NEW"
+    CANCELED = "CANCELED"
+    FINISHED = "FINISHED"
+    REJECTED = "REJECTED"
 
 
 class Reason(StrEnum):
@@ -68,6 +78,8 @@ class Reason(StrEnum):
     UNKNOWN_ORDER = "no such order"
     LEVERAGE = "leverage outside the contract's range"
     LEVERAGE_MARGIN = "margin is insufficient at that leverage"
+    TRIGGERS_AT_ONCE = "would trigger at once"
+    STOP_ORDERS = "too many conditional orders"
 
 
 class Refused(VenueRejected):
@@ -123,6 +135,30 @@ class Order:
     def signed_remaining(self) -> Decimal:
         """Remaining quantity, negative for a sale."""
         return self.remaining if self.request.side is Side.BUY else -self.remaining
+
+
+@dataclass
+class Stop:
+    """A conditional order: it waits for the mark, then its `order` goes to market.
+
+    `request` is reduce-only and of kind STOP_MARKET; `trigger_price` is in USD.
+    """
+
+    id: int
+    request: OrderRequest
+    trigger_price: Decimal
+    client_id: str
+    created_ms: int
+    updated_ms: int
+    status: StopStatus = StopStatus.NEW
+    triggered_ms: int = 0
+    order: Order | None = None
+
+    def reached(self, mark: Decimal) -> bool:
+        """Return True when `mark` is at or beyond the trigger: below it for a sale."""
+        if self.request.side is Side.SELL:
+            return mark <= self.trigger_price
+        return mark >= self.trigger_price
 
 
 class Trade(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ def first_event(state: VenueState, begin_ms: int, end_ms: int) -> int | None:
 
     Both lie in one hour. What is skipped is certainly quiet; what is returned may be quiet too.
     """
-    if not state.resting and not state.account.open_holdings():
+    if not state.resting and not state.waiting and not state.account.open_holdings():
         return None
     if _quiet(state, begin_ms, end_ms):
         return None
@@ -29,7 +29,11 @@ def first_event(state: VenueState, begin_ms: int, end_ms: int) -> int | None:
 
 
 def _quiet(state: VenueState, begin_ms: int, end_ms: int) -> bool:
-    return _untouched(state, begin_ms, end_ms) and _solvent(state, begin_ms, end_ms)
+    return (
+        _untouched(state, begin_ms, end_ms)
+        and _untriggered(state, begin_ms, end_ms)
+        and _solvent(state, begin_ms, end_ms)
+    )
 
 
 def _untouched(state: VenueState, begin_ms: int, end_ms: int) -> bool:
@@ -40,6 +44,18 @@ def _untouched(state: VenueState, begin_ms: int, end_ms: int) -> bool:
         if request.side is Side.BUY and low <= limit + tick:
             return False
         if request.side is Side.SELL and high >= limit - tick:
+            return False
+    return True
+
+
+def _untriggered(state: VenueState, begin_ms: int, end_ms: int) -> bool:
+    for stop in state.waiting.values():
+        symbol = stop.request.symbol
+        low, high = state.market.mark_extremes(symbol, begin_ms, end_ms)
+        tick, trigger = float(state.rules[symbol].tick), float(stop.trigger_price)
+        if stop.request.side is Side.SELL and low <= trigger + tick:
+            return False
+        if stop.request.side is Side.BUY and high >= trigger - tick:
             return False
     return True
 

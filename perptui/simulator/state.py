@@ -16,7 +16,7 @@ from perptui.risk.margin import float_tiers, initial_margin, maintenance
 from perptui.simulator.accounts import MarginAccount, booked
 from perptui.simulator.book import Books
 from perptui.simulator.market import Market
-from perptui.simulator.orders import OPEN, Order, OrderRequest, Status, Trade
+from perptui.simulator.orders import OPEN, Order, OrderRequest, Status, Stop, Trade
 from perptui.simulator.path import GRID_MS
 from perptui.simulator.validation import worst_quantity
 
@@ -52,9 +52,10 @@ class VenueState:
             self.account.book(self.now_ms, "TRANSFER", "", equity)
         self.float_tiers = {symbol: float_tiers(r.tiers) for symbol, r in rules.items()}
         self.resting: dict[int, Order] = {}
+        self.waiting: dict[int, Stop] = {}
         self.orders: OrderedDict[int, Order] = OrderedDict()
         self.trades: OrderedDict[int, Trade] = OrderedDict()
-        self._next_id = FIRST_ID
+        self.last_id = FIRST_ID
 
     # ------------------------------------------------------------------ prices and margin
 
@@ -103,7 +104,7 @@ class VenueState:
 
     def register(self, order: Order) -> None:
         """Give an order its id and keep it, at the cost of the oldest that is closed."""
-        order.id = self._take_id()
+        order.id = self.take_id()
         order.client_id = order.client_id or f"auto{order.id}"
         self.orders[order.id] = order
         while len(self.orders) > ORDERS_KEPT:
@@ -113,16 +114,17 @@ class VenueState:
             else:
                 del self.orders[oldest]
 
-    def _take_id(self) -> int:
-        self._next_id += 1
-        return self._next_id
+    def take_id(self) -> int:
+        """Return the next id of an order, a stop or a trade."""
+        self.last_id += 1
+        return self.last_id
 
     def execute(
         self, order: Order, quantity: Decimal, price: Decimal, fee: Decimal, maker: bool
     ) -> None:
         """Book an execution of `order`: trade, holding, wallet and the order's own state."""
         request = order.request
-        trade_id = self._take_id()
+        trade_id = self.take_id()
         signed = quantity if request.side is Side.BUY else -quantity
         realised = self.account.trade(request.symbol, signed, price, fee, self.now_ms, trade_id)
         self.trades[trade_id] = Trade(

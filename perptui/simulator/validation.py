@@ -20,7 +20,7 @@ def check_filters(request: OrderRequest, rules: ContractRules, mark: Decimal) ->
     Refused
         With the first reason found.
     """
-    _check_quantity(request, rules)
+    check_quantity(request, rules)
     if request.price is not None:
         _check_price(request, rules, mark)
     price = mark if request.price is None else request.price
@@ -28,7 +28,14 @@ def check_filters(request: OrderRequest, rules: ContractRules, mark: Decimal) ->
         raise Refused(Reason.NOTIONAL, str(rules.min_notional))
 
 
-def _check_quantity(request: OrderRequest, rules: ContractRules) -> None:
+def check_quantity(request: OrderRequest, rules: ContractRules) -> None:
+    """Refuse a quantity that the contract does not have.
+
+    Raises
+    ------
+    Refused
+        With the first reason found.
+    """
     quantity = request.quantity
     if quantity <= 0:
         raise Refused(Reason.QUANTITY_ZERO)
@@ -36,7 +43,7 @@ def _check_quantity(request: OrderRequest, rules: ContractRules) -> None:
         raise Refused(Reason.PRECISION)
     if quantity % rules.step:
         raise Refused(Reason.STEP)
-    largest = rules.max_market if request.kind is OrderType.MARKET else rules.max_limit
+    largest = rules.max_limit if request.kind is OrderType.LIMIT else rules.max_market
     if quantity > largest:
         raise Refused(Reason.QUANTITY_MAX, str(largest))
 
@@ -54,6 +61,22 @@ def _check_price(request: OrderRequest, rules: ContractRules, mark: Decimal) -> 
         raise Refused(Reason.PRICE_HIGH, str(highest // rules.tick * rules.tick))
     if request.side is Side.SELL and price < lowest:
         raise Refused(Reason.PRICE_LOW, str(-(-lowest // rules.tick) * rules.tick))
+
+
+def check_trigger(price: Decimal, rules: ContractRules) -> None:
+    """Refuse a trigger price that the contract does not have; the band is no bound of it.
+
+    Raises
+    ------
+    Refused
+        PRICE_ZERO, PRECISION or TICK.
+    """
+    if price <= 0:
+        raise Refused(Reason.PRICE_ZERO)
+    if _decimals(price) > rules.price_decimals + 1:
+        raise Refused(Reason.PRECISION)
+    if price % rules.tick:
+        raise Refused(Reason.TICK)
 
 
 def _decimals(value: Decimal) -> int:

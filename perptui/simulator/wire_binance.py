@@ -11,6 +11,7 @@ from perptui.simulator.orders import Refused
 from perptui.simulator.throttle import Throttle
 from perptui.simulator.wire import WireReply, WireRequest, json_reply
 from perptui.simulator.wire_binance_account import AccountEndpoints
+from perptui.simulator.wire_binance_algo import AlgoEndpoints
 from perptui.simulator.wire_binance_errors import WireError, from_refusal
 from perptui.simulator.wire_binance_market import MarketEndpoints
 from perptui.simulator.wire_binance_orders import OrderEndpoints
@@ -45,7 +46,7 @@ class BinanceWire:
     """
 
     name = "binanceusdm"
-    hosts = ("fapi.binance.com",)
+    hosts = ("fapi.binance.com", "demo-fapi.binance.com", "api.binance.com")
 
     def __init__(self, exchange: Exchange, clock: Clock, credentials: Credentials) -> None:
         self.exchange = exchange
@@ -55,7 +56,9 @@ class BinanceWire:
         self.market = MarketEndpoints(exchange)
         self.account = AccountEndpoints(exchange)
         self.settings = SettingsEndpoints(exchange)
+        self.rights = self.settings.rights
         self.orders = OrderEndpoints(exchange, self.settings)
+        self.algo = AlgoEndpoints(exchange, self.settings)
         self._routes = self._public() | self._signed() | self._trading()
 
     @property
@@ -127,13 +130,15 @@ class BinanceWire:
             ("GET", "v1/userTrades"): (account.user_trades, 5),
             ("GET", "v1/income"): (account.income, 30),
         }
-        return {
+        routes = {
             (method, f"/fapi/{path}"): Route(handler, True, weight)
             for (method, path), (handler, weight) in rows.items()
         }
+        routes["GET", "/sapi/v1/account/apiRestrictions"] = Route(settings.api_restrictions, True)
+        return routes
 
     def _trading(self) -> dict[tuple[str, str], Route]:
-        orders = self.orders
+        orders, algo = self.orders, self.algo
         rows: dict[tuple[str, str], tuple[Handler, int, int]] = {
             ("POST", "order"): (orders.place, 0, 1),
             ("POST", "order/test"): (orders.test, 0, 0),
@@ -147,6 +152,12 @@ class BinanceWire:
             ("GET", "forceOrders"): (orders.force_orders, 20, 0),
             ("DELETE", "allOpenOrders"): (orders.cancel_all, 1, 0),
             ("POST", "countdownCancelAll"): (orders.countdown, 10, 0),
+            ("POST", "algoOrder"): (algo.place, 0, 1),
+            ("GET", "algoOrder"): (algo.query, 1, 0),
+            ("DELETE", "algoOrder"): (algo.cancel, 1, 0),
+            ("GET", "openAlgoOrders"): (algo.open_orders, 1, 0),
+            ("GET", "allAlgoOrders"): (algo.all_orders, 5, 0),
+            ("DELETE", "algoOpenOrders"): (algo.cancel_all, 1, 0),
         }
         return {
             (method, f"/fapi/v1/{path}"): Route(handler, True, weight, count)

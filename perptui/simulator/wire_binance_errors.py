@@ -69,6 +69,8 @@ REFUSALS = {
         -2028,
         "Leverage is smaller than permitted: insufficient margin balance.",
     ),
+    Reason.TRIGGERS_AT_ONCE: (-2021, "Order would immediately trigger."),
+    Reason.STOP_ORDERS: (-4045, "Reach max stop order limit."),
 }
 
 

@@ -329,6 +329,6 @@ def _contract(rules: ContractRules, onboard_ms: int) -> dict[str, Any]:
                 "multiplierDecimal": "4",
             },
         ],
-        "orderTypes": ["LIMIT", "MARKET"],
+        "orderTypes": ["LIMIT", "MARKET", "STOP_MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
     }

@@ -26,6 +26,10 @@ from perptui.simulator.wire_binance_settings import SettingsEndpoints
 
 CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 FORGOTTEN_MS = 3 * DAY_MS
+CONDITIONAL = frozenset(
+    {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
+)
+"""Types that only the algo service takes."""
 BATCH_MAX = 5
 CANCEL_BATCH_MAX = 10
 T = TypeVar("T", int, str)
@@ -72,15 +76,13 @@ class OrderEndpoints:
 
     def _request(self, params: Params) -> OrderRequest:
         symbol = params.symbol(self.listed)
-        kind = _member(OrderType, params.text("type"), -1116, "Invalid orderType.")
-        if kind is OrderType.LIQUIDATION:
-            raise WireError(-1116, "Invalid orderType.")
-        side = _member(Side, params.text("side").lower(), -1117, "Invalid side.")
+        kind = self._kind(params.text("type"))
+        side = member(Side, params.text("side").lower(), -1117, "Invalid side.")
         quantity = params.decimal("quantity")
         if quantity is None:
             raise missing("quantity")
         in_force, price = self._terms(params, kind)
-        self._check_position_side(params)
+        check_position_side(params, self._settings)
         return OrderRequest(
             symbol,
             side,
@@ -89,8 +91,20 @@ class OrderEndpoints:
             price,
             in_force,
             params.flag("reduceOnly"),
-            _client_id(params),
+            client_id_of(params, "newClientOrderId"),
         )
+
+    def _kind(self, text: str) -> OrderType:
+        if text in CONDITIONAL:
+            raise WireError(
+                -4120,
+                "Order type not supported for this endpoint. Please use the Algo Order API "
+                "endpoints instead.",
+            )
+        kind: OrderType = member(OrderType, text, -1116, "Invalid orderType.")
+        if kind is OrderType.LIQUIDATION:
+            raise WireError(-1116, "Invalid orderType.")
+        return kind
 
     def _terms(self, params: Params, kind: OrderType) -> tuple[TimeInForce, Any]:
         price, text = params.decimal("price"), params.optional("timeInForce")
@@ -103,14 +117,7 @@ class OrderEndpoints:
             raise missing("timeInForce")
         if price is None:
             raise missing("price")
-        return _member(TimeInForce, text, -1115, "Invalid timeInForce."), price
-
-    def _check_position_side(self, params: Params) -> None:
-        side = params.optional("positionSide") or "BOTH"
-        if side not in {"BOTH", "LONG", "SHORT"}:
-            raise WireError(-4060, "Invalid position side.")
-        if self._settings.dual_side or side != "BOTH":
-            raise WireError(-4061, "Order's position side does not match user's setting.")
+        return member(TimeInForce, text, -1115, "Invalid timeInForce."), price
 
     # ------------------------------------------------------------------ queries
 
@@ -268,15 +275,26 @@ class OrderEndpoints:
         }
 
 
-def _member(kind: Any, text: str, code: int, message: str) -> Any:
+def check_position_side(params: Params, settings: SettingsEndpoints) -> None:
+    """Refuse a position side that the account's mode has not."""
+    side = params.optional("positionSide") or "BOTH"
+    if side not in {"BOTH", "LONG", "SHORT"}:
+        raise WireError(-4060, "Invalid position side.")
+    if settings.dual_side or side != "BOTH":
+        raise WireError(-4061, "Order's position side does not match user's setting.")
+
+
+def member(kind: Any, text: str, code: int, message: str) -> Any:
+    """Return the member of an enumeration that `text` names, or refuse with `code`."""
     try:
         return kind(text)
     except ValueError:
         raise WireError(code, message) from None
 
 
-def _client_id(params: Params) -> str:
-    text = params.optional("newClientOrderId")
+def client_id_of(params: Params, name: str) -> str:
+    """Return the client id that was sent as `name`, "" where none was."""
+    text = params.optional(name)
     if text is None:
         return ""
     if len(text) > 36:
@@ -284,7 +302,7 @@ def _client_id(params: Params) -> str:
     if not CLIENT_ID.fullmatch(text):
         raise WireError(
             -1100,
-            "Illegal characters found in parameter 'newClientOrderId'; "
+            f"Illegal characters found in parameter '{name}'; "
             "legal range is '^[\\.A-Z\\:/a-z0-9_-]{1,36}$'.",
         )
     return text
