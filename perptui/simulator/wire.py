@@ -27,9 +27,18 @@ class WireReply(msgspec.Struct, frozen=True):
 
 
 class Wire(Protocol):
-    """A venue's protocol in front of the exchange."""
+    """A venue's protocol in front of the exchange.
+
+    Attributes
+    ----------
+    speed : float
+        Venue seconds per second: receive windows stretch by it.
+    rights : dict
+        What the key may do where that is not the usual, by the venue's names; None: not told.
+    """
 
     speed: float
+    rights: dict[str, bool | None]
 
     @property
     def name(self) -> str:

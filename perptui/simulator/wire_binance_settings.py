@@ -22,11 +22,18 @@ def largest_notional(exchange: Exchange, symbol: str) -> str:
 
 
 class SettingsEndpoints:
-    """What an account is set to."""
+    """What an account is set to.
+
+    Attributes
+    ----------
+    rights : dict
+        What the key may do where that is not the usual, by the venue's names; None: not told.
+    """
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.dual_side = False
+        self.rights: dict[str, bool | None] = {}
 
     @property
     def listed(self) -> tuple[str, ...]:
@@ -113,6 +120,22 @@ class SettingsEndpoints:
             "multiAssetsMargin": False,
             "tradeGroupId": -1,
         }
+
+    def api_restrictions(self, params: Params) -> Any:
+        """Answer what the key may do, which the control plane can change."""
+        return {
+            "ipRestrict": True,
+            "createTime": 1_623_840_271_000,
+            "enableInternalTransfer": False,
+            "enableFutures": True,
+            "enablePortfolioMarginTrading": False,
+            "enableVanillaOptions": False,
+            "permitsUniversalTransfer": False,
+            "enableReading": True,
+            "enableSpotAndMarginTrading": False,
+            "enableWithdrawals": False,
+            "enableMargin": False,
+        } | self.rights
 
     def symbol_config(self, params: Params) -> Any:
         """Answer leverage and margin mode by contract."""

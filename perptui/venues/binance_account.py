@@ -14,6 +14,13 @@ from perptui.venues import wire_binance as wire
 from perptui.venues.base import Reading
 from perptui.venues.binance_link import BinanceLink, Kept
 from perptui.venues.markets_binance import NAME
+from perptui.venues.permission import (
+    AccountRights,
+    ApiRestrictions,
+    KeyPermissions,
+    of_key,
+    of_test_network,
+)
 from perptui.venues.transport import Exchange
 
 MODE_S = 30.0
@@ -59,6 +66,20 @@ class BinanceAccount(BinanceLink):
             exchange, mode = await self._read(wire.PositionMode, "fetch_position_mode", weight=30)
             kept = self._mode = Kept(mode, exchange)
         return kept.value
+
+    async def permissions(self) -> KeyPermissions:
+        """Return what the key may do: it alone is asked, on the one path of the venue's spot host.
+
+        Raises
+        ------
+        VenueError
+            When the venue does not answer, or not in its shape.
+        """
+        if self._demo_trading:
+            _, account = await self._read(AccountRights, "fapiprivatev2_get_account", weight=5)
+            return of_test_network(account)
+        _, key = await self._read(ApiRestrictions, "sapi_get_account_apirestrictions", weight=1)
+        return of_key(key)
 
     async def cashflows(self, since_ms: int) -> Reading[tuple[CashFlow, ...]]:
         """Return funding, fees, realised P&L and transfers since `since_ms`, rising in time."""

@@ -26,7 +26,7 @@ from perptui.venues.failures import Redactor
 from perptui.venues.limiter import RateLimiter
 from perptui.venues.markets_binance import NAME, name_contracts
 from perptui.venues.parse_market import Names
-from perptui.venues.transport import Exchange, VenueSession
+from perptui.venues.transport import Exchange, VenueSession, WriteLock
 
 WEIGHT_PER_MINUTE = 2400.0
 CANCEL_RESERVE = 100.0
@@ -58,6 +58,8 @@ class BinanceLink:
         Without them only market data can be read.
     demo_trading : bool
         Use the venue's own demo hosts.
+    write_lock : WriteLock, optional
+        That of the sessions made by `make_session`.
     """
 
     def __init__(
@@ -69,12 +71,14 @@ class BinanceLink:
         api_key: Secret | None,
         secret: Secret | None,
         demo_trading: bool,
+        write_lock: WriteLock | None = None,
     ) -> None:
         self._make_session = make_session
         self._clock = clock
         self._wanted = wanted
         self._api_key, self._secret = api_key, secret
         self._demo_trading = demo_trading
+        self.write_lock = write_lock or WriteLock()
         self._session: VenueSession | None = None
         self._exchange: Any = None
         self._caller: Caller | None = None

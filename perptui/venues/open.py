@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from perptui.model.clock import Clock
 from perptui.model.errors import InputError
@@ -15,11 +16,42 @@ from perptui.venues.binance import BinanceVenue
 from perptui.venues.control import SocketControl
 from perptui.venues.markets_binance import NAME as BINANCE_NAME
 from perptui.venues.markets_binance import wanted_ids
-from perptui.venues.transport import VenueSession, pinned_session, socket_session
+from perptui.venues.paper import PaperVenue
+from perptui.venues.paper_door import PaperDoor
+from perptui.venues.transport import VenueSession, WriteLock, pinned_session, socket_session
 
 LIVE_HOST = "fapi.binance.com"
 DEMO_HOST = "demo-fapi.binance.com"
+PERMISSIONS = "api.binance.com/sapi/v1/account/apiRestrictions"
+"""The one read at another host: what the key in use may do."""
+PAPER_KEY = "simulated"
+"""A paper account takes no other: nothing there is worth a secret."""
+READ_ONLY = "paper mode only reads the real venue"
 LONGEST_SOCKET_PATH = 107
+
+
+class Way(NamedTuple):
+    """Where a venue is reached, and what may go there.
+
+    Attributes
+    ----------
+    socket : Path | str | None
+        UNIX socket of a simulated venue; nothing else is then reachable. None: the live host.
+    paper : Path | str | None
+        UNIX socket of a paper account that trades on this venue's market; the venue is only read.
+    testnet : bool
+        The venue's own demo trading.
+    closed : str
+        Why nothing but reads may leave at first, "" where all may.
+    simulated : bool
+        The socket's venue is one whose clock the desk may set.
+    """
+
+    socket: Path | str | None = None
+    paper: Path | str | None = None
+    testnet: bool = False
+    closed: str = ""
+    simulated: bool = True
 
 
 def open_venue(
@@ -31,6 +63,7 @@ def open_venue(
     secret: Secret | None = None,
     symbols: Iterable[str] | None = None,
     testnet: bool = False,
+    way: Way | None = None,
 ) -> Venue:
     """Return a venue that is not connected yet: await its `open()`.
 
@@ -48,6 +81,8 @@ def open_venue(
         ccxt symbols or instrument ids; all perpetual contracts unless given.
     testnet : bool
         The venue's own demo trading; live only.
+    way : Way, optional
+        In place of `socket` and `testnet`, with what may go there.
 
     Raises
     ------
@@ -60,15 +95,32 @@ def open_venue(
         raise InputError(f"expected the venue {BINANCE_NAME}, was {safe_text(name)}; name that")
     if (key is None) != (secret is None):
         raise InputError("expected key and secret, was one of them; give both or neither")
-    path = None if socket is None else _checked(str(socket))
+    way = way or Way(socket=socket, testnet=testnet)
     try:
         wanted = wanted_ids(symbols)
     except ValueError as error:
         raise InputError(str(error)) from None
-    hosts = frozenset({DEMO_HOST if testnet else LIVE_HOST})
+    if way.paper is None:
+        return _real(way, clock, wanted, key, secret)
+    return _on_paper(way, clock, wanted, key, secret)
+
+
+def _real(
+    way: Way,
+    clock: Clock,
+    wanted: tuple[str, ...] | None,
+    key: Secret | None,
+    secret: Secret | None,
+) -> BinanceVenue:
+    path = None if way.socket is None else _checked(str(way.socket))
+    hosts = frozenset({DEMO_HOST if way.testnet else LIVE_HOST})
+    more = frozenset() if way.testnet else frozenset({PERMISSIONS})
+    lock = WriteLock(way.closed)
 
     def make_session() -> VenueSession:
-        return pinned_session(hosts, clock) if path is None else socket_session(path, hosts, clock)
+        if path is None:
+            return pinned_session(hosts, clock, lock, more)
+        return socket_session(path, hosts, clock, lock, more)
 
     return BinanceVenue(
         make_session,
@@ -76,8 +128,32 @@ def open_venue(
         wanted=wanted,
         api_key=key,
         secret=secret,
-        demo_trading=testnet,
-        control=None if path is None else SocketControl(path, clock),
+        demo_trading=way.testnet,
+        write_lock=lock,
+        control=SocketControl(path, clock) if path is not None and way.simulated else None,
+    )
+
+
+def _on_paper(
+    way: Way,
+    clock: Clock,
+    wanted: tuple[str, ...] | None,
+    key: Secret | None,
+    secret: Secret | None,
+) -> BinanceVenue:
+    """Return the paper account at `way.paper` on the market of the venue, which is only read."""
+    path = _checked(str(way.paper))
+    read_only = way._replace(paper=None, closed=READ_ONLY, simulated=False)
+    paper_key = Secret(PAPER_KEY)
+    return PaperVenue(
+        lambda: socket_session(path, frozenset({LIVE_HOST}), clock),
+        clock,
+        wanted=wanted,
+        api_key=paper_key,
+        secret=paper_key,
+        demo_trading=False,
+        market=_real(read_only, clock, wanted, key, secret),
+        door=PaperDoor(path, clock),
     )
 
 

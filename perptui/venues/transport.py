@@ -63,6 +63,26 @@ captured: ContextVar[list[Exchange] | None] = ContextVar("captured", default=Non
 """Exchanges of the call in progress; the adapter sets a fresh list around each call."""
 
 
+READS = frozenset({"GET"})
+UNAUTHORISED = 401
+
+
+class WriteLock:
+    """Whether a session may send anything but reads; shared by a venue and its session.
+
+    Attributes
+    ----------
+    why : str
+        Why it may not, "" while it may.
+    doubted : bool
+        True once the venue refused the key itself: what the key may do must be asked again.
+    """
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
+        self.doubted = False
+
+
 class WireResponse:
     """The part of an HTTP response that ccxt reads, with the body already here."""
 
@@ -90,10 +110,20 @@ class VenueSession:
         ``http`` over a UNIX socket, ``https`` live.
     clock : Clock
         Stamps the exchanges.
+    lock : WriteLock, optional
+        While it is closed only reads leave.
+    more : frozenset[str]
+        Single reads elsewhere, as ``api.example.com/path``: that path and method GET, no other.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, hosts: frozenset[str], scheme: str, clock: Clock
+        self,
+        session: aiohttp.ClientSession,
+        hosts: frozenset[str],
+        scheme: str,
+        clock: Clock,
+        lock: WriteLock | None = None,
+        more: frozenset[str] = frozenset(),
     ) -> None:
         # Without this aiohttp sends an idempotent request (GET, DELETE) twice after a reset.
         session._retry_connection = False
@@ -101,7 +131,14 @@ class VenueSession:
         self._hosts = hosts
         self._scheme = scheme
         self._clock = clock
+        self._lock = lock or WriteLock()
+        self._more = more
         self.headers: dict[str, str] = {}
+
+    @property
+    def host(self) -> str:
+        """Where requests go: the pinned hosts, ``simulated`` over a UNIX socket."""
+        return ", ".join(sorted(self._hosts)) if self._scheme == "https" else "simulated"
 
     def get(self, url: yarl.URL, **options: Any) -> AbstractAsyncContextManager[WireResponse]:
         """Send a GET."""
@@ -147,7 +184,9 @@ class VenueSession:
     async def _attempt(
         self, exchange: Exchange, url: yarl.URL, options: dict[str, Any]
     ) -> WireResponse:
-        self._refuse_other_hosts(url, options)
+        self._refuse_other_hosts(exchange.method, url, options)
+        if self._lock.why and exchange.method not in READS:
+            raise aiohttp.ClientConnectionError(f"expected a read, was a write: {self._lock.why}")
         headers = {**(options.get("headers") or {}), ORIGINAL_HOST: exchange.host}
         if self._scheme == "https":
             del headers[ORIGINAL_HOST]
@@ -162,11 +201,14 @@ class VenueSession:
         ) as response:
             exchange.status = response.status
             exchange.headers = {name.lower(): value for name, value in response.headers.items()}
+            self._lock.doubted |= response.status == UNAUTHORISED
             await _read_into(exchange, response)
             return WireResponse(response, exchange.body)
 
-    def _refuse_other_hosts(self, url: yarl.URL, options: Mapping[str, Any]) -> None:
-        if url.host not in self._hosts or url.scheme != "https" or url.explicit_port:
+    def _refuse_other_hosts(self, method: str, url: yarl.URL, options: Mapping[str, Any]) -> None:
+        single = method in READS and f"{url.host}{url.raw_path}" in self._more
+        pinned = single or url.host in self._hosts
+        if not pinned or url.scheme != "https" or url.explicit_port or url.user:
             raise aiohttp.ClientConnectionError(
                 f"expected https on {', '.join(sorted(self._hosts))}, was {url.origin()}"
             )
@@ -238,24 +280,34 @@ def _trace() -> aiohttp.TraceConfig:
     return trace
 
 
-def socket_session(path: str, hosts: frozenset[str], clock: Clock) -> VenueSession:
+def socket_session(
+    path: str,
+    hosts: frozenset[str],
+    clock: Clock,
+    lock: WriteLock | None = None,
+    more: frozenset[str] = frozenset(),
+) -> VenueSession:
     """Return a session whose every request goes to the UNIX socket at `path`."""
-    session = aiohttp.ClientSession(
-        connector=aiohttp.UnixConnector(path, limit=32),
-        trace_configs=[_trace()],
-        trust_env=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
-    return VenueSession(session, hosts, "http", clock)
+    connector = aiohttp.UnixConnector(path, limit=32)
+    return VenueSession(_client(connector), hosts, "http", clock, lock, more)
 
 
-def pinned_session(hosts: frozenset[str], clock: Clock) -> VenueSession:
+def pinned_session(
+    hosts: frozenset[str],
+    clock: Clock,
+    lock: WriteLock | None = None,
+    more: frozenset[str] = frozenset(),
+) -> VenueSession:
     """Return a session that reaches `hosts` over verified HTTPS and nothing else."""
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(), limit=32)
-    session = aiohttp.ClientSession(
+    return VenueSession(_client(connector), hosts, "https", clock, lock, more)
+
+
+def _client(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    """Return a client that takes neither proxies nor passwords from the environment."""
+    return aiohttp.ClientSession(
         connector=connector,
         trace_configs=[_trace()],
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
     )
-    return VenueSession(session, hosts, "https", clock)
