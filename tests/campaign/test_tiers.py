@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from perptui.model.order import LegState
-from tests.campaign import fuzz
+from tests.campaign import fuzz, wire
+from tests.campaign.coverage import Coverage
 from tests.campaign.invariants import faults_of
 from tests.campaign.payload_parsers import Parser, documented, encoded, parsed, simulated
 
@@ -46,3 +49,16 @@ def test_the_fuzz_finds_a_parser_that_lets_things_through() -> None:
 def _fields(record: object) -> dict[str, object]:
     names: tuple[str, ...] = getattr(record, "__struct_fields__", ())
     return {name: getattr(record, name) for name in names}
+
+
+def test_a_slice_of_the_wire_sessions_finds_nothing() -> None:
+    coverage = Coverage()
+    result = wire.run(4, 3, coverage)
+    assert result.violations == []
+    assert len(coverage.rows()) >= 4
+
+
+def test_a_wire_session_repeats_itself() -> None:
+    first = asyncio.run(wire.play(12, Coverage()))
+    assert first == asyncio.run(wire.play(12, Coverage()))
+    assert len(first[1]) > 10

@@ -1,0 +1,206 @@
+"""Wire sessions: a desk deals through the real ccxt with a venue whose wire goes wrong by seed.
+
+Each session strikes two cells of fault x endpoint, so that six hundred sessions cover the matrix.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from perptui.desk.orders.trading import Trading
+from perptui.journal.journal import Journal
+from perptui.model.canonical import digest_of
+from perptui.model.clock import ManualClock
+from perptui.model.errors import ConfirmationRefused, GateRefused, VenueError
+from perptui.simulator.faults import BAN_S, Fault, FaultKind
+from tests.campaign.coverage import Coverage, TierResult
+from tests.campaign.exchange_truth import violations
+from tests.campaign.wire_world import ENDPOINTS, OPENED_MS, WIRE, WatchedVenue, WireVenue, served
+from tests.desk.dealing import ALICE, answer, proposal, settings_of
+from tests.desk.sigkill_desk import ReadPicture, read_snapshot, reducing
+
+NAME = "wire"
+CELLS = tuple((kind, name) for name in ENDPOINTS for kind in FaultKind)
+STRIDE = 7
+"""Coprime to the number of cells for all that they may be: neighbours in time differ in both."""
+MARKETS = 3
+SETTINGS = settings_of()
+MEMORY = next((path for path in (Path("/dev/shm"),) if path.is_dir()), None)
+"""Where a journal costs no disk."""
+COINS = ("BTC", "ETH", "SOL", "XRP", "BNB", "DOGE")
+SETTLED_S = 60.0
+"""I5: after the faults have stopped, nothing is unresolved for longer than this, virtual."""
+SHORT_S = 0.15
+"""How long a venue is silent, real seconds; longer than the session's patience."""
+DELAY_S = 0.01
+
+
+def run(count: int, seed: int, coverage: Coverage | None = None) -> TierResult:
+    """Play the sessions `seed` .. `seed` + `count` - 1."""
+    began = time.monotonic()
+    counted = Coverage() if coverage is None else coverage
+    found: list[str] = []
+    for session in range(seed, seed + count):
+        replay = f"python -m tests.campaign --tier {NAME} --sessions 1 --from-seed {session}"
+        texts, _ = asyncio.run(play(session, counted))
+        found += [f"wire {session}: {text}; {replay}" for text in texts]
+    return TierResult(NAME, count, count, found, time.monotonic() - began)
+
+
+async def play(seed: int, coverage: Coverage) -> tuple[list[str], list[str]]:
+    """Play one session; return what it violated, and its history: the kinds of its events."""
+    folder = Path(tempfile.mkdtemp(prefix="pt-", dir=MEMORY))
+    try:
+        return await WireSession(seed, folder, coverage).play()
+    except BaseException as error:
+        error.add_note(f"wire session {seed}")
+        raise
+    finally:
+        shutil.rmtree(folder)
+
+
+class WireSession:
+    """One session: a few tickets under faults, calm, and the comparison."""
+
+    def __init__(self, seed: int, folder: Path, coverage: Coverage) -> None:
+        self.seed = seed
+        self.draw = random.Random(seed)
+        self.clock = ManualClock(OPENED_MS)
+        self.socket = folder / "v"
+        self.venue = WireVenue(seed % MARKETS, self.clock)
+        self.adapter = WatchedVenue(self.venue, self.socket, self.clock, coverage)
+        self.settings = SETTINGS
+        self.journal = Journal.open(
+            folder / "journal.db",
+            desk="main",
+            account="main",
+            clock=self.clock,
+            actor=ALICE,
+            version="0",
+        )
+
+    async def play(self) -> tuple[list[str], list[str]]:
+        """Play it."""
+        async with served(self.venue, self.socket):
+            try:
+                await self.adapter.open()
+                await self._play()
+            finally:
+                await self.adapter.close()
+        found = violations(self.venue.exchange, self.journal, WIRE)
+        history = [f"{event.ts} {event.kind}" for event in self.journal.events(1)]
+        self.journal.close()
+        return found, history
+
+    async def _play(self) -> None:
+        snapshot = await read_snapshot(self.adapter)
+        self.picture = ReadPicture(snapshot, self.settings.digest)
+        self.trading = Trading(
+            self.journal,
+            {WIRE: self.adapter},
+            self.settings,
+            self.clock,
+            self.picture,
+            pause=self._pause,
+        )
+        await self.trading.reconcile()
+        cells = self._cells()
+        self.venue.install(*(fault for cell in cells for fault in self._faults(*cell)))
+        for number in range(2):
+            await self._look()
+            await self._ticket()
+            if number and "cancel" in {name for _, name in cells}:
+                await self.trading.kill("campaign", ALICE)
+            await self._wait(self.draw.choice((1.0, 3.0, 11.0)))
+        if self.draw.random() < 0.2:
+            await self.trading.kill("campaign", ALICE)
+        await self._calm()
+
+    async def _pause(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await asyncio.sleep(0)
+
+    def _cells(self) -> tuple[tuple[FaultKind, str], ...]:
+        """Return the session's two cells: the first ones of all sessions go through them all."""
+        first = self.seed * STRIDE % len(CELLS)
+        return CELLS[first], CELLS[(first + len(CELLS) // 2 + 1) % len(CELLS)]
+
+    def _faults(self, kind: FaultKind, name: str) -> list[Fault]:
+        long = kind is FaultKind.DELAY
+        struck = Fault(
+            ENDPOINTS[name],
+            self.draw.randint(1, 2),
+            kind,
+            seconds=DELAY_S if long else SHORT_S,
+            times=self.draw.choice((1, 1, 2, 4)),
+        )
+        if "pick" in Fault.__struct_fields__:
+            struck = msgspec.structs.replace(struck, pick=self.draw.randrange(64))
+        if name in {"cancel", "query"}:
+            # Orders are asked about and cancelled only where it is not known what became of them.
+            unsure = self.draw.choice((FaultKind.TIMEOUT, FaultKind.OVERLOADED))
+            return [msgspec.structs.replace(struck, nth=1), Fault(ENDPOINTS["order"], 1, unsure)]
+        return [struck]
+
+    async def _look(self) -> None:
+        """Refresh the picture, as a desk's polling does; what cannot be read stays as it was."""
+        try:
+            account, quotes = await self.adapter.account(), await self.adapter.quotes()
+        except VenueError:
+            return
+        self.picture.kept = msgspec.structs.replace(
+            self.picture.kept,
+            as_of_ms=self.clock.utc_ms(),
+            accounts=(account.value,),
+            quotes=quotes.value,
+        )
+
+    async def _ticket(self) -> None:
+        """Propose, confirm and send a few reductions, unless something refuses."""
+        snapshot = self.picture.kept
+        coins = self.draw.sample(COINS, self.draw.randint(1, 3))
+        made = proposal(
+            *(reducing(snapshot, coin) for coin in coins), snapshot_digest=digest_of(snapshot)
+        )
+        self.picture.proposals = {made.digest: made}
+        try:
+            view = await self.trading.open_ticket(made, "send", ALICE, 120, 40)
+            self.clock.advance(2)
+            await self.trading.confirm(answer(view), ALICE)
+        except (GateRefused, ConfirmationRefused):
+            return
+        await self.trading.sent()
+
+    async def _wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        await self.trading.reconcile()
+        await self._obey_kill()
+
+    async def _obey_kill(self) -> None:
+        """Cancel what may work while HALTED, as the desk's watch does."""
+        if self.trading.kill_state == "HALTED":
+            await self.trading.cancel_working(ALICE, due_only=True)
+
+    async def _calm(self) -> None:
+        """Let the faults stop, and what they left be resolved in time."""
+        banned = any(fault == FaultKind.BANNED for fault, _ in self.venue.struck)
+        await asyncio.sleep(SHORT_S if self._hung() else 0)
+        self.venue.install()
+        self.clock.advance(BAN_S + 1 if banned else 0)
+        ends = self.clock.monotonic() + SETTLED_S
+        while self.clock.monotonic() < ends:
+            findings = await self.trading.reconcile()
+            await self._obey_kill()
+            if findings.clean and not self.trading.unknown_legs:
+                return
+            self.clock.advance(2.5)
+
+    def _hung(self) -> bool:
+        return any(fault == FaultKind.HANG for fault, _ in self.venue.struck)
