@@ -11,6 +11,7 @@ from perptui.client.messages import (
     Attached,
     DeskLost,
     FromDesk,
+    NotLetIn,
     PanelObserved,
     PanelReplaced,
     PictureTaken,
@@ -23,6 +24,7 @@ from perptui.protocol.frames import (
     Hello,
     Look,
     Observed,
+    Refused,
     Replace,
     Reply,
     Whole,
@@ -71,6 +73,7 @@ class Attachment:
         self._number = 0
         self._answers: dict[int, asyncio.Future[Reply]] = {}
         self._gone = False
+        self._refused = ""
         self._looks_at: frozenset[str] | None = None
 
     @property
@@ -79,7 +82,7 @@ class Attachment:
         return self._writer is not None
 
     async def run(self) -> None:
-        """Stay attached until cancelled.
+        """Stay attached until cancelled, or until a desk does not let this user in.
 
         Raises
         ------
@@ -99,6 +102,9 @@ class Attachment:
                 wait_s = min(wait_s * 2, LONGEST_RETRY_S)
                 continue
             why = await self._serve(reader, writer)
+            if self._refused:
+                self._deliver(NotLetIn(self._refused))
+                return
             self._deliver(DeskLost(why))
             wait_s = self._first_retry_s
             await asyncio.sleep(wait_s)
@@ -178,6 +184,8 @@ class Attachment:
             self._deliver(PictureTaken(message.view))
         elif isinstance(message, Hello):
             self._take_hello(message)
+        elif isinstance(message, Refused):
+            self._refused = message.text
         else:
             answer = self._answers.get(message.number)
             if answer is not None and not answer.done():
@@ -191,7 +199,8 @@ class Attachment:
             )
         self._gone = True
         self._say_looks()
-        self._deliver(Attached(hello.desk, hello.version, hello.pid, hello.uid, hello.private))
+        who = Attached(hello.desk, hello.version, hello.pid, hello.uid, hello.private, hello.roles)
+        self._deliver(who)
 
 
 def _why(error: Exception) -> str:

@@ -8,13 +8,23 @@ from perptui.protocol.views import DeskView, Panel
 
 
 class Attached(msgspec.Struct, frozen=True):
-    """A desk said hello; `private` when it lives and dies with its terminal."""
+    """A desk said hello; `private` when it lives and dies with its terminal.
+
+    `uid` is this terminal's as the kernel told the desk, `roles` what it may do there.
+    """
 
     desk: str
     version: str
     pid: int
     uid: int
     private: bool
+    roles: tuple[str, ...]
+
+
+class NotLetIn(msgspec.Struct, frozen=True):
+    """The desk does not let this user in, and why; it is not asked again."""
+
+    why: str
 
 
 class PictureTaken(msgspec.Struct, frozen=True):
@@ -43,4 +53,4 @@ class DeskLost(msgspec.Struct, frozen=True):
     why: str
 
 
-FromDesk = Attached | PictureTaken | PanelReplaced | PanelObserved | DeskLost
+FromDesk = Attached | NotLetIn | PictureTaken | PanelReplaced | PanelObserved | DeskLost

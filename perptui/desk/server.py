@@ -26,6 +26,7 @@ from perptui.protocol.frames import (
     Hello,
     Look,
     Observed,
+    Refused,
     Replace,
     Reply,
     ToTerminal,
@@ -37,6 +38,7 @@ from perptui.protocol.frames import (
 from perptui.protocol.intents import Intent
 from perptui.protocol.views import DeskView, Panel
 from perptui.settings.paths import checked_socket
+from perptui.settings.roles import ROLES
 from perptui.settings.sockets import BoundSocket
 
 PRIVATE_MODE = 0o600
@@ -73,6 +75,11 @@ def _nobody(_: Peer) -> None:
     """Tell nobody."""
 
 
+def _all_roles(_: int) -> tuple[str, ...]:
+    """Give everybody every role."""
+    return ROLES
+
+
 class Terminal:
     """One attached terminal: what still has to be sent to it."""
 
@@ -91,6 +98,17 @@ class Terminal:
         """Send who the desk is, then everything."""
         self._first = [hello, Whole(seq=0, view=view)]
         self._wake.set()
+
+    async def refuse(self, desk: str) -> None:
+        """Say that this user may not even look, and what to do about it."""
+        uid = self.peer.uid
+        _log.warning("uid %d has no role on this desk: let go", uid)
+        text = (
+            f"expected a user of desk {desk}, was uid {uid}, whom [roles] of its config.toml does "
+            "not name; have view = [...] name you, then start the desk again"
+        )
+        self._writer.write(frame(encode(Refused(text))))
+        await self._writer.drain()
 
     def replace(self, panel: str, view: Panel) -> None:
         """Send a panel anew; one that still waits is overtaken."""
@@ -160,6 +178,8 @@ class Server:
         Told of a terminal that is gone.
     looked : callable
         Told that some terminal looks at other panels than before.
+    roles_of : callable
+        Returns the roles of a uid; who may not view is told so and let go.
     """
 
     def __init__(
@@ -178,6 +198,7 @@ class Server:
         self._connections = 0
         self.left: Callable[[Peer], None] = _nobody
         self.looked: Callable[[], None] = lambda: None
+        self.roles_of: Callable[[int], tuple[str, ...]] = _all_roles
         self.attached = asyncio.Event()
 
     @property
@@ -258,6 +279,10 @@ class Server:
             writer.close()
 
     async def _attend(self, terminal: Terminal, reader: asyncio.StreamReader) -> None:
+        roles = self.roles_of(terminal.peer.uid)
+        if "view" not in roles:
+            await terminal.refuse(self._desk)
+            return
         hello = Hello(
             protocol=PROTOCOL,
             version=version("perptui"),
@@ -265,6 +290,7 @@ class Server:
             pid=os.getpid(),
             uid=terminal.peer.uid,
             private=self._private,
+            roles=roles,
         )
         terminal.greet(hello, self._view)
         self._terminals.add(terminal)

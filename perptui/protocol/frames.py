@@ -26,7 +26,7 @@ from perptui.protocol.views import (
 from perptui.protocol.views_rebalance import RebalanceView
 from perptui.protocol.views_ticket import JournalView, TicketView
 
-PROTOCOL = 3
+PROTOCOL = 4
 MAX_FRAME = 32 * 1024 * 1024
 _LENGTH = struct.Struct(">I")
 
@@ -46,7 +46,10 @@ _PANEL_NAMES = {kind: name for name, kind in PANELS.items()}
 
 
 class Hello(Record, frozen=True, tag=True):
-    """First frame from the desk: who it is, and who the kernel says you are."""
+    """First frame from the desk: who it is, who the kernel says you are, and what you may do.
+
+    `roles`: those of view, trade and approve that the desk's configuration gives you.
+    """
 
     protocol: int
     version: str
@@ -54,6 +57,13 @@ class Hello(Record, frozen=True, tag=True):
     pid: int
     uid: int
     private: bool
+    roles: tuple[str, ...] = ("view", "trade", "approve")
+
+
+class Refused(Record, frozen=True, tag=True):
+    """First and only frame from a desk that does not let you in; `text` names the cure."""
+
+    text: str
 
 
 class Whole(Record, frozen=True, tag=True):
@@ -124,7 +134,7 @@ class Look(Record, frozen=True, tag=True):
     panels: tuple[str, ...]
 
 
-ToTerminal = Hello | Whole | Replace | Observed | Reply
+ToTerminal = Hello | Refused | Whole | Replace | Observed | Reply
 ToDesk = Ask | Look
 
 encode = msgspec.msgpack.Encoder(decimal_format="string").encode

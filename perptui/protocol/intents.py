@@ -95,17 +95,19 @@ class Redo(Record, frozen=True, tag=True):
 class OpenTicket(Record, frozen=True, tag=True):
     """Turn the fresh proposal `digest` into a ticket to be confirmed; `purpose`: send or export.
 
-    `columns`, `rows` is the terminal's size: refused below 80x24.
+    `columns`, `rows` is the terminal's size: refused below 80x24. `override`: why breached limits
+    are to be passed over, which takes a second person; "" passes over none.
     """
 
     digest: str
     purpose: str
     columns: int
     rows: int
+    override: str = ""
 
 
-class ConfirmTicket(Record, frozen=True, tag=True):
-    """The typed confirmation: last four characters of the token.
+class TypedAnswer(Record, frozen=True):
+    """What a person typed under a ticket: the last four characters of its token.
 
     `seen_end`: the last leg was scrolled into view. `key_gaps_ms`: time between the typed keys.
     """
@@ -118,8 +120,28 @@ class ConfirmTicket(Record, frozen=True, tag=True):
     rows: int
 
 
+class ConfirmTicket(TypedAnswer, frozen=True, tag=True):
+    """The trader's confirmation."""
+
+
+class ApproveTicket(TypedAnswer, frozen=True, tag=True):
+    """The second person's approval, typed as a confirmation is.
+
+    `token`: the whole token as the approver's own process made it from the content it was shown.
+    """
+
+    token: str = ""
+
+
+class DeclineTicket(Record, frozen=True, tag=True):
+    """The second person's no, with the reason."""
+
+    id: str
+    reason: str
+
+
 class RejectTicket(Record, frozen=True, tag=True):
-    """Close the ticket without sending; it is journalled."""
+    """Close the ticket without sending, also one that waits for an approval; it is journalled."""
 
     id: str
     reason: str = ""
@@ -176,6 +198,8 @@ Intent = (
     | Redo
     | OpenTicket
     | ConfirmTicket
+    | ApproveTicket
+    | DeclineTicket
     | RejectTicket
     | CloseTicket
     | ExportOrders

@@ -58,11 +58,29 @@ class LegProgress(Record, frozen=True):
     """What the fills so far cost against the marks of the ticket, positive is a cost."""
 
 
+class ApprovalView(Record, frozen=True):
+    """The second person's part in a ticket.
+
+    `state`: "" while nobody was asked, then PENDING, APPROVED, REJECTED, EXPIRED or VOID. `reasons`
+    say why one person is not enough. `trader_uid` confirmed it and may not approve it; `by` is
+    whoever approved or declined.
+    """
+
+    reasons: tuple[str, ...]
+    trader: str
+    trader_uid: int
+    state: str = ""
+    by: str = ""
+    content: bytes = b""
+    """While PENDING: canonical JSON of all that was shown; the token is its SHA-256."""
+
+
 class TicketView(Record, frozen=True):
     """The open confirmation, or the progress of a ticket being sent.
 
-    `phase`: "none", "confirm", "sending", "done", "void", "exported". `text` is the canonical
-    ticket, 80 columns a line, drawn as it is. Input is dead until `opens_mono`.
+    `phase`: "none", "confirm", "approval", "sending", "done", "void", "exported". `text` is the
+    canonical ticket, 80 columns a line, drawn as it is. Input is dead until `opens_mono`; in phase
+    "approval" `expires_mono` is when the approval must have been given.
     """
 
     phase: str = "none"
@@ -77,3 +95,7 @@ class TicketView(Record, frozen=True):
     """Why it is void, or where the export was written, in words."""
     digest: str = ""
     """Of the proposal it was made from: opening it again prices the same legs anew."""
+    override: str = ""
+    """Why limits are passed over; "" where none is."""
+    approval: ApprovalView | None = None
+    """Where a second person has to approve; None where one is enough."""

@@ -17,6 +17,7 @@ from perptui.client.messages import (
     Attached,
     DeskLost,
     FromDesk,
+    NotLetIn,
     PanelObserved,
     PanelReplaced,
     PictureTaken,
@@ -95,6 +96,7 @@ class DeskApp(App[int]):
         self.crash_report: Path | None = None
         self.ending = Ending(self.exit)
         self.expects_ticket = False
+        self.not_let_in = ""
         self._connect = connect
         self._relaunch = relaunch
         self._attachment: Attachment | None = None
@@ -188,6 +190,10 @@ class DeskApp(App[int]):
             self.call_after_refresh(spare)
         elif isinstance(message, Attached):
             showing.private = message.private
+            showing.uid, showing.roles = message.uid, message.roles
+        elif isinstance(message, NotLetIn):
+            self.not_let_in = message.why
+            self.exit()
         elif isinstance(message, DeskLost):
             showing.lose(message.why)
             self.paint_all()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perptui.model.clock import Clock
+from perptui.model.errors import ConfigError
 from perptui.tui.app import DeskApp
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def run_terminal(
     Raises
     ------
     ConfigError
-        When there is no such theme, or its file is wrong.
+        When there is no such theme, or its file is wrong; when the desk lets this user not in.
     """
     if low_bandwidth or os.environ.get("NO_COLOR"):
         theme = "ansi"
@@ -64,4 +65,7 @@ def run_terminal(
         pictures_dir=pictures_dir,
     )
     app.showing.trouble = trouble
-    return app.run() or 0
+    code = app.run() or 0
+    if app.not_let_in:
+        raise ConfigError(app.not_let_in)
+    return code

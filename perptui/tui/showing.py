@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import msgspec
@@ -18,6 +19,9 @@ from perptui.protocol.views import (
 )
 from perptui.protocol.views_rebalance import RebalanceView
 from perptui.protocol.views_ticket import JournalView, TicketView
+
+EVERY_ROLE = ("view", "trade", "approve")
+"""Until a desk says less."""
 
 NEWS_LINES = 2
 """Lines that an answer of the desk has under the panels."""
@@ -71,6 +75,8 @@ class Showing:
         self.losses = 0
         self.received_mono = clock.monotonic()
         self.private = False
+        self.uid = os.getuid()
+        self.roles: tuple[str, ...] = EVERY_ROLE
         self.trouble: Callable[[], str] = str
         self.typed_wrong = ""
         self.refused_last = ""

@@ -20,6 +20,7 @@ from perptui.protocol.frames import (
     Deframer,
     Hello,
     Observed,
+    Refused,
     Reply,
     Whole,
     decode_to_terminal,
@@ -95,6 +96,8 @@ class Terminal:
             self.view = message.view
         elif isinstance(message, Reply):
             self._replies[message.number] = message
+        elif isinstance(message, Refused):
+            raise EOFError(message.text)
         elif self.view is None:
             return
         elif isinstance(message, Observed):

@@ -18,7 +18,7 @@ from perptui.model.instrument import Instrument
 from perptui.model.order import Leg, OrderIntent, Ticket
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.hand import DEAD_S, KEY_GAP_MS, TYPED
-from perptui.protocol.intents import ConfirmTicket
+from perptui.protocol.intents import TypedAnswer
 
 COLUMNS = 80
 ROWS = 24
@@ -60,6 +60,10 @@ def shown(inputs: TicketInputs) -> dict[str, Any]:
                 "limits": proposal.limits,
                 "risk": proposal.risk,
                 "volume_usd_day": inputs.volume_usd_day,
+                "hosts": inputs.hosts,
+                "approval": inputs.approval,
+                "override": inputs.override,
+                "overridden": inputs.overridden,
             }
         )
     )
@@ -103,11 +107,13 @@ def ticket_of(inputs: TicketInputs, shown_mono: float) -> tuple[Ticket, dict[str
         legs=legs,
         text=text,
         token=token,
+        override=inputs.override,
+        approval=inputs.approval,
     )
     return ticket, content
 
 
-def require_typed(ticket: Ticket, answer: ConfirmTicket, *, shown_mono: float, now: float) -> None:
+def require_typed(ticket: Ticket, answer: TypedAnswer, *, shown_mono: float, now: float) -> None:
     """Let only a confirmation through that a person typed, of this ticket, in time.
 
     Parameters

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator
 from decimal import Decimal
 
+from perptui.desk.orders.gate_input import Refusal
 from perptui.model.assignment import assignments
 from perptui.model.clock import iso
 from perptui.model.instrument import Instrument
@@ -61,6 +62,14 @@ class TicketInputs(Record, frozen=True):
         What the desk's settings and limits are then.
     volume_usd_day : dict[str, float]
         Average daily volume of each leg's contract.
+    hosts : dict[str, str]
+        Where each venue's orders go, in words.
+    approval : tuple[str, ...]
+        Why a second person has to approve, in words; empty where one person is enough.
+    override : str
+        The reason given for passing over limits; "" where none is passed over.
+    overridden : tuple[Refusal, ...]
+        The gate's refusals that are passed over: breached limits with their values.
     """
 
     ticket: str
@@ -78,6 +87,10 @@ class TicketInputs(Record, frozen=True):
     settings_digest: str
     limits_digest: str
     volume_usd_day: dict[str, float] = {}  # noqa: RUF012  msgspec copies an empty default
+    hosts: dict[str, str] = {}  # noqa: RUF012  msgspec copies an empty default
+    approval: tuple[str, ...] = ()
+    override: str = ""
+    overridden: tuple[Refusal, ...] = ()
 
     def instrument(self, identifier: str) -> Instrument | None:
         """Return the instrument of that id in the snapshot."""
@@ -96,6 +109,7 @@ def render(inputs: TicketInputs) -> tuple[str, ...]:
     """Return the ticket's lines, none longer than 80 columns, without trailing spaces."""
     lines = [
         *_heading(inputs),
+        *_second_person(inputs),
         "",
         *_orders(inputs),
         "",
@@ -138,6 +152,15 @@ def _heading(inputs: TicketInputs) -> Iterator[str]:
         yield "EXPORT: these orders are written to files; nothing is sent"
     else:
         yield f"expires {inputs.expiry_s:.0f} s after it was shown, or as soon as its inputs change"
+
+
+def _second_person(inputs: TicketInputs) -> Iterator[str]:
+    """Yield what is passed over and why, and why another user has to approve it."""
+    yield from (f"OVERRIDDEN: {refusal.text}" for refusal in inputs.overridden)
+    if inputs.override:
+        yield f"reason of the override: {inputs.override}"
+    if inputs.approval:
+        yield f"takes a second person: {'; '.join(inputs.approval)}"
 
 
 def _left_broken(proposal: Proposal) -> Iterator[str]:
