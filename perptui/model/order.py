@@ -150,7 +150,15 @@ class Ticket(Record, frozen=True):
 
 
 class OrderReport(Record, frozen=True):
-    """What a venue says of one order. Quantities in contracts, unsigned."""
+    """What a venue says of one order. Quantities in contracts, unsigned.
+
+    Attributes
+    ----------
+    venue_order_id : str
+        Of a stop that waits: the id under which it waits; once it was triggered, the order's.
+    kind, trigger_price : OrderKind, Decimal | None
+        STOP MARKET and its trigger for a stop, whether it waits or was triggered.
+    """
 
     id: str
     client_id: str
@@ -161,6 +169,13 @@ class OrderReport(Record, frozen=True):
     filled: Decimal
     average_price: Decimal | None
     ts_ms: int
+    kind: OrderKind = OrderKind.LIMIT_IOC
+    trigger_price: Decimal | None = None
+
+    @property
+    def protective(self) -> bool:
+        """True of a stop."""
+        return self.kind is OrderKind.STOP_MARKET
 
 
 class Fill(Record, frozen=True):

@@ -87,6 +87,14 @@ class Venue(Protocol):
         ...
 
     @property
+    def host(self) -> str:
+        """Where its orders go: the pinned host, ``simulated`` where no path leads to a real one.
+
+        "" while it is not open.
+        """
+        ...
+
+    @property
     def control(self) -> SimulatedControl | None:
         """The side door when the venue is simulated, else None."""
         ...
@@ -150,17 +158,35 @@ class Venue(Protocol):
         ...
 
     async def open_orders(self) -> Reading[tuple[OrderReport, ...]]:
-        """Return every order of the account that still works, ours or not."""
+        """Return every order and stop of the account that still works, ours or not."""
         ...
 
     async def order(self, identifier: str, client_id: str) -> Reading[OrderReport | None]:
         """Return one order by client id; None only for the venue's own "no such order"."""
         ...
 
+    async def stop(self, identifier: str, client_id: str) -> Reading[OrderReport | None]:
+        """Return one stop by client id, with what its order did once it was triggered.
+
+        None only for the venue's own "no such order".
+        """
+        ...
+
     async def submit(self, intent: OrderIntent, client_id: str) -> Outcome:
-        """Send one LIMIT IOC order at `intent.limit_price`: exactly one attempt, classified."""
+        """Send one order, LIMIT IOC or a stop: exactly one attempt, classified."""
         ...
 
     async def cancel(self, identifier: str, client_id: str) -> Outcome:
         """Cancel one order by client id: exactly one attempt, classified."""
+        ...
+
+    async def cancel_stop(self, identifier: str, client_id: str) -> Outcome:
+        """Cancel one stop by client id: exactly one attempt, classified."""
+        ...
+
+    async def arm_dead_man(self, identifier: str, countdown_ms: int) -> Outcome:
+        """Have the venue cancel the contract's orders after a time, unless it is armed again.
+
+        0 disarms it. Exactly one attempt, classified: ACKED without a report.
+        """
         ...

@@ -30,6 +30,11 @@ class BinanceVenue(BinanceMarket, BinanceAccount, BinanceOrders):
         return NAME
 
     @property
+    def host(self) -> str:
+        """Return the host that its session is pinned to, "" while it is not open."""
+        return "" if self._session is None else self._session.host
+
+    @property
     def control(self) -> SimulatedControl | None:
         """Return the side door of a simulated venue, None of a live one."""
         return self._control

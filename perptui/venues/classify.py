@@ -129,7 +129,7 @@ def silence_until_ms(exchange: Exchange, table: VenueTable) -> int | None:
 
 def classify(
     exchange: Exchange | None,
-    acknowledge: Callable[[bytes], OrderReport],
+    acknowledge: Callable[[bytes], OrderReport | None],
     table: VenueTable = BINANCE,
     shown: Callable[[str], str] = safe_text,
 ) -> Outcome:
@@ -141,7 +141,7 @@ def classify(
         The captured request; None when the library refused before it made one.
     acknowledge : callable
         Reads a body as the answer to this very order; raises BadResponse when it has no id,
-        another client id, symbol, side or quantity.
+        another client id, symbol, side or quantity; None where the venue's word is no order.
     table : VenueTable
         The venue's codes.
     shown : callable
@@ -175,7 +175,7 @@ def _is_throttled(exchange: Exchange, code: str, table: VenueTable) -> bool:
 
 def _accepted(
     exchange: Exchange,
-    acknowledge: Callable[[bytes], OrderReport],
+    acknowledge: Callable[[bytes], OrderReport | None],
     shown: Callable[[str], str],
 ) -> Outcome:
     if not exchange.complete:
@@ -184,7 +184,8 @@ def _accepted(
         report = acknowledge(exchange.body)
     except BadResponse as error:
         return _unknown("BAD_RESPONSE", shown(str(error)))
-    return Outcome(LegState.ACKED, text=report.state.value, report=report)
+    text = "" if report is None else report.state.value
+    return Outcome(LegState.ACKED, text=text, report=report)
 
 
 def _unknown(code: str, text: str) -> Outcome:

@@ -45,7 +45,8 @@ DOLLARS = frozenset({"USDT", "USDC", "FDUSD", "USD", "BUSD", "USD1", "BFUSD"})
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 
 
-def _side(text: str) -> Side:
+def side_of(text: str) -> Side:
+    """Return the side of BUY or SELL, or raise BadResponse."""
     side = _SIDES.get(text)
     if side is None:
         raise bad("BUY or SELL", text)
@@ -162,7 +163,7 @@ def order(row: wire.Order, names: Names, received_ms: int) -> OrderReport:
         client_id=safe_text(row.clientOrderId),
         venue_order_id=str(row.orderId),
         state=state,
-        side=_side(row.side),
+        side=side_of(row.side),
         contracts=contracts,
         filled=filled,
         average_price=positive_or_none(row.avgPrice, "avgPrice") if filled else None,
@@ -233,7 +234,7 @@ def fill(
         id=names.identifier(row.symbol),
         trade_id=str(row.id),
         venue_order_id=str(row.orderId),
-        side=_side(row.side),
+        side=side_of(row.side),
         contracts=contracts,
         price=price,
         fee_usd=fee,

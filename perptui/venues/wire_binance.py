@@ -225,6 +225,40 @@ class Order(msgspec.Struct, frozen=True):
     updateTime: int | None = None
 
 
+class Stop(msgspec.Struct, frozen=True):
+    """A conditional order as POST and GET /fapi/v1/algoOrder and GET openAlgoOrders give it."""
+
+    algoId: int
+    clientAlgoId: str
+    orderType: str
+    symbol: str
+    side: str
+    quantity: str
+    algoStatus: str
+    triggerPrice: str
+    workingType: str
+    reduceOnly: bool
+    actualOrderId: str | int | None = None
+    createTime: int | None = None
+    updateTime: int | None = None
+
+
+class StopCanceled(msgspec.Struct, frozen=True):
+    """DELETE /fapi/v1/algoOrder."""
+
+    algoId: int
+    clientAlgoId: str
+    code: str | int
+    msg: str
+
+
+class Countdown(msgspec.Struct, frozen=True):
+    """POST /fapi/v1/countdownCancelAll."""
+
+    symbol: str
+    countdownTime: str | int
+
+
 Kline = tuple[int, str, str, str, str, str, int, str, int, str, str, str]
 """Open time, open, high, low, close, base volume, close time, and five more."""
 

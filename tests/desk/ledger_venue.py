@@ -20,7 +20,7 @@ from perptui.model.instrument import Instrument
 from perptui.model.market import Bar, Book, FundingQuote, FundingSettlement, Quote
 from perptui.model.order import Fill, LegState, OrderIntent, OrderReport, Outcome, Side
 from perptui.venues.base import Reading, SimulatedControl
-from tests.desk.market import FUNDING, INSTRUMENTS, POSITIONS, QUOTES, VENUE, account
+from tests.desk.market import FUNDING, INSTRUMENTS, POSITIONS, QUOTES, VENUE, account, book_around
 
 T = TypeVar("T")
 
@@ -43,12 +43,19 @@ class LedgerVenue:
     (stays open); ack (fills, the answer says only that it was taken); blind (fills, the answer is
     lost); late (fills ten seconds from now, the answer is lost); lost (never arrives, nor does an
     answer); reject; not_sent; hang (fills, and the answer never comes).
+
+    Stops take the words of `stop_script` (then "rest"): rest; blind; lost; reject (would trigger at
+    once); not_sent; hang. They wait until a test calls `trigger`.
     """
 
     def __init__(self, clock: Clock, script: Sequence[str] = ()) -> None:
         self._clock = clock
         self.script = list(script)
         self.orders: dict[str, OrderReport] = {}
+        self.stops: dict[str, OrderReport] = {}
+        self.stop_script: list[str] = []
+        self.armed: list[tuple[str, int]] = []
+        self.armed_script: list[LegState] = []
         self.foreign: list[OrderReport] = []
         self.submitted: list[str] = []
         self.canceled: list[str] = []
@@ -60,12 +67,17 @@ class LedgerVenue:
         self.hanging = asyncio.Event()
         self.prices: dict[str, Decimal] = {}
         self.one_way = True
+        self.pinned = "simulated"
         self.before: Callable[[str], None] = lambda _: None
         self.after: Callable[[str], Awaitable[None]] = _nothing
 
     @property
     def name(self) -> str:
         return VENUE
+
+    @property
+    def host(self) -> str:
+        return self.pinned
 
     @property
     def control(self) -> SimulatedControl | None:
@@ -132,7 +144,8 @@ class LedgerVenue:
         return self._reading((), f"funding history {identifier} {since_ms} {limit}")
 
     async def book(self, identifier: str, depth: int) -> Reading[Book]:
-        return self._reading(Book(identifier, self._clock.utc_ms(), (), ()), f"book {depth}")
+        mark = next(quote.mark for quote in QUOTES if quote.id == identifier)
+        return self._reading(book_around(identifier, mark), f"book {depth}")
 
     async def cashflows(self, since_ms: int) -> Reading[tuple[CashFlow, ...]]:
         return self._reading((), f"cashflows {since_ms}")
@@ -143,7 +156,8 @@ class LedgerVenue:
 
     async def open_orders(self) -> Reading[tuple[OrderReport, ...]]:
         working = {LegState.OPEN, LegState.PARTIAL}
-        mine = [report for report in self.orders.values() if report.state in working]
+        known = (*self.orders.values(), *self.stops.values())
+        mine = [report for report in known if report.state in working]
         return self._reading((*mine, *self.foreign), "open_orders")
 
     async def order(self, identifier: str, client_id: str) -> Reading[OrderReport | None]:
@@ -151,9 +165,79 @@ class LedgerVenue:
         assert found is None or found.id == identifier
         return self._reading(found, "order")
 
+    async def stop(self, identifier: str, client_id: str) -> Reading[OrderReport | None]:
+        found = self.stops.get(client_id)
+        assert found is None or found.id == identifier
+        return self._reading(found, "stop")
+
+    async def _submit_stop(self, intent: OrderIntent, client_id: str) -> Outcome:
+        word = self.stop_script.pop(0) if self.stop_script else "rest"
+        if word == "reject":
+            return Outcome(LegState.REJECTED, "-2021", "would trigger at once")
+        if word == "not_sent":
+            return Outcome(LegState.NOT_SENT, "429", "too many requests")
+        if word == "lost":
+            return UNKNOWN
+        report = OrderReport(
+            id=intent.id,
+            client_id=client_id,
+            venue_order_id=f"algo:{len(self.stops) + 1}",
+            state=LegState.OPEN,
+            side=intent.side,
+            contracts=intent.contracts,
+            filled=Decimal(0),
+            average_price=None,
+            ts_ms=self._clock.utc_ms(),
+            kind=intent.kind,
+            trigger_price=intent.trigger_price,
+        )
+        self.stops[client_id] = report
+        await self.after(client_id)
+        if word == "hang":
+            self.hanging.set()
+            await asyncio.Event().wait()
+        return UNKNOWN if word == "blind" else Outcome(LegState.ACKED, report=report)
+
+    def trigger(self, client_id: str) -> OrderReport:
+        """Let a stop's mark be reached: it closes what is there of its position at the trigger."""
+        stop = self.stops[client_id]
+        assert stop.trigger_price is not None
+        held = self.positions.get(stop.id, Decimal(0))
+        against = held if stop.side is Side.SELL else -held
+        filled = max(Decimal(0), min(stop.contracts, against))
+        ended = LegState.FILLED if filled == stop.contracts else LegState.EXPIRED
+        report = msgspec.structs.replace(
+            stop,
+            venue_order_id=f"{len(self.orders) + len(self.stops) + 1000}",
+            state=ended,
+            filled=filled,
+            average_price=stop.trigger_price if filled else None,
+        )
+        self.stops[client_id] = report
+        if filled:
+            self.trade(report, filled, stop.trigger_price)
+        return report
+
+    async def cancel_stop(self, identifier: str, client_id: str) -> Outcome:
+        self.canceled.append(client_id)
+        if self.cancel_script:
+            return Outcome(self.cancel_script.pop(0), "lost", "nothing came of it")
+        report = self.stops.get(client_id)
+        if report is None or report.id != identifier or report.state is not LegState.OPEN:
+            return Outcome(LegState.REJECTED, "-2011", "unknown order")
+        self.stops[client_id] = msgspec.structs.replace(report, state=LegState.CANCELED)
+        return Outcome(LegState.ACKED)
+
+    async def arm_dead_man(self, identifier: str, countdown_ms: int) -> Outcome:
+        self.armed.append((identifier, countdown_ms))
+        state = self.armed_script.pop(0) if self.armed_script else LegState.ACKED
+        return Outcome(state)
+
     async def submit(self, intent: OrderIntent, client_id: str) -> Outcome:
         self.submitted.append(client_id)
         self.before(client_id)
+        if intent.protective:
+            return await self._submit_stop(intent, client_id)
         word = self.script.pop(0) if self.script else "fill"
         if word == "reject":
             return Outcome(LegState.REJECTED, "-2019", "margin is insufficient")

@@ -46,7 +46,7 @@ def symbol(name: str = "BTCUSDT", base: str = "BTC", **changes: Any) -> dict[str
             {"filterType": "MAX_NUM_ORDERS", "limit": 200},
             {"filterType": "MIN_NOTIONAL", "notional": "100"},
         ],
-        "orderTypes": ["LIMIT", "MARKET", "STOP"],
+        "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
         **changes,
     }
@@ -356,5 +356,6 @@ REPLIES: dict[str, Any] = {
     "/fapi/v1/income": [income()],
     "/fapi/v1/userTrades": [trade()],
     "/fapi/v1/openOrders": [order(status="NEW", executedQty="0.000", avgPrice="0.00")],
+    "/fapi/v1/openAlgoOrders": [],
     "/fapi/v1/order": order(),
 }
