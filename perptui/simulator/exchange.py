@@ -145,6 +145,8 @@ class Exchange(VenueState):
     def _rules_of(self, symbol: str) -> ContractRules:
         if symbol not in self.market.listed(self.now_ms):
             raise Refused(Reason.SYMBOL, symbol)
+        if symbol in self.market.settling:
+            raise Refused(Reason.CLOSED, symbol)
         return self.rules[symbol]
 
     def _reduced(self, request: OrderRequest) -> OrderRequest:

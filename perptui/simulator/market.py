@@ -104,10 +104,17 @@ class Market:
     ----------
     source : Source
         A history to replay, or a generator.
+
+    Attributes
+    ----------
+    settling, gone : set of str
+        Contracts that take no orders any more, and those that left the list.
     """
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.settling: set[str] = set()
+        self.gone: set[str] = set()
         self._paths: OrderedDict[tuple[str, int], Floats] = OrderedDict()
 
     @property
@@ -116,8 +123,9 @@ class Market:
         return tuple(self.source.series)
 
     def listed(self, utc_ms: int) -> tuple[str, ...]:
-        """Return the contracts that trade at `utc_ms`."""
-        return tuple(s for s in self.symbols if self.source.series[s].first_ms <= utc_ms)
+        """Return the contracts on the venue's list at `utc_ms`; some may be settling."""
+        series = self.source.series
+        return tuple(s for s in series if series[s].first_ms <= utc_ms and s not in self.gone)
 
     def path(self, symbol: str, hour: int) -> Floats:
         """Return the prices of the row `hour`, `GRID` of them."""

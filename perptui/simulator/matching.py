@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from perptui.model.money import truncate_to_step
 from perptui.model.order import Side
 from perptui.simulator.accounts import booked
 from perptui.simulator.book import within
@@ -48,8 +49,11 @@ def check_immediate(state: VenueState, order: Order) -> None:
 def match_taking(state: VenueState, order: Order) -> None:
     """Sweep the book up to the order's limit; let the rest of it rest, or expire."""
     request, limit = order.request, limit_of(state, order)
+    ending = state.endings.pop(request.symbol, None)
     fills = []
     left = order.remaining
+    if ending is not None:
+        left = truncate_to_step(left * ending.filled, state.rules[request.symbol].step)
     for price, there in state.books.levels(request.symbol, request.side, state.now_ms):
         if left <= 0 or not within(request.side, price, limit):
             break
@@ -58,6 +62,9 @@ def match_taking(state: VenueState, order: Order) -> None:
     for price, quantity in fills:
         _fill(state, order, quantity, price, maker=False)
     if order.status is Status.FILLED:
+        return
+    if ending is not None:
+        order.status = ending.status
         return
     rests = request.time_in_force in {TimeInForce.GTC, TimeInForce.GTX}
     if request.kind is OrderType.LIMIT and rests:

@@ -39,6 +39,7 @@ class Status(StrEnum):
     FILLED = "FILLED"
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
 
 
 OPEN = frozenset({Status.NEW, Status.PARTIALLY_FILLED})
@@ -57,6 +58,7 @@ class Reason(StrEnum):
     """Why the exchange refuses; each wire has its own code for it."""
 
     SYMBOL = "no such contract"
+    CLOSED = "contract is being settled"
     PRECISION = "more decimals than the contract has"
     QUANTITY_ZERO = "quantity not above zero"
     QUANTITY_MAX = "quantity above the largest order"

@@ -67,6 +67,13 @@ class Recorder:
             )
         )
 
+    def note(self, ts_ms: int, kind: str, body: str) -> None:
+        """Write down what happened without being asked; its method is ``EVENT``."""
+        self._count += 1
+        self._writes.append(
+            Exchanged(self._count, ts_ms, "EVENT", f"/{kind}", "", body, True, 0, "")
+        )
+
     def all(self) -> list[Exchanged]:
         """Return what is kept, oldest first."""
         return sorted([*self._reads, *self._writes], key=lambda e: e.number)

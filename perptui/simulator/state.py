@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import NamedTuple
 
 from perptui.model.money import ZERO
 from perptui.model.order import Side
@@ -25,6 +26,13 @@ TRADES_KEPT = 50_000
 FIRST_ID = 8_389_765_000
 
 
+class Ending(NamedTuple):
+    """How the next order in a contract ends: at the share `filled` of it, as `status`."""
+
+    filled: Decimal
+    status: Status
+
+
 class VenueState:
     """One venue with one margin account, at `now_ms`.
 
@@ -38,6 +46,13 @@ class VenueState:
         The opening wallet, USD; 0 where a book is opened first.
     start_ms : int
         Venue time at which the exchange opens.
+
+    Attributes
+    ----------
+    endings : dict of str to Ending
+        By symbol: endings that were scripted, each for one order.
+    skew_ms : int
+        How far the clock that the venue shows and checks signatures by runs ahead of `now_ms`.
     """
 
     def __init__(
@@ -56,6 +71,8 @@ class VenueState:
         self.orders: OrderedDict[int, Order] = OrderedDict()
         self.trades: OrderedDict[int, Trade] = OrderedDict()
         self.last_id = FIRST_ID
+        self.endings: dict[str, Ending] = {}
+        self.skew_ms = 0
 
     # ------------------------------------------------------------------ prices and margin
 

@@ -14,6 +14,7 @@ from perptui.model.instrument import HISTORY_FOLDERS
 from perptui.model.money import ZERO
 from perptui.risk.contract_rules import ContractRules, rules_table
 from perptui.simulator.clock import MarketClock
+from perptui.simulator.events import Event, EventScript, happen
 from perptui.simulator.exchange import Exchange
 from perptui.simulator.faults import (
     INSTEAD,
@@ -148,11 +149,20 @@ class ServedVenue:
         self.clock = venue_clock
         self.wire = wire
         self.faults = faults or FaultScript()
+        self.events = EventScript()
         self.recorder = Recorder()
 
     def advance(self) -> None:
-        """Bring the exchange to the clock's present."""
-        self.exchange.advance(self.clock.utc_ms())
+        """Bring the exchange to the clock's present, through all that was to happen on the way."""
+        now = self.clock.utc_ms()
+        for event in self.events.due(now):
+            self.exchange.advance(event.at_ms)
+            self._happen(event)
+        self.exchange.advance(now)
+
+    def _happen(self, event: Event) -> None:
+        happen(self.exchange, event)
+        self.recorder.note(self.exchange.now_ms, event.kind, msgspec.json.encode(event).decode())
 
     def set_speed(self, speed: float) -> None:
         """Run venue time at `speed` from now on.
@@ -170,7 +180,10 @@ class ServedVenue:
     def answer(self, request: WireRequest) -> tuple[WireReply, Fault | None]:
         """Answer one request of a client; the second value is the fault that struck it."""
         self.advance()
-        fault = self.faults.strike(f"{request.method} {request.path}")
+        endpoint = f"{request.method} {request.path}"
+        for event in self.events.called(endpoint):
+            self._happen(event)
+        fault = self.faults.strike(endpoint)
         now = self.exchange.now_ms
         if fault is not None and fault.kind in INSTEAD:
             self.recorder.keep(now, request, None, fault.kind)
@@ -216,7 +229,7 @@ class ServedVenue:
         }
 
     def control(self, request: WireRequest) -> WireReply:
-        """Answer the control plane: state, speed, history, faults."""
+        """Answer the control plane: state, speed, history, faults, events."""
         try:
             return self._control(request)
         except (InputError, msgspec.MsgspecError) as error:
@@ -234,13 +247,14 @@ class ServedVenue:
             return json_reply(self.recorder.all())
         if endpoint == "POST /rights":
             self.wire.rights.clear()
-            self.wire.rights.update(
-                msgspec.json.decode(request.body, type=dict[str, bool | None])
-            )
+            self.wire.rights.update(msgspec.json.decode(request.body, type=dict[str, bool | None]))
             return json_reply({"rights": self.wire.rights})
         if endpoint == "POST /faults":
             self.faults = FaultScript(msgspec.json.decode(request.body, type=tuple[Fault, ...]))
             return json_reply({"faults": len(self.faults.faults)})
+        if endpoint == "POST /events":
+            self.events = EventScript(msgspec.json.decode(request.body, type=tuple[Event, ...]))
+            return json_reply({"events": len(self.events.events)})
         return json_reply({"error": f"expected a control endpoint, was {endpoint}"}, 404)
 
 

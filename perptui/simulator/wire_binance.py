@@ -75,7 +75,7 @@ class BinanceWire:
             headers = self._throttle.count(route.weight, route.orders)
             params = Params.of(request)
             if route.signed:
-                now = self.exchange.now_ms
+                now = self.exchange.now_ms + self.exchange.skew_ms
                 self._credentials.check(request, params, now, self.speed)
             return json_reply(route.handler(params), headers=headers)
         except WireError as error:

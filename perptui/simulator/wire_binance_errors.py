@@ -28,6 +28,10 @@ class WireError(Exception):
 
 REFUSALS = {
     Reason.SYMBOL: (-1121, "Invalid symbol."),
+    Reason.CLOSED: (
+        -4108,
+        "Symbol is on delivering or delivered or settling or closed or pre-trading.",
+    ),
     Reason.PRECISION: (-1111, "Precision is over the maximum defined for this asset."),
     Reason.QUANTITY_ZERO: (-4003, "Quantity less than or equal to zero."),
     Reason.QUANTITY_MAX: (-4005, "Quantity greater than max quantity."),

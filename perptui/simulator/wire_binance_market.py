@@ -42,13 +42,13 @@ class MarketEndpoints:
 
     def time(self, params: Params) -> Any:
         """Answer the venue's clock."""
-        return {"serverTime": self.exchange.now_ms}
+        return {"serverTime": self.exchange.now_ms + self.exchange.skew_ms}
 
     def exchange_info(self, params: Params) -> Any:
         """Answer the contracts and their filters."""
         return {
             "timezone": "UTC",
-            "serverTime": self.exchange.now_ms,
+            "serverTime": self.exchange.now_ms + self.exchange.skew_ms,
             "futuresType": "U_MARGINED",
             "rateLimits": [
                 _rate_limit("REQUEST_WEIGHT", "MINUTE", 1, 2400),
@@ -59,11 +59,13 @@ class MarketEndpoints:
             "assets": [
                 {"asset": QUOTE, "marginAvailable": True, "autoAssetExchange": "-10000"},
             ],
-            "symbols": [
-                _contract(self.exchange.rules[s], self.exchange.market.source.series[s].first_ms)
-                for s in self.listed
-            ],
+            "symbols": [self._contract(s) for s in self.listed],
         }
+
+    def _contract(self, symbol: str) -> dict[str, Any]:
+        market = self.exchange.market
+        row = _contract(self.exchange.rules[symbol], market.source.series[symbol].first_ms)
+        return row | {"status": "SETTLING"} if symbol in market.settling else row
 
     def premium_index(self, params: Params) -> Any:
         """Answer mark, index and the open funding interval, of one contract or all."""
