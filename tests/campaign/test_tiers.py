@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.campaign import fuzz, wire
 from tests.campaign.coverage import Coverage
 from tests.campaign.invariants import faults_of
 from tests.campaign.payload_parsers import Parser, documented, encoded, parsed, simulated
+from tests.tui.terminal import ROOT
 
 pytestmark = pytest.mark.unmeasured
 
@@ -44,6 +47,13 @@ def test_the_fuzz_finds_a_parser_that_lets_things_through() -> None:
     assert fuzz.broken(Parser(good.payload, careless), encoded(good.payload))
     hostile = Parser({}, lambda body: (body.decode(),))
     assert fuzz.broken(hostile, b"\x1b[2J")
+
+
+def test_a_slice_of_the_kills_in_a_process_without_threads() -> None:
+    command = [sys.executable, "-m", "tests.campaign.kills", "--sessions", "3", "--from-seed", "4"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("3 of 3 killed\n")
 
 
 def _fields(record: object) -> dict[str, object]:
