@@ -1,0 +1,302 @@
+"""The venue's truth: orders that fill at once, rest, fill later, expire; trades; positions.
+
+It knows no network and no fault: what it does is true. `WorldVenue` is what the desk gets of it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from decimal import ROUND_DOWN, Decimal
+
+import msgspec
+
+from perptui.model.clock import ManualClock
+from perptui.model.order import Fill, LegState, OrderIntent, OrderReport, Side
+from tests.campaign.truth import Opened, Outside, Over, Taken, Traded, Truth
+
+FEE = Decimal("0.0005")
+ALIVE = frozenset({LegState.OPEN, LegState.PARTIAL})
+LIVES = {
+    "fill": 50,
+    "half": 6,
+    "expire": 5,
+    "slow": 10,
+    "slow_half": 5,
+    "slow_cancel": 4,
+    "rest": 6,
+}
+"""What becomes of an order that was taken, and how often."""
+REST_MS = 24_000
+"""The longest that an order which was to be immediate rests before the venue ends it."""
+
+
+class TrueOrder(msgspec.Struct):
+    """An order as the venue has it."""
+
+    order_id: str
+    client_id: str
+    instrument: str
+    side: Side
+    contracts: Decimal
+    limit_price: Decimal
+    reduce_only: bool
+    protective: bool
+    trigger_price: Decimal | None
+    ts_ms: int
+    state: LegState = LegState.OPEN
+    filled: Decimal = Decimal(0)
+    turnover: Decimal = Decimal(0)
+
+    @property
+    def alive(self) -> bool:
+        """True while it works."""
+        return self.state in ALIVE
+
+    def report(self) -> OrderReport:
+        """Return what the venue says of it."""
+        return OrderReport(
+            id=self.instrument,
+            client_id=self.client_id,
+            venue_order_id=self.order_id,
+            state=self.state,
+            side=self.side,
+            contracts=self.contracts,
+            filled=self.filled,
+            average_price=self.turnover / self.filled if self.filled else None,
+            ts_ms=self.ts_ms,
+        )
+
+
+class Core:
+    """One account at one venue; everything that happens is written into the truth.
+
+    Parameters
+    ----------
+    steps : mapping of str to Decimal
+        Quantity step of each contract.
+    marks : dict of str to Decimal
+        Marks now; the world moves them.
+    positions : dict of str to Decimal
+        Signed positions at the start.
+    """
+
+    def __init__(
+        self,
+        clock: ManualClock,
+        rng: random.Random,
+        steps: Mapping[str, Decimal],
+        marks: dict[str, Decimal],
+        positions: dict[str, Decimal],
+    ) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._steps = steps
+        self.skew_ms = 0
+        self.marks = marks
+        self.positions = positions
+        self.orders: list[TrueOrder] = []
+        self.trades: list[Fill] = []
+        self.truth = Truth(clock.utc_ms)
+        self.truth.add(Opened(ts_ms=clock.utc_ms(), seq=0, positions=dict(positions)))
+        self.reuse_trade_id = False
+        self.changed_ms = self._clock.utc_ms()
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = Counter[str]()
+
+    def now_ms(self) -> int:
+        """Return the venue's own time."""
+        return self._clock.utc_ms() + self.skew_ms
+
+    @property
+    def busy(self) -> bool:
+        """True while anything is still to happen by itself."""
+        return bool(self._due)
+
+    def later(self, delay_ms: int, action: Callable[[], None]) -> None:
+        """Let `action` happen after `delay_ms` of the desk's time."""
+        self._numbers["due"] += 1
+        due = self._clock.utc_ms() + delay_ms
+        heapq.heappush(self._due, (due, self._numbers["due"], action))
+
+    def run(self) -> None:
+        """Let happen what is due."""
+        now = self._clock.utc_ms()
+        while self._due and self._due[0][0] <= now:
+            heapq.heappop(self._due)[2]()
+
+    # ------------------------------------------------------------------ orders
+
+    def open_by_client_id(self, client_id: str) -> TrueOrder | None:
+        """Return the open order of that client id: ids are unique among open orders only."""
+        return next((o for o in self.orders if o.alive and o.client_id == client_id), None)
+
+    def find(self, client_id: str) -> TrueOrder | None:
+        """Return the newest order of that client id."""
+        return next((o for o in reversed(self.orders) if o.client_id == client_id), None)
+
+    def take(self, intent: OrderIntent, client_id: str, life: str) -> TrueOrder:
+        """Accept an order and let it live as `life` says."""
+        order = TrueOrder(
+            order_id=str(7_000 + len(self.orders)),
+            client_id=client_id,
+            instrument=intent.id,
+            side=intent.side,
+            contracts=intent.contracts,
+            limit_price=intent.limit_price,
+            reduce_only=intent.reduce_only,
+            protective=intent.protective,
+            trigger_price=intent.trigger_price,
+            ts_ms=self.now_ms(),
+        )
+        self.orders.append(order)
+        self.truth.add(
+            Taken(
+                ts_ms=self._clock.utc_ms(),
+                seq=0,
+                order_id=order.order_id,
+                client_id=client_id,
+                instrument=order.instrument,
+                side=order.side,
+                contracts=order.contracts,
+                protective=order.protective,
+            )
+        )
+        if not order.protective:
+            getattr(self, f"_{life}")(order)
+        return order
+
+    def _fill(self, order: TrueOrder) -> None:
+        cut = self._part(order.contracts, "0.4")
+        if cut and self._rng.random() < 0.4:
+            self._trade(order, cut)
+        self._trade(order, order.contracts - order.filled)
+
+    def _half(self, order: TrueOrder) -> None:
+        self._trade(order, self._part(order.contracts, "0.5"))
+        self.end(order, LegState.EXPIRED)
+
+    def _expire(self, order: TrueOrder) -> None:
+        self.end(order, LegState.EXPIRED)
+
+    def _slow(self, order: TrueOrder) -> None:
+        first, second = sorted(self._rng.randint(50, 9_000) for _ in range(2))
+        self.later(first, lambda: self._trade(order, self._part(order.contracts, "0.3")))
+        self.later(second, lambda: self._trade(order, order.contracts - order.filled))
+
+    def _slow_half(self, order: TrueOrder) -> None:
+        first, second = sorted(self._rng.randint(50, 9_000) for _ in range(2))
+        self.later(first, lambda: self._trade(order, self._part(order.contracts, "0.5")))
+        self.later(second, lambda: self.end(order, LegState.EXPIRED))
+
+    def _slow_cancel(self, order: TrueOrder) -> None:
+        self.later(self._rng.randint(50, 9_000), lambda: self.end(order, LegState.CANCELED))
+
+    def _rest(self, order: TrueOrder) -> None:
+        self.later(REST_MS, lambda: self.end(order, LegState.EXPIRED))
+
+    def _part(self, contracts: Decimal, share: str) -> Decimal:
+        return contracts * Decimal(share)
+
+    def _trade(self, order: TrueOrder, wanted: Decimal) -> None:
+        step = self._steps[order.instrument]
+        contracts = (wanted / step).to_integral_value(ROUND_DOWN) * step
+        held = self.positions.get(order.instrument, Decimal(0))
+        if order.reduce_only:
+            against = -held if order.side is Side.BUY else held
+            contracts = min(contracts, max(against, Decimal(0)))
+        if not order.alive:
+            return
+        if contracts > 0:
+            self._execute(order, contracts)
+        if order.filled == order.contracts:
+            self.end(order, LegState.FILLED)
+        elif contracts <= 0 and order.reduce_only:
+            self.end(order, LegState.EXPIRED)
+
+    def _execute(self, order: TrueOrder, contracts: Decimal) -> None:
+        better = Decimal(self._rng.randint(0, 9)) / 10
+        price = order.limit_price - better if order.side is Side.BUY else order.limit_price + better
+        order.filled += contracts
+        order.turnover += contracts * price
+        order.state = LegState.PARTIAL
+        order.ts_ms, self.changed_ms = self._clock.utc_ms(), self._clock.utc_ms()
+        held = self.positions.get(order.instrument, Decimal(0))
+        signed = contracts if order.side is Side.BUY else -contracts
+        self.positions[order.instrument] = held + signed
+        if not (self.reuse_trade_id and self._numbers[order.instrument]):
+            self._numbers[order.instrument] += 1
+        self.reuse_trade_id = False
+        trade = Fill(
+            id=order.instrument,
+            trade_id=str(self._numbers[order.instrument]),
+            venue_order_id=order.order_id,
+            side=order.side,
+            contracts=contracts,
+            price=price,
+            fee_usd=contracts * price * FEE,
+            ts_ms=order.ts_ms,
+        )
+        self.trades.append(trade)
+        self.truth.add(
+            Traded(
+                ts_ms=self._clock.utc_ms(),
+                seq=0,
+                order_id=order.order_id,
+                client_id=order.client_id,
+                trade_id=trade.trade_id,
+                instrument=trade.id,
+                side=trade.side,
+                contracts=contracts,
+                price=price,
+            )
+        )
+
+    def end(self, order: TrueOrder, state: LegState) -> None:
+        """Let an order that works come to its end."""
+        if not order.alive:
+            return
+        order.state = state
+        order.ts_ms, self.changed_ms = self._clock.utc_ms(), self._clock.utc_ms()
+        self.truth.add(
+            Over(
+                ts_ms=self._clock.utc_ms(),
+                seq=0,
+                order_id=order.order_id,
+                client_id=order.client_id,
+                state=state,
+                filled=order.filled,
+            )
+        )
+
+    # ------------------------------------------------------------------ other hands
+
+    def move_outside(self, instrument: str, after: Decimal, why: str) -> None:
+        """Change a position without an order of the desk."""
+        before = self.positions.get(instrument, Decimal(0))
+        self.positions[instrument] = after
+        self.changed_ms = self._clock.utc_ms()
+        self.truth.add(
+            Outside(
+                ts_ms=self._clock.utc_ms(),
+                seq=0,
+                instrument=instrument,
+                before=before,
+                after=after,
+                why=why,
+            )
+        )
+
+    def trigger_stops(self) -> None:
+        """Execute the stops whose trigger the mark has reached."""
+        for order in self.orders:
+            trigger = order.trigger_price
+            if not order.alive or not order.protective or trigger is None:
+                continue
+            mark = self.marks[order.instrument]
+            hit = mark >= trigger if order.side is Side.BUY else mark <= trigger
+            if hit:
+                self._trade(order, order.contracts)
+                self.end(order, LegState.EXPIRED)
