@@ -145,10 +145,12 @@ class DeskActions(PageActions):
 
     def action_confirm(self) -> None:
         """Open the confirmation of the fresh proposal, or the ticket that is under way."""
-        if self.may_propose():
+        if self.showing.live.ticket.phase == "approval":
+            self.open_ticket()
+        elif self.may_propose():
             self.once_answered(self._open_plan, "its plan")
 
-    def _open_plan(self) -> None:
+    def _open_plan(self, override: str = "") -> None:
         live = self.showing.live
         if live.ticket.phase == "sending" or self.showing.plan_stands():
             self.open_ticket()
@@ -157,10 +159,14 @@ class DeskActions(PageActions):
         if refused:
             self.say(refused, "warn")
             return
-        purpose = "export" if live.status.mode == "EXPORT" else "send"
+        purpose = "export" if live.status.mode.startswith("EXPORT") else "send"
         width, height = self.app.size
         intent = OpenTicket(
-            digest=live.rebalance.digest, purpose=purpose, columns=width, rows=height
+            digest=live.rebalance.digest,
+            purpose=purpose,
+            columns=width,
+            rows=height,
+            override=override,
         )
         self.expect_ticket()
         self.ask(intent, "making the plan")
@@ -224,13 +230,24 @@ class DeskActions(PageActions):
             self.kill(rest.strip() or "typed :kill")
         elif word == "cancel":
             self.action_cancel_working()
+        elif word == "override":
+            self._override(rest.strip())
         elif word in {"q", "quit"}:
             self.action_quit()
         elif word == "theme":
             self.choose_theme(rest.strip())
         elif word:
-            known = "kill, cancel, theme NAME, quit, or a what-if such as gross_max=2"
+            known = (
+                "kill, cancel, override REASON, theme NAME, quit, or a what-if such as gross_max=2"
+            )
             self.say(f"no command {word}: {known}", "warn")
+
+    def _override(self, reason: str) -> None:
+        """Plan the fresh proposal although it breaks limits: another person has to approve it."""
+        if not reason:
+            self.say("expected why, was nothing: :override REASON, for the second person", "warn")
+        elif self.may_propose():
+            self.once_answered(lambda: self._open_plan(reason), "its plan")
 
     def action_command(self) -> None:
         """Type a what-if or a command."""

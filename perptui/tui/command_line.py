@@ -13,7 +13,7 @@ from perptui.tui.format import MINUS
 from perptui.tui.picture import Line
 from perptui.tui.trial import Trial
 
-COMMANDS = ("kill", "cancel", "theme", "quit")
+COMMANDS = ("kill", "cancel", "override", "theme", "quit")
 WORDS = ("strategy=", "regime=", "equity=", "shock=", "cost=", "reduce_only=", "view:", "target:")
 UNFINISHED = frozenset({"", "-", "+", ".", "-.", "+."})
 """What a number may begin with."""
@@ -49,6 +49,8 @@ class CommandLine(Trial):
     @property
     def bends(self) -> bool:
         """Whether it is a what-if rather than a command."""
+        if self.text.partition(" ")[0] in COMMANDS:
+            return False
         return "=" in self.editor.text or ":" in self.editor.text
 
     def key(self, key: str, character: str | None) -> bool:

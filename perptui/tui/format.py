@@ -211,3 +211,27 @@ def in_unit(value: float | None, unit: str, *, sign: bool = False) -> str:
             return ">+999%" if value > 0 else f"<{MINUS}999%"
         return percent(value, 1, sign=sign) + "%"
     return number(value, 0 if unit == "usd" else 1, sign=sign or unit == "usd_day")
+
+
+def short_signed(value: Number | None) -> str:
+    """Return dollars in few characters, with their sign."""
+    return short_money(value, sign=True)
+
+
+def thousands(value: Number) -> str:
+    """Return whole thousands: 261k."""
+    return f"{number(float(value) / 1000)}k"
+
+
+def whole(value: float | None) -> str:
+    """Return whole percent; a move of ten times and more is only said to be that."""
+    if value is not None and abs(value) >= 10.0:
+        return ">+999" if value > 0 else "<−999"
+    return percent(value, 0, sign=True)
+
+
+def both_ways(down: float | None, up: float | None) -> str:
+    """Return both distances, of which one at most is none."""
+    if down is None:
+        return f"{NONE}/{whole(up)}%"
+    return f"{whole(down)}/{whole(up)}%" if up is not None else f"{whole(down)}%/{NONE}"

@@ -16,6 +16,7 @@ from perptui.tui.panels.base import gain_role, shortened, wrapped
 from perptui.tui.panels.limits import limit_name
 from perptui.tui.panels.regime_sections import regime_role
 from perptui.tui.picture import Line, Picture, Span, beside, crop, width_of
+from perptui.tui.second_person import role_words, waiting_line
 from perptui.tui.showing import NEWS_LINES, Showing
 from perptui.tui.theme import Palette
 
@@ -42,6 +43,11 @@ SPLIT_RANK = 6
 """Of the split of today's profit: written short before it is left out."""
 
 MODE_ROLES = {"LIVE": "alarm@alarm", "VIEW": "dim", "EXPORT": "accent"}
+
+
+def mode_role(words: str) -> str:
+    """Return the colour of a desk's mode, said in words: what sends for real is an alarm."""
+    return MODE_ROLES.get(words.partition(" ")[0], "title@bar")
 
 
 class Piece(NamedTuple):
@@ -127,8 +133,8 @@ class StatusLines(Picture):
         status, f, wide = self.status, figures, width >= WIDE
         pieces = [Piece(0, self._connection())]
         if status.mode:
-            role = MODE_ROLES.get(status.mode, "title@bar")
-            pieces.append(Piece(1, ((f" {status.mode} {status.desk} ", role),)))
+            words = f" {status.mode} {status.desk} "
+            pieces.append(Piece(1, ((words, mode_role(status.mode)),)))
         money = f.short_money if short else f.number
         pieces.append(Piece(2, (("NAV ", "dim"), (money(status.equity_usd), "title"))))
         pieces.append(Piece(3, self._today(short=short)))
@@ -156,14 +162,14 @@ class StatusLines(Picture):
 
     def _today(self, *, short: bool) -> Line:
         status = self.status
-        money = _short_signed if short else figures.signed
+        money = figures.short_signed if short else figures.signed
         return (("today ", "dim"), (money(status.today_usd), gain_role(status.today_usd)))
 
     def _split(self, *, short: bool) -> Line:
         status = self.status
         if status.today_usd is None:
             return ()
-        money = _short_signed if short else figures.signed
+        money = figures.short_signed if short else figures.signed
         parts = (
             f"{'px' if short else '= price'} {money(status.today_price_usd)}",
             f"fund {money(status.today_funding_usd)}",
@@ -200,10 +206,10 @@ class StatusLines(Picture):
         if down is None and up is None:
             return ((f"{name} liq ", "dim"), ("none", "text"))
         if both:
-            words = _both(down, up)
+            words = figures.both_ways(down, up)
         else:
             nearest = min((v for v in (down, up) if v is not None), key=abs, default=None)
-            words = f"{_whole(nearest)}%"
+            words = f"{figures.whole(nearest)}%"
         return ((f"{name} liq ", "dim"), (words, "text"))
 
     def _margin(self) -> Line:
@@ -271,6 +277,8 @@ class StatusLines(Picture):
         """Return what keeps the desk from sending, and what hangs."""
         status = self.status
         found: list[Line] = []
+        waits = waiting_line(self.showing)
+        found += [waits] if waits else []
         if status.kill_state != "ACTIVE":
             found.append(((f" {status.kill_state} ", "alarm@alarm"),))
         if status.unknown_legs:
@@ -284,6 +292,8 @@ class StatusLines(Picture):
         if locked:
             reason = crop(locked, max(self.size.width - 34, 20))
             found.append(((f"sends locked: {reason}", "warn"),))
+        lacks = role_words(self.showing)
+        found += [((lacks, "accent"),)] if lacks else []
         return found
 
     def outlook(self) -> list[Line]:
@@ -329,8 +339,10 @@ class StatusLines(Picture):
         """Return free collateral per venue; without names where the room is short."""
         free = self.status.free_usd
         if width >= WIDEST:
-            return " ".join(f"{figures.venue(name)} {_thousands(value)}" for name, value in free)
-        return "/".join(_thousands(value) for _, value in free)
+            return " ".join(
+                f"{figures.venue(name)} {figures.thousands(value)}" for name, value in free
+            )
+        return "/".join(figures.thousands(value) for _, value in free)
 
 
 class NewsLines(StatusLines):
@@ -371,28 +383,6 @@ class NewsLines(StatusLines):
         if pieces and width_of(pieces[0].spans) + 3 > width:
             return [((" ", "text"), *pieces[0].spans)]
         return [packed(pieces, width)]
-
-
-def _short_signed(value: figures.Number | None) -> str:
-    return figures.short_money(value, sign=True)
-
-
-def _thousands(value: figures.Number) -> str:
-    return f"{figures.number(float(value) / 1000)}k"
-
-
-def _whole(value: float | None) -> str:
-    """Return whole percent; a move of ten times and more is only said to be that."""
-    if value is not None and abs(value) >= 10.0:
-        return ">+999" if value > 0 else "<−999"
-    return figures.percent(value, 0, sign=True)
-
-
-def _both(down: float | None, up: float | None) -> str:
-    """Return both distances, of which one at most is none."""
-    if down is None:
-        return f"{figures.NONE}/{_whole(up)}%"
-    return f"{_whole(down)}/{_whole(up)}%" if up is not None else f"{_whole(down)}%/{figures.NONE}"
 
 
 def _s(count: int) -> str:

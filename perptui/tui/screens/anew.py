@@ -64,7 +64,7 @@ class PriceAnew:
     def _is_meant(self, character: str, ticket: TicketView, now: float) -> bool:
         """Return whether a character belongs to the ticket that waited, not to a line."""
         of_token = character.lower() in TOKEN
-        if ticket.phase == "confirm":
+        if ticket.phase in {"confirm", "approval"}:
             return of_token or character in ASKED
         # The rest of a token whose ticket turned void under the hand that typed it.
         return of_token and ticket.phase == "void" and self.is_dead(now)

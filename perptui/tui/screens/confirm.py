@@ -1,11 +1,13 @@
 """Confirmation, then progress: the canonical ticket on a full screen, and a token typed by hand.
 
 Nothing here is an app action: keys are taken raw and stopped, so no binding, palette entry, markup
-or mouse can confirm. The field opens after the first second and after the last line was seen.
+or mouse can confirm. The field opens after the first second and after the last line was seen. The
+same screen takes the second person's approval, by the same rules (`screens.approve`).
 """
 
 from __future__ import annotations
 
+import msgspec
 from textual.app import ComposeResult
 from textual.events import Key, Paste
 from textual.screen import Screen
@@ -13,16 +15,21 @@ from textual.timer import Timer
 
 from perptui.protocol.hand import KEY_GAP_MS, TYPED
 from perptui.protocol.intents import (
+    ApproveTicket,
     CancelWorking,
     CloseTicket,
     ConfirmTicket,
     ExportOrders,
+    Intent,
     Kill,
     OpenTicket,
     RejectTicket,
 )
+from perptui.tui.editor import LineEditor
 from perptui.tui.owner import Owner
-from perptui.tui.screens.ticket import TicketPicture
+from perptui.tui.screens.approve import NO
+from perptui.tui.screens.ticket import WAITS, TicketPicture
+from perptui.tui.second_person import may_trade
 
 HEX = frozenset("0123456789abcdef")
 KILL_WINDOW_S = 2.0
@@ -91,14 +98,18 @@ class ConfirmScreen(Screen[None]):
         self.picture.message = ""
         picture, now = self.picture, self.desk_app.showing.now()
         self._drop_anew()
-        if picture.anew.hears(event, picture.ticket, now) and picture.can_price_anew():
+        approving = picture.approving
+        approving.look(picture.ticket, now)
+        if approving.reason is not None and event.key != "f10":
+            self._type_reason(approving.reason, event)
+        elif picture.anew.hears(event, picture.ticket, now) and picture.can_price_anew():
             # Another key within the gap shows that this one was no hand's, and drops it.
             self._anew_soon = self.set_timer(KEY_GAP_MS / 1000, self._price_anew)
         elif event.key == "f10":
             self._kill_key()
         elif event.key in MOVES:
             self.picture.scroll_by(MOVES[event.key])
-        elif self.picture.ticket.phase == "confirm":
+        elif self.picture.ticket.phase in WAITS:
             self._confirm_key(event)
         elif event.key == "escape":
             self._leave()
@@ -112,10 +123,9 @@ class ConfirmScreen(Screen[None]):
         character = (event.character or "").lower()
         if event.key == "escape":
             self.dismiss()
-        elif event.key == "n":
-            self.desk_app.ask(RejectTicket(id=picture.ticket.id, reason="rejected by the trader"))
-            self.dismiss()
-        elif event.key == "x":
+        elif event.key == NO:
+            self._refuse()
+        elif event.key == "x" and picture.ticket.phase == "confirm":
             self._export_instead()
         elif event.key == "backspace":
             picture.token.erase()
@@ -127,8 +137,32 @@ class ConfirmScreen(Screen[None]):
             else:
                 self._say(self._why_closed())
 
+    def _refuse(self) -> None:
+        """Reject the ticket, or say no to another's after a reason."""
+        ticket = self.picture.ticket
+        if ticket.phase == "confirm":
+            self.desk_app.ask(RejectTicket(id=ticket.id, reason="rejected by the trader"))
+            self.dismiss()
+            return
+        intent, said = self.picture.approving.refuse(ticket)
+        self.picture.token.clear()
+        self._say(said)
+        if intent is not None:
+            self.desk_app.ask(intent)
+            self.dismiss()
+
+    def _type_reason(self, line: LineEditor, event: Key) -> None:
+        intent = self.picture.approving.type_reason(line, event, self.picture.ticket)
+        if intent is not None:
+            self._say("declined: waiting for the desk")
+            self.desk_app.ask_for_ticket(intent, self._answered)
+
     def _why_closed(self) -> str:
         picture = self.picture
+        if picture.ticket.phase == "approval":
+            why = picture.approving.why_closed(self.desk_app.showing.now())
+            if why:
+                return why
         if not picture.seen_end:
             return "the field is closed: read to the end first (G)"
         if self.desk_app.showing.now() < picture.ticket.opens_mono:
@@ -141,7 +175,7 @@ class ConfirmScreen(Screen[None]):
         if len(picture.token.text) < TYPED or not picture.field_is_open():
             return
         width, height = self.app.size
-        intent = ConfirmTicket(
+        typed = ConfirmTicket(
             id=picture.ticket.id,
             typed=picture.token.text,
             seen_end=picture.seen_end,
@@ -149,8 +183,13 @@ class ConfirmScreen(Screen[None]):
             columns=width,
             rows=height,
         )
+        approves = picture.ticket.phase == "approval"
+        intent: Intent = typed
+        if approves:
+            fields = msgspec.structs.asdict(typed)
+            intent = ApproveTicket(**fields, token=picture.approving.token)
         picture.token.clear()
-        self._say("confirmed: waiting for the desk")
+        self._say(f"{'approved' if approves else 'confirmed'}: waiting for the desk")
         self.desk_app.ask_for_ticket(intent, self._answered)
 
     def _answered(self, ok: bool, text: str) -> None:
@@ -177,14 +216,18 @@ class ConfirmScreen(Screen[None]):
         ticket = self.picture.ticket
         width, height = self.app.size
         intent = OpenTicket(
-            digest=ticket.digest, purpose=ticket.purpose, columns=width, rows=height
+            digest=ticket.digest,
+            purpose=ticket.purpose,
+            columns=width,
+            rows=height,
+            override=ticket.override,
         )
         self._say("asking for a ticket at the prices of now")
         self.desk_app.ask_for_ticket(intent, self._answered)
 
     def _leave(self) -> None:
         ticket = self.picture.ticket
-        if ticket.phase not in {"none", "sending"}:
+        if ticket.phase not in {"none", "approval", "sending"} and may_trade(self.desk_app.showing):
             self.desk_app.ask(CloseTicket(id=ticket.id))
         self.dismiss()
 

@@ -9,14 +9,17 @@ from perptui.protocol.views_ticket import LegProgress, TicketView
 from perptui.tui import format as figures
 from perptui.tui.arrange import columns_of
 from perptui.tui.panels.base import wrapped
-from perptui.tui.panels.status import MODE_ROLES
+from perptui.tui.panels.status import mode_role
 from perptui.tui.picture import Line, Picture, beside, fit, left, right
 from perptui.tui.screens.anew import ANEW, PriceAnew
+from perptui.tui.screens.approve import Approving
 from perptui.tui.screens.small import too_small_lines
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
 TICKET_COLUMNS = 80
+WAITS = frozenset({"confirm", "approval"})
+"""Phases in which the text is read."""
 LEG_ROLES = {
     "FILLED": "gain",
     "PARTIAL": "accent",
@@ -69,10 +72,11 @@ class TicketPicture(Picture):
         self.showing = showing
         self.token = Token()
         self.anew = PriceAnew()
+        self.approving = Approving(showing)
         self.top = 0
         self.seen_end = False
         self.message = ""
-        self._seen_at = ("", 0, 0)
+        self._seen_at = ("", False, 0, 0)
         self._shown_id = ""
         self._losses = showing.losses
 
@@ -84,8 +88,10 @@ class TicketPicture(Picture):
     def field_is_open(self) -> bool:
         """Return whether the token may be typed now."""
         ticket, now = self.ticket, self.showing.now()
+        self.approving.look(ticket, now)
+        mine = ticket.phase == "approval" and self.approving.lets_type(now)
         return (
-            ticket.phase == "confirm"
+            (ticket.phase == "confirm" or mine)
             and self.seen_end
             and not self.showing.lost
             and ticket.opens_mono <= now < ticket.expires_mono
@@ -118,14 +124,17 @@ class TicketPicture(Picture):
             return too_small_lines(width, height, self.showing)
         ticket = self.ticket
         self.anew.look(ticket, self.showing.now())
+        self.approving.look(ticket, self.showing.now())
         self._shown_id = ticket.id or self._shown_id
-        if (ticket.id, width, height) != self._seen_at:
-            self._seen_at = (ticket.id, width, height)
+        # Whoever approves reads it to its end as such, whatever they have seen before.
+        seen_at = (ticket.id, ticket.phase == "approval", width, height)
+        if seen_at != self._seen_at:
+            self._seen_at = seen_at
             self.seen_end, self.top = False, 0
             self.token.clear()
         margin = " " * ((width - TICKET_COLUMNS) // 2)
         room = height - 5
-        if ticket.phase == "confirm":
+        if ticket.phase in WAITS:
             body = self._text(room)
         elif ticket.phase in {"sending", "done"}:
             body = self._legs(room)
@@ -147,15 +156,18 @@ class TicketPicture(Picture):
         ticket, status = self.ticket, self.showing.live.status
         words = {
             "confirm": "confirm",
+            "approval": "waits for approval",
             "sending": "being sent",
             "done": "finished",
             "void": "VOID",
             "exported": "exported",
             "none": "closed",
         }.get(ticket.phase, ticket.phase)
+        if ticket.phase == "void" and _decided(ticket) == "REJECTED":
+            words = "DECLINED"
         mode = "EXPORT" if ticket.purpose == "export" else status.mode
         first: Line = (
-            (f" {mode} ", MODE_ROLES.get(mode, "title@bar")),
+            (f" {mode} ", mode_role(mode)),
             (f" {status.market}" if status.market else "", "accent"),
             (f"  ticket {self._shown_id} · {words}", "title"),
         )
@@ -164,12 +176,13 @@ class TicketPicture(Picture):
     def _expiry(self) -> Line:
         if self.showing.lost:
             return ((" DESK LOST ", "alarm@alarm"),)
-        if self.ticket.phase != "confirm":
+        if self.ticket.phase not in WAITS:
             return ()
         left_s = self.ticket.expires_mono - self.showing.now()
         if left_s <= 0:
             return (("expired", "alarm"),)
-        return ((f"expires in {int(left_s)} s", "warn" if left_s < 10 else "dim"),)
+        written = f"{int(left_s)} s" if left_s < 100 else f"{int(left_s / 60)} min"
+        return ((f"expires in {written}", "warn" if left_s < 10 else "dim"),)
 
     def _legs(self, room: int) -> list[Line]:
         header = f"{'#':>2}  {'leg':<16} {'side':<4} {'contracts':>12} {'filled':>12}"
@@ -200,7 +213,7 @@ class TicketPicture(Picture):
 
     def _rule(self) -> Line:
         """Return the line above the field; what was said of it stands here, not in its place."""
-        if self.ticket.phase == "confirm" and self.message:
+        if self.ticket.phase in WAITS and self.message:
             return ((f" {self.message}", "warn"),)
         return (("─" * TICKET_COLUMNS, "border"),)
 
@@ -209,8 +222,14 @@ class TicketPicture(Picture):
         said = self.message or ticket.reason
         if ticket.phase == "confirm":
             return [self._field(), self._confirm_keys()]
+        if ticket.phase == "approval":
+            keys = _keys(*self.approving.keys())
+            if self.approving.reason is None and self.approving.lets_type(self.showing.now()):
+                return [self._field(), keys]
+            return [self._unread() or self.approving.line(ticket, TICKET_COLUMNS), keys]
         if ticket.phase == "void":
-            void: Line = ((f"VOID: {ticket.reason}. Nothing was sent.", "alarm"),)
+            what = "" if _decided(ticket) == "REJECTED" else "VOID: "
+            void: Line = ((f"{what}{ticket.reason}. Nothing was sent.", "alarm"),)
             told: Line = ((f" {self.message}", "warn"),) if self.message else void
             return [told, self._void_keys()]
         if ticket.phase == "exported":
@@ -251,18 +270,27 @@ class TicketPicture(Picture):
         of = f"; ticket {self._shown_id}: see the journal (8)" if self._shown_id else ""
         return f"the desk ended{of}"
 
+    def _unread(self) -> Line:
+        """Return how much is still to be read by whoever may type; nothing where all was."""
+        ticket = self.ticket
+        if self.seen_end or (ticket.phase == "approval" and not self.approving.token):
+            return ()
+        if ticket.phase == "approval" and not (self.approving.mine and not self.approving.reason):
+            return ()
+        hidden = len(ticket.text) - self.top - max(self.size.height - 5, 1)
+        return ((f" {hidden} more lines: read to the end (j, space, G) to open the field", "warn"),)
+
     def _field(self) -> Line:
         ticket = self.ticket
         if not self.seen_end:
-            hidden = len(ticket.text) - self.top - max(self.size.height - 5, 1)
-            return (
-                (f" {hidden} more lines: read to the end (j, space, G) to open the field", "warn"),
-            )
+            return self._unread()
         if self.showing.now() < ticket.opens_mono:
             return ((" the field opens in a second", "dim"),)
         if not self.field_is_open():
             return ((" the field is closed", "warn"),)
         verb = "write these orders to files" if ticket.purpose == "export" else "send these orders"
+        if ticket.phase == "approval":
+            verb = "approve: they are sent"
         field = self.token.text + "▏" + "_" * (TYPED - len(self.token.text) - 1)
         return (
             (f" type {ticket.token[-TYPED:]} and Enter to {verb}:  ", "title"),
@@ -271,6 +299,10 @@ class TicketPicture(Picture):
 
     def _confirm_keys(self) -> Line:
         return _keys(("jk", "scroll"), ("x", "export instead"), ("n", "reject"), ("esc", "back"))
+
+
+def _decided(ticket: TicketView) -> str:
+    return "" if ticket.approval is None else ticket.approval.state
 
 
 def _leg_line(number: int, leg: LegProgress) -> Line:
