@@ -13,12 +13,13 @@ from perptui.client.messages import (
     Attached,
     DeskLost,
     FromDesk,
+    NotLetIn,
     PanelObserved,
     PanelReplaced,
     PictureTaken,
 )
 from perptui.model.errors import ConfigError
-from perptui.protocol.frames import Observed, Reply, encode
+from perptui.protocol.frames import Observed, Refused, Reply, encode, frame
 from perptui.protocol.intents import Intent, Solve, Undo
 from tests.tui import book
 from tests.tui.served import ServedDesk
@@ -220,3 +221,27 @@ async def test_an_answer_to_nothing_is_dropped(desk: ServedDesk) -> None:
     await line.until(lambda: PanelReplaced in line.kinds())
     assert DeskLost not in line.kinds()
     await line.end()
+
+
+@pytest.mark.asyncio
+async def test_a_desk_that_does_not_let_this_user_in_is_not_asked_again() -> None:
+    connections = 0
+
+    async def refuse(_: StreamReader, writer: StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(frame(encode(Refused("expected a user of desk main; have view name you"))))
+        writer.close()
+
+    path = Path(os.environ["XDG_RUNTIME_DIR"]) / "desk.sock"
+    server = await asyncio.start_unix_server(refuse, path)
+    got: list[FromDesk] = []
+    attachment = Attachment(
+        lambda: asyncio.open_unix_connection(path), got.append, first_retry_s=0.01
+    )
+    await asyncio.wait_for(attachment.run(), 5)
+    assert got == [NotLetIn("expected a user of desk main; have view name you")]
+    assert connections == 1
+    await attachment.close()
+    server.close()
+    await server.wait_closed()

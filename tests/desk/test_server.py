@@ -24,6 +24,7 @@ from perptui.protocol.frames import (
     Hello,
     Look,
     Observed,
+    Refused,
     Replace,
     Reply,
     ToTerminal,
@@ -213,11 +214,11 @@ async def test_garbage_ends_the_terminal_not_the_desk(path: Path) -> None:
     async with serving(path):
         bad = await attach(path)
         bad.writer.write(frame(b"\xc1 no msgpack"))
-        with pytest.raises((EOFError, ConnectionResetError)):
+        with pytest.raises((EOFError, OSError)):
             await bad.end()
         huge = await attach(path)
         huge.writer.write(b"\xff\xff\xff\xff")
-        with pytest.raises((EOFError, ConnectionResetError)):
+        with pytest.raises((EOFError, OSError)):
             await huge.end()
         assert isinstance(await (await attach(path)).next(), Hello)
 
@@ -323,3 +324,25 @@ async def test_a_terminal_that_is_gone_is_told_of_by_its_connection(path: Path) 
         await asyncio.wait_for(ended.wait(), 10)
         assert gone == [2]
         assert server.terminals == 1
+
+
+async def test_who_may_not_look_is_told_the_cure_and_let_go(path: Path) -> None:
+    async with serving(path) as server:
+        server.roles_of = lambda uid: ()
+        terminal = await attach(path)
+        refused = await terminal.next()
+        assert isinstance(refused, Refused)
+        assert f"was uid {os.getuid()}" in refused.text
+        assert "view = [...]" in refused.text
+        terminal.ask(1, Kill(reason="anyway"))
+        with pytest.raises((EOFError, OSError)):
+            await terminal.next()
+        assert server.terminals == 0
+
+
+async def test_hello_says_what_its_user_may_do(path: Path) -> None:
+    async with serving(path) as server:
+        server.roles_of = lambda uid: ("view", "approve")
+        hello = await (await attach(path)).next()
+        assert isinstance(hello, Hello)
+        assert (hello.uid, hello.roles) == (os.getuid(), ("view", "approve"))
