@@ -27,7 +27,7 @@ EXIT_BROKEN = 1
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
 
-HEADLESS = {"propose", "estimate", "universe", "schema", "config", "audit"}
+HEADLESS = {"propose", "estimate", "universe", "schema", "config", "audit", "journal"}
 """Commands that programs call: they read one line, and a traceback is kept in a file."""
 
 LONGEST_ERROR = 1000
@@ -41,7 +41,8 @@ COMMANDS = {
     "desk": "run the desk process alone, for terminals to attach to",
     "simulate": "run the simulated venue alone",
     "config": "write, check and show the configuration",
-    "audit": "verify, export and show the journal's events",
+    "audit": "verify, export and show the journal's events; the key that signs its heads",
+    "journal": "back the journal up, put a backup in its place, show where it is",
     "kill": "halt the desk: cancel orders, send nothing more",
     "propose": "print the rebalance that the optimiser proposes, without a terminal",
     "estimate": "print the estimates behind a proposal, without a terminal",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from perptui.journal.chain import read
+from perptui.journal.chain import read_stored
 from perptui.journal.database import Database
 from perptui.journal.events import (
     Alarm,
@@ -34,34 +34,62 @@ from perptui.journal.events import (
     TicketEnded,
     TicketProposed,
 )
+from perptui.journal.stored import Stored
 from perptui.journal.verify import is_database, read_lines
 from perptui.model.errors import JournalError
 from perptui.model.money import plain, to_cents
-from perptui.model.order import Ticket
+from perptui.model.record import Record
 
 
-def events_of(path: Path) -> Iterator[Event]:
-    """Yield the events of a journal database or of an exported file.
+class Bound(Record, frozen=True):
+    """The first or last event that is meant: by `number`, or by venue time `utc_ms`, inclusive."""
+
+    number: int | None = None
+    utc_ms: int | None = None
+
+
+ALL = Bound()
+"""No bound: from the first event on, to the last one."""
+
+
+def stored_events(path: Path, since: int = 1, until: int | None = None) -> Iterator[Stored]:
+    """Yield the events of a journal database or of an exported file, from `since` to `until`.
 
     Raises
     ------
     JournalError
-        When it cannot be read, or an event is malformed.
+        When it cannot be read.
     """
     if not is_database(path):
-        yield from read_lines(path)
+        for event in read_lines(path):
+            if until is not None and event.seq > until:
+                return
+            if event.seq >= since:
+                yield event
         return
     database = Database.reader(path)
     try:
-        yield from read(database.connection)
+        with database.reading() as connection:
+            yield from read_stored(connection, since, until)
     finally:
         database.close()
 
 
-def export_lines(path: Path) -> Iterator[bytes]:
-    """Yield every event as one canonical JSON line, with its line end."""
-    for event in events_of(path):
-        yield event.line + b"\n"
+def export_lines(path: Path, since: Bound = ALL, until: Bound = ALL) -> Iterator[bytes]:
+    """Yield every event as one canonical JSON line, with its line end.
+
+    Parameters
+    ----------
+    since, until : Bound
+        The first and the last event, by number or by venue time.
+    """
+    first = since.number or 1
+    last = until.number
+    for event in stored_events(path, first, last):
+        early = since.utc_ms is not None and event.ts < since.utc_ms
+        late = until.utc_ms is not None and event.ts > until.utc_ms
+        if not early and not late:
+            yield event.line + b"\n"
 
 
 def confirmed_text(path: Path, seq: int) -> str:
@@ -70,40 +98,47 @@ def confirmed_text(path: Path, seq: int) -> str:
     Raises
     ------
     JournalError
-        When there is no such event, or it is not about a ticket.
+        When there is no such event, or it is not about a ticket or a leg of one.
     """
-    shown: dict[str, Ticket] = {}
-    for event in events_of(path):
-        if event.seq > seq:
-            break
-        body = event.record()
+    screens: dict[str, tuple[str, ...]] = {}
+    for event in stored_events(path, until=seq):
+        if event.kind != "PROPOSED" and event.seq != seq:
+            continue
+        _, body = event.opened()
         if isinstance(body, TicketProposed):
-            shown[body.ticket.id] = body.ticket
+            names = (body.ticket.id, *(leg.client_id for leg in body.ticket.legs))
+            screens.update(dict.fromkeys(names, body.ticket.text))
         if event.seq == seq:
-            ticket = shown.get(_ticket_of(body))
-            if ticket is None:
+            text = screens.get(_subject(body))
+            if text is None:
                 raise JournalError(
                     f"expected an event about a ticket at {seq}, was {event.kind}; "
-                    "name a PROPOSED, CONFIRMED, ENDED or REFUSED event"
+                    "name a PROPOSED, CONFIRMED, APPROVED, SENDING or FILL event"
                 )
-            return "\n".join(ticket.text) + "\n"
+            return "\n".join(text) + "\n"
     raise JournalError(f"expected an event {seq}, was none; see `perptui audit export`")
 
 
-def _ticket_of(body: Body) -> str:
-    if isinstance(body, TicketProposed):
-        return body.ticket.id
-    if isinstance(
-        body,
-        TicketConfirmed
-        | ApprovalAsked
-        | TicketApproved
-        | ApprovalDeclined
-        | TicketEnded
-        | GateSaidNo,
-    ):
-        return body.ticket
-    return ""
+def _subject(body: Body) -> str:
+    """Return the ticket or the leg that an event is about, "" when it is about neither."""
+    match body:
+        case TicketProposed():
+            return body.ticket.id
+        case FillSeen():
+            return body.fill.client_id
+        case LegSending() | LegOutcome() | LegMoved() | CancelSending() | CancelOutcome():
+            return body.client_id
+        case (
+            TicketConfirmed()
+            | ApprovalAsked()
+            | TicketApproved()
+            | ApprovalDeclined()
+            | TicketEnded()
+            | GateSaidNo()
+        ):
+            return body.ticket
+        case _:
+            return ""
 
 
 def _short(client_id: str) -> str:

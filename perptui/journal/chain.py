@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 
-import msgspec
-
-from perptui.journal.events import GENESIS_PREV, VERSION, Actor, Body, Event, sealed
-from perptui.journal.tickets import project
-from perptui.model.canonical import canonical_json
-from perptui.model.errors import JournalError
+from perptui.journal.events import GENESIS_PREV, Actor, Body, Event
+from perptui.journal.stored import Stored, sealed
+from perptui.journal.tickets import Stamp, project
+from perptui.model.clock import DAY_MS
 
 _COLUMNS = "seq, ts, host, actor, kind, body, prev_hash, hash"
 
@@ -24,7 +21,7 @@ def head(connection: sqlite3.Connection) -> tuple[int, str]:
 
 def append(
     connection: sqlite3.Connection, body: Body, *, ts_ms: int, host: str, actor: Actor
-) -> Event:
+) -> Stored:
     """Append an event and change the projections with it; the caller holds the transaction.
 
     Raises
@@ -36,56 +33,47 @@ def append(
     event = sealed(seq=seq + 1, ts_ms=ts_ms, host=host, actor=actor, body=body, prev=prev)
     connection.execute(
         f"INSERT INTO event ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  constant names
-        (
-            event.seq,
-            event.ts,
-            event.host,
-            canonical_json(event.actor).decode(),
-            event.kind,
-            canonical_json(event.body).decode(),
-            event.prev,
-            event.hash,
-        ),
+        event[:8],
     )
-    project(connection, event)
+    project(connection, Stamp(event.seq, ts_ms, actor.uid), body)
     return event
 
 
+def read_stored(
+    connection: sqlite3.Connection, since: int = 1, until: int | None = None
+) -> Iterator[Stored]:
+    """Yield the events from number `since` to `until`, as they are stored and not looked into."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM event WHERE seq >= ? AND (? IS NULL OR seq <= ?) ORDER BY seq",  # noqa: S608  constant names
+        (since, until, until),
+    )
+    for row in rows:
+        yield Stored(*row)
+
+
 def read(connection: sqlite3.Connection, since: int = 1) -> Iterator[Event]:
-    """Yield the events from number `since` on, as they are stored.
+    """Yield the events from number `since` on.
 
     Raises
     ------
     JournalError
-        When a row is not an event in canonical form; the message names its number.
+        When a row is not an event; the message names its number.
     """
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM event WHERE seq >= ? ORDER BY seq",  # noqa: S608  constant names
-        (since,),
-    )
-    for row in rows:
-        yield _event(row)
+    for stored in read_stored(connection, since):
+        yield stored.event()
 
 
-def _event(row: tuple[int, int, str, str, str, str, str, str]) -> Event:
-    seq, ts, host, actor_text, kind, body_text, prev, own = row
-    try:
-        actor = msgspec.json.decode(actor_text, type=Actor)
-        body = json.loads(body_text)
-        canonical = (canonical_json(actor).decode(), canonical_json(body).decode())
-        event = Event(
-            v=VERSION,
-            seq=seq,
-            ts=ts,
-            host=host,
-            actor=actor,
-            kind=kind,
-            body=body,
-            prev=prev,
-            hash=own,
-        )
-    except (ValueError, TypeError) as error:
-        raise JournalError(f"expected an event at {seq}, was malformed ({error})") from None
-    if canonical != (actor_text, body_text):
-        raise JournalError(f"expected canonical JSON at {seq}, was another form of it")
-    return event
+def heads_due(
+    connection: sqlite3.Connection, after: int, every: int, today: int
+) -> list[tuple[int, str]]:
+    """Return (seq, hash) of the events after number `after` whose heads are to be published.
+
+    Those whose number is a multiple of `every`, and the last one of each UTC day before `today`
+    (days since the epoch).
+    """
+    return connection.execute(
+        "SELECT seq, hash FROM event WHERE seq > ?1 AND (seq % ?2 = 0 OR seq IN ("
+        "SELECT max(seq) FROM event WHERE seq > ?1 AND ts / ?4 < ?3 GROUP BY ts / ?4"
+        ")) ORDER BY seq",
+        (after, every, today, DAY_MS),
+    ).fetchall()

@@ -3,30 +3,36 @@
 A commit with WAL and synchronous=FULL takes some 5 ms, and the desk makes a handful of them for a
 leg, so the desk's event loop calls it directly: "committed before the first byte" is then the
 order of two lines in one function, not a promise between threads.
+
+What once failed stays failed for this process (`Database.fault`): whether the last outcome was
+written is for the next start to find out, which reconciles with the venues first.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from perptui.journal.copying import copy_database
+from perptui.journal.place import Place, make_private, refuse_network_file_system, take_lock
 from perptui.journal.schema import APPLICATION_ID, MIGRATIONS
 from perptui.model.errors import JournalError
-from perptui.settings.paths import private_directory
 
-NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gfs2", "ocfs2"}
-    | {"ncpfs", "beegfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.rclone"}
-)
-"""File systems whose locks or shared memory cannot be relied on for WAL."""
-
-MOUNTS = Path("/proc/self/mountinfo")
+RESTART = "then start the desk again"
+CURES = {
+    sqlite3.SQLITE_FULL: ("the journal's disk is full", f"free space, {RESTART}"),
+    sqlite3.SQLITE_READONLY: ("the journal is read-only", f"make it writable, {RESTART}"),
+    sqlite3.SQLITE_BUSY: ("another program locks the journal", f"end that one, {RESTART}"),
+    sqlite3.SQLITE_CORRUPT: ("the journal is damaged", "`perptui journal restore BACKUP`"),
+    sqlite3.SQLITE_NOTADB: ("the journal is damaged", "`perptui journal restore BACKUP`"),
+    sqlite3.SQLITE_CANTOPEN: ("the journal cannot be opened", f"mend its folder, {RESTART}"),
+}
+"""What is wrong in words, and what a person does about it, by SQLite's primary code."""
+FAILING = ("the journal's disk fails", f"check it, {RESTART}")
 
 
 class Database:
@@ -41,7 +47,7 @@ class Database:
     fence : int
         Number of this sender's lease, rising with each; 0 for a reader.
     fault : str
-        Why nothing can be written any more, "" while all is well.
+        Why nothing can be written any more, what to do and where; "" while all is well.
     last_commit_s, worst_commit_s : float
         How long commits took, seconds.
     """
@@ -54,10 +60,13 @@ class Database:
         self.last_commit_s = 0.0
         self.worst_commit_s = 0.0
         self._lock = lock
+        self._place: Place | None = None
 
     @classmethod
     def sender(cls, path: Path) -> Database:
         """Open `path` for the desk, creating it, and take the sender's lease.
+
+        A journal of an older version is left as it is: `migration.migrate` brings it up.
 
         Raises
         ------
@@ -65,17 +74,22 @@ class Database:
             When the file is not ours, newer than we are, on a network file system, damaged, not
             writable, or another process is the sender.
         """
+        # What only verifies an exported file needs none of it.
+        from perptui.settings.paths import private_directory
+
         private_directory(path.parent)
         refuse_network_file_system(path.parent)
-        lock = _lock(path)
+        lock = take_lock(path)
         try:
-            _make_private(path)
+            make_private(path)
             with _as_journal_error(path):
                 connection = sqlite3.connect(path, isolation_level=None)
                 _pragmas(connection, writer=True)
                 database = cls(path, connection, lock)
-                database._migrate()
+                database._create()
+                _require_version(path, connection)
                 database._take_lease()
+            database._place = Place(path)
         except JournalError:
             os.close(lock)
             raise
@@ -88,17 +102,16 @@ class Database:
         Raises
         ------
         JournalError
-            When it is absent, not a journal, or of another version.
+            When it is absent, not a journal, or of a newer version.
         """
         if not path.is_file():
             raise JournalError(f"expected a journal at {path}, was none; name the desk or file")
         with _as_journal_error(path):
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            connection = sqlite3.connect(_reading(path), uri=True)
             connection.isolation_level = None
             _pragmas(connection, writer=False)
-            database = cls(path, connection, None)
-            database._require_version()
-        return database
+            _require_version(path, connection)
+        return cls(path, connection, None)
 
     def close(self) -> None:
         """Close the file and give the lease's lock back."""
@@ -119,8 +132,8 @@ class Database:
         try:
             yield self.connection
         except sqlite3.Error as error:
-            self.fault = _unusable(self.path, error)
-            raise JournalError(self.fault) from None
+            self.fault = fault_of(self.path, error)
+            raise JournalError(_unusable(self.path, error)) from None
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -129,8 +142,10 @@ class Database:
         Raises
         ------
         JournalError
-            When another sender holds a newer lease, or SQLite cannot write or commit.
+            When the file is gone, another sender holds a newer lease, or SQLite cannot write or
+            commit.
         """
+        self._require_in_place()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -142,14 +157,37 @@ class Database:
                     self.connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            self.fault = _unusable(self.path, error)
-            raise JournalError(self.fault) from None
+            self.fault = fault_of(self.path, error)
+            raise JournalError(_unusable(self.path, error)) from None
 
     def _commit(self) -> None:
         started = time.perf_counter()
         self.connection.execute("COMMIT")
         self.last_commit_s = time.perf_counter() - started
         self.worst_commit_s = max(self.worst_commit_s, self.last_commit_s)
+
+    def _require_in_place(self) -> None:
+        moved = self._place.moved() if self._place is not None else ""
+        if not moved:
+            return
+        if not self.fault:
+            self.fault = (
+                f"the journal was moved or deleted under the desk: {self._rescued()}, "
+                f"{RESTART} ({moved})"
+            )
+        raise JournalError(
+            f"expected {moved} where it was opened, was gone; nothing is sent: {self.fault}"
+        )
+
+    def _rescued(self) -> str:
+        """Write what is still open here to a file of its own; return what to do with it."""
+        rescue = self.path.with_name(f"{self.path.stem}-rescued-{self.fence}.db")
+        try:
+            rescue.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            copy_database(self.connection, rescue)
+        except (OSError, JournalError) as error:
+            return f"put it back before this desk ends, its events could not be saved ({error})"
+        return f"put it back, or `perptui journal restore {rescue}`"
 
     def _require_lease(self) -> None:
         (fence,) = self.connection.execute("SELECT fence FROM lease").fetchone()
@@ -166,98 +204,45 @@ class Database:
         (self.fence,) = self.connection.execute("SELECT fence FROM lease").fetchone()
         self.connection.execute("COMMIT")
 
-    def _version(self) -> tuple[int, int]:
-        (application,) = self.connection.execute("PRAGMA application_id").fetchone()
-        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
-        return application, version
-
-    def _require_version(self) -> None:
-        application, version = self._version()
-        if application != APPLICATION_ID:
-            raise JournalError(f"expected a perptui journal, was another file ({self.path})")
-        if version != len(MIGRATIONS):
-            raise JournalError(
-                f"expected journal version {len(MIGRATIONS)}, was {version}; "
-                "open it with the perptui that wrote it"
-            )
-
-    def _migrate(self) -> None:
-        application, version = self._version()
+    def _create(self) -> None:
+        """Make the tables of a new file, all or none."""
         (tables,) = self.connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if (application, version, tables) == (0, 0, 0):
-            self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        elif application != APPLICATION_ID:
-            raise JournalError(
-                f"expected a perptui journal, was another database ({self.path}); move it away"
-            )
-        for number in range(version, len(MIGRATIONS)):
-            self.connection.executescript(
-                f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;"
-            )
-        self._require_version()
-
-
-def refuse_network_file_system(directory: Path, mounts: Path = MOUNTS) -> None:
-    """Refuse a directory whose file system cannot hold a WAL journal.
-
-    Parameters
-    ----------
-    directory : Path
-        Where the journal is to be.
-    mounts : Path
-        The kernel's table of mounts (proc(5), mountinfo); where it is absent nothing is refused.
-
-    Raises
-    ------
-    JournalError
-        When the directory lies on a network file system.
-    """
-    if not mounts.exists():
-        return
-    wanted = directory.resolve()
-    best, kind = Path("/"), ""
-    for line in mounts.read_text().splitlines():
-        fields, _, rest = line.partition(" - ")
-        point = Path(fields.split()[4].encode().decode("unicode_escape"))
-        if wanted.is_relative_to(point) and len(point.parts) >= len(best.parts):
-            best, kind = point, rest.split()[0]
-    if kind in NETWORK_FILE_SYSTEMS:
-        raise JournalError(
-            f"expected a local file system under {directory}, was {kind}; "
-            "point XDG_STATE_HOME to a local disk"
+        ours = _application(self.connection) in {0, APPLICATION_ID}
+        if not ours or tables or version_of(self.connection):
+            return
+        self.connection.executescript(
+            f"BEGIN IMMEDIATE; {''.join(MIGRATIONS)} PRAGMA application_id = {APPLICATION_ID};"
+            f"PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;"
         )
 
 
-def _lock(path: Path) -> int:
-    descriptor = os.open(
-        path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600
-    )
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise JournalError(
-            f"expected to be the only sender of {path}, was the second; "
-            "attach to the desk that runs"
-        ) from None
-    return descriptor
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the version of a journal's tables; 0 of a file without any."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _make_private(path: Path) -> None:
-    """Create the file 0600 before SQLite does: -wal and -shm inherit its mode."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
+def _application(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA application_id").fetchone()[0])
+
+
+def _require_version(path: Path, connection: sqlite3.Connection) -> None:
+    if _application(connection) != APPLICATION_ID:
         raise JournalError(
-            f"expected a writable journal at {path}, was not ({error.strerror}); mend the file"
-        ) from None
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
-            raise JournalError(f"expected a file of one's own at {path}, was not; move it away")
-        os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+            f"expected a perptui journal, was another file or database ({path}); move it away"
+        )
+    version = version_of(connection)
+    if not 1 <= version <= len(MIGRATIONS):
+        raise JournalError(
+            f"expected journal version 1 to {len(MIGRATIONS)}, was {version} ({path}); "
+            "open it with the newer perptui that wrote it"
+        )
+
+
+def _reading(path: Path) -> str:
+    """Return the address of a file to be read: where nothing can be made beside it, as it is."""
+    wal = path.with_name(f"{path.name}-wal")
+    alone = not os.access(path.parent, os.W_OK) and not wal.exists()
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
 
 
 def _pragmas(connection: sqlite3.Connection, *, writer: bool) -> None:
@@ -279,8 +264,19 @@ def _as_journal_error(path: Path) -> Iterator[None]:
         raise JournalError(_unusable(path, error)) from None
 
 
+def fault_of(path: Path, error: sqlite3.Error) -> str:
+    """Return what is wrong with the journal, what to do and where, for a line on the screen."""
+    what, cure = _cure(error)
+    return f"{what}: {cure} ({path})"
+
+
+def _cure(error: sqlite3.Error) -> tuple[str, str]:
+    # Misuse of the library itself carries no code.
+    return CURES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, FAILING)
+
+
 def _unusable(path: Path, error: sqlite3.Error) -> str:
     return (
         f"expected a journal that can be read and written, was {error} ({path}); "
-        "nothing is sent until it can"
+        f"{_cure(error)[1]}: nothing is sent until it can"
     )

@@ -292,7 +292,8 @@ KINDS: dict[str, type[Body]] = {
 }
 """Event kinds by their stable names; a kind may be added, none is ever renamed."""
 
-_NAMES = {kind: name for name, kind in KINDS.items()}
+NAMES = {kind: name for name, kind in KINDS.items()}
+"""The name of each kind of body."""
 
 
 class Event(Record, frozen=True):
@@ -307,11 +308,6 @@ class Event(Record, frozen=True):
     body: dict[str, Any]
     prev: str
     hash: str
-
-    @property
-    def line(self) -> bytes:
-        """The event's canonical JSON, without a line end."""
-        return canonical_json(self)
 
     def record(self) -> Body:
         """Return the body as its record.
@@ -332,32 +328,6 @@ class Event(Record, frozen=True):
             raise JournalError(
                 f"expected a {self.kind} event at {self.seq}, was malformed: {error}; verify it"
             ) from None
-
-
-def hash_of(event: Event) -> str:
-    """Return the hash that `event` must carry, 64 hex digits."""
-    fields = msgspec.structs.asdict(event)
-    del fields["hash"]
-    return hashlib.sha256(PREFIX + event.prev.encode() + canonical_json(fields)).hexdigest()
-
-
-def sealed(  # every field of the chain is named by its caller
-    *, seq: int, ts_ms: int, host: str, actor: Actor, body: Body, prev: str
-) -> Event:
-    """Return the event that follows the one whose hash is `prev`."""
-    plain = msgspec.json.decode(canonical_json(body))
-    event = Event(
-        v=VERSION,
-        seq=seq,
-        ts=ts_ms,
-        host=host,
-        actor=actor,
-        kind=_NAMES[type(body)],
-        body=plain,
-        prev=prev,
-        hash="",
-    )
-    return msgspec.structs.replace(event, hash=hash_of(event))
 
 
 def client_id(desk: str, account: str, ticket: str, leg: int, token: str) -> str:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from perptui.journal import queries
-from perptui.journal.chain import append, head, read
+from perptui.journal.chain import append, head, heads_due, read
 from perptui.journal.database import Database
 from perptui.journal.events import Actor, Body, Event, Genesis, Started, TicketProposed
-from perptui.journal.queries import ApprovalRow, FillRow, KillRow, LegRow, TicketHead
+from perptui.journal.migration import migrate
+from perptui.journal.queries import ApprovalRow, FillRow, KillRow, LegRow, Noted, TicketHead
 from perptui.journal.verify import Verdict, verify_database
-from perptui.model.clock import Clock
+from perptui.model.clock import DAY_MS, Clock
 from perptui.model.errors import JournalError
 from perptui.model.order import LegState, Ticket
 
@@ -46,6 +47,8 @@ class Journal:
     ) -> Journal:
         """Open or create the journal of a desk and journal that this process has started.
 
+        One of an older version is brought up to this one, with a verified backup made first.
+
         Raises
         ------
         JournalError
@@ -72,6 +75,8 @@ class Journal:
             verdict = verify_database(database.connection)
             _require_whole(database.path, verdict)
             _require_owner(database, desk, account)
+            now_ms = clock.utc_ms()
+            migrate(database, ts_ms=now_ms, host=socket.gethostname(), actor=actor)
         journal = cls(database, clock, actor, verdict)
         journal.append(*bodies)
         return journal
@@ -121,7 +126,7 @@ class Journal:
             When one of them is impossible, or nothing can be written.
         """
         with self._database.transaction() as connection:
-            return tuple(
+            stored = [
                 append(
                     connection,
                     body,
@@ -130,7 +135,8 @@ class Journal:
                     actor=actor or self._actor,
                 )
                 for body in bodies
-            )
+            ]
+        return tuple(event.event() for event in stored)
 
     def _ask(
         self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kw: P.kwargs
@@ -142,6 +148,18 @@ class Journal:
     def head(self) -> tuple[int, str]:
         """Number and hash of the last event."""
         return self._ask(head)
+
+    def heads_due(self, after: int, every: int) -> list[tuple[int, str]]:
+        """Return (number, hash) of the events after `after` whose heads are to be published.
+
+        Each one whose number is a multiple of `every`, and the last one of each UTC day that has
+        ended.
+        """
+        return self._ask(heads_due, after, every, self._clock.utc_ms() // DAY_MS)
+
+    def hash_of(self, seq: int) -> str | None:
+        """Return the hash of event `seq`, None when there is no such event."""
+        return self._ask(queries.hash_of, seq)
 
     def events(self, since: int) -> list[Event]:
         """Return the events from number `since` on."""
@@ -238,6 +256,10 @@ class Journal:
     def messages_since(self, utc_ms: int) -> list[tuple[str, int, bool]]:
         """Return (venue, venue time in ms, whether a cancel) of what was sent since `utc_ms`."""
         return self._ask(queries.messages_since, utc_ms)
+
+    def noted(self, kinds: tuple[str, ...], since: int) -> list[Noted]:
+        """Return the events of these kinds from number `since` on, oldest first."""
+        return self._ask(queries.noted, kinds, since)
 
     def fill(self, instrument: str, trade_id: str) -> FillRow | None:
         """Return the fill of a trade, None when it is not here."""

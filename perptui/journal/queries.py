@@ -6,6 +6,9 @@ import sqlite3
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
+from perptui.journal.events import KINDS, Actor, Body
 from perptui.model.clock import DAY_MS
 from perptui.model.order import TERMINAL_STATES, LegState, OrderKind, Side
 from perptui.model.record import Record
@@ -93,6 +96,15 @@ class FillRow(Record, frozen=True):
     ts_ms: int
 
 
+class Noted(Record, frozen=True):
+    """One event that no projection has: its number, venue time, who did it, and what."""
+
+    seq: int
+    ts_ms: int
+    actor: Actor
+    body: Body
+
+
 _LEG = (
     "SELECT client_id, ticket, number, instrument, venue, side, contracts, state, filled, "
     "average_price, venue_order_id, code, note, sent_ms, executed, settled, kind, trigger_price "
@@ -165,6 +177,25 @@ def messages_since(connection: sqlite3.Connection, utc_ms: int) -> list[tuple[st
     return [(venue, sent_ms, bool(cancel)) for venue, sent_ms, cancel in rows]
 
 
+def noted(connection: sqlite3.Connection, kinds: tuple[str, ...], since: int) -> list[Noted]:
+    """Return the events of these kinds from number `since` on, oldest first."""
+    marks = ", ".join("?" * len(kinds))
+    rows = connection.execute(
+        "SELECT seq, ts, actor, kind, body FROM event "  # noqa: S608  question marks only
+        f"WHERE seq >= ? AND kind IN ({marks}) ORDER BY seq",
+        (since, *kinds),
+    ).fetchall()
+    return [
+        Noted(
+            seq,
+            ts,
+            msgspec.json.decode(actor, type=Actor),
+            msgspec.json.decode(body, type=KINDS[kind]),
+        )
+        for seq, ts, actor, kind, body in rows
+    ]
+
+
 def unsettled_legs(connection: sqlite3.Connection, venue: str) -> list[LegRow]:
     """Return the legs sent to `venue` of which something is still to be learned."""
     return legs(connection, "settled = 0 AND sent_ms IS NOT NULL AND venue = ?", (venue,))
@@ -213,6 +244,12 @@ def next_ticket(connection: sqlite3.Connection) -> str:
     """Return the id of the ticket to be made next: T1, T2, ..."""
     (count,) = connection.execute("SELECT count(*) FROM ticket").fetchone()
     return f"T{count + 1}"
+
+
+def hash_of(connection: sqlite3.Connection, seq: int) -> str | None:
+    """Return the hash of event `seq`, None when there is no such event."""
+    row = connection.execute("SELECT hash FROM event WHERE seq = ?", (seq,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def positions(connection: sqlite3.Connection) -> dict[str, Decimal]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from perptui.journal.events import (
     Alarm,
@@ -18,7 +18,6 @@ from perptui.journal.events import (
     Baseline,
     Body,
     CancelSending,
-    Event,
     External,
     FillSeen,
     KillChanged,
@@ -58,31 +57,38 @@ TRANSITIONS: dict[L, frozenset[L]] = {
 """Life of a leg: the states that may follow each. A terminal state is left by nothing."""
 
 
-def project(connection: sqlite3.Connection, event: Event) -> None:
-    """Change the projections as `event` says.
+class Stamp(NamedTuple):
+    """What an event is besides its body: number, venue time in ms, the uid of who did it."""
+
+    seq: int
+    ts: int
+    uid: int
+
+
+def project(connection: sqlite3.Connection, stamp: Stamp, body: Body) -> None:
+    """Change the projections as the event of `stamp` and `body` says.
 
     Raises
     ------
     JournalError
         When the event is impossible here: an illegal transition, a used token, a fill seen before.
     """
-    body = event.record()
     apply = _PROJECTORS.get(type(body))
     if apply is not None:
-        apply(connection, event, body)
+        apply(connection, stamp, body)
     if isinstance(body, LegOutcome | LegMoved):
         _settle(connection, body.client_id)
     elif isinstance(body, FillSeen):
         _settle(connection, body.fill.client_id)
 
 
-def _proposed(connection: sqlite3.Connection, event: Event, body: TicketProposed) -> None:
+def _proposed(connection: sqlite3.Connection, stamp: Stamp, body: TicketProposed) -> None:
     ticket = body.ticket
     connection.execute(
         "INSERT INTO ticket VALUES (?, ?, ?, ?, ?, ?, ?, 'PROPOSED', '')",
         (
             ticket.id,
-            event.seq,
+            stamp.seq,
             ticket.purpose,
             ticket.trader,
             ticket.created_ms,
@@ -109,23 +115,23 @@ def _proposed(connection: sqlite3.Connection, event: Event, body: TicketProposed
         )
 
 
-def _confirmed(connection: sqlite3.Connection, event: Event, body: TicketConfirmed) -> None:
+def _confirmed(connection: sqlite3.Connection, stamp: Stamp, body: TicketConfirmed) -> None:
     _change_ticket(connection, body.ticket, "PROPOSED", "CONFIRMED", "")
     connection.execute(
         "INSERT INTO confirmation VALUES (?, ?, ?, ?, ?)",
-        (body.token, body.ticket, event.seq, event.ts, event.actor.uid),
+        (body.token, body.ticket, stamp.seq, stamp.ts, stamp.uid),
     )
     _change_legs(connection, body.ticket, L.CONFIRMED)
 
 
-def _approval_asked(connection: sqlite3.Connection, event: Event, body: ApprovalAsked) -> None:
+def _approval_asked(connection: sqlite3.Connection, stamp: Stamp, body: ApprovalAsked) -> None:
     connection.execute(
         "INSERT INTO approval VALUES (?, ?, ?, ?, ?, 'PENDING', NULL, '')",
-        (body.ticket, event.seq, event.actor.uid, "\n".join(body.reasons), body.expires_ms),
+        (body.ticket, stamp.seq, stamp.uid, "\n".join(body.reasons), body.expires_ms),
     )
 
 
-def _approved(connection: sqlite3.Connection, event: Event, body: TicketApproved) -> None:
+def _approved(connection: sqlite3.Connection, stamp: Stamp, body: TicketApproved) -> None:
     row = connection.execute(
         "SELECT token FROM confirmation WHERE ticket = ?", (body.ticket,)
     ).fetchone()
@@ -133,35 +139,35 @@ def _approved(connection: sqlite3.Connection, event: Event, body: TicketApproved
         raise JournalError(
             f"expected the token that {body.ticket} was confirmed with, was another; look again"
         )
-    trader, expires_ms = _decide(connection, event, body.ticket, "APPROVED", "")
-    if trader == event.actor.uid:
+    trader, expires_ms = _decide(connection, stamp, body.ticket, "APPROVED", "")
+    if trader == stamp.uid:
         raise JournalError(
             f"expected a second person to approve {body.ticket}, was the one who confirmed it"
         )
-    if event.ts >= expires_ms:
+    if stamp.ts >= expires_ms:
         raise JournalError(f"expected an approval of {body.ticket} in time, was late; solve again")
     _change_legs(connection, body.ticket, L.APPROVED)
 
 
-def _declined(connection: sqlite3.Connection, event: Event, body: ApprovalDeclined) -> None:
-    _decide(connection, event, body.ticket, body.state, body.reason)
+def _declined(connection: sqlite3.Connection, stamp: Stamp, body: ApprovalDeclined) -> None:
+    _decide(connection, stamp, body.ticket, body.state, body.reason)
 
 
 def _decide(
-    connection: sqlite3.Connection, event: Event, ticket: str, state: str, reason: str
+    connection: sqlite3.Connection, stamp: Stamp, ticket: str, state: str, reason: str
 ) -> tuple[int, int]:
     """Decide a pending approval; return the uid that confirmed the ticket, and its expiry."""
     row = connection.execute(
         "UPDATE approval SET state = ?, uid = ?, reason = ? "
         "WHERE ticket = ? AND state = 'PENDING' RETURNING trader_uid, expires_ms",
-        (state, event.actor.uid, reason, ticket),
+        (state, stamp.uid, reason, ticket),
     ).fetchone()
     if row is None:
         raise JournalError(f"expected a pending approval of {ticket}, was none; look again")
     return int(row[0]), int(row[1])
 
 
-def _ended(connection: sqlite3.Connection, _: Event, body: TicketEnded) -> None:
+def _ended(connection: sqlite3.Connection, _: Stamp, body: TicketEnded) -> None:
     before = "CONFIRMED" if body.state == "DONE" or _refused(connection, body) else "PROPOSED"
     _change_ticket(connection, body.ticket, before, body.state, body.reason)
     if body.state == "DONE":
@@ -214,7 +220,7 @@ def _change_leg(connection: sqlite3.Connection, identifier: str, after: L) -> L:
     return before
 
 
-def _sending(connection: sqlite3.Connection, event: Event, body: LegSending) -> None:
+def _sending(connection: sqlite3.Connection, stamp: Stamp, body: LegSending) -> None:
     before = _change_leg(connection, body.client_id, L.SENDING)
     asked = connection.execute(
         "SELECT 1 FROM approval JOIN leg USING (ticket) WHERE client_id = ?", (body.client_id,)
@@ -225,9 +231,9 @@ def _sending(connection: sqlite3.Connection, event: Event, body: LegSending) -> 
         )
     connection.execute(
         "UPDATE leg SET sent_ms = ?, fence = ? WHERE client_id = ?",
-        (event.ts, body.fence, body.client_id),
+        (stamp.ts, body.fence, body.client_id),
     )
-    key = (event.ts // DAY_MS, body.trader)
+    key = (stamp.ts // DAY_MS, body.trader)
     row = connection.execute(
         "SELECT notional_usd FROM counter WHERE day = ? AND trader = ?", key
     ).fetchone()
@@ -235,7 +241,7 @@ def _sending(connection: sqlite3.Connection, event: Event, body: LegSending) -> 
     connection.execute("INSERT OR REPLACE INTO counter VALUES (?, ?, ?)", (*key, plain(total)))
 
 
-def _outcome(connection: sqlite3.Connection, _: Event, body: LegOutcome) -> None:
+def _outcome(connection: sqlite3.Connection, _: Stamp, body: LegOutcome) -> None:
     _change_leg(connection, body.client_id, body.state)
     connection.execute(
         "UPDATE leg SET code = ?, note = ?, venue_order_id = ? WHERE client_id = ?",
@@ -243,7 +249,7 @@ def _outcome(connection: sqlite3.Connection, _: Event, body: LegOutcome) -> None
     )
 
 
-def _moved(connection: sqlite3.Connection, _: Event, body: LegMoved) -> None:
+def _moved(connection: sqlite3.Connection, _: Stamp, body: LegMoved) -> None:
     _change_leg(connection, body.client_id, body.state)
     (before,) = connection.execute(
         "SELECT filled FROM leg WHERE client_id = ?", (body.client_id,)
@@ -260,7 +266,7 @@ def _moved(connection: sqlite3.Connection, _: Event, body: LegMoved) -> None:
     )
 
 
-def _fill(connection: sqlite3.Connection, _: Event, body: FillSeen) -> None:
+def _fill(connection: sqlite3.Connection, _: Stamp, body: FillSeen) -> None:
     fill = body.fill
     try:
         connection.execute(
@@ -314,42 +320,42 @@ def _set_position(connection: sqlite3.Connection, instrument: str, contracts: De
     )
 
 
-def _baseline(connection: sqlite3.Connection, event: Event, body: Baseline) -> None:
-    connection.execute("INSERT INTO baseline VALUES (?, ?)", (body.venue, event.seq))
+def _baseline(connection: sqlite3.Connection, stamp: Stamp, body: Baseline) -> None:
+    connection.execute("INSERT INTO baseline VALUES (?, ?)", (body.venue, stamp.seq))
     for instrument, contracts in body.positions.items():
         _set_position(connection, instrument, contracts)
 
 
-def _external(connection: sqlite3.Connection, event: Event, body: External) -> None:
+def _external(connection: sqlite3.Connection, stamp: Stamp, body: External) -> None:
     if body.key:
-        _notice(connection, event, body.key)
+        _notice(connection, stamp, body.key)
     if body.what == "position" and body.after is not None:
         _set_position(connection, body.id, body.after)
 
 
-def _alarm(connection: sqlite3.Connection, event: Event, body: Alarm) -> None:
-    _notice(connection, event, body.key)
+def _alarm(connection: sqlite3.Connection, stamp: Stamp, body: Alarm) -> None:
+    _notice(connection, stamp, body.key)
 
 
-def _killed(connection: sqlite3.Connection, event: Event, body: KillChanged) -> None:
+def _killed(connection: sqlite3.Connection, stamp: Stamp, body: KillChanged) -> None:
     connection.execute(
         "UPDATE kill SET state = ?, reason = ?, uid = ?",
-        (body.state, body.reason, event.actor.uid),
+        (body.state, body.reason, stamp.uid),
     )
 
 
-def _cancel(connection: sqlite3.Connection, event: Event, body: CancelSending) -> None:
+def _cancel(connection: sqlite3.Connection, stamp: Stamp, body: CancelSending) -> None:
     connection.execute(
         "INSERT INTO cancel SELECT ?, client_id, venue, ? FROM leg WHERE client_id = ?",
-        (event.seq, event.ts, body.client_id),
+        (stamp.seq, stamp.ts, body.client_id),
     )
 
 
-def _notice(connection: sqlite3.Connection, event: Event, key: str) -> None:
-    connection.execute("INSERT OR IGNORE INTO notice VALUES (?, ?)", (key, event.seq))
+def _notice(connection: sqlite3.Connection, stamp: Stamp, key: str) -> None:
+    connection.execute("INSERT OR IGNORE INTO notice VALUES (?, ?)", (key, stamp.seq))
 
 
-_PROJECTORS: dict[type[Body], Callable[[sqlite3.Connection, Event, Any], None]] = {
+_PROJECTORS: dict[type[Body], Callable[[sqlite3.Connection, Stamp, Any], None]] = {
     TicketProposed: _proposed,
     TicketConfirmed: _confirmed,
     ApprovalAsked: _approval_asked,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-import msgspec
-
-from perptui.journal.chain import read
-from perptui.journal.database import Database
-from perptui.journal.events import GENESIS_PREV, VERSION, Event, hash_of
+from perptui.journal.chain import read_stored
+from perptui.journal.database import Database, version_of
+from perptui.journal.events import GENESIS_PREV, VERSION, Body, Genesis
+from perptui.journal.heads import Witnesses
 from perptui.journal.schema import MIGRATIONS, PROJECTION_TABLES, PROJECTIONS
-from perptui.journal.tickets import project
+from perptui.journal.stored import Stored, parse_line
+from perptui.journal.tickets import Stamp, project
 from perptui.model.errors import JournalError
 from perptui.model.record import Record
 
@@ -47,73 +47,92 @@ class Verdict(Record, frozen=True):
         return self.bad_seq is None
 
 
-def verify_events(events: Iterable[Event]) -> Verdict:
+def verify_events(events: Iterable[Stored], witnesses: Witnesses | None = None) -> Verdict:
     """Check a whole chain, GENESIS first: numbering, links, hashes, and that each event can be.
 
     What can be is what a replay allows: a chain forged to its end has good hashes and an
-    impossible history. Truncation at the end cannot be seen from the events alone: compare
-    `Verdict.head` with a head that was kept elsewhere.
+    impossible history. Truncation at the end cannot be seen from the events alone: give the heads
+    that were published, or compare `Verdict.head` with one that was kept elsewhere.
     """
-    with closing(_empty_projections()) as replayed:
-        return _verified(iter(events), replayed)
+    with closing(empty_projections()) as replayed:
+        return _verified(iter(events), replayed, witnesses)
 
 
-def _verified(stream: Iterator[Event], replayed: sqlite3.Connection) -> Verdict:
+def _verified(
+    stream: Iterator[Stored], replayed: sqlite3.Connection, witnesses: Witnesses | None
+) -> Verdict:
     count, prev = 0, GENESIS_PREV
     while True:
         try:
             event = next(stream, None)
+            if event is None:
+                return _whole(count, prev, witnesses)
+            if reason := _fault(event, count + 1, prev) or _impossible(event, replayed, witnesses):
+                return Verdict(count, prev, count + 1, reason)
         except JournalError as error:
             return Verdict(count, prev, count + 1, str(error))
-        if event is None:
-            return _whole(count, prev)
-        reason = _fault(event, count + 1, prev) or _impossible(event, replayed)
-        if reason:
-            return Verdict(count, prev, count + 1, reason)
+        except sqlite3.Error as error:
+            return Verdict(count, prev, count + 1, f"the database is damaged there ({error})")
         count, prev = count + 1, event.hash
 
 
-def _whole(count: int, head: str) -> Verdict:
+def _whole(count: int, head: str, witnesses: Witnesses | None) -> Verdict:
     if count == 0:
         return Verdict(0, head, 1, "expected a GENESIS event, was an empty chain")
-    return Verdict(count, head)
+    missing = witnesses.missing(count) if witnesses is not None else ""
+    return Verdict(count, head, count + 1, missing) if missing else Verdict(count, head)
 
 
-def _fault(event: Event, seq: int, prev: str) -> str:
+def _fault(event: Stored, seq: int, prev: str) -> str:
     if event.seq != seq:
         return f"expected event {seq}, was {event.seq}"
     if event.v != VERSION:
         return f"expected version {VERSION}, was {event.v}"
     if event.prev != prev:
         return "the link to the event before is broken"
-    if event.hash != hash_of(event):
+    if event.hash != event.own_hash:
         return "the hash does not fit the content"
     if (event.kind == "GENESIS") != (seq == 1):
         return "GENESIS must be the first event, and only the first"
     return ""
 
 
-def _impossible(event: Event, replayed: sqlite3.Connection) -> str:
+def _impossible(event: Stored, replayed: sqlite3.Connection, witnesses: Witnesses | None) -> str:
+    """Return why the event cannot be, from what is before it or was published of it.
+
+    Raises
+    ------
+    JournalError
+        When it is malformed or cannot follow.
+    """
+    actor, body = event.opened()
     try:
-        project(replayed, event)
-    except JournalError as error:
-        return str(error)
+        project(replayed, Stamp(event.seq, event.ts, actor.uid), body)
     except sqlite3.Error as error:
         return f"impossible after the events before it ({error})"
-    return ""
+    return "" if witnesses is None else _contradicted(event, body, witnesses)
 
 
-def verify_database(connection: sqlite3.Connection) -> Verdict:
-    """Check the chain, that the projections are exactly what it makes, and what guards it."""
-    with closing(_empty_projections()) as replayed:
-        verdict = _verified(read(connection), replayed)
+def _contradicted(event: Stored, body: Body, witnesses: Witnesses) -> str:
+    wrong = witnesses.of(body) if isinstance(body, Genesis) else ""
+    return wrong or witnesses.contradiction(event.seq, event.hash)
+
+
+def verify_database(connection: sqlite3.Connection, witnesses: Witnesses | None = None) -> Verdict:
+    """Check the chain, that the projections are exactly what it makes, and what guards it.
+
+    A journal of an older version is held against the tables of its own version.
+    """
+    version = version_of(connection)
+    with closing(empty_projections()) as replayed:
+        verdict = _verified(read_stored(connection), replayed, witnesses)
         if not verdict.ok:
             return verdict
-        wrong = _differing(connection, replayed)
+        wrong = _differing(connection, replayed, version)
     reason = ""
     if wrong:
         reason = f"the chain stands, but these tables are not what it makes: {', '.join(wrong)}"
-    elif altered := altered_schema(connection):
+    elif altered := altered_schema(connection, version):
         reason = (
             "the chain stands, but the database does not guard it as it was made to: "
             f"{', '.join(altered)} missing, added or changed"
@@ -121,13 +140,20 @@ def verify_database(connection: sqlite3.Connection) -> Verdict:
     return Verdict(verdict.events, verdict.head, verdict.events, reason) if reason else verdict
 
 
-def altered_schema(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Return the tables, indices and triggers that are not as the journal is made with."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
-        made.executescript("".join(MIGRATIONS))
-        wanted, found = _schema(made), _schema(connection)
+def altered_schema(
+    connection: sqlite3.Connection, version: int = len(MIGRATIONS)
+) -> tuple[str, ...]:
+    """Return the tables, indices and triggers that are not as that version's journal is made."""
+    wanted, found = _made_schema(version), _schema(connection)
     names = sorted({*wanted, *found})
     return tuple(name for name in names if wanted.get(name) != found.get(name))
+
+
+@functools.cache
+def _made_schema(version: int) -> dict[str, tuple[str, str, str]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        made.executescript("".join(MIGRATIONS[:version]))
+        return _schema(made)
 
 
 def _schema(connection: sqlite3.Connection) -> dict[str, tuple[str, str, str]]:
@@ -146,38 +172,71 @@ def differing_projections(connection: sqlite3.Connection) -> tuple[str, ...]:
     JournalError
         When an event is impossible after the ones before it.
     """
-    with closing(replay(read(connection))) as replayed:
-        return _differing(connection, replayed)
+    with closing(empty_projections()) as replayed:
+        replay(read_stored(connection), replayed)
+        return _differing(connection, replayed, version_of(connection))
 
 
-def _differing(connection: sqlite3.Connection, replayed: sqlite3.Connection) -> tuple[str, ...]:
+def _differing(
+    connection: sqlite3.Connection, replayed: sqlite3.Connection, version: int
+) -> tuple[str, ...]:
+    columns = _columns(version)
     return tuple(
-        table for table in PROJECTION_TABLES if _rows(connection, table) != _rows(replayed, table)
+        table
+        for table in PROJECTION_TABLES
+        if table in columns
+        and _rows(connection, table, columns[table]) != _rows(replayed, table, columns[table])
     )
 
 
-def replay(events: Iterable[Event]) -> sqlite3.Connection:
-    """Return projections in memory, rebuilt from the events alone.
+@functools.cache
+def _columns(version: int) -> dict[str, str]:
+    """Return the columns of each table as that version has them."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        made.executescript("".join(MIGRATIONS[:version]))
+        rows = made.execute(
+            "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c "
+            "WHERE t.type = 'table' ORDER BY t.name, c.cid"
+        ).fetchall()
+    names: dict[str, list[str]] = {}
+    for table, column in rows:
+        names.setdefault(table, []).append(column)
+    return {table: ", ".join(columns) for table, columns in names.items()}
+
+
+def replay(events: Iterable[Stored], into: sqlite3.Connection) -> None:
+    """Make the projections of the events in tables that are empty.
 
     Raises
     ------
     JournalError
-        When an event is impossible after the ones before it.
+        When an event is malformed, or impossible after the ones before it.
     """
-    connection = _empty_projections()
     for event in events:
-        project(connection, event)
-    return connection
+        actor, body = event.opened()
+        project(into, Stamp(event.seq, event.ts, actor.uid), body)
 
 
-def _empty_projections() -> sqlite3.Connection:
+@functools.cache
+def _empty() -> bytes:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
+        made.executescript(PROJECTIONS)
+        return made.serialize()
+
+
+def empty_projections() -> sqlite3.Connection:
+    """Return projections in memory with nothing in them."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(PROJECTIONS)
+    connection.deserialize(_empty())
+    # One transaction that never ends: what is replayed here is compared and forgotten.
+    connection.execute("BEGIN")
     return connection
 
 
-def _rows(connection: sqlite3.Connection, table: str) -> list[tuple[object, ...]]:
-    return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()  # noqa: S608  own constant
+def _rows(connection: sqlite3.Connection, table: str, columns: str) -> list[tuple[object, ...]]:
+    return connection.execute(
+        f"SELECT {columns} FROM {table} ORDER BY 1, 2"  # noqa: S608  own constants
+    ).fetchall()
 
 
 def is_database(path: Path) -> bool:
@@ -197,8 +256,13 @@ def is_database(path: Path) -> bool:
         ) from None
 
 
-def verify_file(path: Path) -> Verdict:
+def verify_file(path: Path, witnesses: Witnesses | None = None) -> Verdict:
     """Check a journal database or an exported file of JSON lines.
+
+    Parameters
+    ----------
+    witnesses : Witnesses, optional
+        Published heads that the chain must agree with.
 
     Raises
     ------
@@ -206,20 +270,20 @@ def verify_file(path: Path) -> Verdict:
         When the file cannot be read at all.
     """
     if not is_database(path):
-        return verify_events(read_lines(path))
+        return verify_events(read_lines(path), witnesses)
     try:
         database = Database.reader(path)
     except JournalError as error:
         return Verdict(0, GENESIS_PREV, 1, str(error))
     try:
-        return verify_database(database.connection)
+        return verify_database(database.connection, witnesses)
     except sqlite3.Error as error:
         return Verdict(0, GENESIS_PREV, 1, f"the database is damaged ({error})")
     finally:
         database.close()
 
 
-def read_lines(path: Path) -> Iterator[Event]:
+def read_lines(path: Path) -> Iterator[Stored]:
     """Yield the events of an exported file.
 
     Raises
@@ -230,20 +294,3 @@ def read_lines(path: Path) -> Iterator[Event]:
     with path.open("rb") as stream:
         for number, line in enumerate(stream, start=1):
             yield parse_line(line, number)
-
-
-def parse_line(line: bytes, number: int) -> Event:
-    """Return the event of one exported line, which must be canonical to the byte.
-
-    Raises
-    ------
-    JournalError
-        When it is not; `number` is the line in the message.
-    """
-    try:
-        event = msgspec.convert(json.loads(line), Event)
-    except (ValueError, RecursionError) as error:
-        raise JournalError(f"expected an event in line {number}, was malformed ({error})") from None
-    if event.line + b"\n" != line:
-        raise JournalError(f"expected canonical JSON in line {number}, was another form of it")
-    return event

@@ -121,6 +121,17 @@ def canonical_json(value: Any) -> bytes:
     return _write(value).encode()
 
 
+def canonical_text(value: Any) -> str:
+    """Return the RFC 8785 form of a record or plain value as text.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value JSON cannot hold, such as NaN.
+    """
+    return _write(value)
+
+
 def digest_of(value: Any) -> str:
     """Return the SHA-256 of the canonical JSON of `value`, 64 hex digits."""
     return hashlib.sha256(canonical_json(value)).hexdigest()

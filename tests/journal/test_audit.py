@@ -37,8 +37,8 @@ from perptui.journal.events import (
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
-    sealed,
 )
+from perptui.journal.stored import sealed
 from perptui.model.errors import JournalError
 from perptui.model.order import LegState
 from tests.journal.made import ALICE, fill, journal_in, ticket
@@ -76,7 +76,8 @@ BODIES: list[tuple[Body, str]] = [
 
 
 def event_of(body: Body) -> Event:
-    return sealed(seq=1, ts_ms=1, host="h", actor=Actor(1, "a"), body=body, prev="0" * 64)
+    actor = Actor(1, "a")
+    return sealed(seq=1, ts_ms=1, host="h", actor=actor, body=body, prev="0" * 64).event()
 
 
 @pytest.mark.parametrize(("body", "words"), BODIES)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from perptui.journal.database import Database, refuse_network_file_system
+from perptui.journal.database import Database
 from perptui.journal.events import Alarm
+from perptui.journal.place import refuse_network_file_system
 from perptui.journal.schema import APPLICATION_ID, MIGRATIONS
 from perptui.model.errors import JournalError
 from tests.journal.made import journal_in, journal_on, let_grow_no_more
@@ -94,9 +95,9 @@ def test_another_database_and_a_newer_journal_are_refused(tmp_path: Path) -> Non
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE t (a)")
     connection.close()
-    with pytest.raises(JournalError, match="another database"):
+    with pytest.raises(JournalError, match="or database"):
         Database.sender(other)
-    with pytest.raises(JournalError, match="another file"):
+    with pytest.raises(JournalError, match="another file or"):
         Database.reader(other)
     journal_in(tmp_path).close()
     with sqlite3.connect(tmp_path / "journal.db") as connection:

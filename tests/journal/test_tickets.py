@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from perptui.journal.chain import append, read
+from perptui.journal.chain import append, read, read_stored
 from perptui.journal.events import (
     Actor,
     ApprovalAsked,
@@ -20,7 +20,6 @@ from perptui.journal.events import (
     Baseline,
     Body,
     CancelSending,
-    Event,
     External,
     FillSeen,
     Genesis,
@@ -32,11 +31,11 @@ from perptui.journal.events import (
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
-    hash_of,
 )
 from perptui.journal.journal import Journal
 from perptui.journal.queries import positions, unsettled_legs
 from perptui.journal.schema import MIGRATIONS
+from perptui.journal.stored import Stored
 from perptui.journal.tickets import TRANSITIONS
 from perptui.journal.verify import differing_projections, verify_database
 from perptui.model.clock import DAY_MS, ManualClock
@@ -323,7 +322,8 @@ class Legs(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        self.connection.executescript("".join(MIGRATIONS))
+        version = f"PRAGMA user_version = {len(MIGRATIONS)};"
+        self.connection.executescript("".join(MIGRATIONS) + version)
         self.connection.execute("PRAGMA foreign_keys = ON")
         self.tickets = 0
         self.trades = 0
@@ -331,7 +331,7 @@ class Legs(RuleBasedStateMachine):
         self.seen: dict[str, LegState] = {}
         self.must(Genesis("main", "main", "0"))
 
-    def must(self, body: Body) -> Event:
+    def must(self, body: Body) -> Stored:
         return append(self.connection, body, ts_ms=NOW_MS, host="here", actor=DESK)
 
     def may(self, body: Body) -> bool:
@@ -426,6 +426,8 @@ def test_any_text_survives_the_chain(reason: str, name: str) -> None:
     connection.executescript(MIGRATIONS[0])
     body = KillChanged("HALTED", reason)
     event = append(connection, body, ts_ms=1, host="h", actor=Actor(1, name))
-    assert next(read(connection)) == event
-    assert event.hash == hash_of(event)
+    assert next(read_stored(connection)) == event
+    assert event.hash == event.own_hash
+    assert event.opened() == (Actor(1, name), body)
+    assert next(read(connection)).record() == body
     connection.close()
