@@ -193,6 +193,19 @@ class Fill(Record, frozen=True):
     maker: bool = False
 
 
+class Consequence(StrEnum):
+    """What an answer asks for beyond its order.
+
+    SYNC: the clock is off, nothing can be sent until the offset is known. HALT: the key is refused,
+    nothing can be sent at all. BREAK: the venue's door is shut to this address; let it rest.
+    """
+
+    NONE = ""
+    SYNC = "sync"
+    HALT = "halt"
+    BREAK = "break"
+
+
 class Outcome(Record, frozen=True):
     """How one attempt to send ended: ACKED, REJECTED, NOT_SENT or UNKNOWN, and why."""
 
@@ -201,3 +214,4 @@ class Outcome(Record, frozen=True):
     text: str = ""
     report: OrderReport | None = None
     until_ms: int | None = None
+    consequence: Consequence = Consequence.NONE

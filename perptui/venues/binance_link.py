@@ -21,10 +21,10 @@ from perptui.settings.credentials import Secret
 from perptui.venues import wire_binance as wire
 from perptui.venues.base import Reading
 from perptui.venues.calls import Caller
-from perptui.venues.classify import BINANCE
 from perptui.venues.failures import Redactor
 from perptui.venues.limiter import RateLimiter
 from perptui.venues.markets_binance import NAME, name_contracts
+from perptui.venues.outcomes.binance import BINANCE
 from perptui.venues.parse_market import Names
 from perptui.venues.transport import Exchange, VenueSession, WriteLock
 

@@ -17,6 +17,7 @@ from perptui.venues.base import Reading
 from perptui.venues.binance_link import BinanceLink, Kept
 from perptui.venues.classify import classify
 from perptui.venues.markets_binance import NAME
+from perptui.venues.outcomes.binance import BINANCE
 
 NO_SUCH_ORDER = "-2013"
 CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
@@ -244,7 +245,8 @@ class BinanceOrders(BinanceLink):
         outcome = classify(
             exchange,
             lambda body: read_back(body, exchange.received_ms),
-            shown=self._calls.redact,
+            BINANCE,
+            self._calls.redact,
         )
         if not word or outcome.state is LegState.ACKED:
             return outcome

@@ -9,9 +9,10 @@ from typing import Any
 
 from perptui.model.clock import Clock
 from perptui.model.errors import BadResponse, VenueError
-from perptui.venues.classify import VenueTable, silence_until_ms
+from perptui.venues.classify import silence_until_ms
 from perptui.venues.failures import Redactor, failure
 from perptui.venues.limiter import RateLimiter
+from perptui.venues.outcomes.table import VenueTable
 from perptui.venues.transport import Exchange, captured
 
 log = logging.getLogger(__name__)

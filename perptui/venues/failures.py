@@ -13,13 +13,8 @@ from perptui.model.errors import (
     VenueUnavailable,
 )
 from perptui.model.text import safe_text
-from perptui.venues.classify import (
-    CLOCK_CODE,
-    ErrorBody,
-    VenueTable,
-    error_body,
-    silence_until_ms,
-)
+from perptui.venues.classify import said, silence_until_ms
+from perptui.venues.outcomes.table import Said, VenueTable
 from perptui.venues.transport import Exchange
 
 LONGEST_TEXT = 200
@@ -80,12 +75,14 @@ def failure(
     if exchange.status is None:
         wait = f"{call}: expected an answer, was {exchange.failure or 'none'}; try again later"
         return VenueUnavailable(redact(wait), "NO_ANSWER")
-    if 200 <= exchange.status < 300:
+    error = said(exchange, table)
+    success = 200 <= exchange.status < 300
+    if success and (error is None or exchange.status not in table.definite_statuses):
         return BadResponse(
             redact(f"{call}: expected a payload, was {_body(exchange, reason)}; trust none of it"),
             "BAD_RESPONSE",
         )
-    return _refusal(call, exchange, table, redact)
+    return _refusal(call, exchange, error, table, redact)
 
 
 def _body(exchange: Exchange, reason: str) -> str:
@@ -101,23 +98,24 @@ def _body(exchange: Exchange, reason: str) -> str:
     return f"JSON that ccxt could not read ({reason.partition(':')[0]}, {size})"
 
 
-def _refusal(call: str, exchange: Exchange, table: VenueTable, redact: Redactor) -> VenueError:
-    body = error_body(exchange)
-    code = str(body.code) if body else str(exchange.status)
-    text = redact(f"{call}: expected an answer, was {_said(exchange, body)}")
+def _refusal(
+    call: str, exchange: Exchange, error: Said | None, table: VenueTable, redact: Redactor
+) -> VenueError:
+    code = error.code if error else str(exchange.status)
+    text = redact(f"{call}: expected an answer, was {_words(exchange, error)}")
     if exchange.status in table.throttled_statuses or code in table.throttled_codes:
         return RateLimited(text, code, silence_until_ms(exchange, table))
-    if code == CLOCK_CODE:
+    if code in table.clock:
         return ClockSkew(text, code)
     status = exchange.status or 0
     if status >= 500 or status in {403, 408} or code in table.unsure:
         return VenueUnavailable(text, code)
-    if body is None:
+    if error is None:
         return BadResponse(text, code)
     return VenueRejected(text, code)
 
 
-def _said(exchange: Exchange, body: ErrorBody | None) -> str:
-    if body is None:
+def _words(exchange: Exchange, error: Said | None) -> str:
+    if error is None:
         return f"HTTP {exchange.status}"
-    return f"{body.code} {body.msg} (HTTP {exchange.status})"
+    return f"{error.code} {error.text} (HTTP {exchange.status})"

@@ -11,9 +11,10 @@ import msgspec
 from perptui.model.order import Effect, OrderIntent, OrderReport, Outcome, Side
 from perptui.venues import parse_account, parse_market
 from perptui.venues import wire_binance as wire
-from perptui.venues.classify import BINANCE, classify
+from perptui.venues.classify import classify
 from perptui.venues.failures import Redactor, failure
 from perptui.venues.markets_binance import name_contracts
+from perptui.venues.outcomes.binance import BINANCE
 from perptui.venues.parse_market import Names
 from perptui.venues.transport import Exchange
 from tests.canary import CANARY
@@ -82,7 +83,7 @@ def _outcome(body: bytes, status: int) -> Outcome:
     def acknowledge(answer: bytes) -> OrderReport:
         return parse_account.acknowledgement(answer, INTENT, CLIENT_ID, NAMES, NOW_MS)
 
-    return classify(_answered(body, status), acknowledge, shown=REDACT)
+    return classify(_answered(body, status), acknowledge, BINANCE, REDACT)
 
 
 def _refusal(body: bytes) -> object:

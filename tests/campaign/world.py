@@ -12,14 +12,15 @@ import msgspec
 from perptui.model.account import Account, Position
 from perptui.model.clock import ManualClock
 from perptui.model.instrument import Instrument
-from perptui.model.market import FundingQuote, Quote
+from perptui.model.market import Book, BookLevel, FundingQuote, Quote
 from perptui.model.order import Fill, LegState, OrderIntent, OrderReport, Outcome
 from perptui.model.snapshot import MarketSnapshot
 from perptui.settings.schema import Settings
 from perptui.venues import parse_account
 from perptui.venues.base import Reading
-from perptui.venues.classify import BINANCE, classify
+from perptui.venues.classify import classify
 from perptui.venues.failures import Redactor, failure
+from perptui.venues.outcomes.binance import BINANCE
 from perptui.venues.parse_market import Names
 from tests.campaign import fates
 from tests.campaign.core import LIVES, Core
@@ -44,6 +45,7 @@ RECEIVE_WINDOW_MS = 5_000
 LATEST_MS = 25_000
 """A request that was inside the window when it came in is looked at no later than this."""
 TIMEOUT_S = 10.0
+DEPTH = Decimal(100_000)
 
 
 class Weather(msgspec.Struct):
@@ -54,11 +56,15 @@ class Weather(msgspec.Struct):
     fills_lag_ms: int = 0
     account_lag_ms: int = 0
     empty_until_ms: int = 0
+    dark_until_ms: int = 0
+    forgets_until_ms: int = 0
+    pace: float = 1.0
 
     def calm(self) -> None:
         """Let every fault stop."""
         self.writes = self.reads = 0.0
         self.fills_lag_ms = self.account_lag_ms = self.empty_until_ms = 0
+        self.dark_until_ms = self.forgets_until_ms = 0
 
 
 def _nobody_dies(_: str) -> None:
@@ -83,11 +89,12 @@ class WorldVenue(LedgerVenue):
 
     async def _travel(self, call: str) -> None:
         """Let a query go to the venue and back; raise what a fault makes of it."""
-        await asyncio.sleep(self._rng.uniform(0.01, 0.2))
+        await self._wait(0.01, 0.2)
         self.core.run()
-        if self._rng.random() >= self.weather.reads:
+        dark = call in {"order", "open_orders"} and self.core.now_ms() < self.weather.dark_until_ms
+        if self._rng.random() >= self.weather.reads and not dark:
             return
-        name = self._rng.choice(fates.READ_FAULTS)
+        name = "502 HTML" if dark else self._rng.choice(fates.READ_FAULTS)
         fate = fates.FATES[name]
         if fate.status is None:
             await asyncio.sleep(TIMEOUT_S)
@@ -95,6 +102,9 @@ class WorldVenue(LedgerVenue):
         error = failure(f"{VENUE} {call}", exchange, "no reason", BINANCE, REDACTOR)
         self.coverage.note(name, call, type(error).__name__)
         raise error
+
+    async def _wait(self, least: float, most: float) -> None:
+        await asyncio.sleep(self._rng.uniform(least, most) * self.weather.pace)
 
     async def server_time(self) -> Reading[int]:
         await self._travel("server_time")
@@ -167,6 +177,13 @@ class WorldVenue(LedgerVenue):
         found = None if self._empty("order") else self.core.find(client_id)
         if found is not None and found.instrument != identifier:
             found = None
+        if (
+            found is not None
+            and found.filled
+            and self.core.now_ms() < self.weather.forgets_until_ms
+        ):
+            self.coverage.note("order forgotten", "order", "nothing found")
+            found = None
         return self._reading(None if found is None else found.report(), "order")
 
     # ------------------------------------------------------------------ writes
@@ -175,7 +192,7 @@ class WorldVenue(LedgerVenue):
         name = fates.draw(self._rng) if self._rng.random() < self.weather.writes else ""
         self._note_sent(intent, client_id, name)
         self.reached("left")
-        await asyncio.sleep(self._rng.uniform(0.02, 0.4))
+        await self._wait(0.02, 0.4)
         self.core.run()
         fate = fates.FATES.get(name)
         truth, refused = "", None
@@ -188,7 +205,7 @@ class WorldVenue(LedgerVenue):
         if fate is not None and fate.status is None and fate.sent:
             await asyncio.sleep(TIMEOUT_S)
         else:
-            await asyncio.sleep(self._rng.uniform(0.02, 0.4))
+            await self._wait(0.02, 0.4)
         if refused is not None and fate is None:
             fate = fates.FATES[f"400 {refused}"]
         other = truth.replace(client_id, "pt" + "0" * 30)
@@ -198,7 +215,8 @@ class WorldVenue(LedgerVenue):
             lambda body: parse_account.acknowledgement(
                 body, intent, client_id, NAMES, exchange.received_ms
             ),
-            shown=REDACTOR,
+            BINANCE,
+            REDACTOR,
         )
         met = name or ("none" if refused is None else f"400 {refused}")
         self.coverage.note(met, "submit", outcome.state)
@@ -246,7 +264,7 @@ class WorldVenue(LedgerVenue):
         truth = self.core.truth
         truth.add(CancelSent(**truth.now(), client_id=client_id, instrument=identifier, fate=name))
         self.reached("cancel left")
-        await asyncio.sleep(self._rng.uniform(0.02, 0.4))
+        await self._wait(0.02, 0.4)
         self.core.run()
         fate = fates.FATES.get(name)
         body = ""
@@ -265,7 +283,8 @@ class WorldVenue(LedgerVenue):
             lambda answer: parse_account.cancellation(
                 answer, identifier, client_id, NAMES, exchange.received_ms
             ),
-            shown=REDACTOR,
+            BINANCE,
+            REDACTOR,
         )
         self.coverage.note(name or "none", "cancel", outcome.state)
         return outcome
@@ -287,6 +306,7 @@ class WorldPicture(DeskPicture):
         self.volumes = {BTC: 1e10, ETH: 5e9, SOL: 2e9}
         self.sigmas = {BTC: 0.6, ETH: 0.8, SOL: 1.1}
         self.missing: set[str] = set()
+        self.thin: set[str] = set()
         self.funds = tuple(
             FundingQuote(one.id, NOW_MS, Decimal("0.0001"), NOW_MS + 7_200_000, 8.0)
             for one in CONTRACTS
@@ -328,6 +348,15 @@ class WorldPicture(DeskPicture):
             peak_equity_usd=self.peak,
         )
         return self.kept
+
+    def books(self) -> dict[str, Book]:
+        found = {}
+        for name, mark in self.core.marks.items():
+            if name not in self.thin:
+                away = mark / 10_000
+                bids, asks = BookLevel(mark - away, DEPTH), BookLevel(mark + away, DEPTH)
+                found[name] = Book(name, self.clock.utc_ms(), (bids,), (asks,))
+        return found
 
     def sky(self, what: str, value: str) -> None:
         """Write down what is so from here on; "" is well."""

@@ -1,13 +1,15 @@
 """A test per row of the table of order outcomes (design: safety), from raw bytes."""
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 
 from perptui.model.errors import BadResponse
-from perptui.model.order import LegState, OrderReport, Side
-from perptui.venues.classify import BINANCE, classify
+from perptui.model.order import Consequence, LegState, OrderReport, Outcome, Side
+from perptui.venues.classify import classify as classify_with
+from perptui.venues.outcomes.binance import BINANCE
 from perptui.venues.transport import Exchange
 from tests.venues import payloads
 
@@ -22,6 +24,10 @@ REPORT = OrderReport(
     average_price=None,
     ts_ms=payloads.NOW_MS,
 )
+
+
+def classify(exchange: Exchange | None, acknowledge: Callable[[bytes], OrderReport]) -> Outcome:
+    return classify_with(exchange, acknowledge, BINANCE)
 
 
 def acknowledge(body: bytes) -> OrderReport:
@@ -81,6 +87,7 @@ UNKNOWN = {
     "400 with an unlisted code": answered(400, error(-9999)),
     "400 HTML": answered(400, HTML),
     "400 with a positive code": answered(400, error(2019)),
+    "400 with two codes": answered(400, b'{"code": -9999, "code": -2019, "msg": "no"}'),
     "400 in a list": answered(400, b'[{"code": -2019, "msg": "no"}]'),
     "500 with a throttle code": answered(500, error(-1015)),
 }
@@ -158,6 +165,27 @@ def test_hostile_text_of_a_venue_is_shown_safely() -> None:
     assert "\\x1b[2J[@click=app.x]\\u202e" in outcome.text
 
 
-def test_no_code_is_both_definite_and_unsure() -> None:
-    assert not set(BINANCE.rejected) & set(BINANCE.unsure)
-    assert not set(BINANCE.rejected) & BINANCE.throttled_codes
+def test_a_silence_beyond_the_longest_ban_was_not_meant() -> None:
+    # "Bans scale in duration from 2 minutes to 3 days" (Binance, General Info, IP Limits).
+    day = 24 * 3600
+    for seconds, told in ((3 * day, True), (3 * day + 1, False), (9_999_999, False)):
+        exchange = answered(429, b"", **{"retry-after": str(seconds)})
+        assert (classify(exchange, acknowledge).until_ms is not None) is told
+    text = "banned until 9999999999999"
+    assert classify(answered(418, error(-1003, text)), acknowledge).until_ms is None
+
+
+@pytest.mark.parametrize(
+    ("exchange", "consequence"),
+    [
+        (answered(400, error(-1021)), Consequence.SYNC),
+        (answered(401, error(-2015)), Consequence.HALT),
+        (answered(403, HTML), Consequence.BREAK),
+        (answered(400, error(-2019)), Consequence.NONE),
+        (answered(500, error(-2015)), Consequence.NONE),
+    ],
+)
+def test_what_an_answer_asks_for_beyond_its_order(
+    exchange: Exchange, consequence: Consequence
+) -> None:
+    assert classify(exchange, acknowledge).consequence is consequence
