@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from perptui.model.order import LegState
-from tests.campaign import fuzz, wire
+from tests.campaign import fuzz, machines, wire
 from tests.campaign.coverage import Coverage
 from tests.campaign.invariants import faults_of
 from tests.campaign.payload_parsers import Parser, documented, encoded, parsed, simulated
@@ -54,6 +54,29 @@ def test_a_slice_of_the_kills_in_a_process_without_threads() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("3 of 3 killed\n")
+
+
+def test_a_slice_of_the_machines_finds_nothing() -> None:
+    assert machines.run(8, 5).violations == []
+
+
+def test_the_machines_find_a_venue_that_takes_everything_twice() -> None:
+    """A submit that goes out twice is seen at the first ticket that is sent."""
+
+    class Careless(machines.OrderPath):
+        def start(self) -> None:
+            super().start()
+            self.venue.before = self.venue.submitted.append
+
+    path = Careless()
+    path.start()
+    path.reconcile()
+    path.open_ticket(reduce_btc=True, reduce_eth=False, add=False)
+    path.confirm()
+    assert len(path.venue.submitted) == 2
+    with pytest.raises(AssertionError):
+        path.nothing_twice_and_nothing_unconfirmed()
+    path.leave()
 
 
 def _fields(record: object) -> dict[str, object]:
