@@ -10,6 +10,7 @@ import argparse
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from perptui.client.demo import DESK as DEMO
@@ -19,7 +20,7 @@ from perptui.model.errors import InputError, ProtocolError
 from perptui.protocol.frames import Ask, Deframer, Reply, decode_to_terminal, encode, frame
 from perptui.protocol.intents import Kill
 from perptui.settings.load import load, user_file
-from perptui.settings.paths import kill_file, known
+from perptui.settings.paths import kill_file, known, shared_kill_file
 
 ANSWER_S = 10.0
 
@@ -53,15 +54,35 @@ def run(args: argparse.Namespace) -> int:
     try:
         reply = tell(path, Kill(reason=args.reason, state=state))
     except (OSError, ProtocolError) as error:
-        file = leave_file(desk, args.reason)
+        file = _left(desk, args.reason)
         sys.stderr.write(f"perptui: {_silent(error)}; {desk} will start HALTED: left {file}\n")
         return 0
     if not reply.ok:
-        file = leave_file(desk, args.reason)
+        file = _left(desk, args.reason)
         sys.stderr.write(f"perptui: the desk refused ({reply.text}): left {file}\n")
         return 1
     sys.stdout.write(f"{desk}: {reply.text}\n")
     return 0
+
+
+def _left(desk: str, reason: str) -> Path:
+    """Leave the kill file where the desk looks for it.
+
+    Raises
+    ------
+    InputError
+        When there is no room even for an empty file.
+    """
+    own = user_file()
+    settings = load(own).settings.desk if own is not None else None
+    shared = settings.socket_dir if settings is not None and settings.name == desk else ""
+    try:
+        return leave_file(desk, reason, shared)
+    except OSError as error:
+        raise InputError(
+            f"expected to leave a kill file for {desk}, could not ({error.strerror}); "
+            "end its process: it leaves nothing half sent"
+        ) from None
 
 
 def _silent(error: Exception) -> str:
@@ -142,10 +163,27 @@ def tell(path: Path, intent: Kill) -> Reply:
     raise ConnectionError("it closed the line")
 
 
-def leave_file(desk: str, reason: str) -> Path:
-    """Write the kill file of a desk, 0600, and return its path."""
-    file = kill_file(desk)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(f"{reason}\n")
+def leave_file(desk: str, reason: str, socket_dir: str = "") -> Path:
+    """Write the kill file of a desk and return its path; without the reason on a full disk.
+
+    That of a shared desk is in the folder of its socket, where the whole group may leave it.
+    """
+    shared = shared_kill_file(desk, socket_dir)
+    if shared is not None:
+        if shared.exists():
+            return shared
+        with suppress(OSError):
+            # Readable to the desk, which is another user.
+            return _leave(shared, reason, 0o644)
+    return _leave(kill_file(desk), reason, 0o600)
+
+
+def _leave(file: Path, reason: str, mode: int) -> Path:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    try:
+        # The file's being there is what halts the desk.
+        with suppress(OSError):
+            os.write(descriptor, f"{reason}\n".encode(errors="replace"))
+    finally:
+        os.close(descriptor)
     return file

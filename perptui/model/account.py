@@ -39,6 +39,10 @@ class Account(Record, frozen=True):
         As the venue states them.
     one_way : bool
         False when the venue account is in hedge mode: nothing may be sent then.
+    multi_assets : bool
+        True when several assets are margin for one another: nothing may be sent then.
+    isolated : tuple[str, ...]
+        Ids of contracts that are not on cross margin.
     """
 
     venue: str
@@ -52,6 +56,8 @@ class Account(Record, frozen=True):
     initial_margin_usd: Decimal | None = None
     maintenance_margin_usd: Decimal | None = None
     one_way: bool = True
+    multi_assets: bool = False
+    isolated: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

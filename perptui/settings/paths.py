@@ -104,6 +104,11 @@ def kill_file(desk: str) -> Path:
     return journal_file(desk).with_name(KILL_FILE)
 
 
+def shared_kill_file(desk: str, socket_dir: str) -> Path | None:
+    """Return the kill file that every user of a shared desk can make, None of a private desk."""
+    return Path(socket_dir).expanduser() / f"{desk}.{KILL_FILE}" if socket_dir else None
+
+
 def log_file(desk: str, process: str) -> Path:
     """Return the log of one of the desk's processes: desk, quant, batch, simulator, terminal."""
     return state_dir(desk) / f"{process}.log"

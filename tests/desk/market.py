@@ -13,7 +13,7 @@ from perptui.model.account import Account, CashFlow, Position
 from perptui.model.clock import HOUR_MS, parse_iso
 from perptui.model.instrument import Instrument, MarginTier
 from perptui.model.limit import Limits
-from perptui.model.market import FundingQuote, Quote
+from perptui.model.market import Book, BookLevel, FundingQuote, Quote
 from perptui.settings.load import load
 from perptui.venues.base import Reading
 
@@ -59,6 +59,15 @@ POSITIONS = (
     Position(BTC, Decimal("0.4"), Decimal(96000)),
     Position(ETH, Decimal(-6), Decimal(3300)),
 )
+
+
+def book_around(identifier: str, mark: Decimal, contracts: str = "1000") -> Book:
+    """Return a book of three levels a side, 1, 2 and 3 bp from `mark`."""
+    away = tuple(mark * step / 10_000 for step in range(1, 4))
+    size = Decimal(contracts)
+    bids = tuple(BookLevel(mark - one, size) for one in away)
+    asks = tuple(BookLevel(mark + one, size) for one in away)
+    return Book(identifier, NOW_MS, bids, asks)
 
 
 def account(ts_ms: int = NOW_MS, equity: str = "30000", wallet: str = "28800") -> Account:

@@ -1,41 +1,65 @@
 """The kill switch: ACTIVE, REDUCING, HALTED; each change is an event before it is anything else.
 
-Ways in: an intent from a terminal, ``perptui kill``, and a file beside the journal, which works
-when nothing else does. Anybody may tighten; to loosen takes another person than the one who
-tightened where orders are real (live mode). Where they are not, the same person may loosen: a
-trader alone with a simulated venue must not be locked out, and the journal names both.
+Ways in: a key in a terminal, ``perptui kill``, a file beside the journal or a shared desk's socket,
+which works when nothing else does, and the watchdog. Anybody may tighten. Where orders are real
+(live mode) leaving takes two persons: another than the one who tightened, and where the watchdog
+did, one who asks and another who agrees. Where they are not, one person may loosen: a trader alone
+with a simulated venue must not be locked out, and the journal names whoever did.
 """
 
 from __future__ import annotations
 
 import pwd
+from collections.abc import Sequence
 from pathlib import Path
 
 from perptui.journal.events import Actor, KillChanged
 from perptui.journal.journal import Journal
-from perptui.journal.queries import KillRow
+from perptui.journal.queries import KillRow, LegRow
 from perptui.model.errors import GateRefused, InputError
+from perptui.model.money import plain
 from perptui.model.text import safe_text
-from perptui.settings.paths import KILL_FILE
+from perptui.settings.paths import KILL_FILE, shared_kill_file
+from perptui.settings.schema import DeskSettings
 
 STATES = ("ACTIVE", "REDUCING", "HALTED")
 """From loose to tight."""
 REASON_LENGTH = 200
-FILE_ACTOR = Actor(uid=-1, name="kill file")
+NOBODY = -1
+"""Uid of what is no person; so is any below it."""
+FILE = "kill file"
+WATCHDOG = Actor(uid=-2, name="watchdog")
 
 
-def words_of(stands: KillRow, *, second_person: bool) -> str:
-    """Return where the switch stands, by whom, why, and how to leave; "" while it is ACTIVE."""
+def words_of(stands: KillRow, *, second_person: bool, unknown: Sequence[LegRow] = ()) -> str:
+    """Return where the switch stands, by whom, why, what is UNKNOWN, and how to leave.
+
+    "" while it is ACTIVE.
+    """
     if stands.state == "ACTIVE":
         return ""
-    who = FILE_ACTOR.name
-    if stands.uid != FILE_ACTOR.uid:
-        try:
-            who = pwd.getpwuid(stands.uid).pw_name
-        except KeyError:
-            who = f"uid {stands.uid}"
-    way = "another user: " if second_person else ""
-    return f"{stands.state} by {who}: {stands.reason}; {way}perptui kill --release"
+    way = "another user: " if second_person and stands.uid > NOBODY else ""
+    if second_person and stands.uid <= NOBODY:
+        way = "two users, one after the other: "
+    said = f"{stands.state} by {_name_of(stands.uid)}: {stands.reason}"
+    return "; ".join(filter(None, (said, unknown_words(unknown), f"{way}perptui kill --release")))
+
+
+def _name_of(uid: int) -> str:
+    if uid <= NOBODY:
+        return WATCHDOG.name if uid == WATCHDOG.uid else FILE
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def unknown_words(legs: Sequence[LegRow]) -> str:
+    """Return which orders may or may not be at a venue, in words; "" where none is."""
+    if not legs:
+        return ""
+    named = (f"{leg.side} {plain(leg.contracts)} {leg.instrument} ({leg.ticket})" for leg in legs)
+    return f"UNKNOWN: {', '.join(named)}"
 
 
 class KillSwitch:
@@ -46,33 +70,41 @@ class KillSwitch:
     journal : Journal
         Where the state lives.
     second_person : bool
-        Whether leaving takes another uid than the one that tightened.
+        Whether leaving takes two persons.
+    shared : Path | None
+        A further kill file, which every user of a shared desk can make.
     """
 
-    def __init__(self, journal: Journal, *, second_person: bool = True) -> None:
+    def __init__(
+        self, journal: Journal, *, second_person: bool = True, shared: Path | None = None
+    ) -> None:
         self._journal = journal
         self._second_person = second_person
-        self._file = journal.path.with_name(KILL_FILE)
+        own = journal.path.with_name(KILL_FILE)
+        self._files = (own,) if shared is None else (own, shared)
+
+    @classmethod
+    def of(cls, journal: Journal, desk: DeskSettings) -> KillSwitch:
+        """Return the switch of a desk with these settings."""
+        shared = shared_kill_file(desk.name, desk.socket_dir)
+        return cls(journal, second_person=desk.mode == "live", shared=shared)
 
     @property
-    def file(self) -> Path:
-        """The file whose presence halts the desk; its first line is the reason."""
-        return self._file
+    def files(self) -> tuple[Path, ...]:
+        """The files whose presence halts the desk; the first line is the reason."""
+        return self._files
+
+    def _found(self) -> Path | None:
+        return next((file for file in self._files if file.exists()), None)
 
     def state(self) -> str:
         """Return where the switch stands, having looked for the file."""
         stands = self._journal.kill_state().state
-        if stands != "HALTED" and self._file.exists():
-            self.tighten("HALTED", self._reason(), FILE_ACTOR)
+        file = self._found()
+        if stands != "HALTED" and file is not None:
+            self.tighten("HALTED", _reason(file), Actor(_owner(file), FILE))
             return "HALTED"
         return stands
-
-    def _reason(self) -> str:
-        try:
-            lines = self._file.read_text(errors="replace")[:200].splitlines()
-        except OSError:
-            lines = []
-        return safe_text(lines[0]) if lines else "kill file"
 
     def tighten(self, state: str, reason: str, actor: Actor) -> None:
         """Move to `state`; where the switch already is tighter, it stays.
@@ -93,17 +125,43 @@ class KillSwitch:
         Raises
         ------
         GateRefused
-            While the file is there, or when the same person tightened it and may not loosen.
+            While a kill file is there, or until a second person asks as well.
         """
         stands = self._journal.kill_state()
-        if self._file.exists():
-            raise GateRefused(f"expected no file {self._file}, was there; remove it", "kill_file")
+        file = self._found()
+        if file is not None:
+            raise GateRefused(f"expected no file {file}, was there; remove it", "kill_file")
         if stands.state == "ACTIVE":
             return
-        if self._second_person and stands.uid == actor.uid:
-            raise GateRefused(
-                f"expected a second person to leave {stands.state}, was the one who set it; "
-                "another user of this desk: `perptui kill --release`",
-                "second_person",
-            )
+        if self._second_person:
+            self._require_second(stands, reason, actor)
         self._journal.append(KillChanged("ACTIVE", safe_text(reason, REASON_LENGTH)), actor=actor)
+
+    def _require_second(self, stands: KillRow, reason: str, actor: Actor) -> None:
+        if stands.uid <= NOBODY:
+            # No person set it: the first who asks takes it over, so that another can agree.
+            said = f"{stands.reason}; {actor.name} asks to leave: {reason}"
+            asked = KillChanged(stands.state, safe_text(said, REASON_LENGTH))
+            self._journal.append(asked, actor=actor)
+        elif stands.uid != actor.uid:
+            return
+        raise GateRefused(
+            f"expected a second person to leave {stands.state}, was the first; "
+            "another user of this desk: `perptui kill --release`",
+            "second_person",
+        )
+
+
+def _reason(file: Path) -> str:
+    try:
+        lines = file.read_text(errors="replace")[:REASON_LENGTH].splitlines()
+    except OSError:
+        lines = []
+    return safe_text(lines[0]) if lines else FILE
+
+
+def _owner(file: Path) -> int:
+    try:
+        return file.stat().st_uid
+    except OSError:
+        return NOBODY

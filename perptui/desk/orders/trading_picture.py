@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Protocol
 
+from perptui.model.market import Book
 from perptui.model.proposal import Proposal
+from perptui.model.record import Record
 from perptui.model.snapshot import MarketSnapshot
+
+
+class ProfitMark(Record, frozen=True):
+    """Where equity and profit stand.
+
+    Attributes
+    ----------
+    equity_usd : Decimal
+        Over all accounts.
+    days : dict[str, tuple[int, Decimal]]
+        By venue: the venue time in ms that its day's profit counts from, and that profit in USD
+        with transfers taken out.
+    """
+
+    equity_usd: Decimal
+    days: dict[str, tuple[int, Decimal]]
 
 
 class TradingPicture(Protocol):
@@ -41,6 +60,14 @@ class TradingPicture(Protocol):
 
     def basis(self, digest: str) -> MarketSnapshot | None:
         """Return the snapshot that the proposal of that digest was made from, None when gone."""
+        ...
+
+    def books(self) -> dict[str, Book]:
+        """Return the fresh order books by instrument id, of what is about to be traded."""
+        ...
+
+    def profit(self) -> ProfitMark | None:
+        """Return where equity and the day's profit stand; None until every account was read."""
         ...
 
     def daily_loss(self) -> float | None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from perptui.cli.kill import leave_file
 from perptui.desk.lifecycle import desk_paths
-from perptui.desk.orders.kill import KillSwitch, words_of
+from perptui.desk.orders.kill import WATCHDOG, KillSwitch, words_of
 from perptui.journal.events import Actor
 from perptui.journal.journal import Journal
+from perptui.journal.queries import LegRow
 from perptui.model.clock import ManualClock
 from perptui.model.errors import GateRefused, InputError
+from perptui.model.order import LegState, Side
 from perptui.settings.load import load
 from perptui.settings.paths import kill_file
 from tests.desk.dealing import ALICE, BOB, DESK
@@ -21,6 +28,10 @@ from tests.desk.market import NOW_MS
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
+    return opened(tmp_path)
+
+
+def opened(tmp_path: Path) -> Journal:
     return Journal.open(
         tmp_path / "journal.db",
         desk="main",
@@ -90,16 +101,16 @@ def test_the_words_say_who_why_and_how_to_leave(journal: Journal) -> None:
 
 def test_the_file_halts_the_desk_and_holds_it(journal: Journal) -> None:
     switch = KillSwitch(journal)
-    assert switch.file == journal.path.with_name("KILL")
-    switch.file.write_text("from the shell\nsecond line\n")
+    assert switch.files[0] == journal.path.with_name("KILL")
+    switch.files[0].write_text("from the shell\nsecond line\n")
     assert switch.state() == "HALTED"
     assert switch.state() == "HALTED"
     kill = journal.kill_state()
-    assert (kill.state, kill.reason, kill.uid) == ("HALTED", "from the shell", -1)
+    assert (kill.state, kill.reason, kill.uid) == ("HALTED", "from the shell", os.getuid())
     with pytest.raises(GateRefused) as refused:
         switch.release("", BOB)
     assert refused.value.reason == "kill_file"
-    switch.file.unlink()
+    switch.files[0].unlink()
     switch.release("looked at it", BOB)
     assert switch.state() == "ACTIVE"
 
@@ -108,7 +119,7 @@ def test_a_file_left_from_a_shell_halts_the_next_desk() -> None:
     """The command and the desk mean the same file, through the desk's own paths."""
     name = load().settings.desk.name
     left = leave_file(name, "smoke in the room")
-    opened = Journal.open(
+    found = Journal.open(
         desk_paths(load().settings).journal,
         desk=name,
         account="main",
@@ -116,18 +127,119 @@ def test_a_file_left_from_a_shell_halts_the_next_desk() -> None:
         actor=DESK,
         version="0",
     )
-    switch = KillSwitch(opened)
-    assert switch.file == left == kill_file(name)
+    switch = KillSwitch(found)
+    assert switch.files[0] == left == kill_file(name)
     assert switch.state() == "HALTED"
-    assert opened.kill_state().reason == "smoke in the room"
-    opened.close()
+    assert found.kill_state().reason == "smoke in the room"
+    found.close()
 
 
 def test_an_empty_or_unreadable_file_halts_as_well(journal: Journal) -> None:
     switch = KillSwitch(journal)
-    switch.file.mkdir()
+    switch.files[0].mkdir()
     assert switch.state() == "HALTED"
     assert journal.kill_state().reason == "kill file"
+
+
+def test_a_shared_desk_has_a_file_that_its_whole_group_can_make(tmp_path: Path) -> None:
+    """In the folder of the shared socket: the desk's own state belongs to one user alone."""
+    sockets = tmp_path / "sockets"
+    sockets.mkdir()
+    desk = msgspec.structs.replace(load().settings.desk, name="crew", socket_dir=str(sockets))
+    journal = opened(tmp_path)
+    switch = KillSwitch.of(journal, desk)
+    assert switch.state() == "ACTIVE"
+    left = leave_file("crew", "smoke", str(sockets))
+    assert left == sockets / "crew.KILL" == switch.files[1]
+    assert switch.state() == "HALTED"
+    assert journal.kill_state().reason == "smoke"
+
+
+def test_without_the_shared_folder_the_own_file_is_left(tmp_path: Path) -> None:
+    left = leave_file("crew", "smoke", str(tmp_path / "gone"))
+    assert left == kill_file("crew")
+    assert left.read_text() == "smoke\n"
+
+
+FULL_DISK = """
+import resource, sys
+from perptui.cli.kill import leave_file
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+print(leave_file("main", "no room for a reason"))
+"""
+
+
+@pytest.mark.unmeasured
+def test_the_file_is_left_where_no_byte_can_be_written(journal: Journal) -> None:
+    """A full disk takes no reason: the file's being there is what halts."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    left = Path(done.stdout.strip())
+    assert left == kill_file("main")
+    assert left.read_bytes() == b""
+    left.rename(KillSwitch(journal).files[0])
+    assert KillSwitch(journal).state() == "HALTED"
+
+
+def test_in_live_mode_what_no_person_set_takes_two_to_leave(journal: Journal) -> None:
+    """The first who asks takes it over, the second lets the desk go on."""
+    switch = KillSwitch(journal)
+    switch.tighten("REDUCING", "lost 4.00% within 900 s", WATCHDOG)
+    words = words_of(journal.kill_state(), second_person=True)
+    assert words == (
+        "REDUCING by watchdog: lost 4.00% within 900 s; "
+        "two users, one after the other: perptui kill --release"
+    )
+    for _ in range(2):
+        with pytest.raises(GateRefused) as refused:
+            switch.release("a spike", ALICE)
+        assert refused.value.reason == "second_person"
+        assert switch.state() == "REDUCING"
+    kill = journal.kill_state()
+    assert (kill.uid, kill.reason) == (
+        ALICE.uid,
+        "lost 4.00% within 900 s; alice asks to leave: a spike",
+    )
+    switch.release("I saw it too", BOB)
+    assert switch.state() == "ACTIVE"
+    kills = [event for event in journal.events(1) if event.kind == "KILL"]
+    assert [event.actor.name for event in kills] == ["watchdog", "alice", "bob"]
+
+
+def test_where_no_order_is_real_one_person_leaves_what_the_watchdog_set(journal: Journal) -> None:
+    switch = KillSwitch(journal, second_person=False)
+    switch.tighten("REDUCING", "lost 4.00% within 900 s", WATCHDOG)
+    switch.release("a spike", ALICE)
+    assert switch.state() == "ACTIVE"
+
+
+def test_what_is_unknown_is_listed(journal: Journal) -> None:
+    leg = LegRow(
+        client_id="pt1",
+        ticket="T3",
+        number=0,
+        instrument="binanceusdm:BTC/USDT:USDT",
+        venue="binanceusdm",
+        side=Side.SELL,
+        contracts=Decimal("0.20"),
+        state=LegState.UNKNOWN,
+        filled=Decimal(0),
+        average_price=None,
+        venue_order_id="",
+        code="504",
+        note="no answer",
+        sent_ms=NOW_MS,
+        executed=Decimal(0),
+        settled=False,
+    )
+    KillSwitch(journal).tighten("HALTED", "stop", Actor(uid=0, name="root"))
+    said = words_of(journal.kill_state(), second_person=False, unknown=(leg,))
+    assert said == (
+        "HALTED by root: stop; UNKNOWN: sell 0.2 binanceusdm:BTC/USDT:USDT (T3); "
+        "perptui kill --release"
+    )
 
 
 def test_the_state_outlives_the_process(journal: Journal) -> None:
