@@ -125,10 +125,14 @@ class PollingSettings(Record, frozen=True):
 
 
 class ConfirmationSettings(Record, frozen=True):
-    """How long a confirmation stands, and a proposal that may still become one, seconds."""
+    """How long a confirmation stands, and a proposal that may still become one, seconds.
+
+    `on_rejection`: what a leg that the venue rejects does to the rest of its ticket.
+    """
 
     expiry_s: float
     proposal_s: float = 60.0
+    on_rejection: Literal["stop", "go_on"] = "stop"
 
 
 class ApprovalSettings(Record, frozen=True):
