@@ -64,6 +64,9 @@ def shown(inputs: TicketInputs) -> dict[str, Any]:
                 "approval": inputs.approval,
                 "override": inputs.override,
                 "overridden": inputs.overridden,
+                "cancels": inputs.cancels,
+                "volatility_daily": inputs.volatility_daily,
+                "on_rejection": inputs.on_rejection,
             }
         )
     )
@@ -107,6 +110,7 @@ def ticket_of(inputs: TicketInputs, shown_mono: float) -> tuple[Ticket, dict[str
         legs=legs,
         text=text,
         token=token,
+        cancels=tuple(stop.client_id for stop in inputs.cancels),
         override=inputs.override,
         approval=inputs.approval,
     )

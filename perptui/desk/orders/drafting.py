@@ -12,13 +12,14 @@ from decimal import Decimal
 import msgspec
 
 from perptui.desk.orders import confirmation
+from perptui.desk.orders.stops import Protection, protect, resting_stops
 from perptui.desk.orders.ticket_text import TicketInputs
 from perptui.desk.orders.trading_picture import TradingPicture
 from perptui.journal.events import Actor
 from perptui.journal.journal import Journal
 from perptui.model.canonical import digest_of
 from perptui.model.clock import Clock
-from perptui.model.errors import ConfirmationRefused
+from perptui.model.errors import ConfirmationRefused, InputError
 from perptui.model.instrument import Instrument
 from perptui.model.limit import Limits
 from perptui.model.money import to_cents
@@ -55,9 +56,17 @@ class Drafts:
             legs = repriced(
                 legs, snapshot, self._settings.limits, self._picture.volatility_annual()
             )
-        except ValueError as error:
+            protection = self._protected(legs, snapshot)
+        except (ValueError, InputError) as error:
             raise ConfirmationRefused(str(error), "price") from None
-        return self._inputs(proposal, purpose, trader, legs, snapshot, basis)
+        return self._inputs(proposal, purpose, trader, protection, snapshot, basis)
+
+    def _protected(self, legs: tuple[OrderIntent, ...], snapshot: MarketSnapshot) -> Protection:
+        """Return the orders with their stops; a ticket that trades only."""
+        resting = resting_stops(self._journal.live_legs())
+        return protect(
+            legs, snapshot, self._settings.stops, self._picture.volatility_annual(), resting
+        )
 
     def as_proposed(self, proposal: Proposal, purpose: str, trader: Actor) -> TicketInputs:
         """Return the same with the prices and the picture that the proposal was made from.
@@ -69,7 +78,7 @@ class Drafts:
         """
         basis, _ = self._require_tradable(proposal)
         legs = confirmation.in_sending_order(proposal.orders)
-        return self._inputs(proposal, purpose, trader, legs, basis, basis)
+        return self._inputs(proposal, purpose, trader, Protection(legs), basis, basis)
 
     def _require_tradable(self, proposal: Proposal) -> tuple[MarketSnapshot, MarketSnapshot]:
         """Return the snapshot that a fresh, tradable proposal rests on, and the one of now."""
@@ -102,16 +111,16 @@ class Drafts:
         proposal: Proposal,
         purpose: str,
         trader: Actor,
-        legs: tuple[OrderIntent, ...],
+        protection: Protection,
         snapshot: MarketSnapshot,
         basis: MarketSnapshot,
     ) -> TicketInputs:
-        desk = self._settings.desk
+        desk, legs = self._settings.desk, protection.legs
         volumes = self._picture.volume_usd_day()
         return TicketInputs(
             ticket=self._journal.next_ticket(),
             purpose=purpose,
-            mode="EXPORT" if purpose == "export" else desk.mode.upper(),
+            mode=self._settings.words_of(purpose),
             desk=desk.name,
             account=desk.account,
             trader=trader.name,
@@ -124,6 +133,9 @@ class Drafts:
             settings_digest=self._picture.settings_digest(),
             limits_digest=self._limits_digest,
             volume_usd_day={leg.id: volumes[leg.id] for leg in legs if leg.id in volumes},
+            cancels=protection.cancels if purpose == "send" else (),
+            volatility_daily=protection.volatility_daily,
+            on_rejection=self._settings.confirmation.on_rejection,
         )
 
 

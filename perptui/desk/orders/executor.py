@@ -1,4 +1,4 @@
-"""The executor: one attempt a leg, in order; nothing after one that the venue did not end.
+"""The executor: one attempt a leg, in order; nothing trades after one that the venue did not end.
 
 SENDING is committed before the first byte leaves, so whatever happens afterwards the journal knows
 that an order may exist. Nothing is ever sent twice: a leg's client id is spent by its one attempt.
@@ -10,24 +10,35 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
-from perptui.desk.orders.gate import throttle_wait
 from perptui.desk.orders.gate_input import Refusal
-from perptui.journal.events import Actor, Body, GateSaidNo, LegMoved, LegOutcome, LegSending
+from perptui.desk.orders.stops import stop_standing
+from perptui.desk.orders.throttle import messages_of, order_wait_s
+from perptui.journal.events import (
+    Actor,
+    Alarm,
+    Body,
+    GateSaidNo,
+    LegMoved,
+    LegOutcome,
+    LegSending,
+)
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock
 from perptui.model.errors import VenueError
+from perptui.model.instrument import split_id
 from perptui.model.limit import Limits
-from perptui.model.order import Leg, LegState, OrderReport, Outcome, Ticket
-from perptui.venues.base import Venue
+from perptui.model.order import Leg, LegState, OrderIntent, OrderReport, Outcome, Ticket
+from perptui.venues.base import Reading, Venue
 
 PACE_MAX_S = 2.0
 """Longest wait for the message throttle; beyond it the gate refuses instead."""
-THROTTLE_SPAN_S = 60.0
 ASK_TIMES = 5
 ASK_EVERY_S = 0.1
 WORKING = frozenset({LegState.ACKED, LegState.OPEN, LegState.PARTIAL})
 ENDED = frozenset({LegState.FILLED, LegState.CANCELED, LegState.EXPIRED})
 """How an immediate-or-cancel order ends once the venue took it; only then the next leg goes."""
+PLACED = frozenset({LegState.ACKED, LegState.OPEN, LegState.PARTIAL, LegState.FILLED})
+"""Where a stop stands that did, or will do, what it is for."""
 SETTLING = frozenset(
     {LegState.OPEN, LegState.PARTIAL, LegState.FILLED, LegState.CANCELED, LegState.EXPIRED}
 )
@@ -59,6 +70,9 @@ class Executor:
         and nothing of it is journalled, "recorded" after; a test ends the process there.
     pause : callable, optional
         Waits seconds; `asyncio.sleep` unless a test moves its own clock.
+    on_rejection : str
+        "stop": a rejected leg ends the ticket; "go_on": it ends its own coin's legs alone, so that
+        of a hedged pair no second leg is sent without the first.
     """
 
     def __init__(
@@ -69,51 +83,108 @@ class Executor:
         limits: Limits,
         checkpoint: Callable[[str], None] = go_on,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_rejection: str = "stop",
     ) -> None:
         self._journal = journal
+        self._on_rejection = on_rejection
         self._venues = venues
         self._clock = clock
         self._limits = limits
         self._checkpoint = checkpoint
         self._pause = pause
-        self._sent: dict[str, tuple[float, ...]] = {}
-
-    @property
-    def sent_mono(self) -> dict[str, tuple[float, ...]]:
-        """When orders went to each venue in the last minute, monotonic seconds."""
-        return self._sent
 
     async def send(
         self, ticket: Ticket, trader: Actor, admit: Admit, changed: Callable[[], None]
     ) -> None:
         """Attempt each leg once, in order, until one is refused, not acknowledged or left working.
 
-        The caller holds the send lock. What is not attempted becomes NOT_SENT.
+        The caller holds the send lock. What is not attempted becomes NOT_SENT. Stops of legs that
+        were filled are sent whatever became of other legs; one that is not placed is an ALARM.
 
         Raises
         ------
         JournalError
             When a step cannot be journalled: nothing further is sent.
         """
+        why = ""
         for place, leg in enumerate(ticket.legs):
-            await self._pace(leg)
-            refusals = admit(leg)
-            if refusals:
-                self._refuse(ticket, leg, refusals, trader)
-                self._leave(ticket.legs[place + 1 :], "the gate stopped the ticket", trader)
-                changed()
-                return
-            await self._attempt(leg, trader, changed)
-            state = await self._ended(leg)
+            row = self._journal.leg(leg.client_id)
+            if row is not None and row.state is LegState.NOT_SENT:
+                continue
+            if leg.intent.protective:
+                unplaced = await self._protect(ticket, leg, trader, admit, changed)
+                why = why or unplaced
+            elif why:
+                self._leave((leg,), why, trader)
+            else:
+                why = await self._trade(ticket, place, trader, admit, changed)
             changed()
-            if state not in ENDED:
-                self._leave(ticket.legs[place + 1 :], f"leg {place + 1} is {state}", trader)
-                changed()
-                return
+
+    async def _trade(
+        self,
+        ticket: Ticket,
+        place: int,
+        trader: Actor,
+        admit: Admit,
+        changed: Callable[[], None],
+    ) -> str:
+        """Attempt one leg; return why no further one may trade, "" while the next one may."""
+        leg = ticket.legs[place]
+        await self._pace(leg)
+        if refusals := admit(leg):
+            self._refuse(ticket, leg, refusals, trader)
+            return "the gate stopped the ticket"
+        await self._attempt(leg, trader, changed)
+        state = await self._ended(leg)
+        if state in ENDED:
+            return ""
+        if state is LegState.REJECTED and self._on_rejection == "go_on":
+            of_coin = coin_of(leg.intent.id)
+            rest = (one for one in ticket.legs[place + 1 :] if not one.intent.protective)
+            pair = tuple(one for one in rest if coin_of(one.intent.id) == of_coin)
+            self._leave(pair, f"leg {place + 1} of {of_coin} is {state}", trader)
+            return ""
+        return f"leg {place + 1} is {state}"
+
+    async def _protect(
+        self,
+        ticket: Ticket,
+        leg: Leg,
+        trader: Actor,
+        admit: Admit,
+        changed: Callable[[], None],
+    ) -> str:
+        """Send a stop where there is something to protect; return why no further leg may trade.
+
+        Its quantity is what was confirmed, though the position may be smaller after a partial fill:
+        it only reduces.
+        """
+        standing = stop_standing(ticket, self._journal.legs(ticket.id), leg)
+        if standing.idle:
+            self._leave((leg,), standing.idle, trader)
+            return ""
+        if standing.unsure:
+            self._leave((leg,), standing.unsure, trader)
+        else:
+            await self._pace(leg)
+            if refusals := admit(leg):
+                self._refuse(ticket, leg, refusals, trader)
+            else:
+                await self._attempt(leg, trader, changed)
+        state = await self._ended(leg)
+        if state in PLACED:
+            return ""
+        row = self._journal.leg(leg.client_id)
+        said = "" if row is None else " ".join(filter(None, (row.code, row.note)))
+        text = f"the position in {leg.intent.id} is not protected: its stop is {state} {said}"
+        key = f"unprotected:{leg.client_id}"
+        self._journal.append(Alarm("unprotected", key, text.rstrip()))
+        return f"the stop of {leg.intent.id} is {state}"
 
     async def _pace(self, leg: Leg) -> None:
         venue = leg.intent.id.partition(":")[0]
-        wait = throttle_wait(self._sent.get(venue, ()), self._clock.monotonic(), self._limits)
+        now_ms = self._clock.utc_ms()
+        wait = order_wait_s(messages_of(self._journal, now_ms), venue, now_ms, self._limits)
         if 0 < wait <= PACE_MAX_S:
             await self._pause(wait)
 
@@ -124,8 +195,10 @@ class Executor:
             row = self._journal.leg(leg.client_id)
             if row is None or row.state not in WORKING:
                 break
+            if leg.intent.protective and row.state is LegState.OPEN:
+                break
             try:
-                report = (await venue.order(leg.intent.id, leg.client_id)).value
+                report = (await asked_of(venue, leg)).value
             except VenueError:
                 report = None
             if report is not None and _believable(leg, report) and report.filled >= row.filled:
@@ -141,12 +214,11 @@ class Executor:
         name = intent.id.partition(":")[0]
         venue = self._venues[name]
         self._journal.append(
-            LegSending(leg.client_id, self._journal.fence, intent.notional_usd, trader.name),
+            LegSending(leg.client_id, self._journal.fence, traded_usd(intent), trader.name),
             actor=trader,
         )
         self._checkpoint("sending")
         changed()
-        self._note_message(name)
         # Whatever interrupts the call, the order may exist: that is what is recorded.
         outcome = Outcome(LegState.UNKNOWN, "interrupted", "the call did not end")
         try:
@@ -155,11 +227,6 @@ class Executor:
         finally:
             self._journal.append(*outcome_events(leg, outcome))
         self._checkpoint("recorded")
-
-    def _note_message(self, venue: str) -> None:
-        now = self._clock.monotonic()
-        kept = tuple(at for at in self._sent.get(venue, ()) if now - at < THROTTLE_SPAN_S)
-        self._sent[venue] = (*kept, now)
 
     def _refuse(
         self, ticket: Ticket, leg: Leg, refusals: tuple[Refusal, ...], trader: Actor
@@ -176,6 +243,22 @@ class Executor:
         bodies = [LegOutcome(leg.client_id, LegState.NOT_SENT, "stopped", why) for leg in legs]
         if bodies:
             self._journal.append(*bodies, actor=trader)
+
+
+def asked_of(venue: Venue, leg: Leg) -> Awaitable[Reading[OrderReport | None]]:
+    """Ask a venue where a leg's order or stop stands."""
+    ask = venue.stop if leg.intent.protective else venue.order
+    return ask(leg.intent.id, leg.client_id)
+
+
+def traded_usd(intent: OrderIntent) -> Decimal:
+    """Return what a leg counts for in the day's notional: a stop trades nothing yet."""
+    return Decimal(0) if intent.protective else intent.notional_usd
+
+
+def coin_of(identifier: str) -> str:
+    """Return the coin of an instrument id: what its legs at all venues have in common."""
+    return split_id(identifier)[1].partition("/")[0]
 
 
 def outcome_events(leg: Leg, outcome: Outcome) -> tuple[Body, ...]:

@@ -33,6 +33,7 @@ FIELDS = (
     "mark_price",
     "before",
     "after",
+    "trigger_price",
 )
 
 
@@ -79,13 +80,14 @@ def _row(inputs: TicketInputs, leg: OrderIntent) -> dict[str, str]:
         "effect": leg.effect.value,
         "side": leg.side.value,
         "contracts": plain(leg.contracts),
-        "order_type": "LIMIT IOC",
-        "limit_price": plain(leg.limit_price),
+        "order_type": leg.kind.value,
+        "limit_price": "" if leg.protective else plain(leg.limit_price),
         "reduce_only": "true" if leg.reduce_only else "false",
         "notional_usd": plain(leg.notional_usd),
         "mark_price": plain(leg.mark_price),
         "before": plain(leg.before),
         "after": plain(leg.after),
+        "trigger_price": "" if leg.trigger_price is None else plain(leg.trigger_price),
     }
 
 

@@ -12,8 +12,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
+import msgspec
+
+from perptui.desk.orders import stop_news
 from perptui.desk.orders.executor import SETTLING, WORKING, moved
-from perptui.desk.orders.gate import RECEIVE_WINDOW_MS
+from perptui.desk.orders.gate_desk import RECEIVE_WINDOW_MS
+from perptui.desk.orders.stops import rests
 from perptui.journal.events import (
     OWN_PREFIX,
     Alarm,
@@ -159,17 +163,22 @@ class _Pass:
         await self._first_sight()
         missing = [leg for leg in self._unsettled() if not await self._ask(leg, now_ms)]
         await self._open_orders()
-        await self._trades({leg.instrument for leg in self._unsettled()}, self._since())
+        await self._trades({leg.instrument for leg in self._moving()}, self._since())
         disagree = await self._positions()
         self._never_accepted(missing, disagree, now_ms)
         self._sum_up(disagree, {leg.client_id for leg in missing})
+        self._tell(*stop_news.pointless(self._unsettled(), self._journal.positions()))
         return Findings(not self._reasons, tuple(self._reasons), self._external)
 
     def _unsettled(self) -> list[LegRow]:
         return self._journal.unsettled_legs(self._venue.name)
 
+    def _moving(self) -> list[LegRow]:
+        """Return the unsettled legs that may change a position: all but the stops that wait."""
+        return [leg for leg in self._unsettled() if not rests(leg)]
+
     def _since(self) -> int:
-        sent = [leg.sent_ms for leg in self._unsettled() if leg.sent_ms is not None]
+        sent = [leg.sent_ms for leg in self._moving() if leg.sent_ms is not None]
         return min(sent, default=0) - LOOK_BACK_MS
 
     async def _first_sight(self) -> None:
@@ -186,13 +195,17 @@ class _Pass:
             )
         if leg.state in TERMINAL_STATES:
             return True
-        report = (await self._venue.order(leg.instrument, leg.client_id)).value
+        report = await self._order(leg)
         if report is None:
             self._note_not_found(leg, now_ms)
             return False
         self._not_found_ms.pop(leg.client_id, None)
         self._learn(leg.client_id, report, "order query")
         return True
+
+    async def _order(self, leg: LegRow) -> OrderReport | None:
+        ask = self._venue.stop if leg.protective else self._venue.order
+        return (await ask(leg.instrument, leg.client_id)).value
 
     def _note_not_found(self, leg: LegRow, now_ms: int) -> None:
         seen = self._not_found_ms.setdefault(leg.client_id, [])
@@ -218,6 +231,13 @@ class _Pass:
         if state is LegState.OPEN and leg.state is LegState.PARTIAL:
             state = LegState.PARTIAL
         self._journal.append(moved(client_id, report, state, evidence))
+        if rests(leg):
+            self._tell(stop_news.ended(leg, state, report))
+
+    def _tell(self, *notices: External) -> None:
+        for notice in notices:
+            if not self._journal.has_notice(notice.key):
+                self._journal.append(notice)
 
     async def _open_orders(self) -> None:
         for report in (await self._venue.open_orders()).value:
@@ -231,9 +251,8 @@ class _Pass:
 
     def _outside_order(self, report: OrderReport) -> None:
         key = f"order:{self._venue.name}:{report.venue_order_id}"
-        if not self._journal.has_notice(key):
-            text = f"order {report.venue_order_id} of {report.id} was placed outside"
-            self._journal.append(External("order", report.id, text, key))
+        text = f"order {report.venue_order_id} of {report.id} was placed outside"
+        self._tell(External("order", report.id, text, key))
 
     async def _trades(self, instruments: set[str], since_ms: int) -> None:
         for instrument in sorted(instruments):
@@ -280,11 +299,23 @@ class _Pass:
             await self._pause(SECOND_LOOK_S)
             again = await self._compare()
             disagree = {key: pair for key, pair in again.items() if key in disagree}
-        moving = {leg.instrument for leg in self._unsettled()}
+            await self._ask_stops(set(disagree))
+        moving = {leg.instrument for leg in self._moving()}
         for instrument, (ours, theirs) in disagree.items():
             if instrument not in moving:
                 self._outside_position(instrument, ours, theirs)
         return {key: pair for key, pair in disagree.items() if key in moving}
+
+    async def _ask_stops(self, instruments: set[str]) -> None:
+        """Ask again about the stops that wait there: one may have been triggered meanwhile.
+
+        After the position was read, so that what it shows is known of its stop too.
+        """
+        for leg in self._unsettled():
+            if rests(leg) and leg.instrument in instruments:
+                report = await self._order(leg)
+                if report is not None:
+                    self._learn(leg.client_id, report, "order query")
 
     async def _compare(self) -> dict[str, tuple[Decimal, Decimal]]:
         theirs = _positions((await self._venue.account()).value)
@@ -305,7 +336,7 @@ class _Pass:
             if leg.instrument in instruments and leg.state in WITHOUT_ORDER
         ]
         for leg in suspects:
-            report = (await self._venue.order(leg.instrument, leg.client_id)).value
+            report = await self._order(leg)
             if report is not None:
                 self._order_ids[report.venue_order_id] = leg.client_id
         legs = [leg for leg in self._journal.sent_since(since) if leg.instrument in instruments]
@@ -357,15 +388,4 @@ def _positions(account: Account) -> dict[str, Decimal]:
 
 
 def _with_owner(fill: Fill, client_id: str) -> Fill:
-    return Fill(
-        id=fill.id,
-        trade_id=fill.trade_id,
-        venue_order_id=fill.venue_order_id,
-        side=fill.side,
-        contracts=fill.contracts,
-        price=fill.price,
-        fee_usd=fill.fee_usd,
-        ts_ms=fill.ts_ms,
-        client_id=client_id,
-        maker=fill.maker,
-    )
+    return msgspec.structs.replace(fill, client_id=client_id)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from perptui.desk.orders.gate_input import Refusal
+from perptui.desk.orders.stop_text import cancel_lines, count_line, policy_line, stop_lines
+from perptui.desk.orders.stops import RestingStop
 from perptui.model.assignment import assignments
 from perptui.model.clock import iso
 from perptui.model.instrument import Instrument
@@ -70,6 +72,12 @@ class TicketInputs(Record, frozen=True):
         The reason given for passing over limits; "" where none is passed over.
     overridden : tuple[Refusal, ...]
         The gate's refusals that are passed over: breached limits with their values.
+    cancels : tuple[RestingStop, ...]
+        Stops of ours at the venue that are cancelled after the legs of their contracts.
+    volatility_daily : dict[str, float]
+        By contract with a stop: the standard deviation of a day that it was placed by.
+    on_rejection : str
+        "stop" or "go_on": what a rejected leg does to the rest.
     """
 
     ticket: str
@@ -91,6 +99,14 @@ class TicketInputs(Record, frozen=True):
     approval: tuple[str, ...] = ()
     override: str = ""
     overridden: tuple[Refusal, ...] = ()
+    cancels: tuple[RestingStop, ...] = ()
+    volatility_daily: dict[str, float] = {}  # noqa: RUF012  msgspec copies an empty default
+    on_rejection: str = "stop"
+
+    @property
+    def trades(self) -> tuple[OrderIntent, ...]:
+        """The legs that trade at once: all but the stops."""
+        return tuple(leg for leg in self.legs if not leg.protective)
 
     def instrument(self, identifier: str) -> Instrument | None:
         """Return the instrument of that id in the snapshot."""
@@ -171,19 +187,20 @@ def _left_broken(proposal: Proposal) -> Iterator[str]:
 
 
 def _orders(inputs: TicketInputs) -> Iterator[str]:
-    yield "ORDERS, each LIMIT immediate-or-cancel, in this order, one attempt each"
+    kinds = "each LIMIT immediate-or-cancel" if inputs.trades else "each a protective stop"
+    yield f"ORDERS, {kinds}, in this order, one attempt each"
     if inputs.snapshot.as_of_ms != inputs.basis.as_of_ms:
         now, then = iso(inputs.snapshot.as_of_ms)[11:19], iso(inputs.basis.as_of_ms)[11:19]
         yield f"priced at the marks of {now}Z, proposed at those of {then}Z"
     for number, leg in enumerate(inputs.legs, start=1):
-        yield from _order(inputs, number, leg)
-    total = sum((leg.notional_usd for leg in inputs.legs), Decimal(0))
-    fees = sum((leg.fee_usd for leg in inputs.legs), Decimal(0))
-    slippage = sum((leg.slippage_usd for leg in inputs.legs), Decimal(0))
-    count = f"{len(inputs.legs)} order{'s' if len(inputs.legs) > 1 else ''}"
-    yield f"{count}, {usd(total)} USD"
-    yield f"fees {usd(fees)} + slippage {usd(slippage)} = {usd(fees + slippage)} USD"
-    yield "a leg that is rejected or unknown stops the rest"
+        if leg.protective:
+            yield from stop_lines(number, leg, inputs.volatility_daily, inputs.cancels)
+        else:
+            yield from _order(inputs, number, leg)
+    yield from _totals(inputs.trades)
+    yield from count_line(inputs.legs)
+    yield from cancel_lines(inputs.legs, inputs.cancels)
+    yield policy_line(inputs.on_rejection, inputs.legs)
     for hedge in inputs.proposal.hedges:
         if hedge.quantity > 0:
             yield (
@@ -191,6 +208,17 @@ def _orders(inputs: TicketInputs) -> Iterator[str]:
                 f"{hedge.strike:g} to {iso(hedge.expiry_ms)[:10]} for {usd(hedge.premium_usd)} "
                 "USD: bought by hand, not sent"
             )
+
+
+def _totals(trades: tuple[OrderIntent, ...]) -> Iterator[str]:
+    if not trades:
+        return
+    total = sum((leg.notional_usd for leg in trades), Decimal(0))
+    fees = sum((leg.fee_usd for leg in trades), Decimal(0))
+    slippage = sum((leg.slippage_usd for leg in trades), Decimal(0))
+    count = f"{len(trades)} order{'s' if len(trades) > 1 else ''}"
+    yield f"{count}, {usd(total)} USD"
+    yield f"fees {usd(fees)} + slippage {usd(slippage)} = {usd(fees + slippage)} USD"
 
 
 def _order(inputs: TicketInputs, number: int, leg: OrderIntent) -> Iterator[str]:

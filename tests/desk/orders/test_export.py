@@ -6,13 +6,18 @@ import csv
 import hashlib
 import json
 import stat
+from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from perptui.desk.orders.export import FIELDS, write_orders
+from perptui.desk.orders.export import rows as rows_of
+from perptui.desk.orders.stops import stop_order
 from perptui.model.errors import InputError
 from tests.desk.dealing import ADD_ETH, REDUCE_BTC
+from tests.desk.market import BTC
 from tests.desk.orders.test_ticket_text import inputs
 
 
@@ -42,6 +47,7 @@ def test_both_files_hold_exactly_the_orders(tmp_path: Path) -> None:
         "mark_price": "97500",
         "before": "0.4",
         "after": "0.2",
+        "trigger_price": "",
     }
     assert document["orders"] == [
         {**row, "reduce_only": row["reduce_only"] == "true"} for row in rows
@@ -70,3 +76,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a folder to export to"):
         write_orders(given, folder)
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_stop_is_exported_with_its_trigger_and_without_a_limit(tmp_path: Path) -> None:
+    given = inputs(tmp_path / "desk", REDUCE_BTC)
+    instrument = given.instrument(BTC)
+    assert instrument is not None
+    stop = stop_order(instrument, Decimal(97_500), Decimal("0.2"), 0.1)
+    row = rows_of(msgspec.structs.replace(given, legs=(*given.legs, stop)))[1]
+    assert (row["order_type"], row["limit_price"], row["trigger_price"], row["reduce_only"]) == (
+        "STOP MARKET",
+        "",
+        "87750",
+        "true",
+    )
