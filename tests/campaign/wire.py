@@ -41,6 +41,8 @@ SETTLED_S = 60.0
 SHORT_S = 0.15
 """How long a venue is silent, real seconds; longer than the session's patience."""
 DELAY_S = 0.01
+LASTING = frozenset({"hang", "drip", "endless", "refused_after"})
+"""Faults that go on in real time after they struck."""
 
 
 def run(count: int, seed: int, coverage: Coverage | None = None) -> TierResult:
@@ -192,8 +194,9 @@ class WireSession:
     async def _calm(self) -> None:
         """Let the faults stop, and what they left be resolved in time."""
         banned = any(fault == FaultKind.BANNED for fault, _ in self.venue.struck)
-        await asyncio.sleep(SHORT_S if self._hung() else 0)
         self.venue.install()
+        if LASTING & {fault for fault, _ in self.venue.struck}:
+            await asyncio.sleep(2 * SHORT_S)
         self.clock.advance(BAN_S + 1 if banned else 0)
         ends = self.clock.monotonic() + SETTLED_S
         while self.clock.monotonic() < ends:
@@ -202,6 +205,3 @@ class WireSession:
             if findings.clean and not self.trading.unknown_legs:
                 return
             self.clock.advance(2.5)
-
-    def _hung(self) -> bool:
-        return any(fault == FaultKind.HANG for fault, _ in self.venue.struck)
