@@ -83,7 +83,7 @@ async def measure(folder: Path, bends: int, contracts: int) -> None:
     """Print the table."""
     symbols, start = write_market(folder, contracts)
     market = Market(History(folder), start + HOUR_MS)
-    settings, clock = load().settings, SystemClock()
+    settings, clock = load(None, {"desk.mode": "paper"}).settings, SystemClock()
     worker = QuantWorker(folder, folder / "quant.log", clock)
     worker.start()
     proposer = Proposer(worker, settings, clock, market.snapshot)

@@ -7,9 +7,11 @@ import sys
 
 from perptui.cli.config import add_sources, loaded
 from perptui.cli.demo import add_appearance
+from perptui.cli.desk import add_live
 from perptui.client.demo import DESK as DEMO
 from perptui.client.launch import Launcher, place_of
 from perptui.desk.lifecycle import listens
+from perptui.desk.startup import refuse_live
 from perptui.model.clock import SystemClock
 from perptui.model.errors import ConfigError
 from perptui.settings.load import user_file
@@ -21,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where the settings come from and how the terminal draws."""
     add_sources(parser)
     parser.add_argument("--name", default="", help="attach to the desk of this name")
+    add_live(parser)
     add_appearance(parser)
 
 
@@ -48,9 +51,15 @@ def found(args: argparse.Namespace) -> Launcher | None:
     """
     clock = SystemClock()
     configured = args.config is not None or user_file() is not None
+    if not configured and args.live:
+        raise ConfigError(
+            'expected desk.mode = "live" in a config.toml with --live, was no config.toml; '
+            "write one with `perptui config init`"
+        )
     if not configured:
         return _running((args.name,) if args.name else ("main", DEMO))
     settings = loaded(args).settings
+    refuse_live(settings, allowed=args.live)
     desk = args.name or settings.desk.name
     place = place_of(desk, settings.desk.socket_dir)
     if settings.desk.socket_dir and not listens(place.socket):
@@ -59,6 +68,7 @@ def found(args: argparse.Namespace) -> Launcher | None:
         )
     command = ["--name", desk]
     command += [] if args.config is None else ["--config", str(args.config)]
+    command += ["--live"] if args.live else []
     for assignment in args.assignments:
         command += ["--set", assignment]
     return Launcher(place, clock, command)

@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--book", default="demo", help="demo, none, or a file of [{id, contracts, entry_price}]"
     )
     parser.add_argument(
+        "--paper",
+        default="",
+        help="keep a paper account in this file, begun with --equity; its market is fed to it",
+    )
+    parser.add_argument(
         "--parent-fd", type=int, help="end when this file descriptor reaches its end"
     )
 
@@ -76,9 +81,15 @@ def run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace, ready: Callable[[], None]) -> None:
     from perptui.model.clock import SystemClock
     from perptui.simulator.server import VenueServer, run_until_stopped
-    from perptui.simulator.venue import SimulatedVenue, VenueOptions
+    from perptui.simulator.venue import ServedVenue, SimulatedVenue, VenueOptions
 
     _require_port(args.port)
+    if args.paper:
+        from perptui.simulator.paper import PaperAccount
+
+        account: ServedVenue = PaperAccount(Path(args.paper), _equity(args.equity), SystemClock())
+        run_until_stopped(VenueServer(account, Path(args.socket)), ready, args.parent_fd)
+        return
     require_seed(args.seed)
     options = VenueOptions(
         wire=args.wire,

@@ -14,6 +14,7 @@ import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -26,13 +27,15 @@ from perptui.desk.orders.ticketing import trader_of
 from perptui.desk.orders.trading import Trading
 from perptui.desk.pace import Pace
 from perptui.desk.painter import Painter, told_by
+from perptui.desk.permissions import PermissionWatch
 from perptui.desk.poller import VenuePoller
 from perptui.desk.proposing.after_fills import AfterFills
 from perptui.desk.proposing.ahead import Ahead
 from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.server import Peer, Server
 from perptui.desk.sight import Sight
-from perptui.desk.simulated_venue import listening_socket
+from perptui.desk.simulated_venue import listening_sockets
+from perptui.desk.startup import sources_of, told_at_start
 from perptui.desk.state import DeskState
 from perptui.desk.views.status import Standing
 from perptui.desk.worker import QuantWorker
@@ -71,6 +74,8 @@ class DeskApp:
         One end of a socketpair whose other end the terminal holds: the desk ends at its EOF.
     seed : int
         Of the polls' jitter.
+    config : Path, optional
+        The user's configuration, whose mode is looked at.
     """
 
     def __init__(
@@ -80,7 +85,10 @@ class DeskApp:
         base: Clock,
         private_fd: int | None = None,
         seed: int = 0,
+        config: Path | None = None,
     ) -> None:
+        self._config = config
+        self._sources = sources_of(settings)
         self._settings = settings
         self._paths = paths
         self._base = base
@@ -148,9 +156,13 @@ class DeskApp:
     async def _operate(self, stack: AsyncExitStack) -> None:
         # The venue library takes a second of CPU: it loads while the simulated venue starts too.
         loading = asyncio.create_task(asyncio.to_thread(load_libraries))
-        socket = await listening_socket(self._settings, self._paths, self._state, self._base, stack)
+        sockets = await listening_sockets(
+            self._settings, self._paths, self._state, self._base, stack
+        )
         opened = await loading
-        venues: list[Venue] = opened.open_venues(self._settings, self._clock, socket)
+        for level, text in told_at_start(self._settings, self._config):
+            self._state.tell(level, text)
+        venues: list[Venue] = opened.open_venues(self._settings, self._clock, sockets)
         for venue in venues:
             stack.push_async_callback(venue.close)
         self._pollers = [
@@ -198,6 +210,7 @@ class DeskApp:
         self._intents.trading = trading
         if self._painter is not None:
             self._painter.told = told_by(trading)
+        self._watch_keys(venues, journal)
         await trading.start()
         await self._watch_tickets(trading, journal)
 
@@ -230,6 +243,13 @@ class DeskApp:
         except TimeoutError:
             # What is still in flight stands as SENDING in the journal: UNKNOWN at the next start.
             _log.critical("sends did not end within %.0f s", END_S)
+
+    def _watch_keys(self, venues: list[Venue], journal: Journal) -> None:
+        """In live mode nothing is sent before a key's permissions are known, and fit."""
+        if self._settings.desk.mode != "live":
+            return
+        watch = PermissionWatch(venues, journal, self._base, self._state.tell, self._sources)
+        self._start(watch.run(), "permissions")
 
     def _told_fault(self, text: str) -> None:
         self._state.tell("alarm", text)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from perptui.model.errors import ConfigError, InputError
 from perptui.model.text import safe_text
 from perptui.settings import paths
+from perptui.settings.credentials import without_secrets
 from perptui.settings.schema import Settings, SimulatorSettings
 from perptui.settings.sockets import remove_stale
 
@@ -23,6 +25,8 @@ LEFT = b"left"
 """What a private desk writes to its terminal's line when it is asked to go on without it."""
 PEAK = "peak"
 """File of the highest equity, in the state directory."""
+PAPER = "paper.json"
+"""File of the account of paper mode on a real market, in the state directory."""
 READY = "ready "
 """How the line begins that a simulated venue says when it listens."""
 PATIENCE_S = 3.0
@@ -42,6 +46,7 @@ class DeskPaths(msgspec.Struct, frozen=True):
     simulator_log: Path
     simulator_socket: Path
     peak: Path
+    paper: Path
 
 
 def desk_paths(settings: Settings) -> DeskPaths:
@@ -69,6 +74,7 @@ def desk_paths(settings: Settings) -> DeskPaths:
         simulator_log=paths.log_file(name, "simulator"),
         simulator_socket=paths.socket_file(name, name="venue"),
         peak=state / PEAK,
+        paper=state / PAPER,
     )
 
 
@@ -150,17 +156,28 @@ class SimulatedVenue:
         self.process: subprocess.Popen[bytes] | None = None
 
     def spawn(self, market: SimulatorSettings, extra: tuple[str, ...] = ()) -> None:
-        """Start it; it listens when `path` accepts connections."""
+        """Start it on a market of its own; it listens when `path` accepts connections."""
+        self._spawn(
+            (
+                *("--seed", str(market.seed), "--speed", repr(market.speed)),
+                *(("--data", market.data) if market.data else ()),
+                *(("--start", market.start) if market.start else ()),
+                *extra,
+            )
+        )
+
+    def spawn_paper(self, account: Path, equity_usd: Decimal) -> None:
+        """Start a paper account, kept in the file `account`, for a market that is fed to it."""
+        self._spawn(("--paper", str(account), "--equity", str(equity_usd)))
+
+    def _spawn(self, what: tuple[str, ...]) -> None:
         # The holder of the desk's lock takes over from a venue that is still ending.
         if self.path.is_socket():
             self.path.unlink(missing_ok=True)
         ours, theirs = socket.socketpair()
         arguments = [
             *("--socket", str(self.path), "--parent-fd", str(theirs.fileno())),
-            *("--seed", str(market.seed), "--speed", repr(market.speed)),
-            *(("--data", market.data) if market.data else ()),
-            *(("--start", market.start) if market.start else ()),
-            *extra,
+            *what,
         ]
         with theirs, self._log.open("ab") as log:
             self._log_start = log.tell()
@@ -171,6 +188,7 @@ class SimulatedVenue:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=without_secrets(os.environ),
             )
         self.leash = ours
 

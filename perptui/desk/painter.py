@@ -190,13 +190,14 @@ class Painter:
 
     def _waits(self) -> str:
         if self._settings.desk.mode == "view":
-            return "mode view proposes nothing"
+            return "mode view: nothing is proposed or sent; set desk.mode"
         return self._state.why_no_snapshot()
 
     def _who(self) -> Identity:
         desk = self._settings.desk
         markets = (venue.market for venue in self._state.picture.venues)
-        return Identity(desk.mode.upper(), desk.name, desk.account, next(filter(None, markets), ""))
+        words = self._settings.mode_words
+        return Identity(words, desk.name, desk.account, next(filter(None, markets), ""))
 
     def _now(self) -> VenueTime:
         return VenueTime(self._clock.utc_ms(), self._clock.monotonic(), self._clock.speed)

@@ -38,6 +38,7 @@ from perptui.model.jobs import (
 )
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.frames import MAX_FRAME, frame
+from perptui.settings.credentials import without_secrets
 
 MODULE = "perptui.quant.serve"
 NICE = 5
@@ -222,6 +223,7 @@ class QuantWorker:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=without_secrets(os.environ),
             )
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, NICE)

@@ -99,6 +99,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "watchdog.pair_s": (1, 3600),
     "watchdog.dead_man_s": (0, 3600),
     "audit.every": (1, 10_000),
+    "paper.equity_usd": (100, 1e12),
 }
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -225,24 +226,12 @@ def _venues(settings: Settings) -> Iterator[tuple[str, str]]:
         if name not in SUPPORTED_VENUES:
             known = ", ".join(SUPPORTED_VENUES)
             yield path, f"expected one of {known}, was {name!r}; this version has no adapter for it"
-        if venue.socket and venue.endpoint != "simulated":
-            yield (
-                f"{path}.socket",
-                f"expected no socket with endpoint {venue.endpoint!r}, was {venue.socket!r}; "
-                'empty it, or set endpoint = "simulated"',
-            )
         yield from _endpoint(settings, name)
         yield from _symbols(f"{path}.symbols", venue.symbols)
 
 
 def _endpoint(settings: Settings, name: str) -> Iterator[tuple[str, str]]:
     mode, endpoint = settings.desk.mode, settings.venues[name].endpoint
-    if mode == "paper" and endpoint != "simulated":
-        yield (
-            f"venues.{name}.endpoint",
-            f'expected "simulated" in paper mode, was {endpoint!r}; set it so, or choose '
-            "another desk.mode",
-        )
     if mode == "live" and endpoint == "simulated":
         yield (
             f"venues.{name}.endpoint",

@@ -22,6 +22,9 @@ Mode = Literal["paper", "export", "live", "view"]
 Endpoint = Literal["simulated", "testnet", "live"]
 Glyphs = Literal["braille", "block", "ascii"]
 
+PLACES = ("LIVE", "TESTNET", "REHEARSAL", "SIMULATED")
+"""What a venue can be, in words, the most serious first."""
+
 SUPPORTED_VENUES = ("binanceusdm",)
 """ccxt ids of the venues that this version has an adapter for."""
 
@@ -34,8 +37,9 @@ class DeskSettings(Record, frozen=True):
     name : str
         Names the desk's folder, socket and journal.
     mode : str
-        ``paper``: orders go to the simulated venue. ``export``: orders are written to files and
-        never sent. ``live``: confirmed orders are sent. ``view``: nothing is proposed or sent.
+        ``paper``: orders go to a simulated account, on the market of `VenueSettings.endpoint`.
+        ``export``: orders are written to files and never sent. ``live``: confirmed orders are sent.
+        ``view``: nothing is proposed or sent.
     account : str
         Name of the book on screen and in the journal.
     strategy : str
@@ -67,6 +71,7 @@ class VenueSettings(Record, frozen=True):
         Sub-account; its credentials carry the same name.
     socket : str
         Socket of a simulated venue that already runs; empty: the desk starts one as its child.
+        With another endpoint that venue stands in for the real one: a rehearsal.
     """
 
     endpoint: Endpoint
@@ -94,6 +99,12 @@ class SimulatorSettings(Record, frozen=True):
     data: str
     start: str
     speed: float
+
+
+class PaperSettings(Record, frozen=True):
+    """The account of paper mode on a real market; it begins with `equity_usd` and is kept."""
+
+    equity_usd: Decimal = Decimal(100_000)
 
 
 class PollingSettings(Record, frozen=True):
@@ -238,6 +249,32 @@ class Settings(Record, frozen=True):
     stress: Stress
     ui: Appearance
     keymap: dict[str, str]
+    paper: PaperSettings = PaperSettings()
+
+    @property
+    def market_words(self) -> str:
+        """What the venues are: LIVE, TESTNET, SIMULATED, or REHEARSAL; the most serious of them."""
+        found = {_place(venue) for venue in self.venues.values()}
+        return next(place for place in PLACES if place in found)
+
+    @property
+    def mode_words(self) -> str:
+        """The mode and what it acts on, as every screen and every ticket says it."""
+        mode, place = self.desk.mode, self.market_words
+        if mode == "live":
+            return {"LIVE": "LIVE", "REHEARSAL": "LIVE REHEARSAL"}.get(place, f"LIVE on {place}")
+        if mode == "paper":
+            return place if place == "SIMULATED" else f"PAPER on {place} DATA"
+        return f"{mode.upper()} of {place}"
+
+    def words_of(self, purpose: str) -> str:
+        """Return `mode_words` for a ticket of `purpose`: "send", or "export"."""
+        return f"EXPORT of {self.market_words}" if purpose == "export" else self.mode_words
+
+    @property
+    def sends(self) -> bool:
+        """Whether confirmed orders are sent anywhere, to a simulated account too."""
+        return self.desk.mode in {"live", "paper"}
 
     @property
     def chosen_strategy(self) -> StrategyParameters:
@@ -262,3 +299,9 @@ class Settings(Record, frozen=True):
         decisive = msgspec.structs.asdict(self)
         del decisive["ui"], decisive["keymap"]
         return digest_of(decisive)
+
+
+def _place(venue: VenueSettings) -> str:
+    if venue.socket and venue.endpoint != "simulated":
+        return "REHEARSAL"
+    return venue.endpoint.upper()

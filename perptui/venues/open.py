@@ -18,6 +18,7 @@ from perptui.venues.markets_binance import NAME as BINANCE_NAME
 from perptui.venues.markets_binance import wanted_ids
 from perptui.venues.paper import PaperVenue
 from perptui.venues.paper_door import PaperDoor
+from perptui.venues.permission import UNCHECKED
 from perptui.venues.transport import VenueSession, WriteLock, pinned_session, socket_session
 
 LIVE_HOST = "fapi.binance.com"
@@ -115,7 +116,7 @@ def _real(
     path = None if way.socket is None else _checked(str(way.socket))
     hosts = frozenset({DEMO_HOST if way.testnet else LIVE_HOST})
     more = frozenset() if way.testnet else frozenset({PERMISSIONS})
-    lock = WriteLock(way.closed)
+    lock = WriteLock(way.closed, watched=way.closed == UNCHECKED)
 
     def make_session() -> VenueSession:
         if path is None:

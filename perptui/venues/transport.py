@@ -65,6 +65,7 @@ captured: ContextVar[list[Exchange] | None] = ContextVar("captured", default=Non
 
 READS = frozenset({"GET"})
 UNAUTHORISED = 401
+DOUBTED = "the venue refused the key: what it may do is asked again"
 
 
 class WriteLock:
@@ -78,9 +79,16 @@ class WriteLock:
         True once the venue refused the key itself: what the key may do must be asked again.
     """
 
-    def __init__(self, why: str = "") -> None:
+    def __init__(self, why: str = "", *, watched: bool = False) -> None:
         self.why = why
         self.doubted = False
+        self._watched = watched
+
+    def doubt(self) -> None:
+        """Close a lock that somebody watches and will open again: the key was refused."""
+        self.doubted = True
+        if self._watched:
+            self.why = DOUBTED
 
 
 class WireResponse:
@@ -201,7 +209,8 @@ class VenueSession:
         ) as response:
             exchange.status = response.status
             exchange.headers = {name.lower(): value for name, value in response.headers.items()}
-            self._lock.doubted |= response.status == UNAUTHORISED
+            if response.status == UNAUTHORISED:
+                self._lock.doubt()
             await _read_into(exchange, response)
             return WireResponse(response, exchange.body)
 

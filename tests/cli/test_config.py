@@ -44,7 +44,7 @@ def test_show_as_json_of_a_named_file(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(["config", "show", "--json", "--config", str(file)]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["digest"] == load().settings.digest
-    assert shown["values"]["desk.mode"]["value"] == "paper"
+    assert shown["values"]["desk.mode"]["value"] == "view"
     assert shown["values"]["desk.mode"]["origin"].startswith(f"{file}:")
     assert shown["values"]["limits.order_notional_max_usd"]["value"] == "500000"
 

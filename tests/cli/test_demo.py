@@ -100,7 +100,7 @@ def test_a_demo_starts_attaches_a_second_terminal_and_ends_with_q() -> None:
         assert len(pids) == 2
         second = OnTerminal()
         try:
-            second.until_shown(b"PAPER")
+            second.until_shown(b"SIMULATED")
             assert len(children_of(second.process.pid)) == 0
             second.type("q")
             assert second.process.wait(PATIENCE_S) == 0

@@ -14,12 +14,9 @@ import msgspec
 import pytest
 
 from perptui.cli.app import run
-from perptui.cli.desk import refuse_root
 from perptui.cli.open import add_arguments, found
 from perptui.client.launch import place_of
-from perptui.model.errors import ConfigError
 from perptui.protocol.intents import Kill
-from perptui.settings.load import load
 from perptui.settings.paths import config_file, kill_file, resource, state_dir
 from tests.desk.attached import PATIENCE_S, Terminal, alive, children_of
 
@@ -162,13 +159,3 @@ def test_the_way_to_a_configured_desk_keeps_its_arguments() -> None:
     assert way.claim()
     way.end()
     assert found(parser.parse_args([])) is None
-
-
-def test_live_orders_are_never_sent_as_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load(None, {"desk.mode": "live", "venues.binanceusdm.endpoint": "live"}).settings
-    monkeypatch.setattr(os, "getuid", lambda: 0)
-    with pytest.raises(ConfigError, match="was root"):
-        refuse_root(settings)
-    monkeypatch.setattr(os, "getuid", lambda: 1000)
-    refuse_root(settings)
-    refuse_root(load().settings)

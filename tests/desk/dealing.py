@@ -190,7 +190,7 @@ class DeskPicture:
 
 def settings_of(mode: str = "paper", export_dir: str = "") -> Settings:
     """Return the shipped settings in `mode`."""
-    settings = load().settings
+    settings = load(None, {"desk.mode": "paper"}).settings
     desk = msgspec.structs.replace(settings.desk, mode=mode, export_dir=export_dir)
     return msgspec.structs.replace(settings, desk=desk)
 

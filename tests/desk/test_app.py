@@ -76,7 +76,7 @@ def test_from_the_first_panel_to_the_last_fill(demo: Demo) -> None:
     view = terminal.until(filled)
     assert terminal.hello is not None
     assert terminal.hello.uid == os.getuid()
-    assert (view.status.mode, view.status.market) == ("PAPER", "SIMULATED MARKET")
+    assert (view.status.mode, view.status.market) == ("SIMULATED", "SIMULATED MARKET")
     carry = sum((row.carry_usd_day or Decimal(0) for row in view.positions.rows), Decimal(0))
     assert carry == view.positions.carry_usd_day
     before = {row.id: row.contracts for row in view.positions.rows}

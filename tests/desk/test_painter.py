@@ -43,7 +43,8 @@ class Published:
 
 def painted(clock: ManualClock) -> tuple[Painter, Proposer]:
     """Return a painter of a desk whose quant process never answers, and its proposer."""
-    settings, quant, venue_clock = load().settings, cast(Any, Silent()), VenueClock(clock, NOW_MS)
+    settings = load(None, {"desk.mode": "paper"}).settings
+    quant, venue_clock = cast(Any, Silent()), VenueClock(clock, NOW_MS)
     market = MarketSnapshot(NOW_MS, INSTRUMENTS, QUOTES, FUNDING, (account(),))
     proposer = Proposer(quant, settings, clock, lambda: market)
     state = DeskState({"binanceusdm": ()}, settings.polling, venue_clock)

@@ -87,7 +87,7 @@ def weeks_of_bars() -> AppendHistory:
 
 
 def proposal_from_nothing() -> ProposeJob:
-    settings = load().settings
+    settings = load(None, {"desk.mode": "paper"}).settings
     snapshot = MarketSnapshot(NOW_MS, INSTRUMENTS, QUOTES, FUNDING, (account(),))
     return ProposeJob(snapshot, settings.chosen_strategy, settings.limits)
 

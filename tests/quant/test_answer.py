@@ -36,7 +36,7 @@ def estimator(history: History) -> Estimator:
 
 
 def job(history: History, strategy: str, bent: WhatIf | None = None, **changed: Any) -> ProposeJob:
-    settings = load().settings
+    settings = load(None, {"desk.mode": "paper"}).settings
     snapshot = snapshot_at(history, parse_iso(AT), VENUES, Decimal(1_000_000))
     own = msgspec.structs.replace(settings.strategy[strategy], **changed)
     parents = tuple(settings.strategy[name] for name in own.blend)

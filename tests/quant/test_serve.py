@@ -108,7 +108,7 @@ def test_the_process_answers_every_kind_of_job_and_ends_at_eof(
     assert encode(first.result.estimates) == encode(estimate(job, history))
     assert 0 < first.seconds < PATIENCE_S
 
-    settings = load().settings
+    settings = load(None, {"desk.mode": "paper"}).settings
     proposed = asker.ask(ProposeJob(job.snapshot, BALANCED, settings.limits)).result
     assert isinstance(proposed, ProposeDone)
     assert proposed.proposal.status in {"ok", "no_trade"}

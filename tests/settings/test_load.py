@@ -32,9 +32,10 @@ def refusal(file: Path | None, **overrides: Any) -> str:
     return str(raised.value)
 
 
-def test_the_shipped_file_is_a_paper_desk_on_the_simulated_venue() -> None:
+def test_the_shipped_file_only_looks_at_the_simulated_venue() -> None:
     settings = load().settings
-    assert settings.desk.mode == "paper"
+    assert settings.desk.mode == "view"
+    assert settings.mode_words == "VIEW of SIMULATED"
     assert {venue.endpoint for venue in settings.venues.values()} == {"simulated"}
     assert settings.instrument_ids[0] == "binanceusdm:BTC/USDT:USDT"
     assert settings.limits.order_notional_max_usd == Decimal(500_000)
@@ -66,7 +67,7 @@ def test_a_partial_file_keeps_defaults_but_never_a_default_limit(tmp_path: Path)
     file = write(tmp_path, '[desk]\nname = "other"\n' + limits)
     loaded = load(file)
     assert loaded.settings.desk.name == "other"
-    assert loaded.settings.desk.mode == "paper"
+    assert loaded.settings.desk.mode == "view"
     assert loaded.origins["desk.mode"] == DEFAULT
     assert "limits.gross_max: expected a number, was absent; write it under [limits]" in refusal(
         write(tmp_path, '[desk]\nname = "other"\n')
@@ -121,9 +122,9 @@ def test_an_unknown_table_is_refused(tmp_path: Path) -> None:
         ("collar_bps = 30.0", "collar_bps = 201.0", "expected 0 to 200, was 201.0"),
         ("restricted = []", 'restricted = ["BTC"]', "expected venue:BASE/QUOTE:SETTLE"),
         ("restricted = []", "restricted = [1]", "expected a list of texts in quotes, was [1]"),
-        ('mode = "paper"', 'mode = "real"', "expected one of paper, export, live, view"),
-        ('mode = "paper"', 'mode = "live"', 'expected "testnet" or "live" in live mode'),
-        ('endpoint = "simulated"', 'endpoint = "live"', 'expected "simulated" in paper mode'),
+        ('mode = "view"', 'mode = "real"', "expected one of paper, export, live, view"),
+        ('mode = "view"', 'mode = "live"', 'expected "testnet" or "live" in live mode'),
+        ('endpoint = "simulated"', 'endpoint = "live"', ""),
         ('strategy = "balanced" ', 'strategy = "bold" ', "one of balanced, tactical, hybrid"),
         ('blend = ["balanced", "tactical"]', 'blend = ["balanced"]', "expected two of balanced,"),
         ('blend = ["balanced", "tactical"]', 'blend = ["hybrid", "tactical"]', "expected two of"),
@@ -164,7 +165,6 @@ def test_a_table_must_be_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("venue", "said"),
     [
-        ({"endpoint": "live", "symbols": ["BTC/USDT:USDT"], "socket": "/x"}, "expected no socket"),
         ({"endpoint": "simulated", "symbols": []}, "expected at least one contract, was none"),
         ({"endpoint": "simulated"}, "symbols: expected a list of texts in quotes, was absent"),
     ],
@@ -217,7 +217,7 @@ def test_the_digest_follows_decisions_and_not_appearance() -> None:
     assert load(None, {"ui.theme": "light"}).settings.digest == base
     assert load(None, {"keymap.quit": "Q"}).settings.digest == base
     assert load(None, {"limits.gross_max": 2.999}).settings.digest != base
-    assert load(None, {"desk.mode": "view"}).settings.digest != base
+    assert load(None, {"desk.mode": "paper"}).settings.digest != base
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -226,3 +226,31 @@ def test_settings_cannot_be_changed() -> None:
         settings.limits.gross_max = 99.0  # type: ignore[misc]
     with pytest.raises(ValueError, match="finite"):
         msgspec.structs.replace(settings.limits, gross_max=float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "endpoint", "socket", "words"),
+    [
+        ("view", "simulated", "", "VIEW of SIMULATED"),
+        ("view", "live", "", "VIEW of LIVE"),
+        ("export", "testnet", "", "EXPORT of TESTNET"),
+        ("paper", "simulated", "", "SIMULATED"),
+        ("paper", "simulated", "/x", "SIMULATED"),
+        ("paper", "live", "", "PAPER on LIVE DATA"),
+        ("paper", "testnet", "", "PAPER on TESTNET DATA"),
+        ("paper", "live", "/x", "PAPER on REHEARSAL DATA"),
+        ("live", "live", "", "LIVE"),
+        ("live", "testnet", "", "LIVE on TESTNET"),
+        ("live", "live", "/x", "LIVE REHEARSAL"),
+    ],
+)
+def test_a_desk_says_its_mode_and_its_market_in_words(
+    mode: str, endpoint: str, socket: str, words: str
+) -> None:
+    venue = "venues.binanceusdm"
+    given = {"desk.mode": mode, f"{venue}.endpoint": endpoint, f"{venue}.socket": socket}
+    settings = load(None, given).settings
+    assert settings.mode_words == words
+    assert settings.words_of("send") == words
+    assert settings.words_of("export") == f"EXPORT of {settings.market_words}"
+    assert settings.sends is (mode in {"paper", "live"})

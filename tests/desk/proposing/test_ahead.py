@@ -45,7 +45,7 @@ class Solved:
         self.picture = ProposalPicture(strategy="balanced", solved_mono=solved_mono)
 
     def job_on(self, snapshot: MarketSnapshot) -> ProposeJob:
-        settings = load().settings
+        settings = load(None, {"desk.mode": "paper"}).settings
         return ProposeJob(snapshot, settings.chosen_strategy, settings.limits)
 
 

@@ -34,7 +34,7 @@ from tests.desk.inline import InlineWorker
 from tests.desk.market import NOW_MS, VENUE
 from tests.quant.market import written
 
-SETTINGS = load().settings
+SETTINGS = load(None, {"desk.mode": "paper"}).settings
 AT_MS = parse_iso("2023-05-20T00:30Z")
 BTC = "binanceusdm:BTC/USDT:USDT"
 ETH = "binanceusdm:ETH/USDT:USDT"

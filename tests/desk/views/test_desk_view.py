@@ -45,7 +45,7 @@ from tests.desk.market import (
     reading,
 )
 
-POLLING = load().settings.polling
+POLLING = load(None, {"desk.mode": "paper"}).settings.polling
 
 
 class Desk:
@@ -272,7 +272,7 @@ def test_on_a_shocked_market_the_rebalance_earns_its_carry_there() -> None:
 def job_of(desk: Desk) -> ProposeJob:
     snapshot = desk.state.snapshot()
     assert snapshot is not None
-    return Posing(load().settings).job(snapshot, WhatIf())
+    return Posing(load(None, {"desk.mode": "paper"}).settings).job(snapshot, WhatIf())
 
 
 def test_what_is_kept_earns_its_carry_on_the_market_that_stands() -> None:
