@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
+from perptui.desk.orders.own_proposal import OWN
 from perptui.desk.orders.ticketing import trader_of
 from perptui.desk.orders.trading import Trading
 from perptui.desk.pace import Pace
@@ -14,14 +16,31 @@ from perptui.desk.proposing.steps import Step
 from perptui.desk.server import Peer
 from perptui.desk.sight import Sight
 from perptui.journal.events import Actor
-from perptui.model.errors import ConfirmationRefused, InputError, JournalError, WorkerError
+from perptui.model.errors import (
+    ConfirmationRefused,
+    GateRefused,
+    InputError,
+    JournalError,
+    WorkerError,
+)
 from perptui.model.proposal import Proposal
 from perptui.model.whatif import WhatIf
 from perptui.protocol import intents as asked
 from perptui.protocol.views_rebalance import Author
 
-BUSY = frozenset({"confirm", "sending"})
+BUSY = frozenset({"confirm", "approval", "sending"})
 """Phases of a ticket during which a replay runs at 1x."""
+ALLOWED: dict[type, tuple[str, ...]] = {
+    asked.Quit: ("view",),
+    asked.Withdraw: ("view",),
+    asked.ApproveTicket: ("approve",),
+    asked.DeclineTicket: ("approve",),
+}
+"""Roles any of which an intent takes; what is not named takes `trade`."""
+TIGHTEN = ("view",)
+"""Anybody who may look may halt the desk."""
+RELEASE = ("trade", "approve")
+
 AGAIN_S = 1.0
 """Between two tries to take back what a lost terminal typed."""
 _log = logging.getLogger(__name__)
@@ -38,6 +57,8 @@ class Intents:
         Why there is none.
     pace : Pace | None
         None until the venue is open.
+    may : callable
+        Returns whether a uid has a role.
     """
 
     def __init__(self, proposer: Proposer, sight: Sight, leave: Callable[[], str]) -> None:
@@ -47,6 +68,7 @@ class Intents:
         self.trading: Trading | None = None
         self.trading_fault = "expected an open journal, was none yet; wait a moment"
         self.pace: Pace | None = None
+        self.may: Callable[[int, str], bool] = lambda uid, role: True
         self._opening = 0
         self._taking_back: set[asyncio.Task[None]] = set()
         self._on_frontier: set[Peer] = set()
@@ -54,7 +76,12 @@ class Intents:
         proposer.held = self._ticket_waits
 
     def _ticket_waits(self) -> bool:
-        return self.trading is not None and self.trading.ticket_view.phase == "confirm"
+        if self.trading is None:
+            return False
+        # Of a journal that cannot be read no ticket can be confirmed.
+        with suppress(JournalError):
+            return self.trading.ticket_view.phase == "confirm"
+        return False
 
     def planned(self, digest: str) -> WhatIf:
         """Return what was bent in the proposal that the newest ticket was made from.
@@ -97,6 +124,7 @@ class Intents:
 
     async def answer(self, intent: asked.Intent, peer: Peer) -> str:
         """Carry out `intent` for the process that the kernel vouches for."""
+        self._require_role(intent, peer.uid)
         match intent:
             case asked.Quit():
                 return self._leave() if intent.leave_desk else ""
@@ -119,6 +147,24 @@ class Intents:
                 return ""
             case _:
                 return await self._trade(intent, trader_of(peer.uid))
+
+    def _require_role(self, intent: asked.Intent, uid: int) -> None:
+        """Refuse what none of a user's roles allows.
+
+        Raises
+        ------
+        GateRefused
+            With reason ``role``.
+        """
+        roles = ALLOWED.get(type(intent), ("trade",))
+        if isinstance(intent, asked.Kill):
+            roles = RELEASE if intent.state == "ACTIVE" else TIGHTEN
+        if not any(self.may(uid, role) for role in roles):
+            raise GateRefused(
+                f"expected the role {' or '.join(roles)}, was {trader_of(uid).name} without it; "
+                "[roles] of the desk's config.toml gives it",
+                "role",
+            )
 
     async def _supersede(self) -> None:
         """Void a ticket that waits when what a trader asked for is not its own proposal."""
@@ -196,33 +242,32 @@ class Intents:
         match intent:
             case asked.OpenTicket():
                 return await self._open(trading, intent, trader)
-            case asked.ConfirmTicket():
-                await trading.confirm(intent, trader)
-            case asked.RejectTicket():
-                await trading.reject(intent.id, intent.reason, trader)
-            case asked.CloseTicket():
-                await trading.close(intent.id)
             case asked.ExportOrders():
                 if not intent.ticket:
                     self._fresh(intent.digest)
                 return (await trading.export(intent.digest, trader, intent.ticket)).reason
             case asked.CancelWorking():
-                return f"{await trading.cancel_working(trader)} orders cancelled"
+                sent = await trading.cancel_working(trader, protective=intent.protective)
+                return f"{sent} orders cancelled"
             case asked.Kill():
                 await trading.kill(intent.reason, trader, intent.state)
                 return f"the desk is {trading.kill_state}"
             case _:
-                raise InputError(f"expected an intent known here, was {intent!r}; update perptui")
+                await _decide(trading, intent, trader)
         await self.settle_pace()
         return ""
 
     async def _open(self, trading: Trading, intent: asked.OpenTicket, trader: Actor) -> str:
-        proposal = self._fresh(intent.digest)
+        own = intent.purpose in OWN
+        proposal = trading.own_proposal(intent.purpose) if own else self._fresh(intent.digest)
+        purpose = "send" if own else intent.purpose
         self._opening += 1
         try:
             if self.pace is not None:
                 await self.pace.slow()
-            await trading.open_ticket(proposal, intent.purpose, trader, intent.columns, intent.rows)
+            await trading.open_ticket(
+                proposal, purpose, trader, intent.columns, intent.rows, intent.override
+            )
             self._planned = (proposal.digest, proposal.what_if)
         finally:
             self._opening -= 1
@@ -242,6 +287,23 @@ class Intents:
             return
         if self.trading.ticket_view.phase not in BUSY:
             await self.pace.resume()
+
+
+async def _decide(trading: Trading, intent: asked.Intent, trader: Actor) -> None:
+    """Carry out what a person decides about the open ticket."""
+    match intent:
+        case asked.ConfirmTicket():
+            await trading.confirm(intent, trader)
+        case asked.ApproveTicket():
+            await trading.approve(intent, trader)
+        case asked.DeclineTicket():
+            await trading.decline(intent, trader)
+        case asked.RejectTicket():
+            await trading.reject(intent.id, intent.reason, trader)
+        case asked.CloseTicket():
+            await trading.close(intent.id)
+        case _:
+            raise InputError(f"expected an intent known here, was {intent!r}; update perptui")
 
 
 def author_of(peer: Peer) -> Author:

@@ -97,7 +97,7 @@ class Terminal:
         elif isinstance(message, Reply):
             self._replies[message.number] = message
         elif isinstance(message, Refused):
-            raise EOFError(message.text)
+            raise ConnectionRefusedError(message.text)
         elif self.view is None:
             return
         elif isinstance(message, Observed):

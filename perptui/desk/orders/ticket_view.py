@@ -6,12 +6,17 @@ from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
+
+from perptui.desk.orders.opened import OpenTicket
 from perptui.journal.audit import describe
 from perptui.journal.journal import Journal
 from perptui.journal.queries import FillRow, LegRow
 from perptui.model.money import plain, to_cents
-from perptui.model.order import LegState, OrderIntent, Side, Ticket
+from perptui.model.order import LegState, OrderIntent, Side
+from perptui.protocol.hand import DEAD_S
 from perptui.protocol.views_ticket import (
+    ApprovalView,
     JournalRow,
     JournalView,
     LegProgress,
@@ -21,6 +26,8 @@ from perptui.protocol.views_ticket import (
 
 EVENTS_SHOWN = 200
 TICKETS_SHOWN = 50
+WAITS = "WAITS"
+"""State of a ticket that was confirmed and is not approved yet."""
 EXPLAINED = frozenset(
     {LegState.REJECTED, LegState.UNKNOWN, LegState.NOT_SENT, LegState.NEVER_ACCEPTED}
 )
@@ -70,6 +77,7 @@ class JournalTail:
 
     def _tickets(self) -> tuple[TicketRow, ...]:
         rows = []
+        pending = {row.ticket for row in self._journal.pending_approvals()}
         for head in self._journal.tickets(TICKETS_SHOWN):
             legs = self._journal.legs(head.id)
             filled = sum(leg.state is LegState.FILLED for leg in legs)
@@ -81,37 +89,45 @@ class JournalTail:
                     trader=head.trader,
                     legs=len(legs),
                     filled=filled,
-                    state=head.state,
+                    state=WAITS if head.id in pending else head.state,
                     digest=head.digest,
                 )
             )
         return tuple(rows)
 
 
-def ticket_view(
-    ticket: Ticket,
-    legs: Sequence[LegRow],
-    fills: Sequence[FillRow],
-    *,
-    phase: str,
-    opens_mono: float,
-    reason: str,
-) -> TicketView:
+def ticket_view(opened: OpenTicket, legs: Sequence[LegRow], fills: Sequence[FillRow]) -> TicketView:
     """Return the view of an open or sent ticket; `legs` in the ticket's order."""
+    ticket, waiting = opened.ticket, opened.waiting
+    asked = waiting if opened.phase == "approval" else None
     return TicketView(
-        phase=phase,
+        phase=opened.phase,
         id=ticket.id,
         purpose=ticket.purpose,
         token=ticket.token,
         text=ticket.text,
-        opens_mono=opens_mono,
-        expires_mono=ticket.expires_mono,
+        opens_mono=(opened.shown_mono if asked is None else asked.asked_mono) + DEAD_S,
+        expires_mono=ticket.expires_mono if asked is None else asked.expires_mono,
         legs=tuple(
             _progress(row, shortfall_usd(leg.intent, own_fills(row, fills)))
             for leg, row in zip(ticket.legs, legs, strict=True)
         ),
-        reason=reason,
+        reason=opened.reason,
         digest=ticket.proposal_digest,
+        override=ticket.override,
+        approval=_approval(opened),
+    )
+
+
+def _approval(opened: OpenTicket) -> ApprovalView | None:
+    if not opened.ticket.approval:
+        return None
+    made = ApprovalView(opened.ticket.approval, opened.trader.name, opened.trader.uid)
+    waiting = opened.waiting
+    if waiting is None:
+        return made
+    return msgspec.structs.replace(
+        made, state=waiting.state, by=waiting.by, content=waiting.content
     )
 
 

@@ -7,16 +7,17 @@ from decimal import Decimal
 
 import msgspec
 
-from perptui.desk.orders import confirmation
+from perptui.desk.orders import confirmation, endings
+from perptui.desk.orders.approval import LIMIT, Approvals, overriding
 from perptui.desk.orders.drafting import Drafts
 from perptui.desk.orders.gate_input import Refusal
 from perptui.desk.orders.gatekeeper import Gatekeeper, signed
+from perptui.desk.orders.opened import OpenTicket, Waiting, said
 from perptui.desk.orders.ticket_text import TicketInputs
 from perptui.desk.orders.trading_picture import TradingPicture
 from perptui.journal.events import (
     Actor,
     GateSaidNo,
-    LegOutcome,
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
@@ -24,36 +25,13 @@ from perptui.journal.events import (
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfirmationRefused, GateRefused
-from perptui.model.order import Leg, LegState, OrderIntent, Ticket
+from perptui.model.order import Leg, LegState, OrderIntent
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
-from perptui.model.text import safe_text
-from perptui.protocol.intents import ConfirmTicket
+from perptui.protocol.intents import ApproveTicket, ConfirmTicket, DeclineTicket
 from perptui.settings.schema import Settings
 
-REASON_LENGTH = 200
-
-
-class OpenTicket(msgspec.Struct):
-    """A ticket on the screens.
-
-    `phase` as `TicketView` names it; monotonic instants; `attempted`: nothing of it is sent any
-    more, though it may still be unresolved.
-    """
-
-    inputs: TicketInputs
-    ticket: Ticket
-    trader: Actor
-    shown_mono: float
-    phase: str = "confirm"
-    reason: str = ""
-    confirmed_mono: float | None = None
-    attempted: bool = False
-
-    @property
-    def busy(self) -> bool:
-        """True while it waits for a confirmation or is being sent."""
-        return self.phase == "confirm" or (self.phase == "sending" and not self.attempted)
+OVERRIDE_CURE = ":override REASON passes over it with a second person"
 
 
 class Ticketing:
@@ -63,6 +41,8 @@ class Ticketing:
     ----------
     gatekeeper : Gatekeeper
         Asks the gate.
+    approvals : Approvals
+        Asks for second persons.
 
     Attributes
     ----------
@@ -79,34 +59,53 @@ class Ticketing:
         clock: Clock,
         picture: TradingPicture,
         gatekeeper: Gatekeeper,
+        approvals: Approvals,
     ) -> None:
         self._journal = journal
         self._settings = settings
         self._clock = clock
         self._picture = picture
         self.gatekeeper = gatekeeper
-        self._drafts = Drafts(journal, settings, clock, picture)
+        self._approvals = approvals
+        self.drafts = Drafts(journal, settings, clock, picture)
         self.open: OpenTicket | None = None
         self.ending = False
 
     def show(
-        self, proposal: Proposal, purpose: str, trader: Actor, columns: int, rows: int
+        self,
+        proposal: Proposal,
+        purpose: str,
+        trader: Actor,
+        size: tuple[int, int],
+        override: str = "",
     ) -> OpenTicket:
         """Make a ticket of a fresh proposal, priced at the newest marks; journal and show it.
+
+        Parameters
+        ----------
+        size : tuple of int
+            Columns and rows of the terminal.
+        override : str
+            Why the limits that the gate would hold are passed over; "" passes over none.
 
         Raises
         ------
         ConfirmationRefused
-            When the terminal is too small, another ticket is open, or the mode forbids it.
+            When the terminal is too small, another ticket is open, the mode forbids it, or there is
+            nothing that the override may pass over.
         GateRefused
             With the gate's first reason; all of them are in the message and the journal.
         """
-        confirmation.require_size(columns, rows)
+        confirmation.require_size(*size)
         self._require_room(proposal)
         self._require_mode(purpose)
-        inputs = self._drafts.priced_now(proposal, purpose, trader)
+        inputs = self.drafts.priced_now(proposal, purpose, trader)
+        inputs = msgspec.structs.replace(inputs, hosts=self.gatekeeper.hosts())
         if purpose == "send":
-            self._require_gate("", self.gatekeeper.ask(inputs, inputs.legs, ""), trader)
+            refusals = self.gatekeeper.ask(inputs, inputs.legs, "")
+            inputs, refusals = overriding(inputs, refusals, override)
+            self._require_gate("", refusals, trader)
+            inputs = self._approvals.with_reasons(inputs)
         return self._shown(inputs, trader)
 
     def show_as_proposed(self, proposal: Proposal, trader: Actor) -> OpenTicket:
@@ -119,7 +118,7 @@ class Ticketing:
         """
         self._require_room(proposal)
         self._require_mode("export")
-        return self._shown(self._drafts.as_proposed(proposal, "export", trader), trader)
+        return self._shown(self.drafts.as_proposed(proposal, "export", trader), trader)
 
     def _shown(self, inputs: TicketInputs, trader: Actor) -> OpenTicket:
         now = self._clock.monotonic()
@@ -198,82 +197,159 @@ class Ticketing:
         now = self._clock.monotonic()
         confirmation.require_typed(opened.ticket, answer, shown_mono=opened.shown_mono, now=now)
         if opened.inputs.purpose == "send":
-            refusals = self.gatekeeper.ask(opened.inputs, opened.inputs.legs, "")
-            if refusals:
-                self.end("VOID", refusals[0].text)
-            self._require_gate(opened.ticket.id, refusals, trader)
+            self._approvals.require_somebody(opened, trader)
+            self._require_gate_now(opened, "", trader)
         return opened
 
     def confirmed(self, opened: OpenTicket, answer: ConfirmTicket, trader: Actor) -> None:
-        """Journal the confirmation; from here on the ticket's token is used up."""
+        """Journal the confirmation; from here on the ticket's token is used up.
+
+        Its phase is "sending" from here on, or "approval" where it takes a second person.
+        """
         body = TicketConfirmed(opened.ticket.id, opened.ticket.token, answer.columns, answer.rows)
+        if opened.ticket.approval:
+            self._approvals.ask(opened, body)
+            return
         self._journal.append(body, actor=trader)
-        opened.confirmed_mono = self._clock.monotonic()
+        opened.sent_by_mono = self._clock.monotonic() + opened.inputs.expiry_s
         opened.phase = "sending"
+
+    def approve(self, answer: ApproveTicket, approver: Actor) -> OpenTicket:
+        """Take the second person's approval of the ticket that waits for one; it may be sent then.
+
+        Prices are checked here again: one that left its collar meanwhile voids the ticket.
+
+        Raises
+        ------
+        ConfirmationRefused
+            When it does not stand or the answer is not a second person's own, typed, in time.
+        GateRefused
+            When the gate refuses it; then it is void.
+        """
+        opened, waiting = self._require_waiting(answer.id)
+        self._approvals.require_approvable(opened, waiting, answer, approver)
+        self._require_gate_now(opened, self._drifted(opened, opened.inputs.legs) or "", approver)
+        self._approvals.approved(opened, waiting, answer, approver)
+        return opened
+
+    def decline(self, answer: DeclineTicket, approver: Actor) -> None:
+        """Take the second person's no.
+
+        Raises
+        ------
+        ConfirmationRefused
+            When no such ticket waits for an approval, its own trader declines it, or without a
+            reason.
+        """
+        opened, waiting = self._require_waiting(answer.id)
+        self._approvals.require_declinable(opened, answer, approver)
+        reason = said(answer.reason)
+        self._approvals.end(opened, waiting, "REJECTED", reason, approver, declined=True)
+        opened.phase, opened.reason = "void", f"declined by {approver.name}: {reason}"
+
+    def _require_waiting(self, ticket: str) -> tuple[OpenTicket, Waiting]:
+        """Return the ticket of that id and its wait, if it waits for an approval and stands."""
+        self._require_going_on()
+        opened = self.open
+        waiting = None if opened is None else opened.waiting
+        if opened is None or waiting is None or opened.ticket.id != ticket:
+            raise ConfirmationRefused(
+                f"expected a ticket that waits for approval, was {ticket!r}; look again",
+                "other_ticket",
+            )
+        self.look()
+        if opened.phase != "approval":
+            why = opened.reason or f"it is {waiting.state}"
+            raise ConfirmationRefused(f"the ticket waits no more: {why}", "void")
+        return opened, waiting
+
+    def _require_gate_now(self, opened: OpenTicket, stand: str, actor: Actor) -> None:
+        """Ask the gate about all of a ticket that waits; what it refuses is void."""
+        refusals = self.gatekeeper.ask(opened.inputs, opened.inputs.legs, stand)
+        if refusals:
+            self.end("VOID", refusals[0].text)
+        self._require_gate(opened.ticket.id, refusals, actor)
 
     def admit(self, opened: OpenTicket, leg: Leg) -> tuple[Refusal, ...]:
         """Ask the gate about `leg` and the ones after it, with everything as it is now.
 
         While legs that only reduce are sent, those that add are left out: they are asked about in
         their own turn, and one that no longer fits must not keep the book from getting smaller.
+        Stops are asked about one by one, and legs that were given up not at all.
         """
-        left = opened.inputs.legs[leg.index :]
-        if leg.intent.reduce_only:
-            left = tuple(one for one in left if one.reduce_only)
-        return self.gatekeeper.ask(opened.inputs, left, self._stand(opened, left))
+        left = self._left_of(opened, leg)
+        return self.gatekeeper.ask(
+            opened.inputs,
+            left,
+            self._stand(opened, left),
+            approval=self._approvals.missing(opened),
+            permission=self._approvals.unpermitted(opened.trader),
+        )
+
+    def _left_of(self, opened: OpenTicket, leg: Leg) -> tuple[OrderIntent, ...]:
+        if leg.intent.protective:
+            return (leg.intent,)
+        rows = self._journal.legs(opened.ticket.id)
+        gone = {row.number for row in rows if row.state is LegState.NOT_SENT}
+        return tuple(
+            one.intent
+            for one in opened.ticket.legs[leg.index :]
+            if one.index not in gone
+            and not one.intent.protective
+            and (one.intent.reduce_only or not leg.intent.reduce_only)
+        )
 
     def look(self) -> bool:
-        """Void the open ticket if it expired or drifted; True when it was voided now."""
+        """Void the open ticket if it expired or drifted; True when it was voided now.
+
+        While it waits for a second person prices may move: they are checked when it is approved.
+        """
         opened = self.open
-        if opened is None or opened.phase != "confirm":
+        if opened is None or not opened.waits:
             return False
-        if self._clock.monotonic() >= opened.ticket.expires_mono:
-            self.end("VOID", "expired")
-            return True
-        snapshot = self._picture.snapshot()
-        positions = {} if snapshot is None else confirmation.positions_of(snapshot)
-        reason = self._drift(opened, snapshot, opened.inputs.legs, positions)
+        waiting = opened.waiting
+        if waiting is None:
+            late = self._clock.monotonic() >= opened.ticket.expires_mono
+            reason = "expired" if late else self._drifted(opened, opened.inputs.legs)
+        else:
+            late = self._approvals.is_late(waiting)
+            reason = "nobody approved it in time" if late else self._drifted(opened, ())
         if reason is not None:
             self.end("VOID", reason)
         return reason is not None
 
+    def _drifted(self, opened: OpenTicket, legs: tuple[OrderIntent, ...]) -> str | None:
+        """Return why a ticket that waits no longer stands, None while it does.
+
+        `legs`: those whose prices must still be within their collars.
+        """
+        snapshot = self._picture.snapshot()
+        positions = {} if snapshot is None else confirmation.positions_of(snapshot)
+        return self._drift(opened, snapshot, legs, positions)
+
     def end(self, state: str, reason: str, actor: Actor | None = None) -> None:
-        """End the open ticket before it was confirmed."""
+        """End the open ticket before anything of it was sent."""
         opened = self.open
-        if opened is None or opened.phase != "confirm":
+        if opened is None or not opened.waits:
             return
-        said = safe_text(reason, REASON_LENGTH)
-        self._journal.append(TicketEnded(opened.ticket.id, state, said), actor=actor)
-        opened.phase, opened.reason = "void", said or state.lower()
+        why = said(reason)
+        if opened.waiting is None:
+            self._journal.append(TicketEnded(opened.ticket.id, state, why), actor=actor)
+        else:
+            self._approvals.end(opened, opened.waiting, state, why, actor)
+        opened.phase, opened.reason = "void", why or state.lower()
 
     def end_settled(self) -> None:
         """End every confirmed ticket of whose legs nothing more is to be learned."""
-        for head in self._journal.open_tickets("CONFIRMED"):
-            legs = self._journal.legs(head.id)
-            if not all(leg.settled for leg in legs):
-                continue
-            filled = sum(leg.state is LegState.FILLED for leg in legs)
-            reason = f"{filled} of {len(legs)} legs filled"
-            self._journal.append(TicketEnded(head.id, "DONE", reason))
-            if self.open is not None and self.open.ticket.id == head.id:
+        for identifier, reason in endings.end_settled(self._journal).items():
+            if self.open is not None and self.open.ticket.id == identifier:
                 self.open.phase, self.open.reason = "done", reason
-
-    def end_leftovers(self) -> None:
-        """End what an earlier process left open: nothing of it is sent by this one."""
-        why = "the desk started anew"
-        for head in self._journal.open_tickets("PROPOSED"):
-            self._journal.append(TicketEnded(head.id, "VOID", why))
-        for leg in self._journal.live_legs():
-            if leg.state is LegState.CONFIRMED:
-                body = LegOutcome(leg.client_id, LegState.NOT_SENT, "restart", why)
-                self._journal.append(body)
 
     def _stand(self, opened: OpenTicket, left: tuple[OrderIntent, ...]) -> str:
         """Return why a confirmed ticket no longer stands; "" while it does."""
-        confirmed = opened.confirmed_mono
-        if confirmed is None:
-            return "not confirmed"
-        if self._clock.monotonic() >= confirmed + opened.inputs.expiry_s:
+        if opened.sent_by_mono is None:
+            return "not confirmed, or not approved"
+        if self._clock.monotonic() >= opened.sent_by_mono:
             return "expired"
         snapshot = self._picture.snapshot()
         known = self.gatekeeper.known_positions()
@@ -308,7 +384,9 @@ class Ticketing:
         text = "; ".join(refusal.text for refusal in refusals)
         codes = tuple(refusal.reason for refusal in refusals)
         self._journal.append(GateSaidNo(ticket, "", codes, text), actor=trader)
-        raise GateRefused(f"nothing was sent: {text}", codes[0])
+        only_limits = all(code.startswith(LIMIT) for code in codes)
+        cure = f"; {OVERRIDE_CURE}" if only_limits and not ticket else ""
+        raise GateRefused(f"nothing was sent: {text}{cure}", codes[0])
 
 
 def trader_of(uid: int, ssh: str = "") -> Actor:

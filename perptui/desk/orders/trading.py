@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any
 
+from perptui.desk.orders.approval import Approvals
 from perptui.desk.orders.canceling import Cancels
-from perptui.desk.orders.executor import WORKING, Executor, go_on
-from perptui.desk.orders.export import write_orders
+from perptui.desk.orders.dead_man import DeadMan
+from perptui.desk.orders.drawdown_stop import DrawdownStop
+from perptui.desk.orders.endings import end_leftovers
+from perptui.desk.orders.executor import Executor, go_on
+from perptui.desk.orders.exporting import Exports
 from perptui.desk.orders.gatekeeper import Gatekeeper
 from perptui.desk.orders.kill import KillSwitch
+from perptui.desk.orders.opened import OpenTicket
 from perptui.desk.orders.reconciler import Findings, Reconciler
+from perptui.desk.orders.tasks import Tasks
 from perptui.desk.orders.ticket_view import JournalTail, ticket_view
-from perptui.desk.orders.ticketing import OpenTicket, Ticketing
+from perptui.desk.orders.ticketing import Ticketing
 from perptui.desk.orders.trading_picture import TradingPicture
-from perptui.journal.events import Actor, TicketEnded
+from perptui.desk.orders.trading_state import TradingState
+from perptui.desk.orders.watchdog import Watchdog
+from perptui.journal.events import Actor
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock
-from perptui.model.errors import ConfigError, ConfirmationRefused, InputError, JournalError
+from perptui.model.errors import ConfirmationRefused, JournalError
 from perptui.model.proposal import Proposal
-from perptui.protocol.hand import DEAD_S
-from perptui.protocol.intents import ConfirmTicket
+from perptui.protocol.intents import ApproveTicket, ConfirmTicket, DeclineTicket
 from perptui.protocol.views_ticket import JournalView, TicketView
-from perptui.settings.paths import export_dir
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue
 
@@ -49,7 +53,7 @@ def _nothing() -> None:
     """Tell nobody."""
 
 
-class Trading:
+class Trading(TradingState):
     """Tickets, sending, reconciling and the kill switch of one desk.
 
     Parameters
@@ -89,31 +93,36 @@ class Trading:
         self._changed = changed
         self._checkpoint = checkpoint
         self._pause = pause
-        self._kill = KillSwitch(journal, second_person=settings.desk.mode == "live")
+        self._kill = KillSwitch.of(journal, settings.desk)
+        self._watchdog = Watchdog(journal, picture, clock, settings.watchdog, self._kill)
         self._picture = picture
-        self._executor = Executor(journal, venues, clock, settings.limits, checkpoint, pause)
-        sent_mono = self._executor.sent_mono
-        self._gatekeeper = Gatekeeper(
-            journal, settings.limits, clock, picture, self._kill, sent_mono
+        policy = settings.confirmation.on_rejection
+        self._executor = Executor(
+            journal, venues, clock, settings.limits, checkpoint, pause, on_rejection=policy
         )
-        self._tickets = Ticketing(journal, settings, clock, picture, self._gatekeeper)
+        self._gatekeeper = Gatekeeper(journal, settings, clock, picture, self._kill, venues)
+        approvals = Approvals(journal, settings, clock)
+        self._tickets = Ticketing(journal, settings, clock, picture, self._gatekeeper, approvals)
+        self._exports = Exports(journal, picture, self._tickets, settings.desk.export_dir)
         self._reconciler = Reconciler(journal, venues, pause)
-        self._cancels = Cancels(journal, venues, clock)
+        self._cancels = Cancels(journal, venues, clock, settings.limits)
+        self._drawdown = DrawdownStop(journal, settings, clock, picture)
+        self._dead_man = DeadMan(journal, venues, clock, settings.watchdog.dead_man_s)
         self._tail = JournalTail(journal)
         self._lock = asyncio.Lock()
         self._was_clean = False
         self._fault = ""
         self._due_mono = clock.monotonic()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(self._lock_sends)
 
     async def start(self) -> None:
         """End what an earlier process left open, reconcile, and keep watch from then on.
 
         Sending stays locked until a reconcile was clean.
         """
-        self._tickets.end_leftovers()
+        end_leftovers(self._journal)
         await self._reconcile_or_lock()
-        self._spawn(self._watch(), "trading watch")
+        self._tasks.spawn(self._watch(), "trading watch")
 
     async def stop(self) -> None:
         """Take nothing new; let sends in flight be journalled and reconciled; stop watching.
@@ -122,36 +131,50 @@ class Trading:
         """
         self._tickets.ending = True
         try:
-            await asyncio.gather(*self._sending(), return_exceptions=True)
+            await asyncio.gather(*self._tasks.named("sending"), return_exceptions=True)
         finally:
-            tasks = tuple(self._tasks)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._tasks.cancel()
 
     async def sent(self) -> None:
         """Wait until no ticket is being sent."""
-        await asyncio.gather(*self._sending())
-
-    def _sending(self) -> list[asyncio.Task[None]]:
-        return [task for task in self._tasks if task.get_name() == "sending"]
+        await asyncio.gather(*self._tasks.named("sending"))
 
     async def open_ticket(
-        self, proposal: Proposal, purpose: str, trader: Actor, columns: int, rows: int
+        self,
+        proposal: Proposal,
+        purpose: str,
+        trader: Actor,
+        columns: int,
+        rows: int,
+        override: str = "",
     ) -> TicketView:
         """Turn a fresh proposal into a ticket to be confirmed; `purpose`: "send" or "export".
+
+        `override`: why breached limits are passed over, which takes a second person.
 
         Raises
         ------
         ConfirmationRefused, GateRefused, JournalError
             With why there is no ticket.
         """
-        self._tickets.show(proposal, purpose, trader, columns, rows)
+        self._tickets.show(proposal, purpose, trader, (columns, rows), override)
         self._changed()
         return self.ticket_view
 
+    def own_proposal(self, status: str) -> Proposal:
+        """Return a proposal of the desk's own, to be opened as any other: "protect", "drawdown".
+
+        Raises
+        ------
+        ConfirmationRefused
+            When there is nothing to protect, or no drawdown beyond its limit.
+        """
+        return self._tickets.drafts.own(status)
+
     async def confirm(self, answer: ConfirmTicket, trader: Actor) -> TicketView:
         """Take the typed confirmation; the ticket is sent, or written, from here on.
+
+        Where it takes a second person it waits for the approval first.
 
         Raises
         ------
@@ -160,31 +183,60 @@ class Trading:
         """
         opened = self._tickets.require_confirmable(answer, trader)
         if opened.ticket.purpose == "export":
-            self._write(opened, trader)
+            self._exports.write(opened, trader)
         else:
             self._tickets.confirmed(opened, answer, trader)
             self._checkpoint("confirmed")
-            self._spawn(self._send(opened, trader), "sending")
+            if opened.phase == "sending":
+                self._tasks.spawn(self._send(opened, trader), "sending")
+        self._changed()
+        return self.ticket_view
+
+    async def approve(self, answer: ApproveTicket, approver: Actor) -> TicketView:
+        """Take the second person's typed approval; the ticket is sent from here on.
+
+        Raises
+        ------
+        ConfirmationRefused, GateRefused, JournalError
+            With why it does not stand; nothing was sent.
+        """
+        opened = self._tickets.approve(answer, approver)
+        self._checkpoint("approved")
+        self._tasks.spawn(self._send(opened, opened.trader), "sending")
+        self._changed()
+        return self.ticket_view
+
+    async def decline(self, answer: DeclineTicket, approver: Actor) -> TicketView:
+        """Take the second person's no; nothing was sent.
+
+        Raises
+        ------
+        ConfirmationRefused, JournalError
+            When no such ticket waits, or it is no second person's, or without a reason.
+        """
+        self._tickets.decline(answer, approver)
         self._changed()
         return self.ticket_view
 
     async def reject(self, ticket: str, reason: str, trader: Actor) -> TicketView:
-        """Close the open ticket without sending.
+        """Close the open ticket without sending, also one that waits for an approval.
 
         Raises
         ------
         ConfirmationRefused
-            When that ticket is not waiting for a confirmation.
+            When that ticket is not waiting for anybody.
         """
         opened = self._tickets.open
-        if opened is None or opened.ticket.id != ticket or opened.phase != "confirm":
+        if opened is None or opened.ticket.id != ticket or not opened.waits:
             raise ConfirmationRefused(f"expected an open ticket, was {ticket!r}", "other_ticket")
         self._tickets.end("REJECTED", reason or "rejected by the trader", trader)
         self._changed()
         return self.ticket_view
 
     async def close(self, ticket: str) -> TicketView:
-        """Leave a ticket's screen: one that is being sent goes on, one that waits is rejected.
+        """Leave a ticket's screen; one that waits for its confirmation is rejected by that.
+
+        One that waits for an approval or is being sent goes on.
 
         Raises
         ------
@@ -192,8 +244,8 @@ class Trading:
             When the rejection cannot be journalled.
         """
         opened = self._tickets.open
-        waits = opened is not None and opened.busy and opened.phase == "sending"
-        if opened is not None and opened.ticket.id == ticket and not waits:
+        goes_on = opened is not None and opened.busy and opened.phase != "confirm"
+        if opened is not None and opened.ticket.id == ticket and not goes_on:
             self._tickets.end("REJECTED", "closed without a confirmation", opened.trader)
             self._tickets.open = None
             self._changed()
@@ -216,28 +268,20 @@ class Trading:
             With why nothing was written.
         """
         if ticket:
-            self._write(self._tickets.require_own(ticket, trader), trader)
+            self._exports.ticket(ticket, trader)
         else:
-            self._export_proposal(digest, trader)
+            self._exports.proposal(digest, trader)
         self._changed()
         return self.ticket_view
 
-    def _export_proposal(self, digest: str, trader: Actor) -> None:
-        proposal = self._picture.proposal(digest)
-        if proposal is None:
-            raise ConfirmationRefused(
-                f"expected the fresh proposal, was {digest[:4]}; solve again", "proposal"
-            )
-        opened = self._tickets.show_as_proposed(proposal, trader)
-        try:
-            self._write(opened, trader)
-        except (ConfigError, InputError) as error:
-            self._tickets.end("VOID", str(error))
-            raise
+    async def cancel_working(
+        self, trader: Actor, *, due_only: bool = False, protective: bool = False
+    ) -> int:
+        """Cancel every order of ours that may work; return how many cancels were sent.
 
-    async def cancel_working(self, trader: Actor, *, due_only: bool = False) -> int:
-        """Cancel every order of ours that may work; return how many cancels were sent."""
-        sent = await self._cancels.send(trader, due_only=due_only)
+        Stops that protect positions stay unless `protective` asks for them too.
+        """
+        sent = await self._cancels.send(trader, due_only=due_only, protective=protective)
         if sent:
             await self._reconcile_or_lock()
         self._changed()
@@ -275,13 +319,9 @@ class Trading:
         opened = self._tickets.open
         if opened is None:
             return TicketView()
+        identifier = opened.ticket.id
         return ticket_view(
-            opened.ticket,
-            self._journal.legs(opened.ticket.id),
-            self._journal.fills_of(opened.ticket.id),
-            phase=opened.phase,
-            opens_mono=opened.shown_mono + DEAD_S,
-            reason=opened.reason,
+            opened, self._journal.legs(identifier), self._journal.fills_of(identifier)
         )
 
     @property
@@ -289,48 +329,17 @@ class Trading:
         """The journal's tail."""
         return self._tail.view()
 
-    @property
-    def sends_locked(self) -> str:
-        """Why nothing, or nothing but reductions, may be sent; "" when sending is possible."""
-        mode = self._settings.desk.mode
-        if mode in {"view", "export"}:
-            return f"mode {mode} sends nothing"
-        if self._journal.fault or self._fault:
-            return self._journal.fault or self._fault
-        if self.kill_state == "HALTED":
-            return "; ".join(filter(None, ("the desk is HALTED", self._gatekeeper.only_reducing)))
-        return self._gatekeeper.unclean or self._gatekeeper.only_reducing
-
-    @property
-    def unknown_legs(self) -> int:
-        """How many legs may or may not be at a venue."""
-        return len(self._journal.unknown_legs())
-
-    @property
-    def working_orders(self) -> int:
-        """How many orders of ours work at a venue."""
-        return sum(leg.state in WORKING for leg in self._journal.live_legs())
-
-    @property
-    def kill_state(self) -> str:
-        """ACTIVE, REDUCING or HALTED."""
-        return self._journal.kill_state().state
-
-    def _write(self, opened: OpenTicket, trader: Actor) -> None:
-        files = write_orders(opened.inputs, export_dir(self._settings.desk.export_dir))
-        names = " and ".join(Path(file.path).name for file in files)
-        reason = f"{names} in {Path(files[0].path).parent}"
-        self._journal.append(TicketEnded(opened.ticket.id, "EXPORTED", reason, files), actor=trader)
-        opened.phase, opened.reason = "exported", reason
-
     async def _send(self, opened: OpenTicket, trader: Actor) -> None:
         try:
             async with self._lock:
                 admit = partial(self._tickets.admit, opened)
+                stops = (leg.intent for leg in opened.ticket.legs if leg.intent.protective)
+                await self._dead_man.clear(intent.id for intent in stops)
                 try:
                     await self._executor.send(opened.ticket, trader, admit, self._changed)
                 finally:
                     opened.attempted = True
+                await self._cancels.replaced(opened.ticket, trader)
                 for _ in range(SETTLE_TIMES):
                     await self._reconcile()
                     if opened.phase != "sending":
@@ -370,9 +379,10 @@ class Trading:
         while True:
             await self._pause(LOOK_S)
             try:
-                if self._tickets.look():
+                if any((self._tickets.look(), self._watchdog.look(), self._drawdown.look())):
                     self._changed()
                 await self._obey_kill(None)
+                await self._dead_man.look()
             except JournalError as error:
                 self._lock_sends(error)
             if not self._fault and self._clock.monotonic() >= self._due_mono:
@@ -385,15 +395,3 @@ class Trading:
         self._tickets.end("VOID", "the desk is HALTED")
         if self._cancels.pending:
             await self.cancel_working(trader or self._journal.actor, due_only=True)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Stop sending when a task of ours fails: nobody watches any more."""
-        self._tasks.discard(task)
-        fault = None if task.cancelled() else task.exception()
-        if fault is not None:
-            self._lock_sends(f"{task.get_name()} failed: {type(fault).__name__}")

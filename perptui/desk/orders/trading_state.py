@@ -1,0 +1,54 @@
+"""Where trading stands, for the status lines: may anything be sent, what hangs, what works."""
+
+from __future__ import annotations
+
+from perptui.desk.orders.drawdown_stop import DrawdownStop
+from perptui.desk.orders.executor import WORKING
+from perptui.desk.orders.gatekeeper import Gatekeeper
+from perptui.desk.orders.stops import resting_stops
+from perptui.journal.journal import Journal
+from perptui.settings.schema import Settings
+
+
+class TradingState:
+    """What can be said of one desk's trading at any instant; `trading.Trading` acts on it."""
+
+    _journal: Journal
+    _settings: Settings
+    _gatekeeper: Gatekeeper
+    _drawdown: DrawdownStop
+    _fault: str
+
+    @property
+    def sends_locked(self) -> str:
+        """Why nothing, or nothing but reductions, may be sent; "" when sending is possible."""
+        mode = self._settings.desk.mode
+        if mode in {"view", "export"}:
+            return f"mode {mode} sends nothing"
+        if self._journal.fault or self._fault:
+            return self._journal.fault or self._fault
+        if self.kill_state == "HALTED":
+            return "; ".join(filter(None, ("the desk is HALTED", self._gatekeeper.only_reducing)))
+        reducing = (self._gatekeeper.only_reducing, self._drawdown.words)
+        return self._gatekeeper.unclean or "; ".join(filter(None, reducing))
+
+    @property
+    def unknown_legs(self) -> int:
+        """How many legs may or may not be at a venue."""
+        return len(self._journal.unknown_legs())
+
+    @property
+    def working_orders(self) -> int:
+        """How many orders of ours work at a venue, without the stops that wait."""
+        live = self._journal.live_legs()
+        return sum(leg.state in WORKING and not leg.protective for leg in live)
+
+    @property
+    def protective_stops(self) -> int:
+        """How many stops of ours wait at a venue."""
+        return len(resting_stops(self._journal.live_legs()))
+
+    @property
+    def kill_state(self) -> str:
+        """ACTIVE, REDUCING or HALTED."""
+        return self._journal.kill_state().state
