@@ -9,8 +9,10 @@ from perptui.journal.events import GENESIS_PREV, Actor, Body, Event
 from perptui.journal.stored import Stored, sealed
 from perptui.journal.tickets import Stamp, project
 from perptui.model.clock import DAY_MS
+from perptui.model.errors import JournalError
 
 _COLUMNS = "seq, ts, host, actor, kind, body, prev_hash, hash"
+_TYPES = (int, int, str, str, str, str, str, str)
 
 
 def head(connection: sqlite3.Connection) -> tuple[int, str]:
@@ -42,12 +44,20 @@ def append(
 def read_stored(
     connection: sqlite3.Connection, since: int = 1, until: int | None = None
 ) -> Iterator[Stored]:
-    """Yield the events from number `since` to `until`, as they are stored and not looked into."""
+    """Yield the events from number `since` to `until`, as they are stored and not looked into.
+
+    Raises
+    ------
+    JournalError
+        When a row is not of the types that the table has: the file is damaged.
+    """
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM event WHERE seq >= ? AND (? IS NULL OR seq <= ?) ORDER BY seq",  # noqa: S608  constant names
         (since, until, until),
     )
-    for row in rows:
+    for number, row in enumerate(rows, start=since):
+        if tuple(map(type, row)) != _TYPES:
+            raise JournalError(f"expected an event at {number}, was damaged; restore a backup")
         yield Stored(*row)
 
 

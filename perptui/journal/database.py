@@ -32,6 +32,8 @@ CURES = {
     sqlite3.SQLITE_CANTOPEN: ("the journal cannot be opened", f"mend its folder, {RESTART}"),
 }
 """What is wrong in words, and what a person does about it, by SQLite's primary code."""
+DAMAGE = (sqlite3.Error, UnicodeDecodeError)
+"""What a query of a file raises that is not what it was: the library does not hide odd bytes."""
 FAILING = ("the journal's disk fails", f"check it, {RESTART}")
 
 
@@ -131,7 +133,7 @@ class Database:
         """
         try:
             yield self.connection
-        except sqlite3.Error as error:
+        except DAMAGE as error:
             self.fault = fault_of(self.path, error)
             raise JournalError(_unusable(self.path, error)) from None
 
@@ -142,9 +144,11 @@ class Database:
         Raises
         ------
         JournalError
-            When the file is gone, another sender holds a newer lease, or SQLite cannot write or
-            commit.
+            When it failed before, the file is gone, the event cannot follow, another sender holds
+            a newer lease, or SQLite cannot write or commit.
         """
+        if self.fault:
+            raise JournalError(self.fault)
         self._require_in_place()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
@@ -156,7 +160,10 @@ class Database:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as error:
+        except sqlite3.IntegrityError as error:
+            # Of the event, not of the file: nothing of it was written.
+            raise JournalError(f"expected an event that can follow, was {error}") from None
+        except DAMAGE as error:
             self.fault = fault_of(self.path, error)
             raise JournalError(_unusable(self.path, error)) from None
 
@@ -170,11 +177,10 @@ class Database:
         moved = self._place.moved() if self._place is not None else ""
         if not moved:
             return
-        if not self.fault:
-            self.fault = (
-                f"the journal was moved or deleted under the desk: {self._rescued()}, "
-                f"{RESTART} ({moved})"
-            )
+        self.fault = (
+            f"the journal was moved or deleted under the desk: {self._rescued()}, "
+            f"{RESTART} ({moved})"
+        )
         raise JournalError(
             f"expected {moved} where it was opened, was gone; nothing is sent: {self.fault}"
         )
@@ -260,22 +266,24 @@ def _pragmas(connection: sqlite3.Connection, *, writer: bool) -> None:
 def _as_journal_error(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except DAMAGE as error:
         raise JournalError(_unusable(path, error)) from None
 
 
-def fault_of(path: Path, error: sqlite3.Error) -> str:
+def fault_of(path: Path, error: Exception) -> str:
     """Return what is wrong with the journal, what to do and where, for a line on the screen."""
     what, cure = _cure(error)
     return f"{what}: {cure} ({path})"
 
 
-def _cure(error: sqlite3.Error) -> tuple[str, str]:
+def _cure(error: Exception) -> tuple[str, str]:
+    if isinstance(error, UnicodeDecodeError):
+        return CURES[sqlite3.SQLITE_CORRUPT]
     # Misuse of the library itself carries no code.
     return CURES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, FAILING)
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> str:
+def _unusable(path: Path, error: Exception) -> str:
     return (
         f"expected a journal that can be read and written, was {error} ({path}); "
         f"{_cure(error)[1]}: nothing is sent until it can"

@@ -70,11 +70,16 @@ def take_lock(path: Path) -> int:
     Raises
     ------
     JournalError
-        When another process has it.
+        When another process has it, or its file cannot be written.
     """
-    descriptor = os.open(
-        lock_file(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-    )
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(lock_file(path), flags, 0o600)
+    except OSError as error:
+        raise JournalError(
+            f"expected to write {lock_file(path)}, was not to be written ({error.strerror}); "
+            "mend its folder, then start the desk again: nothing is sent until it can"
+        ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

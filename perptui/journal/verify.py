@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from perptui.journal.chain import read_stored
-from perptui.journal.database import Database, version_of
+from perptui.journal.database import DAMAGE, Database, version_of
 from perptui.journal.events import GENESIS_PREV, VERSION, Body, Genesis
 from perptui.journal.heads import Witnesses
 from perptui.journal.schema import MIGRATIONS, PROJECTION_TABLES, PROJECTIONS
@@ -71,7 +71,7 @@ def _verified(
                 return Verdict(count, prev, count + 1, reason)
         except JournalError as error:
             return Verdict(count, prev, count + 1, str(error))
-        except sqlite3.Error as error:
+        except DAMAGE as error:
             return Verdict(count, prev, count + 1, f"the database is damaged there ({error})")
         count, prev = count + 1, event.hash
 
@@ -277,7 +277,7 @@ def verify_file(path: Path, witnesses: Witnesses | None = None) -> Verdict:
         return Verdict(0, GENESIS_PREV, 1, str(error))
     try:
         return verify_database(database.connection, witnesses)
-    except sqlite3.Error as error:
+    except DAMAGE as error:
         return Verdict(0, GENESIS_PREV, 1, f"the database is damaged ({error})")
     finally:
         database.close()
