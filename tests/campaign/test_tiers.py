@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from perptui.model.order import LegState
-from tests.campaign import fuzz, machines, wire
+from tests.campaign import fuzz, machines, monkeys, wire
 from tests.campaign.coverage import Coverage
 from tests.campaign.invariants import faults_of
 from tests.campaign.payload_parsers import Parser, documented, encoded, parsed, simulated
@@ -77,6 +77,12 @@ def test_the_machines_find_a_venue_that_takes_everything_twice() -> None:
     with pytest.raises(AssertionError):
         path.nothing_twice_and_nothing_unconfirmed()
     path.leave()
+
+
+def test_a_few_monkeys_at_a_served_picture() -> None:
+    for case in (0, 2, 4):
+        result = monkeys.run(1, case)
+        assert result.violations == []
 
 
 def _fields(record: object) -> dict[str, object]:
