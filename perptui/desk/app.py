@@ -12,17 +12,20 @@ import logging
 import os
 import signal
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from perptui.desk.backfill import Backfill
+from perptui.desk.books import BookShelf
 from perptui.desk.intents import BUSY, Intents
+from perptui.desk.journal_news import JournalNews
 from perptui.desk.kept import KeptFile
 from perptui.desk.lifecycle import LEFT, DeskPaths
-from perptui.desk.orders.kill import words_of
+from perptui.desk.orders.gatekeeper import ticketed
 from perptui.desk.orders.ticketing import trader_of
 from perptui.desk.orders.trading import Trading
 from perptui.desk.pace import Pace
@@ -32,6 +35,7 @@ from perptui.desk.poller import VenuePoller
 from perptui.desk.proposing.after_fills import AfterFills
 from perptui.desk.proposing.ahead import Ahead
 from perptui.desk.proposing.proposer import Proposer
+from perptui.desk.publishing import Publishing
 from perptui.desk.server import Peer, Server
 from perptui.desk.sight import Sight
 from perptui.desk.simulated_venue import listening_sockets
@@ -47,6 +51,7 @@ from perptui.model.pauses import spare
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.intents import Intent
 from perptui.protocol.views_ticket import JournalView, TicketView
+from perptui.settings.roles import RoleBook
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue
 
@@ -111,10 +116,15 @@ class DeskApp:
         self._ahead = Ahead(self._worker, base, self._proposer, self._snapshot)
         self._proposer.at_hand = self._ahead.at_hand
         self._proposer.tell_by(lambda text: self._state.tell("warn", text))
-        self._sight = Sight(self._state, self._proposer, base, settings.digest)
+        polling = settings.polling
+        self._shelf = BookShelf(base, polling.book_s * polling.stale_after_intervals)
+        self._sight = Sight(self._state, self._proposer, base, settings.digest, self._shelf)
         self._after_fills = AfterFills(self._state, self._proposer, base, self._observed)
         self._regime = ""
         self._intents = Intents(self._proposer, self._sight, self._leave)
+        shared = bool(settings.desk.socket_dir)
+        self._roles = RoleBook(settings.roles, base, os.getuid(), shared=shared)
+        self._intents.may = self._roles.may
 
     async def run(self) -> int:
         """Run until told to end; return the exit code."""
@@ -133,6 +143,7 @@ class DeskApp:
             )
             self._server = server
             server.left = self._left
+            server.roles_of = self._roles.roles_of
             server.looked = lambda: self._paint_looked(server)
             stack.push_async_callback(server.close)
             await server.open()
@@ -177,6 +188,8 @@ class DeskApp:
             )
             for index, venue in enumerate(venues)
         ]
+        for poller in self._pollers:
+            poller.shelf, poller.traded = self._shelf, self._sight.traded
         await asyncio.gather(*(poller.prepare() for poller in self._pollers))
         # The venue library stays: no collection need look through it again.
         spare()
@@ -199,42 +212,52 @@ class DeskApp:
                 version=version("perptui"),
             )
         except JournalError as error:
-            _log.critical("journal: %s", error)
-            self._intents.trading_fault = str(error)
             self._told_fault(str(error))
             return
         stack.callback(journal.close)
+        heads = Publishing(journal, self._settings, self._clock, self._state.tell)
+        stack.push_async_callback(heads.end)
+        self._start(heads.run(), "heads")
         by_name = {venue.name: venue for venue in venues}
         trading = Trading(journal, by_name, self._settings, self._clock, self._sight, self._traded)
         stack.push_async_callback(self._stop, trading)
         self._intents.trading = trading
+        self._sight.ticketed = partial(ticketed, journal)
         if self._painter is not None:
             self._painter.told = told_by(trading)
         self._watch_keys(venues, journal)
-        await trading.start()
+        try:
+            await trading.start()
+        except JournalError as error:
+            self._told_fault(str(error))
+            return
         await self._watch_tickets(trading, journal)
 
-    def _tell_kill(self, before: str, journal: Journal) -> str:
-        """Make a change of the kill state news that say how to leave it."""
-        stands = journal.kill_state()
-        live = self._settings.desk.mode == "live"
-        if stands.state != before:
-            words = words_of(stands, second_person=live) or f"ACTIVE again: {stands.reason}"
-            self._state.tell("alarm" if stands.state != "ACTIVE" else "info", words)
-        return stands.state
+    def _watch_keys(self, venues: list[Venue], journal: Journal) -> None:
+        """In live mode nothing is sent before a key's permissions are known, and fit."""
+        if self._settings.desk.mode != "live":
+            return
+        watch = PermissionWatch(venues, journal, self._base, self._state.tell, self._sources)
+        self._start(watch.run(), "permissions")
 
     async def _watch_tickets(self, trading: Trading, journal: Journal) -> None:
         """Let a replay go on after a ticket that ended by itself; propose anew after fills."""
-        phase, kill = trading.ticket_view.phase, "ACTIVE"
+        live = self._settings.desk.mode == "live"
+        news, phase = JournalNews(journal, self._state.tell, live=live), ""
         while True:
-            kill = self._tell_kill(kill, journal)
+            news.look()
             await asyncio.sleep(PACE_S)
-            await self._intents.settle_pace()
             self._kept.keep(self._state.kept)
-            ticket = trading.ticket_view
-            before, phase = phase, ticket.phase
-            if before in BUSY and phase == "done":
-                await self._after_fills.propose(ticket, self._intents.planned(ticket.digest))
+            # A journal that cannot be read is news, and locks sending; the desk goes on showing.
+            with suppress(JournalError):
+                phase = await self._follow(trading, phase)
+
+    async def _follow(self, trading: Trading, before: str) -> str:
+        await self._intents.settle_pace()
+        ticket = trading.ticket_view
+        if before in BUSY and ticket.phase == "done":
+            await self._after_fills.propose(ticket, self._intents.planned(ticket.digest))
+        return ticket.phase
 
     async def _stop(self, trading: Trading) -> None:
         try:
@@ -244,14 +267,9 @@ class DeskApp:
             # What is still in flight stands as SENDING in the journal: UNKNOWN at the next start.
             _log.critical("sends did not end within %.0f s", END_S)
 
-    def _watch_keys(self, venues: list[Venue], journal: Journal) -> None:
-        """In live mode nothing is sent before a key's permissions are known, and fit."""
-        if self._settings.desk.mode != "live":
-            return
-        watch = PermissionWatch(venues, journal, self._base, self._state.tell, self._sources)
-        self._start(watch.run(), "permissions")
-
     def _told_fault(self, text: str) -> None:
+        _log.critical("journal: %s", text)
+        self._intents.trading, self._intents.trading_fault = None, text
         self._state.tell("alarm", text)
         if self._painter is not None:
             standing = Standing(sends_locked=text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from perptui.desk.books import BookShelf
 from perptui.desk.state import DeskState, interval_s
 from perptui.model.clock import Clock, VenueClock, iso
 from perptui.model.errors import ClockSkew, RateLimited, VenueError, VenueUnavailable
@@ -23,6 +25,11 @@ from perptui.venues.base import Reading, Venue
 
 HURRY_GAP_S = 1.0
 """Least time between two polls of a kind, however often they are hurried: a venue counts them."""
+BOOK_LEVELS = 20
+BOOKS_LOOK_S = 0.25
+"""How often it is looked whether the book of another contract is due."""
+BOOKS_GAP_S = 0.05
+"""Between two books: ten of them spread over half a second."""
 JITTER = 0.1
 """Each interval is multiplied by a number drawn evenly from [1 - JITTER, 1 + JITTER]."""
 
@@ -53,6 +60,13 @@ class VenuePoller:
         Of the jitter.
     anchors : bool
         True for the venue by which the desk's venue time goes: the first one.
+
+    Attributes
+    ----------
+    shelf : BookShelf | None
+        Where order books go; none are read without one.
+    traded : callable
+        Returns the contracts whose books are read; set by the caller.
     """
 
     def __init__(
@@ -74,6 +88,8 @@ class VenuePoller:
         self._random = random.Random(f"{seed} {venue.name}")  # noqa: S311 (spreads polls)
         self._breaker = CircuitBreaker(base)
         self._hurry: dict[str, asyncio.Event] = {}
+        self.shelf: BookShelf | None = None
+        self.traded: Callable[[], frozenset[str]] = frozenset
 
     async def prepare(self) -> None:
         """Open the venue, find its clock and read its contracts: as often as it takes."""
@@ -100,6 +116,31 @@ class VenuePoller:
                 waits = call in {"clock", "instruments"}
                 poll = Poll(call, interval_s(self._polling, call), ask)
                 group.create_task(self._repeat(poll, waits=waits), name=f"poll {call}")
+            if self.shelf is not None:
+                group.create_task(self._follow_books(self.shelf), name="poll books")
+
+    async def _follow_books(self, shelf: BookShelf) -> None:
+        """Read the book of each traded contract as often as it is due, one call at a time."""
+        backoff = Backoff(self._random.randrange(2**32))
+        while True:
+            due = self._due_book(shelf)
+            if due is None or not self._breaker.allows():
+                await asyncio.sleep(BOOKS_LOOK_S)
+                continue
+
+            async def read(identifier: str = due) -> None:
+                shelf.put(await self._venue.book(identifier, BOOK_LEVELS))
+
+            delay = await self._attempt("book", read, backoff)
+            await asyncio.sleep(BOOKS_GAP_S if delay is None else delay)
+
+    def _due_book(self, shelf: BookShelf) -> str | None:
+        """Return the traded contract of this venue whose book is the oldest and due, if any."""
+        prefix = f"{self._venue.name}:"
+        ages = {key: shelf.age_s(key) for key in self.traded() if key.startswith(prefix)}
+        late = {key: math.inf if age is None else age for key, age in ages.items()}
+        oldest = max(sorted(late), key=lambda key: late[key], default=None)
+        return oldest if oldest is not None and late[oldest] >= self._polling.book_s else None
 
     def hurry(self, *calls: str) -> None:
         """Poll these now instead of at their next turn, as after a fill."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from perptui.desk.books import BookShelf
+from perptui.desk.orders.trading_picture import ProfitMark
 from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.state import DeskState
 from perptui.model.clock import Clock
+from perptui.model.market import Book
+from perptui.model.order import Effect
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
 
@@ -18,13 +24,29 @@ class Sight:
         Monotonic time, for the proposal's age.
     digest : str
         Of the settings in force.
+    shelf : BookShelf
+        The order books that were read.
+
+    Attributes
+    ----------
+    ticketed : callable
+        Returns the contracts of tickets that may still be sent; set once there is a journal.
     """
 
-    def __init__(self, state: DeskState, proposer: Proposer, clock: Clock, digest: str) -> None:
+    def __init__(
+        self,
+        state: DeskState,
+        proposer: Proposer,
+        clock: Clock,
+        digest: str,
+        shelf: BookShelf,
+    ) -> None:
         self._state = state
         self._proposer = proposer
         self._clock = clock
         self._digest = digest
+        self._shelf = shelf
+        self.ticketed: Callable[[], frozenset[str]] = frozenset
 
     def snapshot(self) -> MarketSnapshot | None:
         """Return the newest consistent picture, None while there is none."""
@@ -71,6 +93,35 @@ class Sight:
         if stands.proposal is None or stands.proposal.digest != digest:
             return None
         return stands.snapshot
+
+    def books(self) -> dict[str, Book]:
+        """Return the fresh order books by instrument id, of what is about to be traded."""
+        return self._shelf.fresh()
+
+    def traded(self) -> frozenset[str]:
+        """Return the contracts whose books are worth reading: what may soon be added to.
+
+        Those of tickets that may still be sent, and those to which the fresh proposal adds.
+        """
+        stands = self._proposer.picture
+        orders = () if stands.proposal is None else stands.proposal.orders
+        if orders and not stands.fresh(self._clock.monotonic()):
+            orders = ()
+        adding = frozenset(leg.id for leg in orders if leg.effect is not Effect.REDUCE)
+        return adding | self.ticketed()
+
+    def profit(self) -> ProfitMark | None:
+        """Return where equity and the day's profit stand; None until every account was read."""
+        picture = self._state.picture
+        equity = picture.equity_usd
+        if equity is None:
+            return None
+        days = {
+            venue.name: (venue.day.since_ms, venue.day.profit().total_usd)
+            for venue in picture.venues
+            if venue.day is not None
+        }
+        return ProfitMark(equity, days)
 
     def daily_loss(self) -> float | None:
         """Return the loss of the UTC day over equity at its start; None while it is not known.

@@ -10,12 +10,13 @@ from pathlib import Path
 import msgspec
 
 from perptui.desk.orders.trading import Trading
+from perptui.desk.orders.trading_picture import ProfitMark
 from perptui.journal.events import Actor, Event
 from perptui.journal.journal import Journal
 from perptui.model.canonical import digest_of
 from perptui.model.clock import ManualClock
 from perptui.model.limit import LimitCheck
-from perptui.model.market import Quote
+from perptui.model.market import Book, Quote
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.proposal import BookRisk, Proposal, SolverReport, TargetRow
 from perptui.model.snapshot import MarketSnapshot
@@ -24,7 +25,16 @@ from perptui.protocol.views_ticket import TicketView
 from perptui.settings.load import load
 from perptui.settings.schema import Settings
 from tests.desk.ledger_venue import LedgerVenue
-from tests.desk.market import BTC, ETH, FUNDING, INSTRUMENTS, NOW_MS, QUOTES, VENUE
+from tests.desk.market import (
+    BTC,
+    ETH,
+    FUNDING,
+    INSTRUMENTS,
+    NOW_MS,
+    QUOTES,
+    VENUE,
+    book_around,
+)
 
 ALICE = Actor(uid=1000, name="alice")
 BOB = Actor(uid=1001, name="bob")
@@ -139,6 +149,8 @@ class DeskPicture:
         self.proposals: dict[str, Proposal] = {}
         self.bases: dict[str, MarketSnapshot] = {}
         self.loss: float | None = 0.0
+        self.depths: dict[str, Book] | None = None
+        self.earned = Decimal(0)
         self.peak: Decimal | None = None
         self.blank = False
 
@@ -186,6 +198,17 @@ class DeskPicture:
 
     def daily_loss(self) -> float | None:
         return self.loss
+
+    def books(self) -> dict[str, Book]:
+        if self.depths is not None:
+            return self.depths
+        return {quote.id: book_around(quote.id, quote.mark) for quote in self.quotes}
+
+    def profit(self) -> ProfitMark | None:
+        snapshot = self.snapshot()
+        if snapshot is None:
+            return None
+        return ProfitMark(snapshot.equity_usd + self.earned, {VENUE: (0, self.earned)})
 
 
 def settings_of(mode: str = "paper", export_dir: str = "") -> Settings:

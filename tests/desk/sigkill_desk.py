@@ -17,11 +17,13 @@ from pathlib import Path
 import msgspec
 
 from perptui.desk.orders.trading import Trading
+from perptui.desk.orders.trading_picture import ProfitMark
 from perptui.journal.events import Actor
 from perptui.journal.journal import Journal
 from perptui.journal.verify import verify_file
 from perptui.model.canonical import digest_of
 from perptui.model.clock import SystemClock, VenueClock
+from perptui.model.market import Book
 from perptui.model.money import plain, truncate_to_step
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.proposal import Proposal
@@ -71,6 +73,12 @@ class ReadPicture:
 
     def daily_loss(self) -> float | None:
         return 0.0
+
+    def books(self) -> dict[str, Book]:
+        return {}
+
+    def profit(self) -> ProfitMark | None:
+        return None
 
 
 async def read_snapshot(venue: Venue) -> MarketSnapshot:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 
-from perptui.desk.orders.gate import DUPLICATE_MS, drawdown_stop, gate, loss_stop
+from perptui.desk.orders.gate import gate
+from perptui.desk.orders.gate_desk import (
+    REJECTIONS_MS,
+    SIMULATED,
+    drawdown_stop,
+    loss_stop,
+    rejections_stop,
+)
 from perptui.desk.orders.gate_input import GateInput, Refusal, SentOrder
+from perptui.desk.orders.gate_orders import DUPLICATE_MS
 from perptui.desk.orders.kill import KillSwitch
+from perptui.desk.orders.notes import Notes, key_fault
+from perptui.desk.orders.throttle import messages_of
 from perptui.desk.orders.ticket_text import TicketInputs
 from perptui.desk.orders.trading_picture import TradingPicture
 from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
 from perptui.model.clock import Clock
-from perptui.model.limit import Limits
 from perptui.model.order import LegState, OrderIntent, Side
+from perptui.settings.schema import Settings
+from perptui.venues.base import Venue
 
 WITHOUT_ORDER = frozenset({LegState.REJECTED, LegState.NOT_SENT, LegState.NEVER_ACCEPTED})
+UNSENT = frozenset({LegState.PROPOSED, LegState.CONFIRMED, LegState.APPROVED})
 UNSURE = frozenset({LegState.SENDING, LegState.UNKNOWN, LegState.ACKED})
 
 
@@ -25,8 +38,8 @@ class Gatekeeper:
 
     Parameters
     ----------
-    sent_mono : mapping
-        When messages went to each venue; read whenever the gate is asked.
+    venues : mapping of str to Venue
+        By name: where their orders go is asked of them.
 
     Attributes
     ----------
@@ -37,22 +50,30 @@ class Gatekeeper:
     def __init__(
         self,
         journal: Journal,
-        limits: Limits,
+        settings: Settings,
         clock: Clock,
         picture: TradingPicture,
         kill: KillSwitch,
-        sent_mono: Mapping[str, tuple[float, ...]],
+        venues: Mapping[str, Venue],
     ) -> None:
         self._journal = journal
-        self._limits = limits
+        self._notes = Notes(journal)
+        self._mode = settings.desk.mode
+        self._limits = settings.limits
         self._clock = clock
         self._picture = picture
         self._kill = kill
-        self._sent_mono = sent_mono
+        self._venues = venues
         self.unclean = "not reconciled yet"
 
     def ask(
-        self, inputs: TicketInputs, left: tuple[OrderIntent, ...], stand: str
+        self,
+        inputs: TicketInputs,
+        left: tuple[OrderIntent, ...],
+        stand: str,
+        *,
+        approval: str = "",
+        permission: str = "",
     ) -> tuple[Refusal, ...]:
         """Return why `left`, the legs of a ticket still to be sent, may not be; () when they may.
 
@@ -60,15 +81,35 @@ class Gatekeeper:
         ----------
         stand : str
             Why the ticket's confirmation does not stand, "" while it does or none is needed yet.
+        approval : str
+            Why it is not approved, "" where it is or needs not be yet.
+        permission : str
+            Why its trader may not send, "" while they may.
+
+        Limits that the ticket passes over by its override refuse nothing.
         """
+        passed_over = {refusal.reason for refusal in inputs.overridden}
+        refusals = self.ask_all(inputs, left, stand, approval=approval, permission=permission)
+        return tuple(one for one in refusals if one.reason not in passed_over)
+
+    def ask_all(
+        self,
+        inputs: TicketInputs,
+        left: tuple[OrderIntent, ...],
+        stand: str,
+        *,
+        approval: str = "",
+        permission: str = "",
+    ) -> tuple[Refusal, ...]:
+        """Return what `ask` would, had the ticket no override."""
         now_ms = self._clock.utc_ms()
+        lately = self._lately()
         return gate(
             GateInput(
                 now_ms=now_ms,
-                now_mono=self._clock.monotonic(),
                 legs=left,
-                ticket_legs=len(inputs.legs),
-                ticket_notional_usd=sum((leg.notional_usd for leg in inputs.legs), Decimal(0)),
+                ticket_legs=len(inputs.trades),
+                ticket_notional_usd=_notional_of(inputs.legs),
                 snapshot=self._picture.snapshot(),
                 basis=inputs.basis,
                 positions=self.known_positions(),
@@ -78,22 +119,43 @@ class Gatekeeper:
                 unclean=self.unclean or self._journal.fault,
                 stale=self._picture.stale(),
                 clock_offset_ms=self._picture.clock_offset_ms(),
-                volume_usd_day=self._picture.volume_usd_day(),
-                volatility_annual=self._picture.volatility_annual(),
+                volume_usd_day=_finite(self._picture.volume_usd_day()),
+                volatility_annual=_finite(self._picture.volatility_annual()),
                 day_notional_usd=self._journal.day_notional_usd(),
-                sent_mono=dict(self._sent_mono),
-                recent=self._recent(inputs.ticket, now_ms),
+                trader_notional_usd=self._journal.day_notional_usd(inputs.trader),
+                messages=messages_of(self._journal, now_ms),
+                recent=_recent(lately, inputs.ticket, now_ms),
+                rejections=self._rejections(lately),
                 unknown=self._unsure(inputs.ticket),
+                mode=self._mode,
+                hosts=self.hosts(),
+                confirmed_hosts=inputs.hosts,
                 daily_loss=self._picture.daily_loss(),
+                books=self._picture.books(),
+                approval=approval,
+                permission=permission,
+                key_permission=self._key_fault(left),
             )
         )
+
+    def hosts(self) -> dict[str, str]:
+        """Return where each venue's orders go now, in words."""
+        return {name: venue.host for name, venue in self._venues.items()}
 
     @property
     def only_reducing(self) -> str:
         """Why only reductions may be sent, in words; "" while additions may be too."""
         why = loss_stop(self._picture.daily_loss(), self._limits)
         why = why or drawdown_stop(self._picture.snapshot(), self._limits)
+        why = why or rejections_stop(self._rejections(self._lately()), self._limits)
         return f"all but reductions, {why}" if why else ""
+
+    def _lately(self) -> list[LegRow]:
+        return self._journal.sent_since(self._clock.utc_ms() - REJECTIONS_MS)
+
+    @staticmethod
+    def _rejections(lately: list[LegRow]) -> int:
+        return sum(leg.state is LegState.REJECTED for leg in lately)
 
     def known_positions(self) -> dict[str, Decimal]:
         """Return signed positions: the journal's, and fills reported that are not there yet."""
@@ -112,12 +174,37 @@ class Gatekeeper:
             sorted({leg.instrument for leg in live if leg.ticket != ticket and leg.state in UNSURE})
         )
 
-    def _recent(self, ticket: str, now_ms: int) -> tuple[SentOrder, ...]:
-        return tuple(
-            SentOrder(leg.instrument, leg.side, leg.contracts, leg.sent_ms)
-            for leg in self._journal.sent_since(now_ms - DUPLICATE_MS)
-            if leg.ticket != ticket and leg.state not in WITHOUT_ORDER and leg.sent_ms is not None
-        )
+    def _key_fault(self, left: tuple[OrderIntent, ...]) -> str:
+        """Return why a key that orders would really be sent with is not fit, "" when all are."""
+        names = sorted({leg.id.partition(":")[0] for leg in left})
+        real = [name for name, host in self.hosts().items() if host != SIMULATED]
+        faults = (key_fault(self._notes.permissions.get(name)) for name in names if name in real)
+        return next(filter(None, faults), "")
+
+
+def _recent(lately: list[LegRow], ticket: str, now_ms: int) -> tuple[SentOrder, ...]:
+    return tuple(
+        SentOrder(leg.instrument, leg.side, leg.contracts, leg.sent_ms, leg.kind)
+        for leg in lately
+        if leg.ticket != ticket
+        and leg.state not in WITHOUT_ORDER
+        and leg.sent_ms is not None
+        and now_ms - leg.sent_ms <= DUPLICATE_MS
+    )
+
+
+def _notional_of(legs: tuple[OrderIntent, ...]) -> Decimal:
+    return sum((leg.notional_usd for leg in legs if not leg.protective), Decimal(0))
+
+
+def _finite(figures: Mapping[str, float]) -> dict[str, float]:
+    """Return the figures that are numbers: one that is none is not known."""
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
+def ticketed(journal: Journal) -> frozenset[str]:
+    """Return the contracts of tickets whose legs may still be sent."""
+    return frozenset(leg.instrument for leg in journal.live_legs() if leg.state in UNSENT)
 
 
 def signed(leg: LegRow, contracts: Decimal) -> Decimal:

@@ -8,7 +8,7 @@ from math import sqrt
 import msgspec
 
 from perptui.desk.book import Book
-from perptui.desk.orders.gate import loss_stop
+from perptui.desk.orders.gate_desk import loss_stop
 from perptui.desk.proposing.proposal_picture import ProposalPicture
 from perptui.desk.state import Picture
 from perptui.model.forecast import Estimates

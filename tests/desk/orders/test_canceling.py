@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from perptui.desk.orders.canceling import Cancels
@@ -38,7 +39,7 @@ async def test_a_cancel_that_came_to_nothing_is_tried_again(tmp_path: Path, lost
 
 async def test_the_waits_between_cancels_double_up_to_a_limit(tmp_path: Path) -> None:
     deal = await resting(tmp_path)
-    cancels = Cancels(deal.journal, {deal.venue.name: deal.venue}, deal.clock)
+    cancels = Cancels(deal.journal, {deal.venue.name: deal.venue}, deal.clock, deal.settings.limits)
     deal.venue.cancel_script = [LegState.NOT_SENT] * 99
     began, at = deal.clock.monotonic(), []
     while deal.clock.monotonic() - began < 100:
@@ -51,9 +52,25 @@ async def test_the_waits_between_cancels_double_up_to_a_limit(tmp_path: Path) ->
     assert await cancels.send(ALICE) == 1
 
 
+async def test_cancels_have_a_budget_of_their_own_and_those_beyond_it_wait(tmp_path: Path) -> None:
+    """Two a minute: of sixty tries in a minute two go, whatever orders were sent."""
+    deal = await resting(tmp_path)
+    few = msgspec.structs.replace(deal.settings.limits, cancels_reserved=2, messages_per_minute=1)
+    cancels = Cancels(deal.journal, {deal.venue.name: deal.venue}, deal.clock, few)
+    deal.venue.cancel_script = [LegState.NOT_SENT] * 99
+    at = []
+    for second in range(121):
+        if await cancels.send(ALICE):
+            at.append(second)
+        deal.clock.advance(1)
+    assert at == [0, 1, 60, 61, 120]
+    deal.clock.advance(30)
+    assert cancels.pending
+
+
 async def test_an_order_of_a_venue_taken_out_of_the_configuration_is_left(tmp_path: Path) -> None:
     deal = await resting(tmp_path)
-    cancels = Cancels(deal.journal, {}, deal.clock)
+    cancels = Cancels(deal.journal, {}, deal.clock, deal.settings.limits)
     assert not cancels.pending
     assert await cancels.send(ALICE) == 0
     assert "CANCEL" not in deal.kinds()

@@ -152,4 +152,24 @@ async def test_messages_are_paced_under_the_throttle(tmp_path: Path) -> None:
     await executor.send(deal.journal.ticket(view.id), ALICE, lambda _: (), lambda: None)
     assert len(sent) == 2
     assert sent[1] - sent[0] >= 1.0
-    assert len(executor.sent_mono[deal.venue.name]) == 2
+
+
+async def test_messages_are_paced_by_what_an_earlier_process_sent(tmp_path: Path) -> None:
+    """The journal is what is counted: an executor that knows nothing waits all the same."""
+    deal = Deal(tmp_path)
+    await deal.deal(REDUCE_BTC)
+    await deal.trading.reconcile()
+    sent: list[float] = []
+    deal.venue.before = lambda _: sent.append(deal.clock.monotonic())
+    slow = msgspec.structs.replace(deal.settings.limits, messages_per_second=1)
+    again = Executor(
+        deal.journal, {deal.venue.name: deal.venue}, deal.clock, slow, pause=deal.pause
+    )
+    view = await deal.open(REDUCE_ETH)
+    deal.journal.append(TicketConfirmed(view.id, view.token, 80, 24))
+    first_ms = deal.journal.sent_since(0)[0].sent_ms
+    await again.send(deal.journal.ticket(view.id), ALICE, lambda _: (), lambda: None)
+    second_ms = deal.journal.sent_since(0)[1].sent_ms
+    assert first_ms is not None
+    assert second_ms is not None
+    assert second_ms - first_ms >= 1000

@@ -11,13 +11,15 @@ from hypothesis import given as drawn
 from hypothesis import settings as tuned
 from hypothesis import strategies as st
 
-from perptui.desk.orders.gate import drawdown_stop, gate, throttle_wait
+from perptui.desk.orders.gate import CHECKS, gate
+from perptui.desk.orders.gate_desk import drawdown_stop
 from perptui.desk.orders.gate_input import GateInput, SentOrder
+from perptui.desk.orders.throttle import Message
 from perptui.model.account import Position
 from perptui.model.instrument import Instrument
 from perptui.model.limit import Limits
-from perptui.model.market import Quote
-from perptui.model.order import Effect, OrderIntent, Side
+from perptui.model.market import Book, BookLevel, Quote
+from perptui.model.order import Effect, OrderIntent, OrderKind, Side
 from perptui.model.snapshot import MarketSnapshot
 from tests.desk.dealing import ADD_ETH, FLIP_ETH, REDUCE_BTC, REDUCE_ETH, order
 from tests.desk.market import (
@@ -27,8 +29,10 @@ from tests.desk.market import (
     INSTRUMENTS,
     NOW_MS,
     QUOTES,
+    TIERS,
     VENUE,
     account,
+    book_around,
     limits,
 )
 
@@ -41,7 +45,6 @@ def passing(*legs: OrderIntent) -> GateInput:
     legs = legs or (REDUCE_BTC, REDUCE_ETH)
     return GateInput(
         now_ms=NOW_MS,
-        now_mono=1000.0,
         legs=legs,
         ticket_legs=len(legs),
         ticket_notional_usd=sum((leg.notional_usd for leg in legs), Decimal(0)),
@@ -57,7 +60,13 @@ def passing(*legs: OrderIntent) -> GateInput:
         volume_usd_day={BTC: 1e10, ETH: 5e9},
         volatility_annual={},
         day_notional_usd=Decimal(0),
-        sent_mono={},
+        trader_notional_usd=Decimal(0),
+        messages=(),
+        rejections=0,
+        mode="paper",
+        hosts={VENUE: "simulated"},
+        confirmed_hosts={VENUE: "simulated"},
+        books={BTC: book_around(BTC, Decimal(97500)), ETH: book_around(ETH, Decimal(3200))},
         recent=(),
         unknown=(),
         daily_loss=0.0499,
@@ -70,6 +79,11 @@ def reasons(given: GateInput) -> list[str]:
 
 def limited(given: GateInput, **changes: object) -> GateInput:
     return replace(given, limits=replace(given.limits, **changes))
+
+
+def sent(*times_ms: int) -> tuple[Message, ...]:
+    """Orders that went to the venue at these instants."""
+    return tuple(Message(VENUE, at) for at in times_ms)
 
 
 def leg0(given: GateInput, **changes: object) -> GateInput:
@@ -95,47 +109,376 @@ def test_a_good_ticket_passes() -> None:
     assert gate(passing(REDUCE_BTC, ADD_ETH)) == ()
 
 
-CASES: list[tuple[str, Callable[[GateInput], GateInput]]] = [
-    ("schema", lambda g: replace(g, legs=())),
-    ("schema", lambda g: leg0(g, after=Decimal("0.21"))),
-    ("schema", lambda g: leg0(g, effect=Effect.ADD)),
-    ("kill", lambda g: replace(g, kill_state="HALTED")),
-    ("reconcile", lambda g: replace(g, unclean="leg of BTC is UNKNOWN")),
-    ("stale", lambda g: replace(g, stale="account is stale")),
-    ("clock", lambda g: replace(g, clock_offset_ms={})),
-    ("clock", lambda g: replace(g, clock_offset_ms={VENUE: 2500})),
-    ("clock", lambda g: replace(g, clock_offset_ms={VENUE: -2500})),
-    ("token", lambda g: replace(g, stand="expired")),
-    ("instrument", lambda g: ruled(g, active=False)),
-    ("tick", lambda g: ruled(g, tick=Decimal(2))),
-    ("step", lambda g: ruled(g, step=Decimal("0.03"))),
-    ("size", lambda g: ruled(g, min_contracts=Decimal("0.201"))),
-    ("size", lambda g: ruled(g, max_contracts=Decimal("0.199"))),
-    ("notional", lambda g: leg0(g, notional_usd=Decimal("19500.03"))),
-    ("collar", lambda g: leg0(g, limit_price=Decimal("97207.4"))),
-    ("collar", lambda g: marked(g, "97793")),
-    ("order_notional", lambda g: limited(g, order_notional_max_usd=Decimal(19499))),
-    ("participation", lambda g: replace(g, volume_usd_day={ETH: 5e9})),
-    ("participation", lambda g: replace(g, volume_usd_day={BTC: 1.9e6, ETH: 5e9})),
-    ("ticket_legs", lambda g: limited(g, ticket_legs_max=1)),
-    ("ticket_notional", lambda g: limited(g, ticket_notional_max_usd=Decimal(22699))),
-    ("day_notional", lambda g: replace(g, day_notional_usd=Decimal(4977301))),
-    ("throttle", lambda g: replace(g, sent_mono={VENUE: (999.1, 999.2, 999.3, 999.4, 999.5)})),
-    ("unknown", lambda g: replace(g, unknown=(ETH,))),
-    ("daily_loss", lambda g: replace(passing(REDUCE_BTC, ADD_ETH), daily_loss=0.05)),
-    ("daily_loss", lambda g: replace(passing(REDUCE_BTC, ADD_ETH), daily_loss=None)),
-    ("restricted", lambda g: limited(g, restricted=(ETH,))),
+Change = Callable[[GateInput], GateInput]
+BOTH = (REDUCE_BTC, ADD_ETH)
+"""A reduction and an addition."""
+
+
+def adding(**changes: object) -> Change:
+    """Put the changed input of a ticket that also adds in its place."""
+    return lambda given: replace(passing(*BOTH), **changes)
+
+
+def held(given: GateInput, **changes: object) -> GateInput:
+    """Change the account of now."""
+    assert given.snapshot is not None
+    changed = (replace(given.snapshot.accounts[0], **changes),)
+    return replace(given, snapshot=replace(given.snapshot, accounts=changed))
+
+
+def leveraged(given: GateInput, before: str, now: str) -> GateInput:
+    """Let BTC have stood at one leverage, and stand at another."""
+    first, *rest = account().positions
+
+    def at(leverage: str) -> MarketSnapshot:
+        positions = (replace(first, leverage=Decimal(leverage)), *rest)
+        return replace(SNAPSHOT, accounts=(replace(account(), positions=positions),))
+
+    return replace(given, basis=at(before), snapshot=at(now))
+
+
+def around(contracts: str) -> dict[str, Book]:
+    return {ETH: book_around(ETH, Decimal(3200), contracts)}
+
+
+SOUND = book_around(ETH, Decimal(3200))
+CROSSED = replace(SOUND, bids=SOUND.asks, asks=SOUND.bids)
+ONE_SIDED = replace(SOUND, asks=())
+UNSORTED = replace(SOUND, asks=SOUND.asks[::-1], bids=(BookLevel(Decimal(3000), Decimal(1)),))
+NEGATIVE = replace(SOUND, asks=(BookLevel(Decimal(3201), Decimal(-1)),))
+LAST_SECOND = tuple(NOW_MS - 100 * n for n in range(1, 6))
+ONE_SMALL_TIER = (replace(TIERS[0], cap_usd=Decimal(20_000)),)
+
+CASES: list[tuple[str, str, Change]] = [
+    ("schema", "schema", lambda g: replace(g, legs=())),
+    ("schema", "schema", lambda g: leg0(g, after=Decimal("0.21"))),
+    ("schema", "schema", lambda g: leg0(g, effect=Effect.ADD)),
+    ("schema", "schema", lambda g: leg0(g, trigger_price=Decimal(97000))),
+    ("kill", "kill", lambda g: replace(g, kill_state="HALTED")),
+    ("kill", "kill", adding(kill_state="REDUCING")),
+    ("kill", "kill", adding(kill_state="no such state")),
+    ("reconcile", "reconcile", lambda g: replace(g, unclean="leg of BTC is UNKNOWN")),
+    ("position", "position", lambda g: replace(g, positions={**g.positions, ETH: Decimal(-7)})),
+    ("stale", "stale", lambda g: replace(g, stale="account is stale")),
+    ("clock", "clock", lambda g: replace(g, clock_offset_ms={})),
+    ("clock", "clock", lambda g: replace(g, clock_offset_ms={VENUE: 2500})),
+    ("clock", "clock", lambda g: replace(g, clock_offset_ms={VENUE: -2500})),
+    ("token", "token", lambda g: replace(g, stand="expired")),
+    ("approval", "approval", lambda g: replace(g, approval="nobody has approved it")),
+    ("instrument", "instrument", lambda g: ruled(g, active=False)),
+    ("instrument", "tick", lambda g: ruled(g, tick=Decimal(2))),
+    ("instrument", "tick", lambda g: ruled(g, tick=Decimal(0))),
+    ("instrument", "step", lambda g: ruled(g, step=Decimal("0.03"))),
+    ("instrument", "step", lambda g: ruled(g, step=Decimal(0))),
+    ("instrument", "size", lambda g: ruled(g, min_contracts=Decimal("0.201"))),
+    ("instrument", "size", lambda g: ruled(g, max_contracts=Decimal("0.199"))),
+    ("instrument", "notional", lambda g: leg0(g, notional_usd=Decimal("19500.03"))),
+    ("collar", "collar", lambda g: leg0(g, limit_price=Decimal("97207.4"))),
+    ("collar", "collar", lambda g: marked(g, "97793")),
+    (
+        "order_notional",
+        "order_notional",
+        lambda g: limited(g, order_notional_max_usd=Decimal(19499)),
+    ),
+    ("order_notional", "participation", lambda g: replace(g, volume_usd_day={ETH: 5e9})),
+    ("order_notional", "participation", lambda g: replace(g, volume_usd_day={BTC: 0.0, ETH: 5e9})),
+    ("order_notional", "participation", lambda g: replace(g, volume_usd_day={BTC: -1e9, ETH: 5e9})),
+    (
+        "order_notional",
+        "participation",
+        lambda g: replace(g, volume_usd_day={BTC: 1.9e6, ETH: 5e9}),
+    ),
+    ("depth", "depth", adding(books={})),
+    # 0.5 ETH of 1,600 USD; three levels of 0.33 at 1, 2 and 3 bp below offer 3,167.
+    ("depth", "depth", adding(books=around("0.33"))),
+    ("depth", "depth", adding(books={ETH: CROSSED})),
+    ("depth", "depth", adding(books={ETH: ONE_SIDED})),
+    ("depth", "depth", adding(books={ETH: UNSORTED})),
+    ("depth", "depth", adding(books={ETH: NEGATIVE})),
+    ("depth", "depth", lambda g: replace(g, books={ETH: CROSSED})),
+    ("ticket_notional", "ticket_legs", lambda g: limited(g, ticket_legs_max=1)),
+    (
+        "ticket_notional",
+        "ticket_notional",
+        lambda g: limited(g, ticket_notional_max_usd=Decimal(22699)),
+    ),
+    ("day_notional", "day_notional", lambda g: replace(g, day_notional_usd=Decimal(4977301))),
+    ("day_notional", "trader_notional", lambda g: replace(g, trader_notional_usd=Decimal(4977301))),
+    ("book", "book", lambda g: replace(g, basis=None)),
+    ("tier", "tier", lambda g: tiered(passing(*BOTH))),
+    ("throttle", "throttle", lambda g: replace(g, messages=sent(*LAST_SECOND))),
+    ("throttle", "throttle", lambda g: limited(g, cancels_reserved=0)),
+    (
+        "duplicate",
+        "duplicate",
+        lambda g: replace(g, recent=(SentOrder(BTC, Side.SELL, Decimal("0.2"), NOW_MS - 59_999),)),
+    ),
+    ("rejections", "rejections", adding(rejections=3)),
+    ("unknown", "unknown", lambda g: replace(g, unknown=(ETH,))),
+    ("account_mode", "account_mode", lambda g: held(g, one_way=False)),
+    ("account_mode", "account_mode", lambda g: held(g, multi_assets=True)),
+    ("account_mode", "account_mode", lambda g: held(g, isolated=(BTC,))),
+    ("account_mode", "account_mode", lambda g: leveraged(g, "10", "5")),
+    ("host", "host", lambda g: replace(g, hosts={VENUE: ""})),
+    ("host", "host", lambda g: replace(g, hosts={})),
+    ("host", "host", lambda g: replace(g, confirmed_hosts={})),
+    ("host", "host", lambda g: replace(g, mode="live", hosts={VENUE: "fapi.binance.com"})),
+    (
+        "host",
+        "host",
+        lambda g: replace(
+            g, hosts={VENUE: "fapi.binance.com"}, confirmed_hosts={VENUE: "fapi.binance.com"}
+        ),
+    ),
+    ("daily_loss", "daily_loss", adding(daily_loss=0.05)),
+    ("daily_loss", "daily_loss", adding(daily_loss=None)),
+    ("restricted", "restricted", lambda g: limited(g, restricted=(ETH,))),
+    ("permission", "permission", lambda g: replace(g, permission="alice may not trade")),
+    ("permission", "key_permission", lambda g: replace(g, key_permission="it may withdraw")),
 ]
 
 
-@pytest.mark.parametrize(("reason", "change"), CASES)
-def test_each_reason_alone(reason: str, change: Callable[[GateInput], GateInput]) -> None:
-    assert reasons(change(passing())) == [reason]
+def tiered(given: GateInput) -> GateInput:
+    """Let the contract of the addition allow no more than 20,000 USD; -6.5 ETH are 20,800."""
+    assert given.snapshot is not None
+    rules = tuple(
+        replace(one, tiers=ONE_SMALL_TIER) if one.id == ETH else one
+        for one in given.snapshot.instruments
+    )
+    return replace(given, snapshot=replace(given.snapshot, instruments=rules))
 
 
-def test_a_position_that_is_not_what_the_order_rests_on() -> None:
-    moved = replace(passing(), positions={BTC: Decimal("0.4"), ETH: Decimal(-7)})
-    assert reasons(moved) == ["position"]
+@pytest.mark.parametrize(("check", "reason", "change"), CASES)
+def test_each_reason_alone(check: str, reason: str, change: Change) -> None:
+    given = change(passing())
+    assert reasons(given) == [reason]
+    assert [name for name, ask in CHECKS if list(ask(given))] == [check]
+
+
+def test_each_check_is_seen_to_refuse_alone() -> None:
+    assert {check for check, _, _ in CASES} == {name for name, _ in CHECKS}
+
+
+SAFETY = """schema, kill, reconcile, position, stale, clock, token, approval, instrument, collar,
+order_notional, depth, ticket_notional, day_notional, book, tier, throttle, duplicate, rejections,
+unknown, account_mode, host, daily_loss, restricted, permission"""
+
+
+def test_the_order_is_that_of_the_design() -> None:
+    """As safety.md has it; positions stand with the reconcile that they follow from."""
+    assert [name for name, _ in CHECKS] == SAFETY.replace("\n", " ").split(", ")
+
+
+def apart() -> list[tuple[str, dict[str, object]]]:
+    """What each case changes, of those that leave the orders alone and refuse what adds too."""
+    base, found = passing(*BOTH), []
+    for _, reason, change in CASES:
+        changed = change(base)
+        fields = {
+            name: getattr(changed, name)
+            for name in base.__struct_fields__
+            if getattr(base, name) != getattr(changed, name)
+        }
+        if "legs" not in fields and reason in reasons(changed):
+            found.append((reason, fields))
+    return found
+
+
+APART = apart()
+
+
+@pytest.mark.unmeasured
+@tuned(max_examples=50, deadline=None)
+@drawn(st.permutations(range(len(APART))), st.integers(2, 6))
+def test_no_cause_lets_through_what_another_refuses(order_of: list[int], count: int) -> None:
+    """Causes that lie in different inputs, put together, refuse with the reason of each."""
+    changes: dict[str, object] = {}
+    wanted = set()
+    for reason, fields in (APART[pick] for pick in order_of[:count]):
+        if not changes.keys() & fields.keys():
+            changes.update(fields)
+            wanted.add(reason)
+    assert wanted <= set(reasons(replace(passing(*BOTH), **changes)))
+
+
+@pytest.mark.parametrize(("check", "reason", "change"), CASES[::5])
+def test_the_gate_is_pure(check: str, reason: str, change: Change) -> None:
+    given = change(passing())
+    before = msgspec.json.encode(given)
+    assert gate(given) == gate(given)
+    assert msgspec.json.encode(given) == before
+
+
+WRONG = (Decimal("NaN"), Decimal("-Infinity"), Decimal(-1), None, "x", float("nan"), -1.0)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize(
+    "name",
+    ["contracts", "notional_usd", "limit_price", "mark_price", "before", "after"],
+)
+def test_an_order_with_a_figure_that_is_none_is_refused(name: str, wrong: object) -> None:
+    """Records do not take them, and the gate does not trust that: it refuses and raises nothing."""
+    leg = replace(ADD_ETH)
+    msgspec.structs.force_setattr(leg, name, wrong)
+    given = replace(passing(*BOTH))
+    msgspec.structs.force_setattr(given, "legs", (REDUCE_BTC, leg))
+    assert gate(given) != ()
+
+
+@pytest.mark.parametrize("wrong", [None, float("nan"), "x"], ids=repr)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "positions",
+        "clock_offset_ms",
+        "volume_usd_day",
+        "day_notional_usd",
+        "trader_notional_usd",
+        "ticket_notional_usd",
+        "messages",
+        "rejections",
+        "daily_loss",
+        "books",
+        "limits",
+        "hosts",
+        "basis",
+        "snapshot",
+    ],
+)
+def test_an_input_that_is_none_of_its_kind_is_refused(name: str, wrong: object) -> None:
+    given = replace(passing(*BOTH))
+    msgspec.structs.force_setattr(given, name, wrong)
+    assert gate(given) != ()
+
+
+@pytest.mark.parametrize("wrong", [0, -1], ids=repr)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "gross_max",
+        "coin_net_max",
+        "coin_gross_max",
+        "venue_gross_max",
+        "margin_ratio_max",
+        "turnover_max",
+        "participation_max",
+        "depth_max",
+        "collar_bps",
+        "order_notional_max_usd",
+        "ticket_notional_max_usd",
+        "day_notional_max_usd",
+        "trader_day_notional_max_usd",
+        "ticket_legs_max",
+        "daily_loss_max",
+        "messages_per_second",
+        "messages_per_minute",
+        "cancels_reserved",
+        "rejections_max",
+    ],
+)
+def test_a_limit_of_nothing_lets_nothing_be_added(name: str, wrong: int) -> None:
+    given = passing(*BOTH)
+    kind = type(getattr(given.limits, name))
+    assert gate(limited(given, **{name: kind(wrong)})) != ()
+
+
+@pytest.mark.parametrize(
+    ("name", "tight"),
+    [
+        ("net_min", 0.9),
+        ("net_max", -0.1),
+        ("liquidation_distance_min", 1.0001),
+        ("free_collateral_min", 1.0),
+        ("drawdown_max", -0.0001),
+    ],
+)
+def test_a_floor_that_nothing_reaches_lets_nothing_be_added(name: str, tight: float) -> None:
+    assert gate(limited(passing(*BOTH), **{name: tight})) != ()
+
+
+@pytest.mark.parametrize("name", sorted(Limits.__struct_fields__))
+def test_a_limit_that_is_absent_refuses(name: str) -> None:
+    """Those that need estimates are the proposal's: the gate has no figure to hold against them."""
+    given = replace(passing(*BOTH), volatility_annual={BTC: 0.6})
+    rules = replace(given.limits)
+    msgspec.structs.force_setattr(rules, name, None)
+    assert (gate(replace(given, limits=rules)) != ()) is (name not in OF_PROPOSALS)
+
+
+OF_PROPOSALS = {
+    "volatility_max",
+    "beta_max",
+    "cvar_max",
+    "standalone_risk_max",
+    "market_correlation_max",
+    "first_component_max",
+    "trade_min_usd",
+}
+
+
+def test_what_only_reduces_passes_where_additions_do_not() -> None:
+    """Repeated rejections, no fresh book and a thin one, the day's loss: all but reductions."""
+    cut = passing(REDUCE_BTC, REDUCE_ETH)
+    thin = {BTC: book_around(BTC, Decimal(97500), "0.001")}
+    assert gate(replace(cut, rejections=99, books={}, daily_loss=0.9)) == ()
+    assert gate(replace(cut, books=thin)) == ()
+
+
+@pytest.mark.parametrize(
+    ("contracts", "refused"),
+    # Half of three levels at 1, 2 and 3 bp below 3,200: 1.5 x n x 3,199.36 against 1,600.
+    [("0.33334", True), ("0.33341", False)],
+)
+def test_the_depth_is_what_rests_within_the_limit_price(contracts: str, refused: bool) -> None:
+    given = replace(passing(*BOTH), books=around(contracts))
+    assert ("depth" in reasons(given)) is refused
+    # Nothing rests at a price above every bid.
+    near = replace(ADD_ETH, limit_price=Decimal(3200))
+    assert reasons(replace(passing(REDUCE_BTC, near))) == ["depth"]
+
+
+def test_a_position_is_held_to_the_notional_that_its_leverage_allows() -> None:
+    """At 110x the first tier alone allows the leverage: 50,000 USD; at 100x both do."""
+    grown = order(BTC, Side.BUY, "0.2", "0.4")
+    loose = {"coin_net_max": 9.0, "coin_gross_max": 9.0, "net_max": 9.0, "gross_max": 9.0}
+    given = limited(passing(grown), **loose)
+    assert gate(given) == ()
+    assert reasons(leveraged(given, "110", "110")) == ["tier"]
+    assert reasons(leveraged(given, "100", "100")) == []
+
+
+STOP = replace(
+    order(BTC, Side.SELL, "0.4", "0.4", reduce_only=True),
+    kind=OrderKind.STOP_MARKET,
+    limit_price=Decimal(90_000),
+    trigger_price=Decimal(90_000),
+)
+
+
+def test_a_stop_rests_and_is_held_to_what_stops_are_held_to() -> None:
+    """No collar, size, depth or day's notional: it moves nothing until its mark is reached."""
+    stopped = passing(STOP)
+    assert gate(stopped) == ()
+    assert gate(limited(stopped, order_notional_max_usd=Decimal(1), depth_max=0.0)) == ()
+    assert gate(replace(stopped, volume_usd_day={}, books={})) == ()
+    rest = replace(STOP, contracts=Decimal("0.2"), notional_usd=Decimal(19500))
+    after = replace(rest, before=Decimal("0.2"), after=Decimal(0))
+    assert gate(passing(REDUCE_BTC, after)) == ()
+    assert reasons(marked(stopped, "90000")) == ["collar"]
+    assert reasons(replace(stopped, legs=(replace(STOP, trigger_price=None),))) == ["schema"]
+    low = replace(STOP, trigger_price=Decimal(89_999))
+    assert reasons(replace(stopped, legs=(low,))) == ["schema"]
+    assert "schema" in reasons(replace(stopped, legs=(replace(STOP, reduce_only=False),)))
+    assert reasons(replace(stopped, kill_state="HALTED")) == ["kill"]
+    assert gate(replace(stopped, kill_state="REDUCING")) == ()
+
+
+def test_a_stop_is_no_duplicate_of_an_order_of_its_size() -> None:
+    like = SentOrder(BTC, Side.SELL, Decimal("0.4"), NOW_MS - 1, OrderKind.LIMIT_IOC)
+    assert gate(replace(passing(STOP), recent=(like,))) == ()
+    same = replace(like, kind=OrderKind.STOP_MARKET)
+    assert reasons(replace(passing(STOP), recent=(same,))) == ["duplicate"]
 
 
 @pytest.mark.parametrize("name", ["contracts", "limit_price", "mark_price"])
@@ -161,11 +504,6 @@ def test_without_a_picture_nothing_passes() -> None:
     found = reasons(replace(passing(), snapshot=None))
     assert found[:1] == ["stale"]
     assert "instrument" in found
-
-
-def test_reducing_lets_only_reduce_only_legs_through() -> None:
-    assert gate(replace(passing(), kill_state="REDUCING")) == ()
-    assert reasons(replace(passing(REDUCE_BTC, ADD_ETH), kill_state="REDUCING")) == ["kill"]
 
 
 def test_the_minimum_notional_binds_all_but_reduce_only_orders() -> None:
@@ -258,11 +596,6 @@ def test_an_account_of_another_collateral_at_the_venue_carries_none_of_it(way: i
     assert gate(replace(given, snapshot=snapshot, basis=snapshot)) == ()
 
 
-def test_hedge_mode_is_refused() -> None:
-    snapshot = replace(SNAPSHOT, accounts=(replace(account(), one_way=False),))
-    assert reasons(replace(passing(), snapshot=snapshot)) == ["account_mode"]
-
-
 def test_the_same_order_within_a_minute_is_a_duplicate() -> None:
     sent = SentOrder(BTC, Side.SELL, Decimal("0.2"), NOW_MS - 59_999)
     assert reasons(replace(passing(), recent=(sent,))) == ["duplicate"]
@@ -330,26 +663,13 @@ def test_the_gate_takes_the_wide_collar_of_reducing_legs(
     assert "collar" in reasons(replace(passing(adding), volatility_annual={ETH: 4.0}))
 
 
-@pytest.mark.parametrize(
-    ("sent", "wait"),
-    [
-        ((), 0.0),
-        ((999.0,) * 5, 0.0),
-        ((999.4, 999.5, 999.6, 999.7, 999.8), 0.4),
-        (tuple(941.0 + n / 2 for n in range(60)), 1.0),
-    ],
-)
-def test_the_throttle_says_how_long_to_wait(sent: tuple[float, ...], wait: float) -> None:
-    assert throttle_wait(sent, 1000.0, limits()) == pytest.approx(wait)
-
-
 def test_positions_without_contracts_need_no_price() -> None:
     flat = {**passing().positions, f"{VENUE}:OLD/USDT:USDT": Decimal(0)}
     assert gate(replace(passing(), positions=flat)) == ()
 
 
 @pytest.mark.unmeasured
-@tuned(max_examples=200, deadline=None)
+@tuned(max_examples=60, deadline=None)
 @drawn(st.data())
 def test_tighter_limits_never_let_more_through(data: st.DataObject) -> None:
     """Whatever is refused stays refused when any limit is tightened."""
@@ -370,6 +690,8 @@ def test_tighter_limits_never_let_more_through(data: st.DataObject) -> None:
                 "order_notional_max_usd",
                 "ticket_notional_max_usd",
                 "day_notional_max_usd",
+                "trader_day_notional_max_usd",
+                "depth_max",
             ]
         )
     )

@@ -33,7 +33,6 @@ def gate_input(book: RandomBook, made: Proposal, rules: Limits) -> GateInput:
     """Return what the gate is asked of a proposal when nothing else is wrong."""
     return GateInput(
         now_ms=book.snapshot.as_of_ms,
-        now_mono=1000.0,
         legs=made.orders,
         ticket_legs=len(made.orders),
         ticket_notional_usd=Decimal(0),
@@ -49,7 +48,13 @@ def gate_input(book: RandomBook, made: Proposal, rules: Limits) -> GateInput:
         volume_usd_day={leg.id: 1e12 for leg in made.orders},
         volatility_annual={},
         day_notional_usd=Decimal(0),
-        sent_mono={},
+        trader_notional_usd=Decimal(0),
+        messages=(),
+        rejections=0,
+        mode="live",
+        hosts={"binanceusdm": "h", "bybit": "h"},
+        confirmed_hosts={"binanceusdm": "h", "bybit": "h"},
+        books={},
         recent=(),
         unknown=(),
         daily_loss=0.0,
