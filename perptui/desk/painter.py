@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import msgspec
+
 from perptui.desk.orders.trading import Trading
 from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.server import Server
@@ -23,6 +25,7 @@ from perptui.desk.views.desk_view import (
 from perptui.desk.views.status import Identity, Standing, VenueTime
 from perptui.desk.worker import QuantWorker
 from perptui.model.clock import VenueClock
+from perptui.model.errors import JournalError
 from perptui.model.forecast import Estimates
 from perptui.protocol.views import DeskView
 from perptui.protocol.views_ticket import JournalView, TicketView
@@ -51,15 +54,24 @@ def nothing_told() -> tuple[Standing, JournalView, TicketView]:
 
 
 def told_by(trading: Trading) -> Told:
-    """Return what an open journal and its trading show."""
+    """Return what an open journal and its trading show; the last of it once it cannot be read."""
+    last = nothing_told()
 
     def told() -> tuple[Standing, JournalView, TicketView]:
-        standing = Standing(
-            kill_state=trading.kill_state,
-            sends_locked=trading.sends_locked,
-            unknown_legs=trading.unknown_legs,
-        )
-        return standing, trading.journal_view, trading.ticket_view
+        nonlocal last
+        try:
+            standing = Standing(
+                kill_state=trading.kill_state,
+                sends_locked=trading.sends_locked,
+                unknown_legs=trading.unknown_legs,
+            )
+            last = (standing, trading.journal_view, trading.ticket_view)
+        except JournalError as error:
+            locked = str(error)
+            with suppress(JournalError):
+                locked = trading.sends_locked or locked
+            last = (msgspec.structs.replace(last[0], sends_locked=locked), *last[1:])
+        return last
 
     return told
 
