@@ -2,6 +2,7 @@
 
 import decimal
 import os
+import sys
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import pytest_textual_snapshot
 from syrupy.location import PyTestLocation
 
-from tests.canary import CANARY
+from tests.canary import CANARY, sweep
 
 ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOTS = ROOT / "snapshots"
@@ -65,6 +66,19 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = "expected no secret in output or log, was the canary key; redact it"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Fail a session that left the canary key in any file of any test: logs, journals, exports."""
+    result = yield
+    factory = getattr(session.config, "_tmp_path_factory", None)
+    found = [] if factory is None else sweep([factory.getbasetemp()])
+    if found:
+        sys.stderr.write("\nexpected no secret in any file, was the canary key in:\n")
+        sys.stderr.writelines(f"  {place}\n" for place in found)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return result
 
 
 @pytest.fixture(autouse=True)

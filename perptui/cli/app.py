@@ -105,6 +105,7 @@ def _kept(command: str, error: Exception) -> PerptuiError:
     import traceback
 
     from perptui.settings.paths import log_file
+    from perptui.settings.redaction import redacted
 
     kind = type(error).__name__
     said = f"expected `perptui {command}` to end well, was {kind} inside perptui"
@@ -114,7 +115,7 @@ def _kept(command: str, error: Exception) -> PerptuiError:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with open(descriptor, "w", encoding="utf-8") as kept:
             os.fchmod(descriptor, 0o600)
-            kept.write("".join(traceback.format_exception(error)))
+            kept.write(redacted("".join(traceback.format_exception(error))))
     except (OSError, PerptuiError):
         return PerptuiError(f"{said}; its traceback could not be written, free the state directory")
     return PerptuiError(f"{said}; report it with {file}")

@@ -10,6 +10,7 @@ from perptui.client.launch import Launcher
 from perptui.model.clock import SystemClock
 from perptui.settings.load import load
 from perptui.settings.paths import state_dir, themes_dirs
+from perptui.settings.redaction import install
 
 FRAMES_PER_SECOND = "240"
 BY_SIGNAL = 128
@@ -30,6 +31,7 @@ def open_terminal(way: Launcher, args: argparse.Namespace, config: Path | None =
         When the configuration does not stand or there is no such theme.
     """
     settings = load(config).settings
+    install()
     # Read by Textual at its import: how long a picture that is ready may wait for the next frame.
     # The desk's own throttle, not this, says how often there is a picture.
     os.environ.setdefault("TEXTUAL_FPS", FRAMES_PER_SECOND)

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from perptui.model.clock import iso
+from perptui.settings.redaction import install, redacted
 
 MAX_BYTES = 2_000_000
 KEPT = 5
-
-_SECRET = re.compile(
-    r"(?i)(\b(?:api-?key|apikey|secret|signature|listenkey|passphrase|password|authorization"
-    r"|x-mbx-apikey)\b[\"']?\s*[=:]\s*[\"']?)(?:bearer\s+)?[^\s\"'&,}]+"
-)
-
-
-def redacted(text: str) -> str:
-    """Return `text` with the value of everything that is named like a secret as ``***``."""
-    return _SECRET.sub(r"\1***", text)
 
 
 class JsonLines(logging.Formatter):
@@ -36,7 +26,7 @@ class JsonLines(logging.Formatter):
             "text": redacted(record.getMessage()),
         }
         if record.exc_info:
-            line["trace"] = redacted(self.formatException(record.exc_info))
+            line["trace"] = redacted(record.exc_text or self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=True)
 
 
@@ -50,6 +40,4 @@ def log_to(path: Path) -> None:
         old.close()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    # The venue library logs requests with their signatures below WARNING.
-    for name in ("ccxt", "aiohttp", "asyncio"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    install()

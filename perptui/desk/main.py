@@ -12,7 +12,7 @@ from perptui.desk.logs import log_to
 from perptui.desk.startup import refuse_live, require_keys
 from perptui.model.clock import SystemClock
 from perptui.settings.schema import Settings
-from perptui.settings.seclusion import close_files, keep_to_oneself
+from perptui.settings.seclusion import keep_to_oneself
 
 
 def serve(
@@ -40,7 +40,6 @@ def serve(
     """
     refuse_live(settings, allowed=live)
     require_keys(settings)
-    close_files()
     if settings.market_words != "SIMULATED":
         keep_to_oneself()
     paths = desk_paths(settings)
@@ -48,7 +47,7 @@ def serve(
     try:
         log_to(paths.log)
         logging.getLogger(__name__).info("desk %s starts", settings.desk.name)
-        return asyncio.run(_run(settings, private_fd, config))
+        return asyncio.run(_run(settings, private_fd, config), debug=False)
     finally:
         lock.give_back()
 

@@ -53,6 +53,7 @@ def forget_environment(environment: MutableMapping[str, str] | None = None) -> N
     environment = os.environ if environment is None else environment
     for name in [name for name in environment if _names_secret(name)]:
         del environment[name]
+    _handed.clear()
 
 
 def _names_secret(name: str) -> bool:

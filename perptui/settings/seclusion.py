@@ -1,4 +1,4 @@
-"""What keeps a process with keys to itself: no core dump, no reading by others, no open files."""
+"""What keeps the memory of a process with keys to itself."""
 
 from __future__ import annotations
 
@@ -10,18 +10,13 @@ PR_SET_DUMPABLE = 4
 UMASK = 0o077
 
 
-def close_files() -> None:
-    """Let nobody but the owner have what this process and its children write."""
-    os.umask(UMASK)
-
-
 def keep_to_oneself() -> None:
     """Forbid core dumps, and let no other process of the user read memory or environment.
 
     A core holds the keys, and so does ``/proc/PID/environ`` of a process that was given them there.
     Where the platform has no such call the limit alone stands.
     """
-    close_files()
+    os.umask(UMASK)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     library = ctypes.CDLL(None, use_errno=True)
     if hasattr(library, "prctl"):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from perptui.model.clock import Clock
+from perptui.model.clock import DAY_MS, Clock
 from perptui.model.errors import InputError
 from perptui.model.instrument import Instrument
 from perptui.model.money import ZERO
@@ -141,7 +141,8 @@ class PaperAccount(ServedVenue):
         moment = feed.now_ms // GRID_MS * GRID_MS
         if not exchange.now_ms:
             exchange.now_ms = moment - GRID_MS
-            exchange.account.book(exchange.now_ms, "TRANSFER", "", self._equity)
+            # Yesterday's: today's profit knows of no deposit.
+            exchange.account.book(exchange.now_ms - DAY_MS, "TRANSFER", "", self._equity)
         exchange.advance(moment - GRID_MS)
         moment = max(moment, exchange.now_ms + GRID_MS)
         self._observe(feed, symbols, moment)

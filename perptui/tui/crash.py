@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import traceback
 from pathlib import Path
 
-_SECRET = re.compile(
-    r"(?i)(api[-_]?key|secret|signature|listenkey|authorization|password|token)(\s*[=:]\s*)\S+"
-)
-
-
-def redacted(text: str) -> str:
-    """Return `text` without what stands behind a name such as ``apiKey=``."""
-    return _SECRET.sub(r"\1\2***", text)
+from perptui.settings.redaction import redacted
 
 
 def report_of(error: BaseException) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from perptui.desk.logs import JsonLines, log_to, redacted
+from perptui.desk.logs import JsonLines, log_to
+from perptui.settings.redaction import redacted
 from tests.canary import CANARY
 
 
@@ -19,8 +22,11 @@ def log(tmp_path: Path) -> Iterator[Path]:
     handlers, level = tuple(root.handlers), root.level
     for handler in handlers:
         root.removeHandler(handler)
+    factory, hook, of_thread = logging.getLogRecordFactory(), sys.excepthook, threading.excepthook
     log_to(tmp_path / "desk.log")
     yield tmp_path / "desk.log"
+    logging.setLogRecordFactory(factory)
+    sys.excepthook, threading.excepthook = hook, of_thread
     for handler in tuple(root.handlers):
         root.removeHandler(handler)
         handler.close()

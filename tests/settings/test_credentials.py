@@ -52,7 +52,7 @@ def test_a_file_open_to_others_is_refused(mode: int) -> None:
 
 
 def test_a_link_is_refused(tmp_path: Path) -> None:
-    target = tmp_path / "elsewhere.toml"
+    target = tmp_path / "credentials-elsewhere.toml"
     target.write_text(PAIR)
     target.chmod(0o600)
     credentials_dir().mkdir(parents=True)

@@ -8,7 +8,8 @@ from perptui.protocol.frames import Reply
 from perptui.protocol.intents import Bend, Intent, Undo, Withdraw
 from perptui.tui.arrange import columns_of, regions
 from perptui.tui.command_line import CommandLine
-from perptui.tui.crash import redacted, report_of, write_report
+from perptui.settings.redaction import redacted
+from perptui.tui.crash import report_of, write_report
 from perptui.tui.editor import MOST, LineEditor
 from perptui.tui.format import with_minus
 from perptui.tui.keymap import BY_ID, KEYS, actions_by_key, footer, keys_of, unknown_ids
@@ -278,7 +279,7 @@ def test_a_report_holds_the_place_and_no_variable(tmp_path: Path) -> None:
 
 def test_secrets_are_redacted_by_name() -> None:
     assert redacted("listenKey: abc, x=1 Authorization=Bearer") == (
-        "listenKey: *** x=1 Authorization=***"
+        "listenKey: ***, x=1 Authorization=***"
     )
 
 
