@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 from typing import Any
 
 from perptui.model.errors import VenueError
 from perptui.model.text import safe_text
-from tests.campaign.coverage import TierResult
+from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.invariants import faults_of
 from tests.campaign.payload_parsers import Parser, documented, encoded, parsed, simulated
+from tests.campaign.shell import main, replay
 from tests.canary import CANARY
 
 NAME = "fuzz"
@@ -27,7 +29,7 @@ HOSTILE: tuple[Any, ...] = (
 FRAGMENTS = (b'"', b"{", b"}", b"[", b"]", b",", b":", b"NaN", b"1e999", b"null", b"\xff", b"\x00")
 
 
-def run(count: int, seed: int) -> TierResult:
+def run(count: int, seed: int, _coverage: Coverage | None = None) -> TierResult:
     """Feed `count` mutated payloads to the parsers; case n is drawn from `seed` + n alone."""
     began = time.monotonic()
     parsers = sorted({**documented(), **simulated()}.items())
@@ -36,8 +38,8 @@ def run(count: int, seed: int) -> TierResult:
         name, parser, body = drawn(parsers, case)
         found = broken(parser, body)
         if found:
-            replay = f"python -m tests.campaign --tier {NAME} --sessions 1 --from-seed {case}"
-            violations.append(f"{name}: expected {found[0]}; {replay}")
+            again = replay(NAME, case)
+            violations.append(f"{name}: expected {found[0]}; {again}")
     return TierResult(NAME, count, count, violations, time.monotonic() - began)
 
 
@@ -123,3 +125,7 @@ def _torn(body: bytes, draw: random.Random) -> bytes:
         else:
             body = body[:begin] + draw.randbytes(1) + body[begin + 1 :]
     return body
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, 100000, run))

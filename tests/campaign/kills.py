@@ -6,7 +6,6 @@ a clock that both share. A desk is killed at one of nine points, and another sta
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import mmap
 import os
@@ -33,6 +32,7 @@ from perptui.simulator.wire import WireReply, WireRequest, json_reply
 from perptui.venues import ccxt_client
 from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.exchange_truth import violations
+from tests.campaign.shell import main, replay
 from tests.campaign.wire import MARKETS, MEMORY, SETTINGS
 from tests.campaign.wire_world import ENDPOINTS, OPENED_MS, WIRE, WatchedVenue, WireVenue, served
 from tests.desk.dealing import ALICE, answer, proposal
@@ -167,8 +167,8 @@ def run(count: int, seed: int, coverage: Coverage | None = None) -> TierResult:
     for case in range(seed, seed + count):
         killed = asyncio.run(play(case))
         point = POINTS[case % len(POINTS)]
-        replay = f"python -m tests.campaign --tier {NAME} --sessions 1 --from-seed {case}"
-        found += [f"kill {case} at {point}: {text}; {replay}" for text in killed.violations]
+        again = replay(NAME, case)
+        found += [f"kill {case} at {point}: {text}; {again}" for text in killed.violations]
         done += killed.died
         for state in killed.states:
             counted.note("SIGKILL", point, state)
@@ -325,19 +325,5 @@ def _journal(folder: Path, clock: SharedClock) -> MortalJournal:
     return journal
 
 
-def main() -> int:
-    """Kill as many desks as the command line says; print what was violated."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaign.kills")
-    parser.add_argument("--sessions", type=int, default=200)
-    parser.add_argument("--from-seed", type=int, default=0)
-    given = parser.parse_args()
-    coverage = Coverage()
-    result = run(given.sessions, given.from_seed, coverage)
-    rows = ["  ".join(map(str, row)) for row in coverage.rows()]
-    rows += result.violations
-    sys.stdout.write("\n".join([*rows, f"{result.done} of {result.asked} killed", ""]))
-    return 0 if result.ok else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(NAME, 200, run))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Coroutine
@@ -31,7 +32,8 @@ from perptui.model.clock import ManualClock
 from perptui.model.errors import ConfirmationRefused, GateRefused, JournalError
 from perptui.model.order import LegState, OrderIntent, Side
 from perptui.protocol.views_ticket import TicketView
-from tests.campaign.coverage import Coverage, TierResult
+from tests.campaign.coverage import TierResult
+from tests.campaign.shell import main, replay
 from tests.campaign.wire import MEMORY
 from tests.desk.dealing import ALICE, BOB, Deal, answer, order, settings_of
 from tests.desk.ledger_venue import LATE_MS, LedgerVenue
@@ -303,27 +305,31 @@ async def _all(tasks: set[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def run(count: int, seed: int, coverage: Coverage | None = None) -> TierResult:
-    """Run `count` machines of 50 steps, all drawn from `seed`; a failing one is made small."""
+def run(count: int, steps: int, seed: int) -> TierResult:
+    """Run `count` machines of so many steps, drawn from `seed`; a failing one is made small."""
     began = time.monotonic()
     machine = hypothesis.seed(seed)(type("Seeded", (OrderPath,), {}))
     violations = []
     try:
-        run_state_machine_as_test(machine, settings=_settings(count))
+        run_state_machine_as_test(machine, settings=_settings(count, steps))
     except AssertionError as error:
-        replay = f"python -m tests.campaign --tier {NAME} --sessions {count} --from-seed {seed}"
-        steps = "; ".join(getattr(error, "__notes__", ()))
-        violations.append(f"{error!r} after {steps}; {replay}")
+        again = replay(NAME, seed, count)
+        notes = "; ".join(getattr(error, "__notes__", ()))
+        violations.append(f"{error!r} after {notes}; {again}")
     return TierResult(NAME, count, count, violations, time.monotonic() - began)
 
 
-def _settings(count: int) -> settings:
+def _settings(count: int, steps: int) -> settings:
     return settings(
         max_examples=count,
-        stateful_step_count=STEPS,
+        stateful_step_count=steps,
         database=None,
         deadline=None,
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=tuple(HealthCheck),
         derandomize=False,
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, 500, lambda count, seed, _: run(count, STEPS, seed)))

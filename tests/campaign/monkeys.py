@@ -10,6 +10,7 @@ import asyncio
 import os
 import random
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -33,6 +34,7 @@ from perptui.tui.app import DeskApp
 from perptui.venues.control import CONTROL_HOST
 from perptui.venues.transport import socket_session
 from tests.campaign.coverage import Coverage, TierResult
+from tests.campaign.shell import main, replay
 from tests.canary import CANARY
 from tests.desk.attached import Demo, market, running_demo
 from tests.tui import book, what_ifs
@@ -134,13 +136,13 @@ async def _turn_hostile(seed: int) -> None:
 
 
 def _replayable(case: int, demo: Demo | None) -> list[str]:
-    replay = f"python -m tests.campaign --tier {NAME} --sessions 1 --from-seed {case}"
+    again = replay(NAME, case)
     try:
         texts = asyncio.run(_monkey(case, demo))
     except BaseException as error:
-        error.add_note(replay)
+        error.add_note(again)
         raise
-    return [f"monkey {case}: {text}; {replay}" for text in texts]
+    return [f"monkey {case}: {text}; {again}" for text in texts]
 
 
 async def _monkey(case: int, demo: Demo | None) -> list[str]:
@@ -251,3 +253,7 @@ class Monkey:
             self.found.append("the canary is on the screen")
         if bad := sorted({character for character in text if not character.isprintable()}):
             self.found.append(f"control characters are on the screen: {bad!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, 60, run))

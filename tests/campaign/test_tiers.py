@@ -53,11 +53,11 @@ def test_a_slice_of_the_kills_in_a_process_without_threads() -> None:
     command = [sys.executable, "-m", "tests.campaign.kills", "--sessions", "3", "--from-seed", "4"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("3 of 3 killed\n")
+    assert "3 of 3 kills" in done.stdout
 
 
 def test_a_slice_of_the_machines_finds_nothing() -> None:
-    assert machines.run(8, 5).violations == []
+    assert machines.run(8, machines.STEPS, 5).violations == []
 
 
 def test_the_machines_find_a_venue_that_takes_everything_twice() -> None:
@@ -80,7 +80,7 @@ def test_the_machines_find_a_venue_that_takes_everything_twice() -> None:
 
 
 def test_a_few_monkeys_at_a_served_picture() -> None:
-    for case in (0, 2, 4):
+    for case in (0, 2):
         result = monkeys.run(1, case)
         assert result.violations == []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from perptui.model.errors import ConfirmationRefused, GateRefused, VenueError
 from perptui.simulator.faults import BAN_S, Fault, FaultKind
 from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.exchange_truth import violations
+from tests.campaign.shell import main, replay
 from tests.campaign.wire_world import ENDPOINTS, OPENED_MS, WIRE, WatchedVenue, WireVenue, served
 from tests.desk.dealing import ALICE, answer, proposal, settings_of
 from tests.desk.sigkill_desk import ReadPicture, read_snapshot, reducing
@@ -51,9 +53,9 @@ def run(count: int, seed: int, coverage: Coverage | None = None) -> TierResult:
     counted = Coverage() if coverage is None else coverage
     found: list[str] = []
     for session in range(seed, seed + count):
-        replay = f"python -m tests.campaign --tier {NAME} --sessions 1 --from-seed {session}"
+        again = replay(NAME, session)
         texts, _ = asyncio.run(play(session, counted))
-        found += [f"wire {session}: {text}; {replay}" for text in texts]
+        found += [f"wire {session}: {text}; {again}" for text in texts]
     return TierResult(NAME, count, count, found, time.monotonic() - began)
 
 
@@ -205,3 +207,7 @@ class WireSession:
             if findings.clean and not self.trading.unknown_legs:
                 return
             self.clock.advance(2.5)
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, 600, run))
