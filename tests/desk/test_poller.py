@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 
 from perptui.desk.backfill import Backfill
+from perptui.desk.books import BookShelf
+from perptui.desk.orders.gate_orders import fault_of
 from perptui.desk.pace import Pace
 from perptui.desk.poller import VenuePoller, words_of
 from perptui.desk.state import VITAL_CALLS, DeskState
@@ -149,6 +151,25 @@ async def test_hurried_polls_do_not_wait_for_their_turn(bench: Bench) -> None:
             return bench.state.picture.venues[0].observed_mono("account") != first
 
         await bench.until(again)
+
+
+async def test_books_are_read_of_what_is_traded_alone(bench: Bench) -> None:
+    """Two of the six contracts, twenty levels a side; the desk's state hears nothing of it."""
+    shelf = BookShelf(bench.clock, QUICK.book_s * QUICK.stale_after_intervals)
+    bench.poller.shelf = shelf
+    bench.poller.traded = lambda: frozenset({BTC, ETH, "bybit:BTC/USDT:USDT"})
+    async with bench.polling():
+        await bench.until(lambda: len(shelf.fresh()) == 2)
+        first = shelf.age_s(BTC)
+        assert first is not None
+        assert set(shelf.fresh()) == {BTC, ETH}
+        assert all(len(one.bids) == len(one.asks) == 20 for one in shelf.fresh().values())
+        assert all(fault_of(one) == "" for one in shelf.fresh().values())
+        bench.simulated.faults = FaultScript((Fault("GET /fapi/v1/depth", 1, FaultKind.HTML),))
+        bench.poller.traded = lambda: frozenset({f"{VENUE}:SOL/USDT:USDT"})
+        await bench.until(lambda: "book" in bench.state.picture.venues[0].troubles)
+        await bench.until(lambda: f"{VENUE}:SOL/USDT:USDT" in shelf.fresh())
+        assert "book" not in bench.state.picture.venues[0].troubles
 
 
 @pytest.mark.unmeasured
