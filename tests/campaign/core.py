@@ -65,7 +65,7 @@ class TrueOrder(msgspec.Struct):
             side=self.side,
             contracts=self.contracts,
             filled=self.filled,
-            average_price=self.turnover / self.filled if self.filled else None,
+            average_price=round(self.turnover / self.filled, 8) if self.filled else None,
             ts_ms=self.ts_ms,
         )
 
@@ -213,7 +213,7 @@ class Core:
             self._execute(order, contracts)
         if order.filled == order.contracts:
             self.end(order, LegState.FILLED)
-        elif contracts <= 0 and order.reduce_only:
+        elif order.reduce_only and not self.positions.get(order.instrument):
             self.end(order, LegState.EXPIRED)
 
     def _execute(self, order: TrueOrder, contracts: Decimal) -> None:

@@ -12,40 +12,41 @@ from perptui.desk.orders.trading import Trading
 from perptui.journal.events import Actor
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.proposal import Proposal
-from perptui.protocol.intents import ConfirmTicket
+from perptui.protocol.intents import ApproveTicket, ConfirmTicket, DeclineTicket
 from perptui.protocol.views_ticket import TicketView
 from perptui.settings.paths import KILL_FILE
 from tests.campaign.truth import Shown, Typed
-from tests.campaign.world import MARKS, STEPS
+from tests.campaign.world import CLOUDS, MARKS, STEPS
 from tests.desk.dealing import ALICE, BOB, answer, proposal
 
 if TYPE_CHECKING:
     from tests.campaign.session import Session
 
 ACTS = {
-    "trade": 70,
-    "cancel": 5,
-    "kill": 5,
-    "reduce": 3,
-    "release": 6,
+    "trade": 78,
+    "cancel": 3,
+    "kill": 3,
+    "reduce": 2,
+    "release": 3,
     "export": 3,
     "supersede": 3,
     "wait": 5,
+    "second": 3,
 }
 WAYS = {
     "right": 70,
     "wrong": 4,
     "early": 3,
     "late": 3,
-    "pasted": 2,
-    "unseen": 2,
-    "small": 2,
+    "pasted": 3,
+    "unseen": 3,
+    "small": 3,
     "other": 3,
-    "twice": 5,
+    "twice": 6,
     "stale": 2,
     "reject": 2,
     "close": 2,
-    "changed": 6,
+    "changed": 12,
 }
 LOTS = {"BTC": 60, "ETH": 150, "SOL": 40}
 
@@ -62,7 +63,15 @@ class Hands:
     async def act(self) -> None:
         """Do one thing."""
         name = self._rng.choices(list(ACTS), list(ACTS.values()))[0]
+        if self._halted() and self._rng.random() < 0.7:
+            name = "release"
         await getattr(self, f"_{name}")()
+
+    def _halted(self) -> bool:
+        trading = self._session.trading
+        if trading is None or self._session.mortality.dead:
+            return False
+        return trading.kill_state != "ACTIVE"
 
     # ------------------------------------------------------------------ tickets
 
@@ -98,11 +107,16 @@ class Hands:
         changes = (
             lambda: session.picture.cloud("settings", "f" * 64),
             lambda: session.picture.cloud("stale", "marks 9 s old"),
+            self._cloud,
             lambda: session.picture.move(self._rng.choice(sorted(MARKS)), Decimal("1.02")),
             lambda: session.core.move_outside(*self._moved(), "another hand"),
         )
         session.clouded = True
         self._rng.choice(changes)()
+
+    def _cloud(self) -> None:
+        what = self._rng.choice(sorted(CLOUDS))
+        self._session.picture.cloud(what, CLOUDS[what](self._rng))
 
     def _moved(self) -> tuple[str, Decimal]:
         held = self._session.core.positions
@@ -117,8 +131,54 @@ class Hands:
         if way == "twice":
             await self._confirm(typed, who, shown_mono)
         self._old_token = view.token[-4:]
-        if self._rng.random() < 0.7:
+        await self._approve(view, who)
+        if self._rng.random() < 0.3:
+            await self._interrupt()
+        if self._rng.random() < 0.6:
             await self._session.call(lambda trading: trading.sent())
+
+    async def _interrupt(self) -> None:
+        """Do something while legs are being sent."""
+        await asyncio.sleep(self._rng.uniform(0, 1.5))
+        name = self._rng.choice(("kill", "kill", "reduce", "cancel", "moved", "cloud", "wait"))
+        if name == "moved":
+            self._session.core.move_outside(*self._moved(), "another hand")
+        elif name == "cloud":
+            self._change_something()
+        else:
+            await getattr(self, f"_{name}")()
+
+    async def _approve(self, view: TicketView, who: Actor) -> None:
+        """Let another person, or the same one, approve or decline what waits for it."""
+        session, rng = self._session, self._rng
+        trading = session.trading
+        if trading is None or session.mortality.dead or trading.ticket_view.phase != "approval":
+            return
+        asked_mono = session.clock.monotonic()
+        way = rng.choices(
+            ("right", "same", "wrong", "late", "decline", "leave"), (60, 8, 6, 6, 8, 6)
+        )[0]
+        if way == "leave":
+            return
+        await asyncio.sleep(25.0 if way == "late" else rng.uniform(1.1, 8.0))
+        approver = who if way == "same" else BOB if who is ALICE else ALICE
+        if way == "decline":
+            said = DeclineTicket(view.id, "too large")
+            await session.call(lambda trading: trading.decline(said, approver))
+            return
+        typed = answer(view)
+        token = view.token if way != "wrong" else "0" * 64
+        approval = ApproveTicket(
+            id=view.id,
+            typed=token[-4:],
+            seen_end=True,
+            key_gaps_ms=typed.key_gaps_ms,
+            columns=typed.columns,
+            rows=typed.rows,
+            token=token,
+        )
+        self._note_typed("approve", approval, approver, asked_mono)
+        await session.call(lambda trading: trading.approve(approval, approver))
 
     def _typed(self, view: TicketView, way: str) -> ConfirmTicket:
         typed = answer(view)
@@ -135,12 +195,18 @@ class Hands:
         return typed
 
     async def _confirm(self, typed: ConfirmTicket, who: Actor, shown_mono: float) -> None:
+        self._note_typed("confirm", typed, who, shown_mono)
+        await self._session.call(lambda trading: trading.confirm(typed, who))
+
+    def _note_typed(
+        self, use: str, typed: ConfirmTicket | ApproveTicket, who: Actor, shown_mono: float
+    ) -> None:
         session = self._session
         truth = session.core.truth
         truth.add(
             Typed(
                 **truth.now(),
-                use="confirm",
+                use=use,
                 uid=who.uid,
                 ticket=typed.id,
                 typed=typed.typed,
@@ -151,7 +217,6 @@ class Hands:
                 rows=typed.rows,
             )
         )
-        await session.call(lambda trading: trading.confirm(typed, who))
 
     # ------------------------------------------------------------------ what is proposed
 
@@ -223,6 +288,10 @@ class Hands:
     async def _export(self) -> None:
         made = self._session.picture.take(self._proposed())
         await self._session.call(lambda trading: trading.export(made.digest, ALICE))
+
+    async def _second(self) -> None:
+        """Somebody starts a second desk on the same journal: it must not become the sender."""
+        await self._session.second_desk()
 
     async def _supersede(self) -> None:
         async def newer(trading: Trading) -> None:

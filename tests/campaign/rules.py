@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from perptui.model.canonical import digest_of
-from perptui.model.limit import Limits
+from perptui.settings.schema import Settings
 from tests.campaign.record import LegFacts, Line, Record
 from tests.campaign.truth import (
     CancelSent,
@@ -74,7 +74,7 @@ class World(msgspec.Struct):
             self.typed.append(entry)
 
 
-def order_rules(entries: list[Entry], record: Record, limits: Limits) -> Iterator[str]:
+def order_rules(entries: list[Entry], record: Record, settings: Settings) -> Iterator[str]:
     """Yield what is wrong with what was sent."""
     world = World()
     for entry in entries:
@@ -84,12 +84,13 @@ def order_rules(entries: list[Entry], record: Record, limits: Limits) -> Iterato
                 yield f"I1: order {entry.client_id} was sent and is not in the journal"
             else:
                 yield from _confirmed(entry, leg, record, world)
+                yield from _second_person(entry, leg, record, world, settings)
                 yield from _once(entry, leg, record, world)
                 yield from _in_turn(entry, leg, record)
                 yield from _killed(entry, record, world)
                 yield from _standing(entry, leg, record, world)
-                yield from _fresh(entry, leg, record, world, limits)
-                yield from _throttled(entry, world, limits)
+                yield from _fresh(entry, leg, record, world, settings)
+                yield from _throttled(entry, world, settings)
         world.take(entry)
     yield from _after_earlier(entries, record)
     yield from _quantities(entries, record)
@@ -111,7 +112,8 @@ def _confirmed(sent: Sent, leg: LegFacts, record: Record, world: World) -> Itera
     if len(confirmed) != 1 or confirmed[0].seq > sent.seq:
         yield f"I1: {name} was sent without one confirmation on disk"
         return
-    age_ms = sent.ts_ms - confirmed[0].ts
+    approved = [line for line in record.for_ticket("APPROVED", leg.ticket) if line.seq <= sent.seq]
+    age_ms = sent.ts_ms - (approved or confirmed)[-1].ts
     if age_ms > shown["expiry_s"] * 1000 + 50 or confirmed[0].ts - proposed.ts > (
         shown["expiry_s"] * 1000
     ):
@@ -121,12 +123,11 @@ def _confirmed(sent: Sent, leg: LegFacts, record: Record, world: World) -> Itera
         yield f"I1: {name} is of a ticket that had ended or was not to be sent"
     yield from _intent(sent, leg, proposed)
     yield from _by_hand(confirmed[0], proposed, world)
-    yield from _second_person(sent, leg, record, world)
 
 
 def _fence(record: Record, seq: int) -> int:
     started = [line for line in record.of("STARTED") if line.seq <= seq]
-    return int(started[-1].body["fence"])
+    return int(started[-1].body["fence"]) if started else 0
 
 
 def _intent(sent: Sent, leg: LegFacts, proposed: Line) -> Iterator[str]:
@@ -182,26 +183,28 @@ def _by_hand(confirmed: Line, proposed: Line, world: World) -> Iterator[str]:
         yield f"I1: {ticket} was confirmed by {typed}"
 
 
-def _second_person(sent: Sent, leg: LegFacts, record: Record, world: World) -> Iterator[str]:
-    """Where a second person was asked, one of another uid typed the same token in time."""
+def _second_person(
+    sent: Sent, leg: LegFacts, record: Record, world: World, settings: Settings
+) -> Iterator[str]:
+    """I1: where it takes a second person, one of another uid typed the same token in time."""
+    ticket = record.tickets[leg.ticket].body["ticket"]
+    intents = [one["intent"] for one in ticket["legs"]]
+    total = sum(Decimal(one["notional_usd"]) for one in intents if one["kind"] == "LIMIT IOC")
     asked = record.for_ticket("APPROVAL", leg.ticket)
-    wanted = record.tickets[leg.ticket].body["ticket"].get("approval")
+    if not asked and total < settings.approval.notional_usd and not ticket.get("override"):
+        return
     approved = [line for line in record.for_ticket("APPROVED", leg.ticket) if line.seq <= sent.seq]
-    if not asked and not wanted:
+    if not asked or not approved or approved[0].ts >= asked[0].body["expires_ms"]:
+        yield f"I1: {sent.client_id[:8]} was sent without its approval, or that came late"
         return
-    token = record.tickets[leg.ticket].body["ticket"]["token"]
-    if not approved:
-        yield f"I1: {sent.client_id[:8]} was sent without its approval"
-        return
-    uid = approved[0].uid
-    hands = [
-        typed
+    uid, seq = approved[0].uid, approved[0].seq
+    right = any(
+        (typed.use, typed.ticket, typed.uid) == ("approve", leg.ticket, uid)
+        and typed.typed == ticket["token"][-4:]
+        and typed.seq == seq - 1
         for typed in world.typed
-        if typed.use == "approve" and typed.ticket == leg.ticket and typed.uid == uid
-    ]
-    if uid == record.for_ticket("CONFIRMED", leg.ticket)[0].uid or not any(
-        typed.typed == token[-4:] for typed in hands
-    ):
+    )
+    if not right or uid == record.for_ticket("CONFIRMED", leg.ticket)[0].uid:
         yield f"I1: {leg.ticket} was approved by uid {uid}, who may not or did not"
 
 
@@ -249,9 +252,11 @@ def _standing(sent: Sent, leg: LegFacts, record: Record, world: World) -> Iterat
     """I9: nothing is sent on what is void: outside changes, a locked symbol, another position."""
     name, proposed = sent.client_id[:8], record.tickets[leg.ticket]
     for line in record.of("EXTERNAL"):
-        if line.body["what"] == "position" and proposed.seq < line.seq <= sent.seq:
+        voids = line.body["what"] == "position" and proposed.seq < line.seq <= sent.seq
+        was = shown_positions(proposed).get(line.body["id"], Decimal(0))
+        if voids and Decimal(line.body["after"]) != was:
             yield f"I9: {name} was sent after a position changed outside"
-    started = max(line.seq for line in record.of("STARTED") if line.seq <= sent.seq)
+    started = max((line.seq for line in record.of("STARTED") if line.seq <= sent.seq), default=0)
     if not any(
         line.body["clean"] and started < line.seq <= sent.seq for line in record.of("RECONCILED")
     ):
@@ -264,10 +269,10 @@ def _standing(sent: Sent, leg: LegFacts, record: Record, world: World) -> Iterat
     if known != Decimal(leg.intent["before"]):
         yield f"I9: {name} rests on {leg.intent['before']}, the journal knows {known}"
     own = {other.intent["id"] for other in record.legs.values() if other.ticket == leg.ticket}
-    was = shown_positions(proposed)
-    for instrument in sorted({*was, *world.positions} - own):
+    shown = shown_positions(proposed)
+    for instrument in sorted({*shown, *world.positions} - own):
         now = world.positions.get(instrument, Decimal(0))
-        if now != was.get(instrument, Decimal(0)):
+        if now != shown.get(instrument, Decimal(0)):
             yield f"I9: {name} was sent after {instrument} had changed to {now}"
 
 
@@ -309,7 +314,7 @@ def shown_positions(proposed: Line) -> dict[str, Decimal]:
 
 
 def _fresh(
-    sent: Sent, leg: LegFacts, record: Record, world: World, limits: Limits
+    sent: Sent, leg: LegFacts, record: Record, world: World, settings: Settings
 ) -> Iterator[str]:
     """I9: nothing is sent on stale, missing or void input."""
     name, sky = sent.client_id[:8], world.sky
@@ -319,23 +324,23 @@ def _fresh(
     shown = record.tickets[leg.ticket].body["shown"]
     if sky.get("settings", shown["settings_digest"]) != shown["settings_digest"]:
         yield f"I9: {name} was sent after the settings had changed"
-    for what in ("quote", "volume", "inactive"):
+    for what in ("quote", "volume", "inactive", "book"):
         if sky.get(what) == sent.instrument:
             yield f"I9: {name} was sent without {what}"
     if abs(int(sky.get("offset") or 0)) >= OFFSET_MAX_MS:
         yield f"I9: {name} was sent with a clock {sky['offset']} ms off"
     loss = float(sky.get("loss") or 0)
-    if not sent.reduce_only and (sky.get("loss unknown") or loss >= limits.daily_loss_max):
+    if not sent.reduce_only and (sky.get("loss unknown") or loss >= settings.limits.daily_loss_max):
         yield f"I9: {name} adds after today's loss"
     mark, then = world.marks[sent.instrument], Decimal(leg.intent["mark_price"])
     if abs(mark - then) > abs(sent.limit_price - then):
         yield f"I9: {name} was sent with the mark at {mark}, confirmed at {then}"
 
 
-def _throttled(sent: Sent, world: World, limits: Limits) -> Iterator[str]:
+def _throttled(sent: Sent, world: World, settings: Settings) -> Iterator[str]:
     """I9: no more messages than the throttle lets through."""
     ages = [sent.ts_ms - earlier.ts_ms for earlier in world.sent]
-    if sum(0 <= age < 990 for age in ages) >= limits.messages_per_second:
+    if sum(0 <= age < 990 for age in ages) >= settings.limits.messages_per_second:
         yield f"I9: {sent.client_id[:8]} was sent against the throttle"
 
 

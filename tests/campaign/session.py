@@ -7,6 +7,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,12 @@ from tests.desk.dealing import DESK, settings_of
 from tests.desk.market import BTC, ETH, NOW_MS, VENUE
 
 DESK_NAME = ACCOUNT = "main"
+APPROVAL_S = 20.0
 AFTER_CALM_S = 75.0
 """What is unresolved this long after the last fault stays so: 60 s, and one slow look."""
 DEATHS = (
     "confirmed",
+    "approved",
     "sending",
     "left",
     "arrived",
@@ -164,6 +167,21 @@ class Session:
         assert self.trading is not None
         return self.trading
 
+    async def second_desk(self) -> None:
+        """Open the journal again while its desk lives; where that works, a lease is taken over."""
+        await self.alive()
+        try:
+            Journal.open(
+                self.path,
+                desk=DESK_NAME,
+                account=ACCOUNT,
+                clock=self.clock,
+                actor=DESK,
+                version="0",
+            ).close()
+        except JournalError:
+            return
+
     async def call(self, action: Callable[[Trading], Awaitable[Any]]) -> Any:
         """Let a trader ask something of the desk; None where the desk refused or died."""
         trading = await self.alive()
@@ -202,6 +220,7 @@ class Session:
                 reads=rng.choice((0.0, 0.05, 0.2)),
                 fills_lag_ms=rng.choice((0, 0, 0, 900, 4_000)),
                 account_lag_ms=rng.choice((0, 0, 0, 700, 3_000)),
+                pace=rng.choice((1.0, 1.0, 0.05)),
             )
         if rng.random() < 0.35:
             self._draw_death()
@@ -223,6 +242,7 @@ class Session:
             (0.05, self._restart_venue),
             (0.05, self._skew),
             (0.04, self._kill_file),
+            (0.20, self._outage),
         ):
             if self.stormy and rng.random() < chance:
                 change()
@@ -256,7 +276,15 @@ class Session:
         self.picture.move(instrument, 1 + self.core.marks[instrument] * 0 + bps_of(bps))
 
     def _restart_venue(self) -> None:
-        self.venue.weather.empty_until_ms = self.core.now_ms() + self.rng.randint(500, 9_000)
+        self.venue.weather.empty_until_ms = self.core.now_ms() + self.rng.randint(500, 3_400)
+
+    def _outage(self) -> None:
+        """Let queries of orders go dark for as long as it takes to be sure, then a restart."""
+        weather, now_ms = self.venue.weather, self.core.now_ms()
+        weather.dark_until_ms = now_ms + self.rng.randint(34_000, 44_000)
+        weather.empty_until_ms = weather.dark_until_ms + self.rng.randint(1_000, 3_400)
+        weather.forgets_until_ms = weather.dark_until_ms + self.rng.randint(5_000, 15_000)
+        weather.writes = max(weather.writes, 0.5)
 
     def _skew(self) -> None:
         self.core.skew_ms = self.rng.choice((-2_000, 2_000, -400, 400, 60_000))
@@ -268,7 +296,11 @@ class Session:
         self.venue.coverage.note("kill file", "gate", "there")
 
     async def _calm(self) -> None:
-        self.venue.weather.calm()
+        weather = self.venue.weather
+        while self.core.now_ms() < max(weather.dark_until_ms, weather.forgets_until_ms):
+            await asyncio.sleep(5.0)
+            self.core.run()
+        weather.calm()
         self._clear()
         mortality = self.mortality
         mortality.at_statement(-1)
@@ -279,9 +311,11 @@ class Session:
         deadline = self.clock.monotonic() + AFTER_CALM_S
         while self.clock.monotonic() < deadline:
             self.core.run()
-            quiet_ms = self.clock.utc_ms() - self.core.changed_ms
-            if self._settled() and quiet_ms > 40_000:
-                return
+            if self._settled():
+                # A desk that has nothing open would look again within 30 s: now is as good.
+                await (await self.alive()).reconcile()
+                if self._settled():
+                    return
             await asyncio.sleep(3.0)
 
     def _settled(self) -> bool:
@@ -341,7 +375,13 @@ def play(seed: int, template_path: Path, folder: Path, loop: VirtualLoop) -> Pla
 
 def _variants() -> tuple[Settings, ...]:
     paper = settings_of("paper")
-    return (paper,)
+    desk = msgspec.structs.replace(paper.desk, socket_dir="/run/perptui")
+    approval = msgspec.structs.replace(
+        paper.approval, notional_usd=Decimal(3_000), expiry_s=APPROVAL_S
+    )
+    limits = msgspec.structs.replace(paper.limits, messages_per_second=2)
+    shared = msgspec.structs.replace(paper, desk=desk, approval=approval, limits=limits)
+    return (paper, paper, shared)
 
 
 VARIANTS = _variants()

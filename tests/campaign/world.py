@@ -91,7 +91,7 @@ class WorldVenue(LedgerVenue):
         """Let a query go to the venue and back; raise what a fault makes of it."""
         await self._wait(0.01, 0.2)
         self.core.run()
-        dark = call in {"order", "open_orders"} and self.core.now_ms() < self.weather.dark_until_ms
+        dark = call == "order" and self.core.now_ms() < self.weather.dark_until_ms
         if self._rng.random() >= self.weather.reads and not dark:
             return
         name = "502 HTML" if dark else self._rng.choice(fates.READ_FAULTS)
@@ -198,7 +198,7 @@ class WorldVenue(LedgerVenue):
         truth, refused = "", None
         where = "now" if fate is None else fates.arrival(self._rng, fate)
         if where == "now":
-            truth, refused = self._arrive_order(intent, client_id)
+            truth, refused = self._arrive_order(intent, client_id, blind=fate is not None)
         elif where == "late":
             self._arrive_late(intent, client_id)
         self.reached("arrived")
@@ -238,7 +238,9 @@ class WorldVenue(LedgerVenue):
             )
         )
 
-    def _arrive_order(self, intent: OrderIntent, client_id: str) -> tuple[str, str | None]:
+    def _arrive_order(
+        self, intent: OrderIntent, client_id: str, *, blind: bool = False
+    ) -> tuple[str, str | None]:
         """Let the order meet the venue; return the true answer, or the code of a refusal."""
         core = self.core
         if core.open_by_client_id(client_id) is not None:
@@ -248,6 +250,8 @@ class WorldVenue(LedgerVenue):
         if intent.reduce_only and against <= 0:
             return "", "-2022"
         life = self._rng.choices(list(self.lives), list(self.lives.values()))[0]
+        if blind and self._rng.random() < 0.3:
+            life = "expire"
         order = core.take(intent, client_id, life)
         return fates.order_body(order.report(), SYMBOLS[intent.id]), None
 
@@ -255,7 +259,7 @@ class WorldVenue(LedgerVenue):
         delay_ms = self._rng.randint(300, LATEST_MS)
 
         def arrive() -> None:
-            self._arrive_order(intent, client_id)
+            self._arrive_order(intent, client_id, blind=True)
 
         self.core.later(delay_ms, arrive)
 
@@ -375,6 +379,8 @@ class WorldPicture(DeskPicture):
             self.blank = bool(value)
         elif what == "quote":
             self.missing = {value} if value else set()
+        elif what == "book":
+            self.thin = {value} if value else set()
         elif what == "volume":
             self.volumes = {key: number for key, number in _VOLUMES.items() if key != value}
         else:
@@ -405,6 +411,7 @@ CLOUDS: dict[str, Callable[[random.Random], str]] = {
     "stale": lambda rng: "marks 9 s old",
     "blank": lambda rng: "no picture",
     "quote": lambda rng: rng.choice(sorted(MARKS)),
+    "book": lambda rng: rng.choice(sorted(MARKS)),
     "volume": lambda rng: rng.choice(sorted(MARKS)),
     "offset": lambda rng: str(rng.choice((2_000, 2_500, -2_700, 60_000, -60_000))),
     "offset unknown": lambda rng: "1",

@@ -1,0 +1,212 @@
+"""The campaign from a shell: ``python -m tests.campaign --tier ci``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.campaign import report
+from tests.campaign.checker import check
+from tests.campaign.coverage import Coverage, TierResult
+from tests.campaign.mutant_table import MUTANTS
+from tests.campaign.mutants import Caught, hunt
+from tests.campaign.record import read
+from tests.campaign.session import play, template
+from tests.campaign.tiers import run_seeds
+from tests.campaign.truth import Shown
+from tests.campaign.virtual import VirtualLoop
+
+WORKERS = 2
+CHUNK = 250
+PLANS: dict[str, dict[str, int]] = {
+    "ci": {
+        "sessions": 10_000,
+        "wire": 600,
+        "kills": 200,
+        "machines": 500,
+        "fuzz": 100_000,
+        "monkeys": 60,
+        "targets": 40,
+    },
+    "long": {
+        "sessions": 500_000,
+        "wire": 20_000,
+        "kills": 5_000,
+        "machines": 20_000,
+        "fuzz": 5_000_000,
+        "monkeys": 3_000,
+        "targets": 2_000,
+    },
+}
+"""How many of each tier (safety.md, Campaign); all mutants besides."""
+STEPS = 50
+"""Of each state machine."""
+OTHERS = ("wire", "kills", "machines", "fuzz", "monkeys", "targets")
+
+Outcome = tuple[TierResult, Coverage]
+
+
+def main() -> int:
+    """Run what was asked for; return 0 when all ran and nothing was violated."""
+    given = _arguments()
+    if given.seed is not None:
+        return _replay(given.seed)
+    plan = _plan(given)
+    pool = ProcessPoolExecutor(WORKERS, multiprocessing.get_context("fork"), _quiet)
+    with pool:
+        pending = [*_others(pool, plan, given.from_seed), *_sessions(pool, plan, given.from_seed)]
+        hunts = [pool.submit(hunt, mutant) for mutant in _hunted(given)]
+        coverage, results = Coverage(), _gathered(pending)
+        for result in results:
+            coverage.add(result[1])
+        caught = [future.result() for future in hunts]
+    tiers = _merged(result for result, _ in results)
+    tiers += [_mutants_tier(caught)] if caught else []
+    _print_report(tiers, coverage, caught)
+    return 0 if all(tier.ok for tier in tiers) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser.add_argument("--tier", choices=sorted(PLANS), help="every tier, as many as CI or longer")
+    parser.add_argument("--sessions", type=int, help="simulated sessions alone")
+    parser.add_argument("--from-seed", type=int, default=0, help="the first seed")
+    parser.add_argument("--seed", type=int, help="play one session and print its history")
+    parser.add_argument("--mutants", action="store_true", help="the broken order paths alone")
+    parser.add_argument("--only", choices=OTHERS, help="one other tier alone, as many as --tier")
+    given = parser.parse_args()
+    if not (given.tier or given.sessions or given.mutants or given.seed is not None):
+        parser.error("expected --tier, --sessions, --seed or --mutants; give one")
+    return given
+
+
+def _plan(given: argparse.Namespace) -> dict[str, int]:
+    if given.sessions:
+        return {"sessions": given.sessions}
+    if given.mutants:
+        return {}
+    plan = PLANS[given.tier]
+    return {given.only: plan[given.only]} if given.only else plan
+
+
+def _hunted(given: argparse.Namespace) -> Iterable[Any]:
+    return MUTANTS if given.mutants or (given.tier and not given.only) else ()
+
+
+def _quiet() -> None:
+    """Say nothing of what broken desks log: the checker speaks."""
+    logging.disable(logging.CRITICAL)
+
+
+def _sessions(
+    pool: ProcessPoolExecutor, plan: dict[str, int], first: int
+) -> Iterator[Future[Outcome]]:
+    last = first + plan.get("sessions", 0)
+    for begin in range(first, last, CHUNK):
+        yield pool.submit(run_seeds, range(begin, min(begin + CHUNK, last)))
+
+
+def _others(
+    pool: ProcessPoolExecutor, plan: dict[str, int], first: int
+) -> Iterator[Future[Outcome]]:
+    for name in OTHERS:
+        if count := plan.get(name, 0):
+            half = count // 2
+            yield pool.submit(_other, name, count - half, first)
+            yield pool.submit(_other, name, half, first + count - half)
+
+
+def _other(name: str, count: int, seed: int) -> Outcome:
+    """Run a share of a tier of its own module."""
+    coverage = Coverage()
+    run: Callable[..., TierResult] = importlib.import_module(f"tests.campaign.{name}").run
+    if name in {"wire", "kills"}:
+        return run(count, seed, coverage), coverage
+    if name == "machines":
+        return run(count, STEPS, seed), coverage
+    return run(count, seed), coverage
+
+
+def _gathered(pending: list[Future[Outcome]]) -> list[Outcome]:
+    return [future.result() for future in pending]
+
+
+def _merged(results: Iterable[TierResult]) -> list[TierResult]:
+    """Add up the shares of each tier; seconds are those of the workers."""
+    merged: dict[str, TierResult] = {}
+    for one in results:
+        before = merged.get(one.name)
+        merged[one.name] = one if before is None else _sum(before, one)
+    return list(merged.values())
+
+
+def _sum(one: TierResult, other: TierResult) -> TierResult:
+    return TierResult(
+        one.name,
+        one.asked + other.asked,
+        one.done + other.done,
+        [*one.violations, *other.violations],
+        one.seconds + other.seconds,
+    )
+
+
+def _mutants_tier(caught: list[Caught]) -> TierResult:
+    alive = [f"survives: {one.name}" for one in caught if one.seed is None]
+    seconds = sum(one.seconds for one in caught)
+    return TierResult("mutants", len(caught), len(caught), alive, seconds)
+
+
+def _print_report(tiers: list[TierResult], coverage: Coverage, caught: list[Caught]) -> None:
+    if coverage.counts:
+        _say(report.faults(coverage))
+    if caught:
+        _say(report.mutants((one.name, one.seed, one.by) for one in caught))
+    for tier in tiers:
+        for violation in tier.violations:
+            _say(f"{tier.name}: {violation}")
+    _say(report.tiers(tiers))
+    _say(f"{time.perf_counter() - _BEGAN:.0f} s in all; tiers' seconds are of {WORKERS} workers")
+
+
+def _replay(seed: int) -> int:
+    """Play one session, print what happened and what the journal says, and judge it."""
+    _quiet()
+    with tempfile.TemporaryDirectory(prefix="pt-") as name:
+        folder = Path(name)
+        folder.chmod(0o700)
+        played = play(seed, template(folder), folder, VirtualLoop())
+        encode = msgspec.json.Encoder(decimal_format="string").encode
+        rows = [
+            encode(entry).decode() for entry in played.truth.entries if not isinstance(entry, Shown)
+        ]
+        _say("\n".join(rows))
+        for line in read(played.journal).lines:
+            _say(f"{line.ts} #{line.seq} uid {line.uid} {line.kind} {line.text[:400]}")
+        found = [
+            *(f"I5: {problem}" for problem in played.problems),
+            *check(played.truth.entries, played.journal, played.settings),
+        ]
+    _say("\n".join(found) or f"seed {seed}: no violation")
+    return 1 if found else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n\n")
+    sys.stdout.flush()
+
+
+_BEGAN = time.perf_counter()
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""Broken order paths on purpose: each must be caught by the checker within 200 seeds.
+
+A mutant replaces a few names by broken ones while it is entered, and puts them back.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from tests.campaign.tiers import Stage
+
+SEEDS = 200
+Patch = tuple[Any, Any, Any]
+"""Whose attribute (or a dict's entry), its name, and what stands there instead."""
+
+
+class Mutant(msgspec.Struct, frozen=True):
+    """One broken order path; `patches` are made anew each time it is entered."""
+
+    name: str
+    patches: Callable[[], tuple[Patch, ...]]
+
+
+class Caught(msgspec.Struct, frozen=True):
+    """What became of a mutant: the first seed that caught it, and by which violation."""
+
+    name: str
+    seed: int | None
+    by: str
+    seconds: float = 0.0
+
+
+@contextmanager
+def broken(mutant: Mutant) -> Iterator[None]:
+    """Let the order path be broken inside the block."""
+    kept: list[Patch] = []
+    try:
+        for owner, name, value in mutant.patches():
+            kept.append((owner, name, _put(owner, name, value)))
+        yield
+    finally:
+        for owner, name, value in reversed(kept):
+            _put(owner, name, value)
+
+
+def _put(owner: Any, name: Any, value: Any) -> Any:
+    """Set an attribute, or a dict's entry, and return what was there."""
+    if isinstance(owner, dict):
+        before = owner[name]
+        owner[name] = value
+        return before
+    before = vars(owner)[name]
+    setattr(owner, name, value)
+    return before
+
+
+def hunt(mutant: Mutant, seeds: int = SEEDS, first: int = 0) -> Caught:
+    """Return the first of `seeds` sessions that catches the mutant."""
+    logging.disable(logging.CRITICAL)
+    gc.disable()
+    began = time.perf_counter()
+    try:
+        with Stage() as stage, broken(mutant):
+            for seed in range(first, first + seeds):
+                violations = stage.judge(seed).violations
+                if violations:
+                    return Caught(mutant.name, seed, violations[0], time.perf_counter() - began)
+                if seed % 50 == 49:
+                    gc.collect()
+    finally:
+        gc.enable()
+        logging.disable(logging.NOTSET)
+    return Caught(mutant.name, None, "", time.perf_counter() - began)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.campaign.mutant_table import MUTANTS
+from tests.campaign.mutants import broken, hunt
+from tests.campaign.report import faults, mutants, tiers
+from tests.campaign.seeds import REGRESSIONS
+from tests.campaign.tiers import Stage, run_seeds
+
+pytestmark = [pytest.mark.unmeasured, pytest.mark.slow]
+
+FAST = (
+    "SENDING is journalled after the order left",
+    "an UNKNOWN order is sent again under its id",
+    "the next leg goes while one still works",
+    "the token that was typed is not checked",
+    "fills are de-duplicated by trade id across contracts",
+    "the average price is wrong",
+)
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    with Stage() as entered:
+        yield entered
+
+
+def test_sessions_violate_nothing_and_every_hundredth_repeats_to_the_byte() -> None:
+    tier, coverage = run_seeds(range(100, 250))
+    assert tier.violations == []
+    assert tier.done == 150
+    struck = {fault for fault, _, _ in coverage.counts}
+    assert {"hang", "504 -1007", "fills twice", "none"} <= struck
+
+
+@pytest.mark.parametrize(("seed", "why"), REGRESSIONS)
+def test_what_was_found_once_stays_mended(stage: Stage, seed: int, why: str) -> None:
+    assert stage.judge(seed).violations == [], why
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_a_broken_order_path_is_caught(name: str) -> None:
+    (mutant,) = (one for one in MUTANTS if one.name == name)
+    caught = hunt(mutant, 40)
+    assert caught.seed is not None
+    assert re.match(r"I\d+: ", caught.by)
+
+
+def test_a_mutant_leaves_nothing_behind(stage: Stage) -> None:
+    history = stage.judge(3).history
+    for mutant in MUTANTS:
+        with broken(mutant):
+            pass
+    assert stage.judge(3).history == history
+
+
+def test_there_are_thirty_broken_order_paths_or_more_each_of_its_own_name() -> None:
+    names = [one.name for one in MUTANTS]
+    assert len(set(names)) == len(names) >= 30
+
+
+def test_tables_say_what_was_asked_done_violated_and_what_faults_came_to() -> None:
+    tier, coverage = run_seeds([7])
+    assert re.search(r"sessions +1 +1 +0 +\d+\.\d", tiers([tier]))
+    assert re.search(r"none +submit +\d+ +ACKED \d+", faults(coverage))
+    assert "SURVIVES" in mutants([("a", None, ""), ("b", 7, "I1: x")])

@@ -1,0 +1,125 @@
+"""Runs sessions one after another, checks each, and tells how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from tests.campaign.checker import check
+from tests.campaign.coverage import Coverage, TierResult
+from tests.campaign.record import read
+from tests.campaign.session import Played, play, template
+from tests.campaign.virtual import VirtualLoop
+
+TWICE_EVERY = 100
+"""Every so many seeds a session is played twice and must have the same history."""
+REPLAYED_EVERY = 4
+"""Every so many seeds, and wherever a process died, the journal is replayed for I12."""
+COLLECT_EVERY = 50
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What came of one session."""
+
+    seed: int
+    violations: list[str]
+    history: bytes
+
+
+class Stage:
+    """Where sessions are played: a folder in memory, an empty journal, an event loop."""
+
+    def __enter__(self) -> Stage:
+        memory = Path("/dev/shm")
+        self._folder = Path(tempfile.mkdtemp(prefix="pt-", dir=memory if memory.is_dir() else None))
+        self._template = template(self._folder)
+        self._loop = VirtualLoop()
+        asyncio.set_event_loop(self._loop)
+        self.coverage = Coverage()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.close()
+        asyncio.set_event_loop(None)
+        shutil.rmtree(self._folder)
+
+    def judge(self, seed: int) -> Verdict:
+        """Play a session and hold its journal against its truth."""
+        folder = self._folder / str(seed)
+        folder.mkdir(mode=0o700)
+        try:
+            played = play(seed, self._template, folder, self._loop)
+            self.coverage.add(played.coverage)
+            return Verdict(seed, self._violations(played), history_of(played))
+        finally:
+            shutil.rmtree(folder)
+
+    def _violations(self, played: Played) -> list[str]:
+        died = any(b'"died"' in line for line in played.truth.lines().splitlines())
+        return [
+            *(f"I5: {problem}" for problem in played.problems),
+            *check(
+                played.truth.entries,
+                played.journal,
+                played.settings,
+                replay=died or played.seed % REPLAYED_EVERY == 0,
+            ),
+        ]
+
+    def judge_twice(self, seed: int) -> list[str]:
+        """Return what is wrong with a session; every hundredth must repeat to the byte."""
+        verdict = self.judge(seed)
+        if seed % TWICE_EVERY == 0 and self.judge(seed).history != verdict.history:
+            return [*verdict.violations, "played twice, the histories differ"]
+        return verdict.violations
+
+
+def history_of(played: Played) -> bytes:
+    """Return the true history and the journal's events but for the process that wrote them."""
+    lines = [
+        f"{line.seq} {line.ts} {line.uid} {line.kind} {_plain(line.body, line.text)}"
+        for line in read(played.journal).lines
+    ]
+    return played.truth.lines() + "\n".join(lines).encode()
+
+
+def _plain(body: dict[str, object], text: str) -> str:
+    return text.replace(f'"pid":{body["pid"]},', "") if "pid" in body else text
+
+
+def run_seeds(seeds: Iterable[int]) -> tuple[TierResult, Coverage]:
+    """Judge the sessions of `seeds`."""
+    began, done, violations = time.perf_counter(), 0, []
+    wanted = list(seeds)
+    gc.collect()
+    gc.disable()
+    try:
+        with Stage() as stage:
+            for seed in wanted:
+                found = stage.judge_twice(seed)
+                violations += [f"{text}; {replay_command(seed)}" for text in found[:3]]
+                done += 1
+                if done % COLLECT_EVERY == 0:
+                    gc.collect()
+    finally:
+        gc.enable()
+    seconds = time.perf_counter() - began
+    return TierResult("sessions", len(wanted), done, violations, seconds), stage.coverage
+
+
+def replay_command(seed: int) -> str:
+    """Return what a person types to see that session again."""
+    return f"python -m tests.campaign --seed {seed}"
