@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +19,10 @@ import pytest
 from perptui.client.launch import Launcher, place_of
 from perptui.desk.lifecycle import SimulatedVenue
 from perptui.model.clock import SystemClock
+from perptui.protocol.intents import OpenTicket, RejectTicket
 from perptui.settings.paths import resource
 from tests.canary import CANARY, in_processes, sweep
-from tests.desk.attached import Terminal, children_of, filled, market
+from tests.desk.attached import PATIENCE_S, Terminal, children_of, filled, market
 from tests.desk.test_app import confirm
 from tests.simulator.conftest import Door
 
@@ -65,6 +67,21 @@ def paper_desk(venue: Path) -> Iterator[tuple[Launcher, Terminal]]:
         way.end()
 
 
+def book_of_each_trade(terminal: Terminal) -> None:
+    """Wait until the books of what is proposed were read: without them the gate refuses."""
+    deadline = time.monotonic() + PATIENCE_S
+    view = terminal.until(filled)
+    while True:
+        reply = terminal.ask(OpenTicket(view.rebalance.digest, "send", 120, 40))
+        if reply.ok:
+            break
+        assert "no fresh order book" in reply.text
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    ticket = terminal.until(lambda view: view.ticket.phase == "confirm").ticket
+    assert terminal.ask(RejectTicket(ticket.id, "only to wait for the books")).ok
+
+
 def history_of(venue: Path) -> list[dict[str, str]]:
     """Every request that the market venue was sent, as it keeps them itself."""
 
@@ -91,6 +108,7 @@ def test_a_ticket_on_live_data_never_reaches_the_live_venue(
         assert view.status.mode == "PAPER on REHEARSAL DATA"
         assert view.positions.rows == ()
         terminal.until(lambda view: not view.status.sends_locked)
+        book_of_each_trade(terminal)
         view = confirm(terminal)
         assert "PAPER on REHEARSAL DATA" in view.ticket.text[0]
         assert view.ticket.legs

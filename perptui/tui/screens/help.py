@@ -11,6 +11,7 @@ from textual.screen import Screen
 from perptui.tui.keymap import KEYS, keys_of
 from perptui.tui.owner import Owner
 from perptui.tui.panels.base import PanelWidget
+from perptui.tui.panels.status import mode_role
 from perptui.tui.picture import Line, Picture, fit, left
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
@@ -91,6 +92,7 @@ class HelpPicture(Picture):
         keymap: dict[str, str],
     ) -> None:
         super().__init__(palette, ascii_only=showing.glyphs == "ascii", name="help")
+        self._showing = showing
         self._panel = panel
         self._keymap = keymap
         self.top = 0
@@ -103,7 +105,12 @@ class HelpPicture(Picture):
         shown += [()] * (height - 2 - len(shown))
         more = len(lines) - self.top - (height - 2)
         words = f"{more} more line{'s' if more > 1 else ''}" if more > 0 else "end"
-        head: Line = ((" perptui · keys ", "title@bar"), (f"  {words}", "dim"))
+        mode = self._showing.live.status.mode
+        head: Line = (
+            (" perptui · keys ", "title@bar"),
+            (f" {mode} ", mode_role(mode)),
+            (f"  {words}", "dim"),
+        )
         foot: Line = ((" jk", "key"), (" scroll   ", "dim"), ("esc", "key"), (" back", "dim"))
         return [head, *shown, foot]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from perptui.tui.arrange import LEAST, TOO_SMALL
+from perptui.tui.panels.status import mode_role
 from perptui.tui.picture import Line, Picture
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
 
 def too_small_lines(width: int, height: int, showing: Showing) -> list[Line]:
-    """Return "need 80x24, have WxH" in the middle; what must not be missed above it."""
+    """Return "need 80x24, have WxH" in the middle, mode below, what must not be missed above."""
     words = f"need {LEAST[0]}x{LEAST[1]}, have {width}x{height}"
     status = showing.live.status
     warning = ""
@@ -24,7 +25,10 @@ def too_small_lines(width: int, height: int, showing: Showing) -> list[Line]:
     lines: list[Line] = [()] * max((height - 1) // 2, 0)
     if warning and lines:
         lines[-1] = ((warning.center(width), "alarm"),)
-    return [*lines, ((words.center(width), "title"),)]
+    lines.append(((words.center(width), "title"),))
+    if status.mode and len(lines) < height:
+        lines.append(((status.mode.center(width), mode_role(status.mode)),))
+    return lines
 
 
 class TooSmall(Picture):
