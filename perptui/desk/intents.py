@@ -258,9 +258,9 @@ class Intents:
         return ""
 
     async def _open(self, trading: Trading, intent: asked.OpenTicket, trader: Actor) -> str:
-        own = intent.purpose in OWN
-        proposal = trading.own_proposal(intent.purpose) if own else self._fresh(intent.digest)
-        purpose = "send" if own else intent.purpose
+        own = trading.own_proposal(intent.purpose, intent.digest)
+        proposal = own or self._fresh(intent.digest)
+        purpose = "send" if intent.purpose in OWN else intent.purpose
         self._opening += 1
         try:
             if self.pace is not None:

@@ -95,6 +95,8 @@ class Redo(Record, frozen=True, tag=True):
 class OpenTicket(Record, frozen=True, tag=True):
     """Turn the fresh proposal `digest` into a ticket to be confirmed; `purpose`: send or export.
 
+    With "protect" or "drawdown" the ticket is of the desk's own making and `digest` is "": stops
+    for positions that have none, or what closes a share of every position past the drawdown limit.
     `columns`, `rows` is the terminal's size: refused below 80x24. `override`: why breached limits
     are to be passed over, which takes a second person; "" passes over none.
     """
@@ -165,7 +167,9 @@ class ExportOrders(Record, frozen=True, tag=True):
 
 
 class CancelWorking(Record, frozen=True, tag=True):
-    """Cancel all our working orders."""
+    """Cancel all our working orders; with `protective` also the stops that protect positions."""
+
+    protective: bool = False
 
 
 class Kill(Record, frozen=True, tag=True):

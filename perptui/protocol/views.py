@@ -88,6 +88,8 @@ class StatusView(Record, frozen=True):
     carry_usd_day_after: Decimal | None = None
     unknown_legs: int = 0
     working_orders: int = 0
+    protective_stops: int = 0
+    """How many stops wait at the venues; they are no working orders."""
     kill_state: str = "ACTIVE"
     sends_locked: str = ""
     """Why nothing may be sent, in words; "" when sending is possible."""

@@ -6,6 +6,8 @@ from perptui.protocol.intents import CancelWorking, ExportOrders, Kill, OpenTick
 from perptui.tui.actions_pages import PageActions
 from perptui.tui.whose import another
 
+OWN_TICKETS = ("protect", "drawdown")
+"""Commands that open a ticket of the desk's own making."""
 KILL_WINDOW_S = 2.0
 """The second F10 must come within this."""
 
@@ -228,8 +230,12 @@ class DeskActions(PageActions):
         word, _, rest = text.strip().partition(" ")
         if word == "kill":
             self.kill(rest.strip() or "typed :kill")
+        elif word == "cancel" and rest.strip() == "stops":
+            self.ask(CancelWorking(protective=True), "cancelling all orders and stops")
         elif word == "cancel":
             self.action_cancel_working()
+        elif word in OWN_TICKETS:
+            self._open_own(word)
         elif word == "override":
             self._override(rest.strip())
         elif word in {"q", "quit"}:
@@ -238,9 +244,16 @@ class DeskActions(PageActions):
             self.choose_theme(rest.strip())
         elif word:
             known = (
-                "kill, cancel, override REASON, theme NAME, quit, or a what-if such as gross_max=2"
+                "kill, cancel, cancel stops, protect, drawdown, override REASON, theme NAME, quit, "
+                "or a what-if such as gross_max=2"
             )
             self.say(f"no command {word}: {known}", "warn")
+
+    def _open_own(self, purpose: str) -> None:
+        """Open a ticket of the desk's own making: stops for what has none, or the drawdown's."""
+        width, height = self.app.size
+        self.expect_ticket()
+        self.ask(OpenTicket("", purpose, width, height), "making the ticket")
 
     def _override(self, reason: str) -> None:
         """Plan the fresh proposal although it breaks limits: another person has to approve it."""

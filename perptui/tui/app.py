@@ -329,6 +329,8 @@ class DeskApp(App[int]):
             found.append(f"{live.status.unknown_legs} UNKNOWN")
         if live.status.working_orders:
             found.append(f"{live.status.working_orders} working")
+        if stops := live.status.protective_stops:
+            found.append(f"{stops} protective stop{'s stay' if stops > 1 else ' stays'}")
         return ", ".join(found)
 
     def leave(self, *, leave_desk: bool) -> None:

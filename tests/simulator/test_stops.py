@@ -65,7 +65,7 @@ def test_a_stop_waits_and_closes_the_position_once_the_mark_is_there() -> None:
     buy(exchange)
     waiting = stop(exchange, "19500")
     exchange.advance(START_MS + HOUR_MS - GRID_MS)
-    assert (waiting.status, exchange.account.quantity(BTC)) == (StopStatus.NEW, 1)
+    assert (waiting.status, exchange.account.quantity(BTC)) == (StopStatus.NEW, Decimal(1))
     exchange.advance(START_MS + 2 * HOUR_MS)
     assert waiting.status is StopStatus.FINISHED
     assert waiting.order is not None
@@ -81,7 +81,7 @@ def test_a_stop_against_a_short_waits_above() -> None:
     exchange.place(OrderRequest(BTC, Side.SELL, OrderType.MARKET, Decimal(1)))
     waiting = stop(exchange, "20500", Side.BUY)
     exchange.advance(START_MS + 2 * HOUR_MS)
-    assert (waiting.status, exchange.account.quantity(BTC)) == (StopStatus.FINISHED, 0)
+    assert (waiting.status, exchange.account.quantity(BTC)) == (StopStatus.FINISHED, Decimal(0))
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_cancelling_all_orders_and_a_countdown_leave_stops() -> None:
     exchange.cancel_all(BTC)
     exchange.countdowns[BTC] = exchange.now_ms + 1_000
     exchange.advance(START_MS + 10_000)
-    assert waiting.status is StopStatus.NEW
+    assert list(exchange.waiting.values()) == [waiting]
     assert not exchange.countdowns
-    exchange.stops.cancel_all(BTC)
+    assert exchange.stops.cancel_all(BTC) == [waiting]
     assert waiting.status is StopStatus.CANCELED
 
 

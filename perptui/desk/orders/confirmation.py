@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from perptui.desk.orders.own_proposal import OWN
 from perptui.desk.orders.ticket_text import TicketInputs, render
 from perptui.journal.events import client_id
 from perptui.model.assignment import assignments
@@ -58,7 +59,7 @@ def shown(inputs: TicketInputs) -> dict[str, Any]:
                 "solver": {"status": proposal.solver.status, "name": proposal.solver.name},
                 "cost_usd": proposal.cost_usd,
                 "limits": proposal.limits,
-                "risk": proposal.risk,
+                "risk": None if proposal.status in OWN else proposal.risk,
                 "volume_usd_day": inputs.volume_usd_day,
                 "hosts": inputs.hosts,
                 "approval": inputs.approval,

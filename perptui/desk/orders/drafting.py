@@ -12,7 +12,10 @@ from decimal import Decimal
 import msgspec
 
 from perptui.desk.orders import confirmation
-from perptui.desk.orders.stops import Protection, protect, resting_stops
+from perptui.desk.orders.drawdown_stop import closing_orders
+from perptui.desk.orders.gate_desk import drawdown_stop
+from perptui.desk.orders.own_proposal import OWN, own_proposal
+from perptui.desk.orders.stops import Protection, protect, resting_stops, unprotected
 from perptui.desk.orders.ticket_text import TicketInputs
 from perptui.desk.orders.trading_picture import TradingPicture
 from perptui.journal.events import Actor
@@ -41,6 +44,54 @@ class Drafts:
         self._clock = clock
         self._picture = picture
         self._limits_digest = digest_of(settings.limits)
+        self._own: tuple[Proposal, MarketSnapshot] | None = None
+
+    def own(self, status: str) -> Proposal:
+        """Return a proposal of the desk's own: "protect" what has no stop, or "drawdown".
+
+        Raises
+        ------
+        ConfirmationRefused
+            When there is nothing to protect, or no drawdown beyond its limit.
+        """
+        snapshot = self._require_picture()
+        try:
+            orders = () if status == "protect" else self._closing(snapshot)
+            if not orders and not self._bare(snapshot).legs:
+                raise ConfirmationRefused(
+                    "expected a position without a stop, was none, or [stops] sigmas 0; nothing "
+                    "to protect",
+                    "nothing",
+                )
+        except InputError as error:
+            raise ConfirmationRefused(str(error), "price") from None
+        made = own_proposal(status, self._settings.desk.strategy, snapshot, orders)
+        self._own = (made, snapshot)
+        return made
+
+    def kept(self, digest: str) -> Proposal | None:
+        """Return the newest proposal of the desk's own if it has this digest."""
+        return self._own[0] if self._own is not None and self._own[0].digest == digest else None
+
+    def _closing(self, snapshot: MarketSnapshot) -> tuple[OrderIntent, ...]:
+        limits, share = self._settings.limits, self._settings.stops.drawdown_share
+        volumes, sigmas = self._picture.volume_usd_day(), self._picture.volatility_annual()
+        fallen = drawdown_stop(snapshot, limits)
+        orders = closing_orders(snapshot, share, limits, sigmas, volumes) if fallen else ()
+        if share <= 0 or not orders:
+            raise ConfirmationRefused(
+                "expected positions and a drawdown beyond drawdown_max, with [stops] "
+                "drawdown_share above 0, was not; nothing is prepared",
+                "nothing",
+            )
+        return orders
+
+    def _bare(self, snapshot: MarketSnapshot) -> Protection:
+        """Return stops for what has none."""
+        resting = resting_stops(self._journal.live_legs())
+        return unprotected(
+            snapshot, self._settings.stops, self._picture.volatility_annual(), resting
+        )
 
     def priced_now(self, proposal: Proposal, purpose: str, trader: Actor) -> TicketInputs:
         """Return what a ticket of `proposal` is made from, priced at the newest marks.
@@ -56,7 +107,8 @@ class Drafts:
             legs = repriced(
                 legs, snapshot, self._settings.limits, self._picture.volatility_annual()
             )
-            protection = self._protected(legs, snapshot)
+            bare = proposal.status in OWN and not legs
+            protection = self._bare(snapshot) if bare else self._protected(legs, snapshot)
         except (ValueError, InputError) as error:
             raise ConfirmationRefused(str(error), "price") from None
         return self._inputs(proposal, purpose, trader, protection, snapshot, basis)
@@ -82,12 +134,9 @@ class Drafts:
 
     def _require_tradable(self, proposal: Proposal) -> tuple[MarketSnapshot, MarketSnapshot]:
         """Return the snapshot that a fresh, tradable proposal rests on, and the one of now."""
-        snapshot = self._picture.snapshot()
-        stale = self._picture.stale()
-        if snapshot is None or stale:
-            raise ConfirmationRefused(
-                f"expected fresh inputs, was {stale or 'no picture'}; wait for the venue", "stale"
-            )
+        snapshot = self._require_picture()
+        if self._own is not None and self._own[0].digest == proposal.digest:
+            return self._own[1], snapshot
         if self._picture.proposal(proposal.digest) is None:
             raise ConfirmationRefused(
                 f"expected a fresh proposal, was {proposal.digest[:4]}; solve again", "proposal"
@@ -105,6 +154,15 @@ class Drafts:
                 "not_exportable",
             )
         return basis, snapshot
+
+    def _require_picture(self) -> MarketSnapshot:
+        """Return the fresh picture of now."""
+        snapshot, stale = self._picture.snapshot(), self._picture.stale()
+        if snapshot is None or stale:
+            raise ConfirmationRefused(
+                f"expected fresh inputs, was {stale or 'no picture'}; wait for the venue", "stale"
+            )
+        return snapshot
 
     def _inputs(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from perptui.desk.orders.gate_input import Refusal
+from perptui.desk.orders.own_proposal import OWN
 from perptui.desk.orders.stop_text import cancel_lines, count_line, policy_line, stop_lines
 from perptui.desk.orders.stops import RestingStop
 from perptui.model.assignment import assignments
@@ -129,13 +130,20 @@ def render(inputs: TicketInputs) -> tuple[str, ...]:
         "",
         *_orders(inputs),
         "",
-        *_book(inputs.proposal),
-        "",
-        *_limits(inputs.proposal),
-        "",
+        *_judged(inputs.proposal),
         *_closing(inputs),
     ]
     return tuple(part for line in lines for part in _fitted(line))
+
+
+def _judged(proposal: Proposal) -> Iterator[str]:
+    """Yield book and limits, which a proposal of the desk's own does not tell of."""
+    if proposal.status in OWN:
+        return
+    yield from _book(proposal)
+    yield ""
+    yield from _limits(proposal)
+    yield ""
 
 
 def _fitted(line: str) -> list[str]:
@@ -148,11 +156,16 @@ def _fitted(line: str) -> list[str]:
 
 def _heading(inputs: TicketInputs) -> Iterator[str]:
     proposal = inputs.proposal
-    title = f"CONFIRM plan {proposal.digest[:4]}, ticket {inputs.ticket}"
+    named = OWN.get(proposal.status, "plan")
+    title = f"CONFIRM {named} {proposal.digest[:4]}, ticket {inputs.ticket}"
     yield f"{title}{inputs.mode:>{COLUMNS - len(title)}}"
     venues = ", ".join(sorted({leg.id.partition(":")[0] for leg in inputs.legs}))
     yield f"venue {venues} | account {inputs.account} | desk {inputs.desk}"
     yield f"trader {inputs.trader} | shown {iso(inputs.created_ms)}"
+    if proposal.status in OWN:
+        yield "made by the desk of positions and marks: no optimiser, no estimate of the book"
+        yield f"expires {inputs.expiry_s:.0f} s after it was shown, or as soon as its inputs change"
+        return
     yield (
         f"strategy {proposal.strategy} | model {proposal.model_version} | "
         f"regime {proposal.regime} | exposure x{proposal.exposure:.2f}"

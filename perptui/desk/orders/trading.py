@@ -22,6 +22,7 @@ from perptui.desk.orders.exporting import Exports
 from perptui.desk.orders.gatekeeper import Gatekeeper
 from perptui.desk.orders.kill import KillSwitch
 from perptui.desk.orders.opened import OpenTicket
+from perptui.desk.orders.own_proposal import OWN
 from perptui.desk.orders.reconciler import Findings, Reconciler
 from perptui.desk.orders.tasks import Tasks
 from perptui.desk.orders.ticket_view import JournalTail, ticket_view
@@ -161,15 +162,18 @@ class Trading(TradingState):
         self._changed()
         return self.ticket_view
 
-    def own_proposal(self, status: str) -> Proposal:
+    def own_proposal(self, status: str, digest: str = "") -> Proposal | None:
         """Return a proposal of the desk's own, to be opened as any other: "protect", "drawdown".
+
+        Of another `status` the newest such one if it has this digest, to be priced anew, else None.
 
         Raises
         ------
         ConfirmationRefused
             When there is nothing to protect, or no drawdown beyond its limit.
         """
-        return self._tickets.drafts.own(status)
+        drafts = self._tickets.drafts
+        return drafts.own(status) if status in OWN else drafts.kept(digest)
 
     async def confirm(self, answer: ConfirmTicket, trader: Actor) -> TicketView:
         """Take the typed confirmation; the ticket is sent, or written, from here on.

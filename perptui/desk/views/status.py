@@ -95,7 +95,8 @@ def status_view(
 ) -> StatusView:
     """Return the status lines."""
     stamps = [quote.next_ms for quote in picture.funding.values()]
-    working = [row for venue in picture.venues for row in venue.open_orders]
+    orders = [row for venue in picture.venues for row in venue.open_orders]
+    stops = sum(row.protective for row in orders)
     status = StatusView(
         mode=who.mode,
         desk=who.desk,
@@ -111,7 +112,8 @@ def status_view(
         breaches=breaches(checks),
         next_funding_ms=min(stamps, default=None),
         unknown_legs=standing.unknown_legs,
-        working_orders=len(working),
+        working_orders=len(orders) - stops,
+        protective_stops=stops,
         kill_state=standing.kill_state,
         sends_locked=standing.sends_locked,
         news=merged_news(picture.news, standing.news),

@@ -303,7 +303,12 @@ async def test_the_gate_refuses_at_confirmation_what_it_let_be_shown(tmp_path: P
     [
         (0.06, None, "all but reductions, today's loss of 6.00% reached its limit of 5.00%"),
         (None, None, "all but reductions, today's profit is not known yet"),
-        (0.0, "40000", "all but reductions, a drawdown of 25.00% is beyond its limit of 10.00%"),
+        (
+            0.0,
+            "40000",
+            "all but reductions, a drawdown of 25.00% is beyond its limit of 10.00%; "
+            ":drawdown opens a ticket that closes 50% of every position",
+        ),
     ],
 )
 async def test_a_desk_in_a_crash_may_cut_and_says_that_it_may_not_add(
