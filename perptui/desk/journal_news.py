@@ -30,6 +30,7 @@ class JournalNews:
     def look(self) -> None:
         """Tell what changed since the last look."""
         try:
+            self._journal.require_usable()
             self._look_at_kill()
         except JournalError as error:
             self._tell_fault(self._journal.fault or str(error))

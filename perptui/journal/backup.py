@@ -248,21 +248,20 @@ def _asked(path: Path, query: str) -> int:
 
 
 def _put_aside(path: Path, utc_ms: int) -> Path | None:
-    """Give the journal a second name and take away what SQLite would read beside the new one."""
-    if not path.exists():
-        return None
-    aside = _free(path.with_name(f"{path.stem}-replaced-{_stamp(utc_ms)}.db"))
+    """Copy what is there and take it away, -wal as well: SQLite would read it into the new file."""
     wal = Path(f"{path}-wal")
-    shutil.copy2(path, aside)
-    if wal.exists():
-        shutil.copy2(wal, f"{aside}-wal")
-        flush(Path(f"{aside}-wal"))
-    flush(aside)
+    aside = _free(path.with_name(f"{path.stem}-replaced-{_stamp(utc_ms)}.db"))
+    found = [(path, aside), (wal, Path(f"{aside}-wal"))]
+    found = [(old, kept) for old, kept in found if old.exists()]
+    for old, kept in found:
+        shutil.copy2(old, kept)
+        flush(kept)
     flush(path.parent)
-    _empty_wal(path)
+    if path.exists():
+        _empty_wal(path)
     wal.unlink(missing_ok=True)
     Path(f"{path}-shm").unlink(missing_ok=True)
-    return aside
+    return found[0][1] if found else None
 
 
 def _empty_wal(path: Path) -> None:

@@ -18,7 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from perptui.journal.copying import copy_database
-from perptui.journal.place import Place, make_private, refuse_network_file_system, take_lock
+from perptui.journal.place import (
+    Place,
+    make_private,
+    refuse_network_file_system,
+    refuse_orphan,
+    take_lock,
+)
 from perptui.journal.schema import APPLICATION_ID, MIGRATIONS
 from perptui.model.errors import JournalError
 
@@ -83,6 +89,7 @@ class Database:
         refuse_network_file_system(path.parent)
         lock = take_lock(path)
         try:
+            refuse_orphan(path)
             make_private(path)
             with _as_journal_error(path):
                 connection = sqlite3.connect(path, isolation_level=None)
@@ -147,9 +154,7 @@ class Database:
             When it failed before, the file is gone, the event cannot follow, another sender holds
             a newer lease, or SQLite cannot write or commit.
         """
-        if self.fault:
-            raise JournalError(self.fault)
-        self._require_in_place()
+        self.require_usable()
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
@@ -173,7 +178,16 @@ class Database:
         self.last_commit_s = time.perf_counter() - started
         self.worst_commit_s = max(self.worst_commit_s, self.last_commit_s)
 
-    def _require_in_place(self) -> None:
+    def require_usable(self) -> None:
+        """Look whether the files are still the ones that were opened and nothing failed yet.
+
+        Raises
+        ------
+        JournalError
+            When something did; what was recorded is saved first where it would be lost.
+        """
+        if self.fault:
+            raise JournalError(self.fault)
         moved = self._place.moved() if self._place is not None else ""
         if not moved:
             return

@@ -100,6 +100,16 @@ class Journal:
         """Why nothing can be written any more, "" while all is well."""
         return self._database.fault
 
+    def require_usable(self) -> None:
+        """Look whether events can still be recorded where they were.
+
+        Raises
+        ------
+        JournalError
+            When they cannot: see `Database.require_usable`.
+        """
+        self._database.require_usable()
+
     @property
     def fence(self) -> int:
         """Number of this sender's lease."""

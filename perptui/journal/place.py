@@ -106,6 +106,22 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def refuse_orphan(path: Path) -> None:
+    """Refuse to begin a journal beside what is left of another: SQLite would throw that away.
+
+    Raises
+    ------
+    JournalError
+        When there are events in -wal whose journal is gone.
+    """
+    wal = Path(f"{path}-wal")
+    if not path.exists() and wal.exists() and wal.stat().st_size:
+        raise JournalError(
+            f"expected {path} beside {wal}, was gone; put it back, or put a backup in its place "
+            "with `perptui journal restore BACKUP`: nothing is sent until then"
+        )
+
+
 def make_private(path: Path) -> None:
     """Create the file 0600 before SQLite does: -wal and -shm inherit its mode.
 

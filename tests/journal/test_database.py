@@ -107,6 +107,17 @@ def test_another_database_and_a_newer_journal_are_refused(tmp_path: Path) -> Non
         Database.sender(tmp_path / "journal.db")
 
 
+def test_what_is_left_of_a_journal_that_is_gone_is_not_thrown_away(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path)
+    (tmp_path / "journal.db").unlink()
+    wal = (tmp_path / "journal.db-wal").read_bytes()
+    journal.close()
+    (tmp_path / "journal.db-wal").write_bytes(wal)
+    with pytest.raises(JournalError, match="put it back, or put a backup"):
+        Database.sender(tmp_path / "journal.db")
+    assert (tmp_path / "journal.db-wal").read_bytes() == wal
+
+
 def test_a_damaged_file_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"SQLite format 3\x00" + b"\xff" * 4096)
