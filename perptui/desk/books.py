@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 from perptui.model.clock import Clock
 from perptui.model.market import Book
 from perptui.venues.base import Reading
@@ -22,10 +25,20 @@ class BookShelf:
         self._clock = clock
         self._stale_s = stale_s
         self._readings: dict[str, Reading[Book]] = {}
+        self._news = asyncio.Event()
 
     def put(self, reading: Reading[Book]) -> None:
         """Take a book that was read."""
         self._readings[reading.value.id] = reading
+        self._news.set()
+
+    async def wait_for(self, identifiers: set[str], seconds: float) -> None:
+        """Wait until the books of all these contracts are fresh, but no longer than `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not identifiers <= self.fresh().keys():
+                    self._news.clear()
+                    await self._news.wait()
 
     def age_s(self, identifier: str) -> float | None:
         """Return the age of a contract's book in seconds, None where none was read."""

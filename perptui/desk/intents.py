@@ -265,6 +265,8 @@ class Intents:
         try:
             if self.pace is not None:
                 await self.pace.slow()
+            if purpose == "send":
+                await self._sight.wait_for_books(proposal)
             await trading.open_ticket(
                 proposal, purpose, trader, intent.columns, intent.rows, intent.override
             )

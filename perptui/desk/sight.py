@@ -14,6 +14,9 @@ from perptui.model.order import Effect
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
 
+BOOKS_S = 3.0
+"""Longest wait for order books before a ticket is opened; without them the gate says why not."""
+
 
 class Sight:
     """A `TradingPicture` of one desk.
@@ -97,6 +100,11 @@ class Sight:
     def books(self) -> dict[str, Book]:
         """Return the fresh order books by instrument id, of what is about to be traded."""
         return self._shelf.fresh()
+
+    async def wait_for_books(self, proposal: Proposal) -> None:
+        """Wait a moment for the books of what the proposal adds to: they are read from now on."""
+        adding = {leg.id for leg in proposal.orders if leg.effect is not Effect.REDUCE}
+        await self._shelf.wait_for(adding, BOOKS_S)
 
     def traded(self) -> frozenset[str]:
         """Return the contracts whose books are worth reading: what may soon be added to.

@@ -204,6 +204,9 @@ class DeskPicture:
             return self.depths
         return {quote.id: book_around(quote.id, quote.mark) for quote in self.quotes}
 
+    async def wait_for_books(self, _: Proposal) -> None:
+        """They are there."""
+
     def profit(self) -> ProfitMark | None:
         snapshot = self.snapshot()
         if snapshot is None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
+
+import pytest
 
 from perptui.desk.books import BookShelf
 from perptui.model.clock import ManualClock
@@ -31,6 +34,21 @@ def test_a_book_counts_until_it_is_stale() -> None:
     clock.advance(0.5)
     assert set(shelf.fresh()) == {ETH}
     assert shelf.age_s(BTC) is None
+
+
+@pytest.mark.asyncio
+async def test_books_are_waited_for_and_not_for_ever() -> None:
+    clock = ManualClock(NOW_MS)
+    shelf = BookShelf(clock, 15.0)
+    waiting = asyncio.create_task(shelf.wait_for({BTC, ETH}, 5.0))
+    for identifier in (BTC, ETH):
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        shelf.put(reading(identifier, clock.monotonic()))
+    await asyncio.wait_for(waiting, 5.0)
+    clock.advance(60)
+    await shelf.wait_for({BTC}, 0.01)
+    assert shelf.fresh() == {}
 
 
 def test_the_newest_book_is_kept() -> None:
