@@ -1,8 +1,8 @@
 """A desk's trading side as a process of its own, for tests that end it with SIGKILL.
 
 ``deal``: open the journal, reconcile, confirm a ticket of two legs; at the named point of the code
-the process kills itself, as the kernel would. ``recover``: open the same journal, reconcile until
-clean, print what both sides then say.
+the process kills itself, as the kernel would (``sending#2``: at its second time). ``recover``: open
+the same journal, reconcile until clean, print what both sides then say.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from tests.desk.dealing import answer, proposal, settings_of
 VENUE = "binanceusdm"
 COINS = ("BTC", "ETH")  # both long: reducing them takes no limit further away, whatever prices do
 SPEED = 20.0
+STOPPING = "stopping"
+"""Name of the folder of a desk that protects positions by stops."""
 ALICE = Actor(uid=1000, name="alice")
 
 
@@ -136,14 +138,21 @@ def symbols() -> tuple[str, ...]:
 
 async def work(venue: Venue, clock: VenueClock, folder: Path, task: str, point: str) -> None:
     settings = settings_of()
+    if folder.name == STOPPING:
+        stops = msgspec.structs.replace(settings.stops, sigmas=3.0)
+        settings = msgspec.structs.replace(settings, stops=stops)
     snapshot = await read_snapshot(venue)
     picture = ReadPicture(snapshot, settings.digest)
     journal = Journal.open(
         folder / "journal.db", desk="main", account="main", clock=clock, actor=ALICE, version="0"
     )
 
+    wanted, _, nth = point.partition("#")
+    seen: list[str] = []
+
     def reached(name: str) -> None:
-        if name == point:
+        seen.append(name)
+        if name == wanted and seen.count(name) == int(nth or 1):
             os.kill(os.getpid(), signal.SIGKILL)
 
     trading = Trading(journal, {VENUE: venue}, settings, clock, picture, checkpoint=reached)

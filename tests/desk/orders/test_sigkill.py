@@ -20,13 +20,14 @@ from urllib.parse import parse_qs
 import msgspec
 import pytest
 
-from tests.desk.sigkill_desk import SPEED
+from tests.desk.sigkill_desk import SPEED, STOPPING
 
 pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 ROOT = Path(__file__).resolve().parents[3]
 CONTROL_HOST = "control.perptui"
 ORDER = "/fapi/v1/order"
+ALGO = "/fapi/v1/algoOrder"
 
 
 class SocketConnection(http.client.HTTPConnection):
@@ -72,6 +73,15 @@ class SimulatedVenueProcess:
             if row["method"] == "POST" and row["path"] == ORDER and row["status"] == 200:
                 fields = parse_qs(row["query"]) | parse_qs(row["body"])
                 taken[fields["newClientOrderId"][0]] += 1
+        return taken
+
+    def stops(self) -> Counter[str]:
+        """Client ids of every stop the exchange took, with how often."""
+        taken = Counter[str]()
+        for row in self.ask("GET", "/history"):
+            if (row["method"], row["path"], row["status"]) == ("POST", ALGO, 200):
+                fields = parse_qs(row["query"]) | parse_qs(row["body"])
+                taken[fields["clientAlgoId"][0]] += 1
         return taken
 
     def end(self) -> None:
@@ -167,3 +177,30 @@ def test_a_desk_that_is_not_killed_fills_both_legs(
     assert report["states"] == ["FILLED", "FILLED"]
     assert report["phase"] == "done"
     require_whole(venue, report)
+
+
+@pytest.mark.parametrize(
+    ("point", "states"),
+    [
+        ("sending#2", ["FILLED", "NEVER_ACCEPTED", "NOT_SENT", "NOT_SENT"]),
+        ("answered#2", ["FILLED", "OPEN", "NOT_SENT", "NOT_SENT"]),
+    ],
+)
+def test_a_ticket_with_stops_is_killed_without_a_double_or_an_unknown(
+    venue: SimulatedVenueProcess, tmp_path: Path, point: str, states: list[str]
+) -> None:
+    folder = tmp_path / STOPPING
+    folder.mkdir(mode=0o700)
+    killed = desk(venue, folder, "deal", point)
+    killed.communicate(timeout=60)
+    assert killed.returncode == -9
+    report = told(desk(venue, folder, "recover"))
+    assert report["states"] == states
+    assert (report["locked"], report["verified"]) == ("", True)
+    assert (report["external"], report["alarms"]) == (0, 0)
+    assert report["ours"] == report["theirs"]
+    orders, stops = venue.orders(), venue.stops()
+    legs = list(zip(report["client_ids"], states, strict=True))
+    for place, (client_id, state) in enumerate(legs):
+        taken = stops if place % 2 else orders
+        assert taken[client_id] == (state in {"FILLED", "OPEN"})
