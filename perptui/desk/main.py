@@ -9,7 +9,7 @@ from pathlib import Path
 from perptui.desk.app import DeskApp
 from perptui.desk.lifecycle import desk_paths, refuse_second
 from perptui.desk.logs import log_to
-from perptui.desk.startup import refuse_live, require_keys
+from perptui.desk.startup import refuse_live, refuse_other_account, require_keys
 from perptui.model.clock import SystemClock
 from perptui.settings.schema import Settings
 from perptui.settings.seclusion import keep_to_oneself
@@ -45,6 +45,7 @@ def serve(
     paths = desk_paths(settings)
     lock = refuse_second(paths.lock, settings.desk.name)
     try:
+        refuse_other_account(settings, paths.state)
         log_to(paths.log)
         logging.getLogger(__name__).info("desk %s starts", settings.desk.name)
         return asyncio.run(_run(settings, private_fd, config), debug=False)

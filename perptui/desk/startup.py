@@ -7,11 +7,13 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from perptui.desk.simulated_venue import keyless
+from perptui.desk.simulated_venue import keyless, on_paper
 from perptui.model.errors import ConfigError
 from perptui.settings import credentials
 from perptui.settings.schema import Settings
 
+ACCOUNT = "account"
+"""File in a desk's folder that says of whose account its journal is."""
 NO_KEYS = "none"
 
 
@@ -78,6 +80,45 @@ def require_keys(settings: Settings) -> None:
                 f"expected keys of {name} {account} in live mode, was none; write "
                 f"{credentials.file_of(name, account)} (mode 0600) with api_key and secret"
             )
+
+
+def account_of(settings: Settings) -> str:
+    """Return whose account the desk has, in a word: SIMULATED, PAPER, REHEARSAL, TESTNET, LIVE.
+
+    Raises
+    ------
+    ConfigError
+        When a source has keys and cannot be trusted or read.
+    """
+    return "PAPER" if on_paper(settings) else settings.market_words
+
+
+def refuse_other_account(settings: Settings, state: Path) -> None:
+    """Let a desk go on with the account that its journal is of, and with no other.
+
+    Parameters
+    ----------
+    state : Path
+        The desk's folder.
+
+    Raises
+    ------
+    ConfigError
+        When the journal there is of another account.
+    """
+    file, account = state / ACCOUNT, account_of(settings)
+    try:
+        before = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        before = ""
+    if before and before != account and (state / "journal.db").exists():
+        raise ConfigError(
+            f"expected desk {settings.desk.name} to go on with its {before} account, was {account}"
+            f"; give this one a desk.name of its own, or put {state} aside"
+        )
+    if before != account:
+        file.write_text(f"{account}\n", encoding="utf-8")
+        file.chmod(0o600)
 
 
 def told_at_start(settings: Settings, config: Path | None) -> Iterator[tuple[str, str]]:

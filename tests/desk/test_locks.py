@@ -10,7 +10,14 @@ import pytest_asyncio
 
 from perptui.cli.app import run
 from perptui.desk.permissions import DAY_S, RETRY_S, PermissionWatch
-from perptui.desk.startup import refuse_live, require_keys, told_at_start, writable_by_others
+from perptui.desk.startup import (
+    account_of,
+    refuse_live,
+    refuse_other_account,
+    require_keys,
+    told_at_start,
+    writable_by_others,
+)
 from perptui.journal.events import PermissionsSeen
 from perptui.journal.journal import Journal
 from perptui.model.clock import ManualClock, parse_iso
@@ -108,6 +115,33 @@ def test_without_a_key_the_book_is_said_to_be_no_account_of_ours() -> None:
     told = list(told_at_start(settings(desk__mode="export"), None))
     assert [level for level, _ in told] == ["warn"]
     assert "no key, so no account" in told[0][1]
+
+
+@pytest.mark.parametrize(
+    ("given", "account"),
+    [
+        ({"desk.mode": "view", "venues.binanceusdm.endpoint": "simulated"}, "SIMULATED"),
+        ({"desk.mode": "paper"}, "PAPER"),
+        ({"desk.mode": "export"}, "PAPER"),
+        ({"venues.binanceusdm.endpoint": "testnet"}, "TESTNET"),
+        ({"venues.binanceusdm.socket": "/x"}, "REHEARSAL"),
+        ({}, "LIVE"),
+    ],
+)
+def test_a_journal_belongs_to_one_account(
+    tmp_path: Path, given: dict[str, str], account: str
+) -> None:
+    assert account_of(load(None, LIVE | given).settings) == account
+    refuse_other_account(load(None, LIVE | given).settings, tmp_path)
+    refuse_other_account(load(None, LIVE | given).settings, tmp_path)
+    (tmp_path / "journal.db").touch()
+    for other in ("SIMULATED", "PAPER", "LIVE"):
+        (tmp_path / "account").write_text(other)
+        if other == account:
+            refuse_other_account(load(None, LIVE | given).settings, tmp_path)
+            continue
+        with pytest.raises(ConfigError, match=f"its {other} account, was {account}; give this one"):
+            refuse_other_account(load(None, LIVE | given).settings, tmp_path)
 
 
 # ---------------------------------------------------------------- what the key may do
