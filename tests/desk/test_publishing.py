@@ -16,7 +16,8 @@ from perptui.journal.verify import verify_file
 from perptui.model.clock import DAY_MS, ManualClock
 from perptui.model.errors import JournalError
 from perptui.settings.schema import Settings
-from tests.desk.dealing import NOW_MS, settings_of
+from tests.desk.dealing import settings_of
+from tests.desk.market import NOW_MS
 from tests.journal.made import journal_in
 
 pytestmark = pytest.mark.asyncio

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from perptui.journal.events import (
 from perptui.journal.stored import sealed
 from perptui.model.errors import JournalError
 from perptui.model.order import LegState
+from tests.journal.day import exported, whole_day
 from tests.journal.made import ALICE, fill, journal_in, ticket
 
 LEG = ticket().legs[0]
@@ -101,8 +103,38 @@ def test_every_word_of_an_approval_is_about_its_ticket(tmp_path: Path) -> None:
     )
     journal.append(ApprovalDeclined("T1", "REJECTED", "too large"))
     journal.close()
-    for seq in (4, 5, 6):
+    for seq in (3, 4, 5, 6):
         assert confirmed_text(tmp_path / "journal.db", seq) == "\n".join(made.text) + "\n"
+
+
+@pytest.mark.asyncio
+async def test_every_event_of_a_ticket_and_its_legs_shows_the_screen_that_was_confirmed(
+    tmp_path: Path,
+) -> None:
+    """Of a day of tickets: what the desk rendered, out of database and export, to the byte."""
+    path = await whole_day(tmp_path, tickets=6)
+    file = exported(path)
+    screens: dict[str, str] = {}
+    shown = 0
+    for line in file.read_bytes().splitlines():
+        event = json.loads(line)
+        body = event["body"]
+        if event["kind"] == "PROPOSED":
+            ticket = body["ticket"]
+            names = [ticket["id"], *(leg["client_id"] for leg in ticket["legs"])]
+            screens |= dict.fromkeys(names, "".join(f"{row}\n" for row in ticket["text"]))
+        about = body.get("client_id") or body.get("fill", {}).get("client_id")
+        about = about or (body["ticket"]["id"] if event["kind"] == "PROPOSED" else None)
+        about = about or body.get("ticket")
+        if about:
+            shown += 1
+            assert confirmed_text(path, event["seq"]) == screens[about]
+            assert confirmed_text(file, event["seq"]) == screens[about]
+        else:
+            with pytest.raises(JournalError, match="about a ticket"):
+                confirmed_text(path, event["seq"])
+    assert len(set(screens.values())) == 6
+    assert shown > 30
 
 
 def test_an_unknown_kind_and_a_malformed_body_are_errors() -> None:

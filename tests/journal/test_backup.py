@@ -16,8 +16,9 @@ from perptui.journal.place import is_held
 from perptui.journal.verify import verify_file
 from perptui.model.clock import ManualClock
 from perptui.model.errors import GateRefused, JournalError
-from tests.desk.dealing import BOB, NOW_MS, REDUCE_BTC, REDUCE_ETH, Deal
+from tests.desk.dealing import BOB, REDUCE_BTC, REDUCE_ETH, Deal
 from tests.desk.ledger_venue import LedgerVenue
+from tests.desk.market import NOW_MS
 from tests.journal.made import ALICE, journal_in
 
 

@@ -28,8 +28,9 @@ from perptui.journal.place import lock_file
 from perptui.journal.verify import verify_file
 from perptui.model.clock import ManualClock
 from perptui.model.errors import GateRefused, JournalError
-from tests.desk.dealing import ALICE, BOB, NOW_MS, REDUCE_BTC, REDUCE_ETH, Deal
+from tests.desk.dealing import ALICE, BOB, REDUCE_BTC, REDUCE_ETH, Deal
 from tests.desk.ledger_venue import LedgerVenue
+from tests.desk.market import NOW_MS
 from tests.journal.made import journal_in, journal_on, let_grow_no_more
 
 Strike = Callable[[Journal, Database, ExitStack], None]
