@@ -14,6 +14,9 @@ from perptui.tui.column import Cell, Column, Row
 from perptui.tui.format import NONE, UNKNOWN
 from perptui.tui.picture import Line, Span, fit, left, on_ground, right, size_of
 
+FIXED_MOST = 30
+"""Widest a column that stays can be: a longer name is cut, for a row without one is nobody's."""
+
 
 class Grid(Generic[Row]):
     """Rows under a header, with a cursor that stays on its row when the order changes.
@@ -144,6 +147,8 @@ class Grid(Generic[Row]):
             if cell.text not in {UNKNOWN, NONE}:
                 self._known.add(index)
             needed = size_of(cell.text) + len(cell.lead)
+            if index < self._fixed:
+                needed = min(needed, FIXED_MOST)
             if needed > self._widths[index]:
                 self._widths[index] = needed
 

@@ -149,14 +149,19 @@ async def _monkey(case: int, demo: Demo | None) -> list[str]:
     draw = random.Random(case)
     size = draw.choice(SIZES)
     if demo is not None:
-        app = terminal(connect=demo.way.connect, clock=SystemClock())
+        app = terminal(connect=demo.way.connect, clock=SystemClock(), folder=_folder())
         async with app.run_test(size=size) as pilot:
             return await Monkey(app, pilot, draw).play()
     async with _served(draw) as (connect, desk):
-        app = terminal(connect=connect, clock=book.clock())
+        app = terminal(connect=connect, clock=book.clock(), folder=_folder())
         async with app.run_test(size=size) as pilot:
             found = await Monkey(app, pilot, draw).play()
         return found + [_ritual(intent, desk) for intent in _confirmations(desk)]
+
+
+def _folder() -> Path:
+    """Return where the pictures go that a monkey takes."""
+    return Path(os.environ["XDG_STATE_HOME"])
 
 
 @asynccontextmanager

@@ -27,7 +27,8 @@ READS: dict[str, tuple[str, Read]] = {
     "fees": ("/fapi/v1/commissionRate", lambda venue: venue.instruments()),
     "balance": ("/fapi/v3/account", lambda venue: venue.account()),
     "positions": ("/fapi/v3/positionRisk", lambda venue: venue.account()),
-    "mode": ("/fapi/v1/positionSide/dual", lambda venue: venue.account()),
+    "mode": ("/fapi/v1/accountConfig", lambda venue: venue.account()),
+    "leverage": ("/fapi/v1/symbolConfig", lambda venue: venue.account()),
     "marks": ("/fapi/v1/premiumIndex", lambda venue: venue.quotes()),
     "tops": ("/fapi/v1/ticker/bookTicker", lambda venue: venue.quotes()),
     "volumes": ("/fapi/v1/ticker/24hr", lambda venue: venue.quotes()),
@@ -358,3 +359,13 @@ async def test_a_key_that_comes_back_in_a_field_is_not_quoted(
         await venue.quotes()
     assert payloads.KEY not in str(refused.value)
     assert "***" in str(refused.value)
+
+
+async def test_ten_megabytes_in_a_name_become_sixty_four_characters(
+    server: WireServer, venue: Venue
+) -> None:
+    long = payloads.order(status="NEW", executedQty="0", clientOrderId="A" * 10_000_000)
+    server.answer("/fapi/v1/openOrders", [long])
+    (report,) = (await venue.open_orders()).value
+    assert len(report.client_id) == 64
+    assert report.client_id.endswith("…")
