@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from textual.pilot import Pilot
 
+from perptui.model.clock import ManualClock
 from perptui.protocol.views import DeskView, Feed
-from tests.tui import book, what_ifs
+from perptui.tui.app import DeskApp
+from tests.tui import book, waiting, what_ifs
 from tests.tui.terminal import SIZES, screen_text, terminal
 
 pytestmark = pytest.mark.unmeasured
@@ -108,6 +112,48 @@ def test_progress_names_every_state(snap_compare: Compare) -> None:
 def test_killed(snap_compare: Compare) -> None:
     view = book.desk(status=book.status(kill_state="HALTED", sends_locked="the desk is HALTED"))
     assert snap_compare(terminal(view), terminal_size=(120, 40))
+
+
+async def a_second_later(pilot: Pilot[int]) -> None:
+    """Open the ticket that waits, let its first second pass, and read it to its end."""
+    await pilot.press("c")
+    clock = cast(DeskApp, pilot.app).showing.clock
+    assert isinstance(clock, ManualClock)
+    clock.advance(1.1)
+    await pilot.press("G")
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("whose", ["own", "anothers"])
+def test_a_ticket_that_waits_for_a_second_person(
+    whose: str, size: tuple[int, int], snap_compare: Compare
+) -> None:
+    view = book.desk(ticket=waiting.ticket(os.getuid() + (whose == "anothers")))
+    assert snap_compare(terminal(view), run_before=a_second_later, terminal_size=size)
+
+
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_desk_says_that_a_ticket_waits(size: tuple[int, int], snap_compare: Compare) -> None:
+    view = book.desk(ticket=waiting.ticket(os.getuid() + 1))
+    assert snap_compare(terminal(view), terminal_size=size)
+
+
+def test_declined_and_the_reason_for_it(snap_compare: Compare) -> None:
+    async def opened(pilot: Pilot[int]) -> None:
+        cast(DeskApp, pilot.app).open_ticket()
+        await pilot.pause()
+
+    view = book.desk(ticket=waiting.declined())
+    assert snap_compare(terminal(view), run_before=opened, terminal_size=(80, 24))
+
+
+def test_why_not_is_typed(snap_compare: Compare) -> None:
+    async def declining(pilot: Pilot[int]) -> None:
+        await a_second_later(pilot)
+        await pilot.press("n", *"twice", "space", *"the", "space", *"size")
+
+    view = book.desk(ticket=waiting.ticket(os.getuid() + 1))
+    assert snap_compare(terminal(view), run_before=declining, terminal_size=(80, 24))
 
 
 # ------------------------------------------------------------------- what the pictures must say

@@ -96,6 +96,12 @@ class Approving:
         """Return why the ticket takes a second person."""
         return "" if ticket.approval is None else "; ".join(ticket.approval.reasons)
 
+    def proof(self, ticket: TicketView) -> str:
+        """Return that this process hashed the text itself and found what was confirmed."""
+        if ticket.approval is None or not self.mine or not self.token:
+            return ""
+        return f"this terminal's own hash of the text is what {ticket.approval.trader} confirmed"
+
     def line(self, ticket: TicketView, width: int) -> Line:
         """Return what stands in the place of the field where nothing may be typed there."""
         if self.reason is not None:

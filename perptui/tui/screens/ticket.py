@@ -18,6 +18,8 @@ from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
 TICKET_COLUMNS = 80
+REASON_COLUMNS = 55
+"""What the line under a void ticket holds of its reason, beside its other words."""
 WAITS = frozenset({"confirm", "approval"})
 """Phases in which the text is read."""
 LEG_ROLES = {
@@ -77,6 +79,7 @@ class TicketPicture(Picture):
         self.seen_end = False
         self.message = ""
         self._seen_at = ("", False, 0, 0)
+        self._stood = ("", "")
         self._shown_id = ""
         self._losses = showing.losses
 
@@ -121,10 +124,14 @@ class TicketPicture(Picture):
         """Return the screen."""
         if columns_of(width, height) == 0:
             self.token.clear()
+            self._seen_at = ("", False, 0, 0)
             return too_small_lines(width, height, self.showing)
         ticket = self.ticket
         self.anew.look(ticket, self.showing.now())
         self.approving.look(ticket, self.showing.now())
+        if (ticket.id, ticket.phase) != self._stood:
+            # What was said of it before is over: it must not stand before what it is now.
+            self._stood, self.message = (ticket.id, ticket.phase), ""
         self._shown_id = ticket.id or self._shown_id
         # Whoever approves reads it to its end as such, whatever they have seen before.
         seen_at = (ticket.id, ticket.phase == "approval", width, height)
@@ -139,11 +146,18 @@ class TicketPicture(Picture):
         elif ticket.phase in {"sending", "done"}:
             body = self._legs(room)
         else:
-            body = [((line, "dim"),) for line in ticket.text[:room]]
+            body = [*self._long_reason(), *(((line, "dim"),) for line in ticket.text)][:room]
         lines = [self._head(), ((("─" * TICKET_COLUMNS), "border"),), *body]
         lines += [()] * (height - 3 - len(lines))
         lines += [self._rule(), *self._foot()]
         return [((margin, "text"), *fit(line, TICKET_COLUMNS)) for line in lines]
+
+    def _long_reason(self) -> list[Line]:
+        """Return why the ticket ended, where that is more than its line under the text holds."""
+        reason = self.ticket.reason
+        if self.ticket.phase != "void" or len(reason) <= REASON_COLUMNS:
+            return []
+        return [*wrapped(reason, TICKET_COLUMNS, " ", "alarm"), ()]
 
     def _text(self, room: int) -> list[Line]:
         text = self.ticket.text
@@ -165,6 +179,8 @@ class TicketPicture(Picture):
         }.get(ticket.phase, ticket.phase)
         if ticket.phase == "void" and _decided(ticket) == "REJECTED":
             words = "DECLINED"
+        if ticket.phase == "approval" and self.approving.mine and ticket.approval is not None:
+            words = f"{ticket.approval.trader} asks you"
         mode = "EXPORT" if ticket.purpose == "export" else status.mode
         first: Line = (
             (f" {mode} ", mode_role(mode)),
@@ -215,6 +231,9 @@ class TicketPicture(Picture):
         """Return the line above the field; what was said of it stands here, not in its place."""
         if self.ticket.phase in WAITS and self.message:
             return ((f" {self.message}", "warn"),)
+        said = self.approving.proof(self.ticket)
+        if said:
+            return ((f" {said}", "dim"),)
         return (("─" * TICKET_COLUMNS, "border"),)
 
     def _foot(self) -> list[Line]:
@@ -290,7 +309,7 @@ class TicketPicture(Picture):
             return ((" the field is closed", "warn"),)
         verb = "write these orders to files" if ticket.purpose == "export" else "send these orders"
         if ticket.phase == "approval":
-            verb = "approve: they are sent"
+            verb = "approve and send these orders"
         field = self.token.text + "▏" + "_" * (TYPED - len(self.token.text) - 1)
         return (
             (f" type {ticket.token[-TYPED:]} and Enter to {verb}:  ", "title"),
