@@ -16,7 +16,7 @@ import msgspec
 
 from perptui.desk.orders import stop_news
 from perptui.desk.orders.executor import SETTLING, WORKING, moved
-from perptui.desk.orders.gate_desk import RECEIVE_WINDOW_MS
+from perptui.desk.orders.lost import Lost
 from perptui.desk.orders.stops import rests
 from perptui.journal.events import (
     OWN_PREFIX,
@@ -25,7 +25,6 @@ from perptui.journal.events import (
     Body,
     External,
     FillSeen,
-    LegMoved,
     LegOutcome,
     Reconciled,
 )
@@ -41,12 +40,6 @@ from perptui.venues.base import Venue
 
 LOOK_BACK_MS = MINUTE_MS
 """Own trades are read from this long before the earliest unsettled leg."""
-ACCEPTANCE_MS = RECEIVE_WINDOW_MS + 30_000
-"""After this much venue time a request that was on its way can no longer be accepted."""
-NOT_FOUNDS = 3
-NOT_FOUND_GAP_MS = 2_000
-PERSON_AFTER_MS = 3 * DAY_MS
-"""Venues forget unfilled orders after this long: "no such order" then proves nothing."""
 LATE_FILL_MS = DAY_MS
 """How far back final legs are asked about again when a position does not agree."""
 SECOND_LOOK_S = 0.5
@@ -99,7 +92,7 @@ class Reconciler:
         self._journal = journal
         self._venues = venues
         self._pause = pause
-        self._not_found_ms: dict[str, list[int]] = {}
+        self._lost = Lost(journal)
         self._last: Findings | None = None
 
     async def run(self) -> Findings:
@@ -114,7 +107,7 @@ class Reconciler:
         external, answered = False, True
         for name, venue in self._venues.items():
             try:
-                found = await _Pass(self._journal, venue, self._pause, self._not_found_ms).run()
+                found = await _Pass(self._journal, venue, self._pause, self._lost).run()
             except VenueError as error:
                 reasons.append(f"{name}: {error}")
                 answered = False
@@ -148,12 +141,12 @@ class _Pass:
         journal: Journal,
         venue: Venue,
         pause: Callable[[float], Awaitable[None]],
-        not_found_ms: dict[str, list[int]],
+        lost: Lost,
     ) -> None:
         self._journal = journal
         self._venue = venue
         self._pause = pause
-        self._not_found_ms = not_found_ms
+        self._lost = lost
         self._order_ids: dict[str, str] = {}
         self._reasons: list[str] = []
         self._external = False
@@ -164,8 +157,8 @@ class _Pass:
         missing = [leg for leg in self._unsettled() if not await self._ask(leg, now_ms)]
         await self._open_orders()
         await self._trades({leg.instrument for leg in self._moving()}, self._since())
-        disagree = await self._positions()
-        self._never_accepted(missing, disagree, now_ms)
+        disagree = await self._positions(now_ms)
+        self._lost.never_accepted(missing, disagree, now_ms)
         self._sum_up(disagree, {leg.client_id for leg in missing})
         self._tell(*stop_news.pointless(self._unsettled(), self._journal.positions()))
         return Findings(not self._reasons, tuple(self._reasons), self._external)
@@ -197,20 +190,15 @@ class _Pass:
             return True
         report = await self._order(leg)
         if report is None:
-            self._note_not_found(leg, now_ms)
+            self._lost.note(leg, now_ms)
             return False
-        self._not_found_ms.pop(leg.client_id, None)
+        self._lost.found(leg.client_id)
         self._learn(leg.client_id, report, "order query")
         return True
 
     async def _order(self, leg: LegRow) -> OrderReport | None:
         ask = self._venue.stop if leg.protective else self._venue.order
         return (await ask(leg.instrument, leg.client_id)).value
-
-    def _note_not_found(self, leg: LegRow, now_ms: int) -> None:
-        seen = self._not_found_ms.setdefault(leg.client_id, [])
-        if not seen or now_ms - seen[-1] >= NOT_FOUND_GAP_MS:
-            seen.append(now_ms)
 
     def _learn(self, client_id: str, report: OrderReport, evidence: str) -> None:
         """Bring a leg to what the venue reports of its order."""
@@ -291,7 +279,7 @@ class _Pass:
             bodies.append(Alarm("overfill", f"over:{leg.client_id}", text))
         self._journal.append(*bodies)
 
-    async def _positions(self) -> dict[str, tuple[Decimal, Decimal]]:
+    async def _positions(self, now_ms: int) -> dict[str, tuple[Decimal, Decimal]]:
         """Return where journal and venue disagree, after a second look; record what is EXTERNAL."""
         disagree = await self._compare()
         if disagree:
@@ -300,7 +288,8 @@ class _Pass:
             again = await self._compare()
             disagree = {key: pair for key, pair in again.items() if key in disagree}
             await self._ask_stops(set(disagree))
-        moving = {leg.instrument for leg in self._moving()}
+        moves = [leg for leg in self._moving() if self._lost.moves(leg, disagree, now_ms)]
+        moving = {leg.instrument for leg in moves}
         for instrument, (ours, theirs) in disagree.items():
             if instrument not in moving:
                 self._outside_position(instrument, ours, theirs)
@@ -319,11 +308,9 @@ class _Pass:
 
     async def _compare(self) -> dict[str, tuple[Decimal, Decimal]]:
         theirs = _positions((await self._venue.account()).value)
-        prefix = f"{self._venue.name}:"
-        ours = {
-            key: held for key, held in self._journal.positions().items() if key.startswith(prefix)
-        }
-        zero = Decimal(0)
+        prefix, zero = f"{self._venue.name}:", Decimal(0)
+        held = self._journal.positions()
+        ours = {key: contracts for key, contracts in held.items() if key.startswith(prefix)}
         pairs = {key: (ours.get(key, zero), theirs.get(key, zero)) for key in {*ours, *theirs}}
         return {key: pairs[key] for key in sorted(pairs) if pairs[key][0] != pairs[key][1]}
 
@@ -348,27 +335,6 @@ class _Pass:
         self._external = True
         text = f"{instrument} changed outside from {plain(ours)} to {plain(theirs)}"
         self._journal.append(External("position", instrument, text, before=ours, after=theirs))
-
-    def _never_accepted(
-        self, missing: list[LegRow], disagree: Mapping[str, object], now_ms: int
-    ) -> None:
-        for asked in missing:
-            leg = self._journal.leg(asked.client_id)
-            if leg is None or leg.state not in {LegState.UNKNOWN, LegState.ACKED}:
-                continue
-            sent_ms = leg.sent_ms or now_ms
-            if now_ms - sent_ms > PERSON_AFTER_MS:
-                text = f"leg {leg.client_id} is {leg.state} for over three days: ask the venue"
-                self._alarm("old unknown", f"old:{leg.client_id}", text)
-                continue
-            counted = len(self._not_found_ms.get(leg.client_id, []))
-            waited = now_ms - sent_ms > ACCEPTANCE_MS
-            agrees = leg.instrument not in disagree and leg.executed == 0
-            if waited and counted >= NOT_FOUNDS and agrees:
-                text = f"{counted} times not found, no trade, positions agree"
-                self._journal.append(
-                    LegMoved(leg.client_id, LegState.NEVER_ACCEPTED, leg.filled, None, "", text)
-                )
 
     def _sum_up(self, disagree: Mapping[str, object], missing: set[str]) -> None:
         for leg in self._unsettled():

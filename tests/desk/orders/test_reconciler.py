@@ -155,6 +155,38 @@ async def test_a_position_that_disagrees_keeps_the_leg_unknown(tmp_path: Path) -
     assert leg_of(deal, client_id).state is LegState.NEVER_ACCEPTED
 
 
+async def passes(deal: Deal, count: int) -> None:
+    """Reconcile every few seconds, long past the time in which an order could be accepted."""
+    reconciler = Reconciler(deal.journal, {VENUE: deal.venue}, deal.pause)
+    for _ in range(count):
+        await reconciler.run()
+        deal.clock.advance(5)
+
+
+async def test_a_position_that_a_lost_order_cannot_have_moved_was_moved_outside(
+    tmp_path: Path,
+) -> None:
+    deal = await started(tmp_path)
+    client_id = await sent(deal)
+    deal.venue.positions[BTC] = Decimal("0.5")  # the order was a sale of 0.2
+    await passes(deal, 9)
+    assert leg_of(deal, client_id).state is LegState.UNKNOWN
+    await passes(deal, 11)
+    assert leg_of(deal, client_id).state is LegState.NEVER_ACCEPTED
+    assert told(deal, "EXTERNAL") == [f"{BTC} changed outside from 0.4 to 0.5"]
+
+
+async def test_a_position_that_moved_as_a_lost_order_would_is_for_a_person(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    client_id = await sent(deal)
+    deal.venue.positions[BTC] = Decimal("0.3")
+    await passes(deal, 15)
+    assert leg_of(deal, client_id).state is LegState.UNKNOWN
+    assert told(deal, "EXTERNAL") == []
+    (text,) = told(deal, "ALARM")
+    assert text.endswith("its position moved as if it were: ask the venue")
+
+
 async def test_after_three_days_a_person_must_decide(tmp_path: Path) -> None:
     deal = await started(tmp_path)
     client_id = await sent(deal)

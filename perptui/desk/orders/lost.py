@@ -1,0 +1,93 @@
+"""Orders that the venue does not find: when that is enough to say it never accepted one.
+
+A failed query proves nothing. Authoritative answers count, at least `NOT_FOUND_GAP_MS` apart, and
+only once the request, too, is too old to be accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from perptui.desk.orders.gate_desk import RECEIVE_WINDOW_MS
+from perptui.journal.events import Alarm, LegMoved
+from perptui.journal.journal import Journal
+from perptui.journal.queries import LegRow
+from perptui.model.clock import DAY_MS
+from perptui.model.order import LegState, Side
+
+ACCEPTANCE_MS = RECEIVE_WINDOW_MS + 30_000
+"""After this much venue time a request that was on its way can no longer be accepted."""
+NOT_FOUNDS = 3
+NOT_FOUND_GAP_MS = 2_000
+LOST_NOT_FOUNDS = 10
+"""After so many, a move of a position that the order cannot have made was another hand's."""
+PERSON_AFTER_MS = 3 * DAY_MS
+"""Venues forget unfilled orders after this long: "no such order" then proves nothing."""
+
+Pairs = Mapping[str, tuple[Decimal, Decimal]]
+"""By contract: the position as the journal has it, and as the venue has it, where they differ."""
+
+
+class Lost:
+    """Counts how often each leg's order was not found.
+
+    Parameters
+    ----------
+    journal : Journal
+        Told of what can be said of an order.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._seen_ms: dict[str, list[int]] = {}
+
+    def note(self, leg: LegRow, now_ms: int) -> None:
+        """Count an authoritative "no such order", unless the last one was a moment ago."""
+        seen = self._seen_ms.setdefault(leg.client_id, [])
+        if not seen or now_ms - seen[-1] >= NOT_FOUND_GAP_MS:
+            seen.append(now_ms)
+
+    def found(self, client_id: str) -> None:
+        """Forget what was counted: the venue has the order."""
+        self._seen_ms.pop(client_id, None)
+
+    def _long(self, leg: LegRow, now_ms: int, times: int) -> bool:
+        late = leg.sent_ms is not None and now_ms - leg.sent_ms > ACCEPTANCE_MS
+        return late and leg.executed == 0 and len(self._seen_ms.get(leg.client_id, ())) >= times
+
+    def moves(self, leg: LegRow, disagree: Pairs, now_ms: int) -> bool:
+        """Return whether a leg may be why its contract's position disagrees.
+
+        Not so where the leg was long not found and its order could not have made that move. One
+        that could is an alarm: a person has to ask the venue.
+        """
+        ours, theirs = disagree.get(leg.instrument, (Decimal(0), Decimal(0)))
+        if ours == theirs or not self._long(leg, now_ms, LOST_NOT_FOUNDS):
+            return True
+        moved = theirs - ours if leg.side is Side.BUY else ours - theirs
+        if not 0 < moved <= leg.contracts:
+            return False
+        text = f"leg {leg.client_id} is not found, its position moved as if it were: ask the venue"
+        self._alarm("lost order", f"lost:{leg.client_id}", text)
+        return True
+
+    def never_accepted(self, missing: Iterable[LegRow], disagree: Pairs, now_ms: int) -> None:
+        """Journal which of the legs that were not found now were never accepted."""
+        for asked in missing:
+            leg = self._journal.leg(asked.client_id)
+            if leg is None or leg.state not in {LegState.UNKNOWN, LegState.ACKED}:
+                continue
+            if now_ms - (leg.sent_ms or now_ms) > PERSON_AFTER_MS:
+                text = f"leg {leg.client_id} is {leg.state} for over three days: ask the venue"
+                self._alarm("old unknown", f"old:{leg.client_id}", text)
+            elif self._long(leg, now_ms, NOT_FOUNDS) and leg.instrument not in disagree:
+                counted = len(self._seen_ms[leg.client_id])
+                text = f"{counted} times not found, no trade, positions agree"
+                self._journal.append(
+                    LegMoved(leg.client_id, LegState.NEVER_ACCEPTED, leg.filled, None, "", text)
+                )
+
+    def _alarm(self, what: str, key: str, text: str) -> None:
+        if not self._journal.has_notice(key):
+            self._journal.append(Alarm(what, key, text))
