@@ -10,6 +10,7 @@ written is for the next start to find out, which reconciles with the venues firs
 
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 import time
@@ -230,10 +231,18 @@ class Database:
         ours = _application(self.connection) in {0, APPLICATION_ID}
         if not ours or tables or version_of(self.connection):
             return
-        self.connection.executescript(
-            f"BEGIN IMMEDIATE; {''.join(MIGRATIONS)} PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;"
-        )
+        _made().backup(self.connection)
+
+
+@functools.cache
+def _made() -> sqlite3.Connection:
+    """Return a new journal in memory: a copy of its pages is made far sooner than its tables."""
+    made = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    made.executescript(
+        f"BEGIN; {''.join(MIGRATIONS)} PRAGMA application_id = {APPLICATION_ID};"
+        f"PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;"
+    )
+    return made
 
 
 def version_of(connection: sqlite3.Connection) -> int:
