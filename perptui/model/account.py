@@ -43,6 +43,8 @@ class Account(Record, frozen=True):
         True when several assets are margin for one another: nothing may be sent then.
     isolated : tuple[str, ...]
         Ids of contracts that are not on cross margin.
+    leverages : dict[str, Decimal]
+        Leverage that is set, by instrument id, held or not; where the venue says so.
     """
 
     venue: str
@@ -58,6 +60,7 @@ class Account(Record, frozen=True):
     one_way: bool = True
     multi_assets: bool = False
     isolated: tuple[str, ...] = ()
+    leverages: dict[str, Decimal] = {}
 
     @property
     def key(self) -> str:
@@ -68,6 +71,11 @@ class Account(Record, frozen=True):
         """
         place = self.venue if self.name in {"", "main"} else f"{self.venue}/{self.name}"
         return place if self.collateral == USUAL_COLLATERAL else f"{place}({self.collateral})"
+
+    def all_leverages(self) -> dict[str, Decimal]:
+        """Return the leverage of each contract of which the venue states it, by instrument id."""
+        held = {one.id: one.leverage for one in self.positions if one.leverage is not None}
+        return {**self.leverages, **held}
 
 
 def account_of(instrument: Instrument, accounts: Sequence[Account]) -> Account | None:

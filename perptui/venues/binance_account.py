@@ -36,6 +36,7 @@ class BinanceAccount(BinanceLink):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._mode: Kept[wire.PositionMode] | None = None
+        self._configs: Kept[list[wire.SymbolConfig]] | None = None
 
     async def account(self) -> Reading[Account]:
         """Return balance, open positions and position mode; both payloads must agree.
@@ -43,17 +44,19 @@ class BinanceAccount(BinanceLink):
         A fill between the two requests makes them differ: they are then read once more.
         """
         for _ in range(2):
-            (exchange, balance), (other, rows), mode = await asyncio.gather(
+            (exchange, balance), (other, rows), mode, configs = await asyncio.gather(
                 self._read(wire.AccountInfo, "fetch_balance", weight=5),
                 # ccxt's fetch_positions drops what has no entry price and asks for tiers first.
                 self._read(list[wire.PositionRisk], "fapiPrivateV3GetPositionRisk", weight=5),
                 self._position_mode(),
+                self._symbol_configs(),
             )
             if parse_account.agree(balance, rows):
                 oldest = min(exchange, other, key=lambda one: one.received_mono)
                 found, missing = parse_account.account(
                     balance, rows, mode, self._names, NAME, oldest.received_ms
                 )
+                found = parse_account.with_settings(found, mode, configs, self._names)
                 return self._reading(found, None, oldest, "account", missing)
         raise BadResponse(
             f"{NAME} account: expected balance and positions to agree, did not; trust neither",
@@ -63,8 +66,17 @@ class BinanceAccount(BinanceLink):
     async def _position_mode(self) -> wire.PositionMode:
         kept = self._mode
         if kept is None or self._age(kept) > MODE_S:
-            exchange, mode = await self._read(wire.PositionMode, "fetch_position_mode", weight=30)
+            call = "fapiPrivateGetAccountConfig"
+            exchange, mode = await self._read(wire.PositionMode, call, weight=5)
             kept = self._mode = Kept(mode, exchange)
+        return kept.value
+
+    async def _symbol_configs(self) -> list[wire.SymbolConfig]:
+        kept = self._configs
+        if kept is None or self._age(kept) > MODE_S:
+            call = "fapiPrivateGetSymbolConfig"
+            exchange, rows = await self._read(list[wire.SymbolConfig], call, weight=5)
+            kept = self._configs = Kept(rows, exchange)
         return kept.value
 
     async def permissions(self) -> KeyPermissions:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
+
 from perptui.model.account import Account, CashFlow, Position
 from perptui.model.order import Fill, LegState, OrderIntent, OrderReport, Side
 from perptui.model.text import safe_text
@@ -117,6 +119,38 @@ def account(
         one_way=one_way,
     )
     return found, _missing(found)
+
+
+def with_settings(
+    found: Account,
+    mode: wire.PositionMode,
+    configs: Sequence[wire.SymbolConfig],
+    names: Names,
+) -> Account:
+    """Return the account with its margin modes and leverages, of the contracts that are known.
+
+    Raises
+    ------
+    BadResponse
+        When a leverage is not positive, or no contract is listed.
+    """
+    isolated, leverages = [], {}
+    for row in configs:
+        if row.symbol not in names.known:
+            continue
+        if row.leverage <= 0:
+            raise bad("a positive leverage", f"{row.symbol} {row.leverage}")
+        leverages[names.identifier(row.symbol)] = Decimal(row.leverage)
+        if row.marginType.upper() != "CROSSED":
+            isolated.append(names.identifier(row.symbol))
+    if not leverages:
+        raise bad("settings of the contracts", "none of them")
+    return msgspec.structs.replace(
+        found,
+        multi_assets=mode.multiAssetsMargin,
+        isolated=tuple(sorted(isolated)),
+        leverages=dict(sorted(leverages.items())),
+    )
 
 
 def _margin(text: str | None, name: str) -> Decimal | None:

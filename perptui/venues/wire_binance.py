@@ -127,9 +127,18 @@ class PositionRisk(msgspec.Struct, frozen=True):
 
 
 class PositionMode(msgspec.Struct, frozen=True):
-    """GET /fapi/v1/positionSide/dual."""
+    """GET /fapi/v1/accountConfig."""
 
     dualSidePosition: bool
+    multiAssetsMargin: bool = False
+
+
+class SymbolConfig(msgspec.Struct, frozen=True):
+    """One contract of GET /fapi/v1/symbolConfig."""
+
+    symbol: str
+    marginType: str
+    leverage: int
 
 
 class PremiumIndex(msgspec.Struct, frozen=True):

@@ -336,7 +336,26 @@ REPLIES: dict[str, Any] = {
     "/fapi/v1/commissionRate": commission(),
     "/fapi/v3/account": account_info(),
     "/fapi/v3/positionRisk": position_risk(),
-    "/fapi/v1/positionSide/dual": {"dualSidePosition": False},
+    "/fapi/v1/accountConfig": {
+        "feeTier": 0,
+        "canTrade": True,
+        "canDeposit": True,
+        "canWithdraw": False,
+        "dualSidePosition": False,
+        "multiAssetsMargin": False,
+        "tradeGroupId": -1,
+        "updateTime": 0,
+    },
+    "/fapi/v1/symbolConfig": [
+        {
+            "symbol": symbol,
+            "marginType": "CROSSED",
+            "isAutoAddMargin": False,
+            "leverage": leverage,
+            "maxNotionalValue": "1000000",
+        }
+        for symbol, leverage in (("BTCUSDT", 20), ("ETHUSDT", 5), ("OLDUSDT", 1))
+    ],
     "/fapi/v1/premiumIndex": premium_index(),
     "/fapi/v1/ticker/bookTicker": book_tickers(),
     "/fapi/v1/ticker/24hr": [day_ticker(), day_ticker("ETHUSDT")],

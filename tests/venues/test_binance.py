@@ -5,10 +5,11 @@ from decimal import Decimal
 import pytest
 
 from perptui.model.clock import ManualClock
+from perptui.model.errors import BadResponse
 from perptui.model.order import LegState, OrderIntent, Side
 from perptui.venues.base import Venue
 from tests.venues import payloads
-from tests.venues.payloads import BTC, CLIENT_ID, HOUR_MS, NOW_MS
+from tests.venues.payloads import BTC, CLIENT_ID, ETH, HOUR_MS, NOW_MS
 from tests.venues.wire_server import WireServer
 
 pytestmark = pytest.mark.asyncio
@@ -58,8 +59,32 @@ async def test_account_has_signed_positions_and_lists_what_is_missing(venue: Ven
 
 
 async def test_hedge_mode_is_seen(server: WireServer, venue: Venue) -> None:
-    server.answer("/fapi/v1/positionSide/dual", {"dualSidePosition": True})
+    server.answer("/fapi/v1/accountConfig", {"dualSidePosition": True, "multiAssetsMargin": False})
     assert not (await venue.account()).value.one_way
+
+
+async def test_margin_modes_and_leverages_are_seen(server: WireServer, venue: Venue) -> None:
+    usual = (await venue.account()).value
+    assert (usual.multi_assets, usual.isolated) == (False, ())
+    assert usual.leverages == {BTC: Decimal(20), ETH: Decimal(5)}
+    assert usual.all_leverages() == usual.leverages
+
+
+async def test_several_assets_and_isolated_margin_are_seen(
+    server: WireServer, venue: Venue
+) -> None:
+    server.answer("/fapi/v1/accountConfig", {"dualSidePosition": False, "multiAssetsMargin": True})
+    isolated = {"symbol": "ETHUSDT", "marginType": "ISOLATED", "leverage": 5}
+    server.answer("/fapi/v1/symbolConfig", [isolated])
+    account = (await venue.account()).value
+    assert (account.multi_assets, account.isolated) == (True, (ETH,))
+
+
+async def test_a_leverage_of_nothing_is_refused(server: WireServer, venue: Venue) -> None:
+    none = {"symbol": "ETHUSDT", "marginType": "CROSSED", "leverage": 0}
+    server.answer("/fapi/v1/symbolConfig", [none])
+    with pytest.raises(BadResponse, match="positive leverage"):
+        await venue.account()
 
 
 async def test_quotes_and_funding_share_one_payload(server: WireServer, venue: Venue) -> None:

@@ -46,9 +46,9 @@ def tiers(given: GateInput) -> Reasons:
     """Let no position grow beyond what its leverage, or the contract's last tier, allows."""
     if given.snapshot is None:
         return
-    leverages = {
-        held.id: held.leverage for account in given.snapshot.accounts for held in account.positions
-    }
+    leverages: dict[str, Decimal] = {}
+    for account in given.snapshot.accounts:
+        leverages.update(account.all_leverages())
     after = {leg.id: leg for leg in given.trades}
     for identifier, leg in after.items():
         found, mark = given.rules.get(identifier), given.marks.get(identifier)

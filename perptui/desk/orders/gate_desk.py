@@ -128,12 +128,7 @@ def _leverage(given: GateInput) -> Reasons:
 
 
 def _leverages(accounts: tuple[Account, ...]) -> dict[str, Decimal]:
-    return {
-        held.id: held.leverage
-        for account in accounts
-        for held in account.positions
-        if held.leverage is not None
-    }
+    return {key: one for account in accounts for key, one in account.all_leverages().items()}
 
 
 def host(given: GateInput) -> Reasons:
