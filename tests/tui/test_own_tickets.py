@@ -1,0 +1,31 @@
+"""Stops and the drawdown's ticket from a terminal: typed commands, and what leaving says."""
+
+from __future__ import annotations
+
+import pytest
+
+from perptui.protocol.intents import CancelWorking, OpenTicket
+from tests.tui import book
+from tests.tui.sitting import session
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_own_tickets_and_stops_are_asked_for_by_commands() -> None:
+    async with session(size=(120, 40)) as made:
+        for words in ("protect", "drawdown"):
+            await made.press("colon", *words, "enter")
+        await made.press("colon", *"cancel", "space", *"stops", "enter")
+        await made.until(lambda: len(made.desk.asked) == 3)
+        assert made.desk.asked == [
+            OpenTicket("", "protect", 120, 40),
+            OpenTicket("", "drawdown", 120, 40),
+            CancelWorking(protective=True),
+        ]
+
+
+async def test_leaving_says_how_many_stops_stay() -> None:
+    async with session(book.desk(status=book.status(protective_stops=2))) as made:
+        await made.press("q")
+        assert "2 protective stops stay" in made.text()
+        assert "working" not in made.app.pending()
