@@ -251,7 +251,7 @@ class Intents:
                 return f"{sent} orders cancelled"
             case asked.Kill():
                 await trading.kill(intent.reason, trader, intent.state)
-                return f"the desk is {trading.kill_state}"
+                return f"the desk is {trading.kill_said}"
             case _:
                 await _decide(trading, intent, trader)
         await self.settle_pace()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from perptui.desk.orders.drawdown_stop import DrawdownStop
 from perptui.desk.orders.executor import WORKING
 from perptui.desk.orders.gatekeeper import Gatekeeper
+from perptui.desk.orders.kill import unknown_words
 from perptui.desk.orders.stops import resting_stops
 from perptui.journal.journal import Journal
 from perptui.settings.schema import Settings
@@ -47,6 +48,13 @@ class TradingState:
     def protective_stops(self) -> int:
         """How many stops of ours wait at a venue."""
         return len(resting_stops(self._journal.live_legs()))
+
+    @property
+    def kill_said(self) -> str:
+        """Where the kill switch stands; unless it is ACTIVE, with what is UNKNOWN, in words."""
+        state = self.kill_state
+        unknown = "" if state == "ACTIVE" else unknown_words(self._journal.unknown_legs())
+        return "; ".join(filter(None, (state, unknown)))
 
     @property
     def kill_state(self) -> str:

@@ -68,6 +68,7 @@ async def test_a_kill_does_not_wait_for_the_call_in_flight(tmp_path: Path) -> No
         deal.journal.kill_state(), second_person=False, unknown=deal.journal.unknown_legs()
     )
     assert "UNKNOWN: sell 0.2 binanceusdm:BTC/USDT:USDT (T1)" in said
+    assert deal.trading.kill_said == "HALTED; UNKNOWN: sell 0.2 binanceusdm:BTC/USDT:USDT (T1)"
     for task in asyncio.all_tasks():
         if task.get_name() == "sending":
             task.cancel()
