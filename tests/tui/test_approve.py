@@ -67,7 +67,7 @@ async def test_the_first_second_on_this_screen_is_dead_whenever_it_was_asked() -
 async def test_nothing_can_be_typed_where_the_own_hash_is_another(what: str) -> None:
     ticket = waiting.ticket()
     assert ticket.approval is not None
-    forged = {
+    forged: dict[str, dict[str, object]] = {
         "text": {"text": (*ticket.text[:-1], "one more order")},
         "token": {"token": "0" * 60 + ticket.token[-4:]},
         "content": {"approval": msgspec.structs.replace(ticket.approval, content=b"{}")},

@@ -74,7 +74,9 @@ def approval(view: TicketView, **changes: object) -> ApproveTicket:
     return msgspec.structs.replace(typed, **changes)
 
 
-async def approve(deal: Deal, view: TicketView, by: Actor = BOB, **changes: object) -> TicketView:
+async def approve(
+    deal: Deal, view: TicketView, by: Actor = BOB, **changes: object
+) -> TicketView:
     """Approve after two seconds, and wait until everything was sent."""
     deal.clock.advance(2)
     answer = approval(view, **changes)
@@ -210,7 +212,7 @@ async def test_every_rule_of_a_confirmation_is_one_of_an_approval(
 ) -> None:
     deal, view = await waiting(tmp_path)
     with pytest.raises(ConfirmationRefused) as refused:
-        await approve(deal, view, **changes)
+        await approve(deal, view, BOB, **changes)
     assert refused.value.reason == reason
     assert deal.trading.ticket_view.phase == "approval"
     assert deal.venue.submitted == []
@@ -532,10 +534,12 @@ async def test_an_override_passes_over_limits_of_the_book_and_nothing_else(
 async def test_no_override_reaches_past_liquidation(tmp_path: Path) -> None:
     deal = Deal(tmp_path, settings=shared("1000000"))
     # Maintenance of 90 % of 58,200 USD of positions is more than the equity of 30,000.
-    deal.picture.instruments = tuple(
-        msgspec.structs.replace(
-            one, tiers=(MarginTier(Decimal(0), None, Decimal("0.9"), Decimal(0), Decimal(1)),)
-        )
+    tier = MarginTier(Decimal(0), None, Decimal("0.9"), Decimal(0), Decimal(1))
+    first, second = deal.picture.instruments
+    deal.picture.instruments = (
+        msgspec.structs.replace(first, tiers=(tier,)),
+        msgspec.structs.replace(second, tiers=(tier,)),
+    )
         for one in deal.picture.instruments
     )
     await deal.trading.reconcile()

@@ -11,11 +11,12 @@ import msgspec
 import pytest
 
 from perptui.desk.orders import confirmation
+from perptui.desk.orders.gate_input import Refusal
 from perptui.desk.orders.ticket_text import TicketInputs
 from perptui.model.canonical import canonical_json
 from perptui.model.errors import ConfirmationRefused
 from perptui.model.market import Quote
-from perptui.model.order import Ticket
+from perptui.model.order import OrderKind, Side, Ticket
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.intents import ConfirmTicket
 from tests.desk.dealing import ADD_ETH, REDUCE_BTC, REDUCE_ETH, proposal
@@ -70,6 +71,17 @@ def test_the_token_is_sha256_over_the_canonical_json_of_what_was_shown(tmp_path:
         lambda i: replace(i, snapshot=_funded(i.snapshot)),
         lambda i: replace(i, snapshot=_tiered(i.snapshot)),
         lambda i: replace(i, snapshot=_held(i.snapshot)),
+        lambda i: replace(i, snapshot=_marked(i.snapshot, "97500", NOW_MS + 1)),
+        lambda i: replace(i, snapshot=_ruled(i.snapshot, venue_symbol="BTCUSDT_260327")),
+        lambda i: replace(i, snapshot=_ruled(i.snapshot, contract_size=Decimal("0.01"))),
+        lambda i: replace(i, legs=(replace(i.legs[0], id=ETH), i.legs[1])),
+        lambda i: replace(i, legs=(replace(i.legs[0], side=Side.BUY), i.legs[1])),
+        lambda i: replace(i, legs=(replace(i.legs[0], kind=OrderKind.STOP_MARKET), i.legs[1])),
+        lambda i: replace(i, legs=(replace(i.legs[0], trigger_price=Decimal(90000)), i.legs[1])),
+        lambda i: replace(i, proposal=replace(i.proposal, limits=())),
+        lambda i: replace(i, approval=("large",)),
+        lambda i: replace(i, override="agreed with risk"),
+        lambda i: replace(i, overridden=(Refusal("limit:gross", "gross 3.1 breaks its 3"),)),
     ],
 )
 def test_every_thing_that_was_shown_is_in_the_token(
@@ -81,8 +93,13 @@ def test_every_thing_that_was_shown_is_in_the_token(
     assert not {leg.client_id for leg in other.legs} & {leg.client_id for leg in ticket.legs}
 
 
-def _marked(snapshot: MarketSnapshot, mark: str) -> MarketSnapshot:
-    return replace(snapshot, quotes=(Quote(BTC, NOW_MS, Decimal(mark)), snapshot.quotes[1]))
+def _marked(snapshot: MarketSnapshot, mark: str, at_ms: int = NOW_MS) -> MarketSnapshot:
+    return replace(snapshot, quotes=(Quote(BTC, at_ms, Decimal(mark)), snapshot.quotes[1]))
+
+
+def _ruled(snapshot: MarketSnapshot, **changes: object) -> MarketSnapshot:
+    first, *others = snapshot.instruments
+    return replace(snapshot, instruments=(replace(first, **changes), *others))
 
 
 def _funded(snapshot: MarketSnapshot) -> MarketSnapshot:
