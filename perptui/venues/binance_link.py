@@ -116,7 +116,7 @@ class BinanceLink:
 
     async def _load_markets(self) -> tuple[wire.ExchangeInfo, Exchange, tuple[str, ...]]:
         exchange, markets = await self._calls.read("fetch_markets", weight=1)
-        info = wire.decode(exchange.body, wire.ExchangeInfo, unique_keys=False)
+        info = wire.decode(exchange.body, wire.ExchangeInfo)
         names, absent = name_contracts(info, markets, self._wanted)
         self._exchange.set_markets(markets)
         self._listed = names

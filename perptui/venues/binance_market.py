@@ -75,9 +75,7 @@ class BinanceMarket(BinanceLink):
     ) -> tuple[dict[str, list[wire.Bracket]], tuple[str, ...]]:
         if self._api_key is None:
             return {}, tuple(f"{names.identifier(symbol)}.tiers" for symbol in names.wanted)
-        _, rows = await self._read(
-            list[wire.Brackets], "fetch_leverage_tiers", weight=1, unique_keys=False
-        )
+        _, rows = await self._read(list[wire.Brackets], "fetch_leverage_tiers", weight=1)
         found = parse_market.by_symbol(rows, lambda row: row.symbol, names.wanted)
         absent = [symbol for symbol in names.wanted if symbol not in found]
         missing = tuple(f"{names.identifier(symbol)}.tiers" for symbol in absent)
@@ -132,6 +130,8 @@ class BinanceMarket(BinanceLink):
         names = self._names
         premium, hours = await asyncio.gather(self._premium_index(), self._hours(names))
         found, missing = parse_market.funding(premium.value, hours, names)
+        if any(name.endswith(".interval") for name in missing):
+            self._intervals = None
         venue_ms = max((quote.ts_ms for quote in found), default=None)
         return self._reading(found, venue_ms, premium.exchange, "funding", missing)
 

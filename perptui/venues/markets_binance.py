@@ -46,7 +46,7 @@ def name_contracts(
     Raises
     ------
     BadResponse
-        When the list is empty or names a contract twice.
+        When the list is empty, names a contract twice, or has none that ccxt could read.
     """
     listed = {row.symbol: row for row in info.symbols}
     if not listed or len(listed) != len(info.symbols):
@@ -56,6 +56,8 @@ def name_contracts(
         symbol, name = str(market["id"]), str(market["symbol"])
         if market.get("linear") and safe_text(symbol) == symbol and safe_text(name) == name:
             known[symbol] = instrument_id(NAME, name)
+    if not known:
+        raise bad("at least one linear contract", f"{len(listed)} that ccxt could not read")
     if wanted is None:
         chosen = [s for s in known if listed[s].contractType == "PERPETUAL"]
         return Names(known, tuple(sorted(chosen))), ()

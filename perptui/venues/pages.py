@@ -39,7 +39,8 @@ async def by_time(
     Raises
     ------
     BadResponse
-        When a page does not move forward, or there are more than `MOST_PAGES`.
+        When a page does not move forward, there are more than `MOST_PAGES`, or an id comes again
+        with other figures: one of the two would be lost.
     """
     found: dict[Hashable, Row] = {}
     start, last_ms = since_ms, max(now_ms, since_ms) + AHEAD_MS
@@ -47,7 +48,11 @@ async def by_time(
         end = min(start + WINDOW_MS - 1, last_ms)
         rows = await fetch(start, end)
         for row in rows:
-            found.setdefault(key_of(row), row)
+            if found.setdefault(key_of(row), row) != row:
+                raise BadResponse(
+                    f"expected one row of each id, was another of {key_of(row)}; trust neither",
+                    "BAD_RESPONSE",
+                )
         if len(rows) < PAGE_ROWS:
             if end >= last_ms:
                 return tuple(sorted(found.values(), key=stamp_of))

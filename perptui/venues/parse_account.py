@@ -44,6 +44,12 @@ CASHFLOW_KINDS = {
 DOLLARS = frozenset({"USDT", "USDC", "FDUSD", "USD", "BUSD", "USD1", "BFUSD"})
 """Coins whose amounts are taken as USD."""
 
+SUMS_AGREE = Decimal("1e-6")
+"""How far totals of one payload may be apart, fraction of them."""
+
+PROFIT_AGREES = Decimal("0.01")
+"""How far a position's stated P&L may be from its size times its prices, fraction of notional."""
+
 _SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
 
 
@@ -100,6 +106,7 @@ def account(
         When a number is not one, a position comes twice or its contract is not known.
     """
     kept = frozenset(held(rows))
+    _check_sums(balance)
     positions = sorted(
         (_position(row, names) for row in rows if f"{row.symbol} {row.positionSide}" in kept),
         key=lambda position: position.id,
@@ -153,6 +160,26 @@ def with_settings(
     )
 
 
+def _check_sums(balance: wire.AccountInfo) -> None:
+    """Refuse totals that are not each other's sum: one of them is wrong, and not which is told."""
+    wallet = number(balance.totalWalletBalance, "totalWalletBalance")
+    unrealised = number(balance.totalUnrealizedProfit, "totalUnrealizedProfit")
+    equity = number(balance.totalMarginBalance, "totalMarginBalance")
+    if abs(wallet + unrealised - equity) > SUMS_AGREE * max(abs(wallet), abs(equity), Decimal(1)):
+        raise bad("equity that is wallet and unrealised", f"{wallet} + {unrealised} = {equity}")
+
+
+def _unrealised(row: wire.PositionRisk) -> Decimal | None:
+    """Return the P&L where it is that of the row's own size and prices, else None."""
+    stated = number_or_none(row.unRealizedProfit, "unRealizedProfit")
+    mark = positive_or_none(row.markPrice, "markPrice")
+    if stated is None or mark is None:
+        return stated
+    contracts, entry = number(row.positionAmt, "positionAmt"), number(row.entryPrice, "entryPrice")
+    worth = contracts * (mark - entry)
+    return stated if abs(stated - worth) <= PROFIT_AGREES * abs(contracts) * mark + 1 else None
+
+
 def _margin(text: str | None, name: str) -> Decimal | None:
     return None if text is None or text == "" else unsigned(text, name)
 
@@ -172,7 +199,7 @@ def _position(row: wire.PositionRisk, names: Names) -> Position:
         contracts=number(row.positionAmt, "positionAmt"),
         entry_price=positive(row.entryPrice, "entryPrice"),
         mark_price=positive_or_none(row.markPrice, "markPrice"),
-        unrealised_usd=number_or_none(row.unRealizedProfit, "unRealizedProfit"),
+        unrealised_usd=_unrealised(row),
         venue_liquidation_price=positive_or_none(row.liquidationPrice, "liquidationPrice"),
     )
 
@@ -260,6 +287,8 @@ def fill(
     rate on the value traded, and the caller lists it as missing.
     """
     contracts, price = positive(row.qty, "qty"), positive(row.price, "price")
+    if row.id <= 0 or row.orderId <= 0:
+        raise bad("a trade with the ids of itself and its order", f"{row.id} {row.orderId}")
     stated = row.commissionAsset in DOLLARS
     fee = number(row.commission, "commission")
     if not stated:

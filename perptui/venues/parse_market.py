@@ -133,9 +133,12 @@ def instrument(
     )
     if fees is None:
         return found
+    taker = fraction(fees.takerCommissionRate, "takerCommissionRate")
+    if taker < 0:
+        raise bad("a taker fee that is paid", fees.takerCommissionRate)
     return msgspec.structs.replace(
         found,
-        taker_fee=fraction(fees.takerCommissionRate, "takerCommissionRate"),
+        taker_fee=taker,
         maker_fee=fraction(fees.makerCommissionRate, "makerCommissionRate"),
     )
 
@@ -212,7 +215,12 @@ def funding_hours(rows: Sequence[wire.FundingInfo], names: Names) -> dict[str, i
 def funding(
     premium: Sequence[wire.PremiumIndex], hours: Mapping[str, int], names: Names
 ) -> tuple[tuple[FundingQuote, ...], tuple[str, ...]]:
-    """Return the open funding interval of the wanted contracts, sorted by id."""
+    """Return the open funding interval of the wanted contracts, sorted by id.
+
+    Settlements are on the hours that an interval divides the day into. A stamp that is not
+    contradicts the interval, which was told at another time or is the usual one for want of
+    another: the contract is left out and listed.
+    """
     rows = by_symbol(premium, lambda row: row.symbol, names.wanted)
     found: list[FundingQuote] = []
     missing: list[str] = []
@@ -221,6 +229,9 @@ def funding(
         row = rows.get(symbol)
         if row is None or not row.lastFundingRate or not row.nextFundingTime:
             missing.append(f"{identifier}.rate")
+            continue
+        if row.nextFundingTime % (hours[symbol] * HOUR_MS):
+            missing.append(f"{identifier}.interval")
             continue
         found.append(
             FundingQuote(

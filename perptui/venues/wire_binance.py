@@ -285,8 +285,9 @@ def decode(body: bytes, shape: type[T], *, unique_keys: bool = True) -> T:
     Parameters
     ----------
     unique_keys : bool
-        Also refuse an object that names a key twice, of which parsers take one or the other.
-        Off for public market data, of which there is much: there the check costs more than parsing.
+        Refuse an object that names any key twice, of which parsers take one or the other. Off for
+        public market data, of which there is much: there only the names that are read are counted,
+        which is enough where no object lies within another.
 
     Raises
     ------
@@ -296,7 +297,7 @@ def decode(body: bytes, shape: type[T], *, unique_keys: bool = True) -> T:
     try:
         if unique_keys:
             json.loads(body, object_pairs_hook=_no_duplicate)
-        return msgspec.json.decode(body, type=shape)
+        found = msgspec.json.decode(body, type=shape)
     except BadResponse:
         raise
     except (ValueError, RecursionError) as error:
@@ -306,6 +307,17 @@ def decode(body: bytes, shape: type[T], *, unique_keys: bool = True) -> T:
             f"expected {_name(shape)}, was another shape ({reason}); refuse the payload",
             "BAD_RESPONSE",
         ) from None
+    if not unique_keys:
+        _refuse_repeats(body, found)
+    return found
+
+
+def _refuse_repeats(body: bytes, found: Any) -> None:
+    """Refuse a flat payload that has a name which is read more often than it has objects."""
+    rows = found if isinstance(found, list) else [found]
+    names = getattr(rows[0], "__struct_fields__", ()) if rows else ()
+    if any(body.count(f'"{name}"'.encode()) > len(rows) for name in names):
+        raise BadResponse("expected each key once, was a duplicate; refuse the payload")
 
 
 def _name(shape: Any) -> str:

@@ -96,7 +96,7 @@ def test_a_delivery_contract_without_funding_is_listed_as_missing() -> None:
     rows = [
         wire.PremiumIndex("BTCUSDT", "1", NOW_MS, lastFundingRate="", nextFundingTime=0),
         wire.PremiumIndex(
-            "ETHUSDT", "1", NOW_MS, lastFundingRate="-0.0002", nextFundingTime=NOW_MS + 1
+            "ETHUSDT", "1", NOW_MS, lastFundingRate="-0.0002", nextFundingTime=NOW_MS + 4 * HOUR_MS
         ),
     ]
     found, missing = parse_market.funding(rows, {"BTCUSDT": 8, "ETHUSDT": 4}, NAMES)
