@@ -74,9 +74,7 @@ def approval(view: TicketView, **changes: object) -> ApproveTicket:
     return msgspec.structs.replace(typed, **changes)
 
 
-async def approve(
-    deal: Deal, view: TicketView, by: Actor = BOB, **changes: object
-) -> TicketView:
+async def approve(deal: Deal, view: TicketView, by: Actor = BOB, **changes: object) -> TicketView:
     """Approve after two seconds, and wait until everything was sent."""
     deal.clock.advance(2)
     answer = approval(view, **changes)
@@ -539,8 +537,6 @@ async def test_no_override_reaches_past_liquidation(tmp_path: Path) -> None:
     deal.picture.instruments = (
         msgspec.structs.replace(first, tiers=(tier,)),
         msgspec.structs.replace(second, tiers=(tier,)),
-    )
-        for one in deal.picture.instruments
     )
     await deal.trading.reconcile()
     made = deal.picture.take(proposal(ADD_ETH))
