@@ -1,7 +1,8 @@
 """Orders that the venue does not find: when that is enough to say it never accepted one.
 
 A failed query proves nothing. Authoritative answers count, at least `NOT_FOUND_GAP_MS` apart, and
-only once the request, too, is too old to be accepted.
+only those given once the request was too old to be accepted: an earlier one says nothing of an
+order that was still on its way.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ACCEPTANCE_MS = RECEIVE_WINDOW_MS + 30_000
 """After this much venue time a request that was on its way can no longer be accepted."""
 NOT_FOUNDS = 3
 NOT_FOUND_GAP_MS = 2_000
-LOST_NOT_FOUNDS = 10
+LOST_NOT_FOUNDS = 6
 """After so many, a move of a position that the order cannot have made was another hand's."""
 PERSON_AFTER_MS = 3 * DAY_MS
 """Venues forget unfilled orders after this long: "no such order" then proves nothing."""
@@ -43,7 +44,9 @@ class Lost:
         self._seen_ms: dict[str, list[int]] = {}
 
     def note(self, leg: LegRow, now_ms: int) -> None:
-        """Count an authoritative "no such order", unless the last one was a moment ago."""
+        """Count an authoritative "no such order", unless it is early or another was just now."""
+        if leg.sent_ms is None or now_ms - leg.sent_ms <= ACCEPTANCE_MS:
+            return
         seen = self._seen_ms.setdefault(leg.client_id, [])
         if not seen or now_ms - seen[-1] >= NOT_FOUND_GAP_MS:
             seen.append(now_ms)
@@ -52,18 +55,17 @@ class Lost:
         """Forget what was counted: the venue has the order."""
         self._seen_ms.pop(client_id, None)
 
-    def _long(self, leg: LegRow, now_ms: int, times: int) -> bool:
-        late = leg.sent_ms is not None and now_ms - leg.sent_ms > ACCEPTANCE_MS
-        return late and leg.executed == 0 and len(self._seen_ms.get(leg.client_id, ())) >= times
+    def _long(self, leg: LegRow, times: int) -> bool:
+        return leg.executed == 0 and len(self._seen_ms.get(leg.client_id, ())) >= times
 
-    def moves(self, leg: LegRow, disagree: Pairs, now_ms: int) -> bool:
+    def moves(self, leg: LegRow, disagree: Pairs) -> bool:
         """Return whether a leg may be why its contract's position disagrees.
 
         Not so where the leg was long not found and its order could not have made that move. One
         that could is an alarm: a person has to ask the venue.
         """
         ours, theirs = disagree.get(leg.instrument, (Decimal(0), Decimal(0)))
-        if ours == theirs or not self._long(leg, now_ms, LOST_NOT_FOUNDS):
+        if ours == theirs or not self._long(leg, LOST_NOT_FOUNDS):
             return True
         moved = theirs - ours if leg.side is Side.BUY else ours - theirs
         if not 0 < moved <= leg.contracts:
@@ -81,7 +83,7 @@ class Lost:
             if now_ms - (leg.sent_ms or now_ms) > PERSON_AFTER_MS:
                 text = f"leg {leg.client_id} is {leg.state} for over three days: ask the venue"
                 self._alarm("old unknown", f"old:{leg.client_id}", text)
-            elif self._long(leg, now_ms, NOT_FOUNDS) and leg.instrument not in disagree:
+            elif self._long(leg, NOT_FOUNDS) and leg.instrument not in disagree:
                 counted = len(self._seen_ms[leg.client_id])
                 text = f"{counted} times not found, no trade, positions agree"
                 self._journal.append(

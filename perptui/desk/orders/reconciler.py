@@ -157,7 +157,7 @@ class _Pass:
         missing = [leg for leg in self._unsettled() if not await self._ask(leg, now_ms)]
         await self._open_orders()
         await self._trades({leg.instrument for leg in self._moving()}, self._since())
-        disagree = await self._positions(now_ms)
+        disagree = await self._positions()
         self._lost.never_accepted(missing, disagree, now_ms)
         self._sum_up(disagree, {leg.client_id for leg in missing})
         self._tell(*stop_news.pointless(self._unsettled(), self._journal.positions()))
@@ -279,7 +279,7 @@ class _Pass:
             bodies.append(Alarm("overfill", f"over:{leg.client_id}", text))
         self._journal.append(*bodies)
 
-    async def _positions(self, now_ms: int) -> dict[str, tuple[Decimal, Decimal]]:
+    async def _positions(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Return where journal and venue disagree, after a second look; record what is EXTERNAL."""
         disagree = await self._compare()
         if disagree:
@@ -288,7 +288,7 @@ class _Pass:
             again = await self._compare()
             disagree = {key: pair for key, pair in again.items() if key in disagree}
             await self._ask_stops(set(disagree))
-        moves = [leg for leg in self._moving() if self._lost.moves(leg, disagree, now_ms)]
+        moves = [leg for leg in self._moving() if self._lost.moves(leg, disagree)]
         moving = {leg.instrument for leg in moves}
         for instrument, (ours, theirs) in disagree.items():
             if instrument not in moving:

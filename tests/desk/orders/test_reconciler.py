@@ -100,23 +100,32 @@ async def test_a_leg_found_sending_is_unknown_first(tmp_path: Path) -> None:
 
 
 async def test_never_accepted_takes_time_and_three_answers(tmp_path: Path) -> None:
-    """Server time > sent + 5 s + 30 s, and 3 not-founds at least 2 s apart."""
+    """3 not-founds at least 2 s apart, each at server time > sent + 5 s + 30 s."""
     deal = await started(tmp_path)
     client_id = await sent(deal)
-    for _ in range(20):
+    for seconds in (17.5, 17.5, 0.1, 1.9, 0.1, 1.9):
+        deal.clock.advance(seconds)
         await deal.trading.reconcile()
-        deal.clock.advance(0.1)
-    # Twenty answers inside two seconds count for one or two, never three.
-    deal.clock.advance(33.1)
-    await deal.trading.reconcile()
-    assert leg_of(deal, client_id).state is LegState.UNKNOWN
-    deal.clock.advance(1.9)
-    await deal.trading.reconcile()
-    assert leg_of(deal, client_id).state is LegState.UNKNOWN
+        assert leg_of(deal, client_id).state is LegState.UNKNOWN
     deal.clock.advance(0.2)
     findings = await deal.trading.reconcile()
     assert leg_of(deal, client_id).state is LegState.NEVER_ACCEPTED
     assert findings.clean
+
+
+async def test_one_answer_of_a_venue_that_came_back_empty_proves_nothing(tmp_path: Path) -> None:
+    """An order that was late: not found before it came, then while the venue's list was empty."""
+    deal = await started(tmp_path)
+    client_id = await sent(deal)
+    for _ in range(5):
+        deal.clock.advance(3)
+        await deal.trading.reconcile()
+    deal.clock.advance(30)
+    await deal.trading.reconcile()
+    assert leg_of(deal, client_id).state is LegState.UNKNOWN
+    deal.venue.accept(REDUCE_BTC, client_id, "expire")
+    await deal.trading.reconcile()
+    assert leg_of(deal, client_id).state is LegState.EXPIRED
 
 
 async def test_three_answers_too_early_prove_nothing(tmp_path: Path) -> None:
@@ -216,7 +225,7 @@ async def test_a_late_fill_is_an_alarm_and_kept(tmp_path: Path, state: LegState)
 async def test_a_fill_after_never_accepted_is_an_alarm_and_kept(tmp_path: Path) -> None:
     deal = await started(tmp_path)
     client_id = await sent(deal)
-    for _ in range(3):
+    for _ in range(4):
         deal.clock.advance(20)
         await deal.trading.reconcile()
     assert leg_of(deal, client_id).state is LegState.NEVER_ACCEPTED
@@ -393,7 +402,7 @@ async def test_two_legs_on_two_symbols_end_apart(tmp_path: Path) -> None:
     await deal.trading.sent()
     assert deal.states() == ["UNKNOWN", "NOT_SENT"]
     assert deal.trading.ticket_view.phase == "sending"
-    for _ in range(3):
+    for _ in range(4):
         deal.clock.advance(20)
         await deal.trading.reconcile()
     assert deal.states() == ["NEVER_ACCEPTED", "NOT_SENT"]
