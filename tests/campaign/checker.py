@@ -94,13 +94,16 @@ def positions(entries: list[Entry], record: Record) -> Iterator[str]:
             signed = entry.contracts if entry.side.value == "buy" else -entry.contracts
             true[entry.instrument] = true.get(entry.instrument, zero) + signed
     known = known_positions(record, len(record.lines))
-    for name in sorted({*true, *known}):
+    told = {leg.intent["id"] for key, leg in record.legs.items() if _for_a_person(key, leg, record)}
+    for name in sorted({*true, *known} - told):
         if true.get(name, zero) != known.get(name, zero):
             yield f"I3: {name} is {true.get(name)} at the venue, {known.get(name)} in the journal"
-    yield from _externals(entries, record, outside)
+    yield from _externals(entries, record, outside, told)
 
 
-def _externals(entries: list[Entry], record: Record, outside: dict[str, Decimal]) -> Iterator[str]:
+def _externals(
+    entries: list[Entry], record: Record, outside: dict[str, Decimal], told: set[str]
+) -> Iterator[str]:
     """Baseline and EXTERNAL together are the account's opening and what other hands did."""
     opened = next(e for e in entries if isinstance(e, Opened)).positions
     zero = Decimal(0)
@@ -112,7 +115,7 @@ def _externals(entries: list[Entry], record: Record, outside: dict[str, Decimal]
         if line.body["what"] == "position":
             change = Decimal(line.body["after"]) - Decimal(line.body["before"])
             noted[line.body["id"]] = noted.get(line.body["id"], zero) + change
-    for name in sorted({*opened, *outside, *noted}):
+    for name in sorted({*opened, *outside, *noted} - told):
         true = opened.get(name, zero) + outside.get(name, zero)
         if noted.get(name, zero) != true:
             yield f"I3: other hands left {true} of {name}, the journal says {noted.get(name, zero)}"
@@ -128,6 +131,9 @@ def resolved(entries: list[Entry], record: Record) -> Iterator[str]:
         and not record.for_ticket("DECLINED", line.body["ticket"])
     }
     ended = {line.body["ticket"] for line in record.of("ENDED")}
+    # What may or may not be another hand's is for a person: the alarm says so.
+    asked = {key for key, leg in record.legs.items() if _for_a_person(key, leg, record)}
+    pending |= {record.legs[key].ticket for key in asked}
     for client_id, leg in record.legs.items():
         if leg.ticket in pending or leg.intent["kind"] != "LIMIT IOC":
             continue
@@ -141,6 +147,11 @@ def resolved(entries: list[Entry], record: Record) -> Iterator[str]:
         stops = any(leg["intent"]["kind"] != "LIMIT IOC" for leg in line.body["ticket"]["legs"])
         if ticket not in ended and ticket not in pending and not stops:
             yield f"I5: {ticket} never ended"
+
+
+def _for_a_person(client_id: str, leg: LegFacts, record: Record) -> bool:
+    told = any(line.body["key"] == f"lost:{client_id}" for line in record.of("ALARM"))
+    return told and leg.last[2] == "UNKNOWN"
 
 
 def ends(entries: list[Entry], record: Record) -> Iterator[str]:

@@ -15,6 +15,7 @@ from perptui.desk.orders import (
     executor,
     gate,
     gate_desk,
+    lost,
     reconciler,
     trading,
 )
@@ -394,12 +395,12 @@ def _believed_cancel() -> tuple[Patch, ...]:
 
 @_mutant("NEVER_ACCEPTED after one not-found")
 def _one_not_found() -> tuple[Patch, ...]:
-    return ((reconciler, "NOT_FOUNDS", 1),)
+    return ((lost, "NOT_FOUNDS", 1),)
 
 
 @_mutant("NEVER_ACCEPTED without waiting")
 def _no_waiting() -> tuple[Patch, ...]:
-    return ((reconciler, "ACCEPTANCE_MS", 0),)
+    return ((lost, "ACCEPTANCE_MS", 0),)
 
 
 @_mutant("a failed query counts as not found")
@@ -410,7 +411,7 @@ def _failed_counts() -> tuple[Patch, ...]:
         try:
             return bool(await real(self, leg, now_ms))
         except VenueError:
-            _part(self, "_note_not_found")(leg, now_ms)
+            _part(self, "_lost").note(leg, now_ms)
             return False
 
     return ((vars(reconciler)["_Pass"], "_ask", ask),)
@@ -418,12 +419,12 @@ def _failed_counts() -> tuple[Patch, ...]:
 
 @_mutant("NEVER_ACCEPTED whatever positions say")
 def _against_positions() -> tuple[Patch, ...]:
-    real = vars(reconciler)["_Pass"].__dict__["_never_accepted"]
+    real = lost.Lost.__dict__["never_accepted"]
 
     def never(self: Any, missing: Any, disagree: Any, now_ms: int) -> None:
         real(self, missing, {}, now_ms)
 
-    return ((vars(reconciler)["_Pass"], "_never_accepted", never),)
+    return ((lost.Lost, "never_accepted", never),)
 
 
 @_mutant("fills are not de-duplicated")

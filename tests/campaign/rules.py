@@ -324,9 +324,11 @@ def _fresh(
     shown = record.tickets[leg.ticket].body["shown"]
     if sky.get("settings", shown["settings_digest"]) != shown["settings_digest"]:
         yield f"I9: {name} was sent after the settings had changed"
-    for what in ("quote", "volume", "inactive", "book"):
+    for what in ("quote", "volume", "inactive"):
         if sky.get(what) == sent.instrument:
             yield f"I9: {name} was sent without {what}"
+    if sky.get("book") == sent.instrument and leg.intent["effect"] != "REDUCE":
+        yield f"I9: {name} adds without a book"
     if abs(int(sky.get("offset") or 0)) >= OFFSET_MAX_MS:
         yield f"I9: {name} was sent with a clock {sky['offset']} ms off"
     loss = float(sky.get("loss") or 0)

@@ -305,7 +305,7 @@ class Session:
         mortality = self.mortality
         mortality.at_statement(-1)
         mortality.at_point("")
-        self.slow = 24.0
+        self.slow = 9.0
         self.core.truth.add(Calm(**self.core.truth.now()))
         await self.alive()
         deadline = self.clock.monotonic() + AFTER_CALM_S
