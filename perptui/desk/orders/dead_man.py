@@ -16,7 +16,7 @@ from perptui.journal.events import DeadManSet
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock
 from perptui.model.instrument import split_id
-from perptui.model.order import LegState
+from perptui.model.order import LegState, Ticket
 from perptui.model.record import Record
 from perptui.venues.base import Venue
 
@@ -24,6 +24,11 @@ RENEWALS = 3
 """A countdown is set anew this many times while it would run once."""
 UNARMED = frozenset({LegState.REJECTED, LegState.NOT_SENT})
 """How a request ends that certainly changed nothing."""
+
+
+def protected_by(ticket: Ticket) -> frozenset[str]:
+    """Return the contracts where a ticket sends a stop."""
+    return frozenset(leg.intent.id for leg in ticket.legs if leg.intent.protective)
 
 
 class _Armed(Record, frozen=True):

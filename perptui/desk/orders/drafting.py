@@ -46,14 +46,18 @@ class Drafts:
         self._limits_digest = digest_of(settings.limits)
         self._own: tuple[Proposal, MarketSnapshot] | None = None
 
-    def own(self, status: str) -> Proposal:
+    def own(self, status: str, digest: str = "") -> Proposal | None:
         """Return a proposal of the desk's own: "protect" what has no stop, or "drawdown".
+
+        Of another `status` the newest such one if it has this digest, else None.
 
         Raises
         ------
         ConfirmationRefused
             When there is nothing to protect, or no drawdown beyond its limit.
         """
+        if status not in OWN:
+            return self._kept(digest)
         snapshot = self._require_picture()
         try:
             orders = () if status == "protect" else self._closing(snapshot)
@@ -69,8 +73,7 @@ class Drafts:
         self._own = (made, snapshot)
         return made
 
-    def kept(self, digest: str) -> Proposal | None:
-        """Return the newest proposal of the desk's own if it has this digest."""
+    def _kept(self, digest: str) -> Proposal | None:
         return self._own[0] if self._own is not None and self._own[0].digest == digest else None
 
     def _closing(self, snapshot: MarketSnapshot) -> tuple[OrderIntent, ...]:

@@ -14,7 +14,7 @@ from functools import partial
 
 from perptui.desk.orders.approval import Approvals
 from perptui.desk.orders.canceling import Cancels
-from perptui.desk.orders.dead_man import DeadMan
+from perptui.desk.orders.dead_man import DeadMan, protected_by
 from perptui.desk.orders.drawdown_stop import DrawdownStop
 from perptui.desk.orders.endings import end_leftovers
 from perptui.desk.orders.executor import Executor, go_on
@@ -22,7 +22,6 @@ from perptui.desk.orders.exporting import Exports
 from perptui.desk.orders.gatekeeper import Gatekeeper
 from perptui.desk.orders.kill import KillSwitch
 from perptui.desk.orders.opened import OpenTicket
-from perptui.desk.orders.own_proposal import OWN
 from perptui.desk.orders.reconciler import Findings, Reconciler
 from perptui.desk.orders.tasks import Tasks
 from perptui.desk.orders.ticket_view import JournalTail, ticket_view
@@ -172,8 +171,7 @@ class Trading(TradingState):
         ConfirmationRefused
             When there is nothing to protect, or no drawdown beyond its limit.
         """
-        drafts = self._tickets.drafts
-        return drafts.own(status) if status in OWN else drafts.kept(digest)
+        return self._tickets.drafts.own(status, digest)
 
     async def confirm(self, answer: ConfirmTicket, trader: Actor) -> TicketView:
         """Take the typed confirmation; the ticket is sent, or written, from here on.
@@ -283,7 +281,7 @@ class Trading(TradingState):
     ) -> int:
         """Cancel every order of ours that may work; return how many cancels were sent.
 
-        Stops that protect positions stay unless `protective` asks for them too.
+        Protective stops stay unless `protective` asks for them too.
         """
         sent = await self._cancels.send(trader, due_only=due_only, protective=protective)
         if sent:
@@ -337,8 +335,7 @@ class Trading(TradingState):
         try:
             async with self._lock:
                 admit = partial(self._tickets.admit, opened)
-                stops = (leg.intent for leg in opened.ticket.legs if leg.intent.protective)
-                await self._dead_man.clear(intent.id for intent in stops)
+                await self._dead_man.clear(protected_by(opened.ticket))
                 try:
                     await self._executor.send(opened.ticket, trader, admit, self._changed)
                 finally:
