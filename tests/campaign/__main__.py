@@ -131,7 +131,7 @@ def _other(name: str, count: int, seed: int) -> Outcome:
     """Run a share of a tier of its own module."""
     coverage = Coverage()
     run: Callable[..., TierResult] = importlib.import_module(f"tests.campaign.{name}").run
-    if name in {"wire", "kills"}:
+    if name in {"wire", "kills", "monkeys"}:
         return run(count, seed, coverage), coverage
     if name == "machines":
         return run(count, STEPS, seed), coverage

@@ -403,6 +403,30 @@ def _no_waiting() -> tuple[Patch, ...]:
     return ((lost, "ACCEPTANCE_MS", 0),)
 
 
+@_mutant("a not-found counts while the order may still be on its way")
+def _early_counts() -> tuple[Patch, ...]:
+    real = lost.Lost.__dict__["note"]
+
+    def note(self: Any, leg: Any, now_ms: int) -> None:
+        real(self, msgspec.structs.replace(leg, sent_ms=0), now_ms)
+
+    real_never = lost.Lost.__dict__["never_accepted"]
+
+    def never(self: Any, missing: Any, disagree: Any, now_ms: int) -> None:
+        late = [leg for leg in missing if now_ms - (leg.sent_ms or now_ms) > lost.ACCEPTANCE_MS]
+        real_never(self, late, disagree, now_ms)
+
+    return ((lost.Lost, "note", note), (lost.Lost, "never_accepted", never))
+
+
+@_mutant("an order that was lost is thought to move its contract's position for ever")
+def _for_ever() -> tuple[Patch, ...]:
+    def moves(self: Any, leg: Any, disagree: Any) -> bool:
+        return True
+
+    return ((lost.Lost, "moves", moves),)
+
+
 @_mutant("a failed query counts as not found")
 def _failed_counts() -> tuple[Patch, ...]:
     real = vars(reconciler)["_Pass"].__dict__["_ask"]

@@ -187,10 +187,7 @@ class Session:
         trading = await self.alive()
         try:
             return await action(trading)
-        except WAYS_OUT as error:
-            self.venue.coverage.note(
-                "refused", type(error).__name__, str(getattr(error, "reason", "")) + str(error)[:90]
-            )
+        except WAYS_OUT:
             return None
 
     # ------------------------------------------------------------------ the play

@@ -9,6 +9,7 @@ from tests.campaign.mutant_table import MUTANTS
 from tests.campaign.mutants import broken, hunt
 from tests.campaign.report import faults, mutants, tiers
 from tests.campaign.seeds import REGRESSIONS
+from tests.campaign.targets import violated
 from tests.campaign.tiers import Stage, run_seeds
 
 pytestmark = [pytest.mark.unmeasured, pytest.mark.slow]
@@ -48,6 +49,10 @@ def test_a_broken_order_path_is_caught(name: str) -> None:
     caught = hunt(mutant, 40)
     assert caught.seed is not None
     assert re.match(r"I\d+: ", caught.by)
+
+
+def test_rounded_targets_keep_every_hard_limit_without_tolerance() -> None:
+    assert [violated(seed) for seed in range(3)] == [[], [], []]
 
 
 def test_a_mutant_leaves_nothing_behind(stage: Stage) -> None:
