@@ -22,7 +22,8 @@ def collar_bps(limits: Limits, volatility_annual: float | None, *, reducing: boo
     """Return how far a limit price may be from its mark, basis points.
 
     Reducing legs: max(collar, 3 sigma of 30 s) up to their own bound; in crisis hours a fixed
-    collar would void every confirmation that matters. Others: the collar.
+    collar would void every confirmation that matters. Others: the collar; what adds can wait for
+    a calmer price, and a wide one would pay away what it is there to bound.
 
     Parameters
     ----------
