@@ -48,6 +48,7 @@ class BinanceMarket(BinanceLink):
         """Return the venue's own clock, ms."""
         exchange, payload = await self._read(wire.ServerTime, "fetch_time", weight=1)
         venue_ms = stamp(payload.serverTime, "serverTime")
+        self._calls.find_step()
         return self._reading(venue_ms, venue_ms, exchange, "time")
 
     async def instruments(self) -> Reading[tuple[Instrument, ...]]:

@@ -10,7 +10,7 @@ import msgspec
 
 from perptui.model.errors import BadResponse, RateLimited, VenueError, VenueRejected
 from perptui.model.money import decimal_of, plain
-from perptui.model.order import LegState, OrderIntent, OrderReport, Outcome
+from perptui.model.order import Consequence, LegState, OrderIntent, OrderReport, Outcome
 from perptui.venues import parse_account, parse_stop
 from perptui.venues import wire_binance as wire
 from perptui.venues.base import Reading
@@ -248,6 +248,8 @@ class BinanceOrders(BinanceLink):
             BINANCE,
             self._calls.redact,
         )
+        if outcome.consequence is Consequence.SYNC:
+            self._calls.lose_step()
         if not word or outcome.state is LegState.ACKED:
             return outcome
         return msgspec.structs.replace(outcome, text=f"{outcome.text} [{word}]"[:200])

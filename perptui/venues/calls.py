@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from perptui.model.clock import Clock
-from perptui.model.errors import BadResponse, VenueError
+from perptui.model.errors import BadResponse, ClockSkew, VenueError
 from perptui.venues.classify import silence_until_ms
 from perptui.venues.failures import Redactor, failure
 from perptui.venues.limiter import RateLimiter
@@ -56,7 +56,16 @@ class Caller:
         self._clock = clock
         self._limiter = limiter
         self._table = table
+        self._out_of_step = False
         self.redact = redact
+
+    def lose_step(self) -> None:
+        """Send nothing but cancels until the venue's clock was read: it refused our stamp."""
+        self._out_of_step = True
+
+    def find_step(self) -> None:
+        """Send again: the venue's clock is known."""
+        self._out_of_step = False
 
     async def read(self, method: str, *arguments: Any, weight: float) -> tuple[Exchange, Any]:
         """Return the captured answer of one read, and what ccxt made of it.
@@ -84,9 +93,14 @@ class Caller:
 
         Raises
         ------
-        RateLimited
-            When the budget or a silence forbids it: nothing was sent.
+        RateLimited, ClockSkew
+            When the budget, a silence or a clock that was refused forbids it: nothing was sent.
         """
+        if self._out_of_step and not cancel:
+            raise ClockSkew(
+                f"expected {self._venue}'s clock to be known, was refused by it; read its time",
+                "CLOCK",
+            )
         patience_s = CANCEL_PATIENCE_S if cancel else 0.0
         wait = self._limiter.claim(1.0, cancel=cancel, patience_s=patience_s)
         if wait > 0:

@@ -238,6 +238,7 @@ async def test_an_order_under_a_fault(
     still: Bench, kind: FaultKind, state: LegState, consequence: Consequence
 ) -> None:
     still.clock.advance(61)
+    await still.adapter.server_time()
     number = [row[0] for row in ORDERS].index(kind)
     still.strike("POST /fapi/v1/order", kind, seconds=0.5)
     before = len(still.venue.exchange.orders)
@@ -249,6 +250,24 @@ async def test_an_order_under_a_fault(
     if state is REJECTED:
         assert len(still.venue.exchange.orders) == before
     await asyncio.sleep(0.6 if kind is FaultKind.REFUSED_AFTER else 0)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_after_a_refused_clock_nothing_is_sent_until_the_venues_time_is_known(
+    still: Bench,
+) -> None:
+    still.clock.advance(61)
+    await still.adapter.server_time()
+    still.strike("POST /fapi/v1/order", FaultKind.CLOCK)
+    first = await still.adapter.submit(intent_of(still), "pt" + "c1" * 15)
+    assert (first.state, first.code) == (REJECTED, "-1021")
+    before = len(still.venue.recorder.all())
+    second = await still.adapter.submit(intent_of(still), "pt" + "c2" * 15)
+    assert (second.state, second.code) == (LegState.NOT_SENT, "CLOCK")
+    assert len(still.venue.recorder.all()) == before, "not a byte"
+    assert (await still.adapter.cancel(BTC, "pt-rests-too")).state is ACKED
+    await still.adapter.server_time()
+    assert (await still.adapter.submit(intent_of(still), "pt" + "c3" * 15)).state is ACKED
 
 
 @pytest.mark.asyncio(loop_scope="module")
