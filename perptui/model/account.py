@@ -43,8 +43,9 @@ class Account(Record, frozen=True):
         True when several assets are margin for one another: nothing may be sent then.
     isolated : tuple[str, ...]
         Ids of contracts that are not on cross margin.
-    leverages : dict[str, Decimal]
-        Leverage that is set, by instrument id, held or not; where the venue says so.
+    leverages : tuple[tuple[str, Decimal], ...]
+        Instrument ids with the leverage that is set, held or not; where the venue says so. Pairs,
+        since a picture of the market is a key of what is made from it.
     """
 
     venue: str
@@ -60,7 +61,7 @@ class Account(Record, frozen=True):
     one_way: bool = True
     multi_assets: bool = False
     isolated: tuple[str, ...] = ()
-    leverages: dict[str, Decimal] = {}
+    leverages: tuple[tuple[str, Decimal], ...] = ()
 
     @property
     def key(self) -> str:
@@ -75,7 +76,7 @@ class Account(Record, frozen=True):
     def all_leverages(self) -> dict[str, Decimal]:
         """Return the leverage of each contract of which the venue states it, by instrument id."""
         held = {one.id: one.leverage for one in self.positions if one.leverage is not None}
-        return {**self.leverages, **held}
+        return {**dict(self.leverages), **held}
 
 
 def account_of(instrument: Instrument, accounts: Sequence[Account]) -> Account | None:

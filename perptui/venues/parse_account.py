@@ -156,7 +156,7 @@ def with_settings(
         found,
         multi_assets=mode.multiAssetsMargin,
         isolated=tuple(sorted(isolated)),
-        leverages=dict(sorted(leverages.items())),
+        leverages=tuple(sorted(leverages.items())),
     )
 
 

@@ -450,7 +450,7 @@ def test_a_position_is_held_to_the_notional_that_its_leverage_allows() -> None:
 
 def test_a_leverage_that_is_set_counts_before_there_is_a_position() -> None:
     """Flat in ETH at 110x: 50,000 USD are allowed; 16 contracts are 51,200."""
-    flat = replace(account(), positions=(), leverages={ETH: Decimal(110)})
+    flat = replace(account(), positions=(), leverages=((ETH, Decimal(110)),))
     snapshot = replace(SNAPSHOT, accounts=(flat,))
     loose = {"coin_net_max": 9.0, "coin_gross_max": 9.0, "net_max": 9.0, "turnover_max": 9.0}
     given = replace(
