@@ -66,8 +66,9 @@ async def test_hedge_mode_is_seen(server: WireServer, venue: Venue) -> None:
 async def test_margin_modes_and_leverages_are_seen(server: WireServer, venue: Venue) -> None:
     usual = (await venue.account()).value
     assert (usual.multi_assets, usual.isolated) == (False, ())
-    assert dict(usual.leverages) == {BTC: Decimal(20), ETH: Decimal(5)}
-    assert usual.all_leverages() == usual.leverages
+    assert usual.leverages == ((BTC, Decimal(20)), (ETH, Decimal(5)))
+    assert usual.all_leverages() == dict(usual.leverages)
+    assert isinstance(hash(usual), int)
 
 
 async def test_several_assets_and_isolated_margin_are_seen(
