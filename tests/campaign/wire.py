@@ -20,13 +20,15 @@ from perptui.journal.journal import Journal
 from perptui.model.canonical import digest_of
 from perptui.model.clock import ManualClock
 from perptui.model.errors import ConfirmationRefused, GateRefused, VenueError
+from perptui.model.instrument import Instrument
+from perptui.model.snapshot import MarketSnapshot
 from perptui.simulator.faults import BAN_S, Fault, FaultKind
 from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.exchange_truth import violations
 from tests.campaign.shell import main, replay
 from tests.campaign.wire_world import ENDPOINTS, OPENED_MS, WIRE, WatchedVenue, WireVenue, served
 from tests.desk.dealing import ALICE, answer, proposal, settings_of
-from tests.desk.sigkill_desk import ReadPicture, read_snapshot, reducing
+from tests.desk.sigkill_desk import ReadPicture, reducing
 
 NAME = "wire"
 CELLS = tuple((kind, name) for name in ENDPOINTS for kind in FaultKind)
@@ -38,6 +40,8 @@ MEMORY = next((path for path in (Path("/dev/shm"),) if path.is_dir()), None)
 """Where a journal costs no disk."""
 LONGS, OTHERS = ("BTC", "ETH"), ("SOL", "XRP", "BNB", "DOGE")
 """Reducing a long first keeps the net exposure inside its limit whatever follows."""
+CALM_S = 9.0
+"""Between two looks of a calm desk: three not-founds and 35 s need no more than these."""
 SETTLED_S = 60.0
 """I5: after the faults have stopped, nothing is unresolved for longer than this, virtual."""
 SHORT_S = 0.15
@@ -45,6 +49,8 @@ SHORT_S = 0.15
 DELAY_S = 0.01
 LASTING = frozenset({"hang", "drip", "endless", "refused_after"})
 """Faults that go on in real time after they struck."""
+
+_INSTRUMENTS: dict[int, tuple[Instrument, ...]] = {}
 
 
 def run(count: int, seed: int, coverage: Coverage | None = None) -> TierResult:
@@ -105,8 +111,7 @@ class WireSession:
         return found, history
 
     async def _play(self) -> None:
-        snapshot = await read_snapshot(self.adapter)
-        self.picture = ReadPicture(snapshot, self.settings.digest)
+        self.picture = ReadPicture(await self._snapshot(), self.settings.digest)
         self.trading = Trading(
             self.journal,
             {WIRE: self.adapter},
@@ -118,15 +123,29 @@ class WireSession:
         await self.trading.reconcile()
         cells = self._cells()
         self.venue.install(*(fault for cell in cells for fault in self._faults(*cell)))
-        for number in range(2):
+        for number in range(self.draw.choice((1, 2))):
             await self._look()
             await self._ticket()
-            if number and "cancel" in {name for _, name in cells}:
+            if number == 0 and "cancel" in {name for _, name in cells}:
                 await self.trading.kill("campaign", ALICE)
             await self._wait(self.draw.choice((1.0, 3.0, 11.0)))
         if self.draw.random() < 0.2:
             await self.trading.kill("campaign", ALICE)
         await self._calm()
+
+    async def _snapshot(self) -> MarketSnapshot:
+        """Read the first picture; the contracts of a market are read by its first session."""
+        known = self.seed % MARKETS
+        if known not in _INSTRUMENTS:
+            _INSTRUMENTS[known] = (await self.adapter.instruments()).value
+        account = (await self.adapter.account()).value
+        return MarketSnapshot(
+            as_of_ms=account.ts_ms,
+            instruments=_INSTRUMENTS[known],
+            quotes=(await self.adapter.quotes()).value,
+            funding=(await self.adapter.funding()).value,
+            accounts=(account,),
+        )
 
     async def _pause(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -206,7 +225,7 @@ class WireSession:
             await self._obey_kill()
             if findings.clean and not self.trading.unknown_legs:
                 return
-            self.clock.advance(2.5)
+            self.clock.advance(CALM_S)
 
 
 if __name__ == "__main__":
