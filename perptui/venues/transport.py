@@ -227,12 +227,18 @@ class VenueSession:
 
 async def _read_into(exchange: Exchange, response: aiohttp.ClientResponse) -> None:
     """Read the body by chunks so that what came before a break is kept."""
-    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-        if len(exchange.body) + len(chunk) > MAX_BODY_BYTES:
-            response.close()
-            raise aiohttp.ClientPayloadError(f"expected at most {MAX_BODY_BYTES} bytes, was more")
-        exchange.body += chunk
-    exchange.complete = True
+    body = bytearray()
+    try:
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            if len(body) + len(chunk) > MAX_BODY_BYTES:
+                response.close()
+                raise aiohttp.ClientPayloadError(
+                    f"expected at most {MAX_BODY_BYTES} bytes, was more"
+                )
+            body += chunk
+        exchange.complete = True
+    finally:
+        exchange.body = bytes(body)
 
 
 def _is_json_container(body: bytes) -> bool:

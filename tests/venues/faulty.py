@@ -21,7 +21,10 @@ from perptui.venues.open import open_venue
 from tests.venues.payloads import BTC
 
 NOW_MS = parse_iso("2026-11-22T12:34:56Z")
-PATIENCE_MS = 300
+PATIENCE_MS = 10_000
+SHORT_PATIENCE_MS = 300
+SLOW = frozenset({FaultKind.HANG, FaultKind.DRIP, FaultKind.ENDLESS})
+"""Faults of which nothing comes but time: the adapter's patience is short then, long otherwise."""
 APART_S = 61.0
 """Between two reads: the venue's limits and the adapter's own forget the one before."""
 
@@ -79,6 +82,8 @@ class Bench:
 
     def strike(self, endpoint: str, kind: FaultKind, pick: int = 0, seconds: float = 0.5) -> None:
         """Strike the next call of `endpoint`, and no other."""
+        patience_ms = SHORT_PATIENCE_MS if kind in SLOW and "nothing" not in endpoint else None
+        vars(self.adapter)["_exchange"].timeout = patience_ms or PATIENCE_MS
         self.venue.faults = FaultScript((Fault(endpoint, 1, kind, seconds, pick=pick),))
 
     async def read(self, read: Read) -> Any:
@@ -100,7 +105,6 @@ async def bench(folder: Path) -> AsyncIterator[Bench]:
     key = Secret("simulated")
     made.adapter = open_venue("binance", clock=made.venue.clock, socket=path, key=key, secret=key)
     await made.adapter.open()
-    vars(made.adapter)["_exchange"].timeout = PATIENCE_MS
     try:
         yield made
     finally:
