@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from tests.canary import CANARY
+
 NOW_MS = 1_722_470_400_000
 """2024-08-01T00:00Z."""
 
 HOUR_MS = 3_600_000
 BTC, ETH = "binanceusdm:BTC/USDT:USDT", "binanceusdm:ETH/USDT:USDT"
 CLIENT_ID = "pt" + "0a" * 15
-KEY, SECRET = "canary-key-1f0c", "canary-secret-77ab"
+KEY, SECRET = f"{CANARY}-key", f"{CANARY}-secret"
 
 
 def symbol(name: str = "BTCUSDT", base: str = "BTC", **changes: Any) -> dict[str, Any]:
