@@ -6,9 +6,9 @@ import pytest
 from perptui.model.assignment import LIMITS, PARAMETERS
 from perptui.protocol.frames import Reply
 from perptui.protocol.intents import Bend, Intent, Undo, Withdraw
+from perptui.settings.redaction import redacted
 from perptui.tui.arrange import columns_of, regions
 from perptui.tui.command_line import CommandLine
-from perptui.settings.redaction import redacted
 from perptui.tui.crash import report_of, write_report
 from perptui.tui.editor import MOST, LineEditor
 from perptui.tui.format import with_minus
