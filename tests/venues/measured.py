@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import ccxt
+from ccxt.binanceusdm import binanceusdm as synchronous
 
 from perptui.model.clock import ManualClock, parse_iso
 from perptui.model.money import ceil_to_tick, plain
@@ -248,7 +248,7 @@ class Bench:
     async def _synchronous(self, row: Row) -> Measured:
         intent, client_id, terms = self._terms(row)
         session, adapter = session_over(str(self.path), self.venue.clock)
-        client = ccxt.binanceusdm(
+        client = synchronous(
             {
                 "apiKey": KEY,
                 "secret": KEY,
@@ -325,7 +325,7 @@ def _expected_class(row: Row, mode: str) -> str:
     """Return the class that ccxt's own table has for the code at the live host."""
     if not row.code:
         return row.raised[mode == "async"]
-    table = ccxt.binanceusdm().exceptions
+    table = synchronous().exceptions
     found = table["linear"]["exact"].get(row.code) or table["exact"].get(row.code)
     # -4108 is in neither: ccxt raises the class of what it does not know.
     return "ExchangeError" if found is None else str(found.__name__)
