@@ -26,7 +26,7 @@ LIVES = {
     "slow": 10,
     "slow_half": 5,
     "slow_cancel": 4,
-    "rest": 6,
+    "rest": 12,
 }
 """What becomes of an order that was taken, and how often."""
 REST_MS = 24_000

@@ -116,7 +116,16 @@ _RARE = frozenset({"lying -2019", "401 -2015", "418 banned"})
 def draw(rng: random.Random) -> str:
     """Return the name of a fault of a write; those that accept without an answer come oftener."""
     names = list(FATES)
-    weights = [0.5 if n in _RARE else 3 if FATES[n].arrives == "maybe" else 1 for n in names]
+    weights = [
+        2.5
+        if n == "lying -2019"
+        else 0.5
+        if n in _RARE
+        else 3
+        if FATES[n].arrives == "maybe"
+        else 1
+        for n in names
+    ]
     return rng.choices(names, weights)[0]
 
 

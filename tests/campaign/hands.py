@@ -108,6 +108,7 @@ class Hands:
             lambda: session.picture.cloud("settings", "f" * 64),
             lambda: session.picture.cloud("stale", "marks 9 s old"),
             self._cloud,
+            self._cloud,
             lambda: session.picture.move(self._rng.choice(sorted(MARKS)), Decimal("1.02")),
             lambda: session.core.move_outside(*self._moved(), "another hand"),
         )
@@ -121,7 +122,9 @@ class Hands:
     def _moved(self) -> tuple[str, Decimal]:
         held = self._session.core.positions
         name = self._rng.choice(sorted(held))
-        return name, held[name] + STEPS[name]
+        if self._last and self._rng.random() < 0.6:
+            name = self._last[-1].id
+        return name, held.get(name, Decimal(0)) + STEPS[name]
 
     async def _answer(self, view: TicketView, way: str, who: Actor, shown_mono: float) -> None:
         typed = self._typed(view, way)
@@ -132,15 +135,17 @@ class Hands:
             await self._confirm(typed, who, shown_mono)
         self._old_token = view.token[-4:]
         await self._approve(view, who)
-        if self._rng.random() < 0.3:
+        if self._rng.random() < 0.5:
             await self._interrupt()
         if self._rng.random() < 0.6:
             await self._session.call(lambda trading: trading.sent())
 
     async def _interrupt(self) -> None:
         """Do something while legs are being sent."""
-        await asyncio.sleep(self._rng.uniform(0, 1.5))
-        name = self._rng.choice(("kill", "kill", "reduce", "cancel", "moved", "cloud", "wait"))
+        await asyncio.sleep(self._rng.uniform(0, 1.0))
+        name = self._rng.choice(
+            ("kill", "kill", "reduce", "cancel", "moved", "moved", "cloud", "cloud", "wait")
+        )
         if name == "moved":
             self._session.core.move_outside(*self._moved(), "another hand")
         elif name == "cloud":

@@ -321,15 +321,12 @@ def _no_lock() -> tuple[Patch, ...]:
     return ((Gatekeeper, "_unsure", unsure), *_without("duplicate")())
 
 
-@_mutant("positions are those of the first look at the account")
-def _old_positions() -> tuple[Patch, ...]:
-    def known(self: Any) -> Any:
-        for event in _part(self, "_journal").events(1):
-            if event.kind == "BASELINE":
-                return {key: Decimal(held) for key, held in event.body["positions"].items()}
-        return {}
+@_mutant("the position that an order rests on is not looked at")
+def _any_position() -> tuple[Patch, ...]:
+    def moved(*_: Any) -> None:
+        return None
 
-    return ((Gatekeeper, "known_positions", known),)
+    return (*_without("position")(), (confirmation, "_moved_position", moved))
 
 
 _mutant("a desk sends before its first reconcile was clean")(_without("reconcile"))
@@ -594,10 +591,10 @@ def _unchained() -> tuple[Patch, ...]:
 def _apart() -> tuple[Patch, ...]:
     real = vars(chain)["project"]
 
-    def project(connection: Any, event: Any) -> None:
+    def project(connection: Any, stamp: Any, body: Any) -> None:
         connection.execute("COMMIT")
         connection.execute("BEGIN IMMEDIATE")
-        real(connection, event)
+        real(connection, stamp, body)
 
     return ((chain, "project", project),)
 
@@ -612,8 +609,8 @@ def _two_senders() -> tuple[Patch, ...]:
         return None
 
     held: list[int] = []
-    real = vars(database)["_lock"]
-    return ((database, "_lock", lock), (Database, "_require_lease", lease))
+    real = vars(database)["take_lock"]
+    return ((database, "take_lock", lock), (Database, "_require_lease", lease))
 
 
 @_mutant("a confirmation is journalled after the first leg")

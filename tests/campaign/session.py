@@ -217,7 +217,7 @@ class Session:
                 reads=rng.choice((0.0, 0.05, 0.2)),
                 fills_lag_ms=rng.choice((0, 0, 0, 900, 4_000)),
                 account_lag_ms=rng.choice((0, 0, 0, 700, 3_000)),
-                pace=rng.choice((1.0, 1.0, 0.05)),
+                pace=rng.choice((1.0, 0.05)),
             )
         if rng.random() < 0.35:
             self._draw_death()
@@ -233,7 +233,7 @@ class Session:
         """Let something happen that nobody at the desk did."""
         rng = self.rng
         for chance, change in (
-            (0.10, self._cloud),
+            (0.30, self._cloud),
             (0.10, self._move_outside),
             (0.15, self._move_mark),
             (0.05, self._restart_venue),
@@ -247,7 +247,7 @@ class Session:
             self._clear()
 
     def _cloud(self) -> None:
-        what = self.rng.choice(sorted(CLOUDS))
+        what = self.rng.choice((*sorted(CLOUDS), "book", "book", "inactive", "inactive"))
         self.picture.cloud(what, CLOUDS[what](self.rng))
         self.venue.coverage.note(f"picture: {what}", "gate", "clouded")
         self.clouded = True
@@ -360,7 +360,7 @@ def play(seed: int, template_path: Path, folder: Path, loop: VirtualLoop) -> Pla
     loop.set_task_factory(made)  # type: ignore[arg-type]  # typeshed wants a Future
     try:
         loop.run_until_complete(session.play())
-    except JournalError as error:
+    except (JournalError, RuntimeError) as error:
         session.problems.append(f"I4: the journal does not open again: {error}")
     finally:
         connection.close()
@@ -377,7 +377,8 @@ def _variants() -> tuple[Settings, ...]:
         paper.approval, notional_usd=Decimal(3_000), expiry_s=APPROVAL_S
     )
     limits = msgspec.structs.replace(paper.limits, messages_per_second=2)
-    shared = msgspec.structs.replace(paper, desk=desk, approval=approval, limits=limits)
+    paper = msgspec.structs.replace(paper, limits=limits)
+    shared = msgspec.structs.replace(paper, desk=desk, approval=approval)
     return (paper, paper, shared)
 
 

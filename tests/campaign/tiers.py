@@ -17,6 +17,7 @@ from tests.campaign.checker import check
 from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.record import read
 from tests.campaign.session import Played, play, template
+from tests.campaign.truth import Calm
 from tests.campaign.virtual import VirtualLoop
 
 TWICE_EVERY = 100
@@ -68,6 +69,8 @@ class Stage:
             shutil.rmtree(folder)
 
     def _violations(self, played: Played) -> list[str]:
+        if played.problems and not played.truth.all(Calm):
+            return [f"I5: {problem}" for problem in played.problems]
         died = any(b'"died"' in line for line in played.truth.lines().splitlines())
         return [
             *(f"I5: {problem}" for problem in played.problems),

@@ -45,6 +45,8 @@ RECEIVE_WINDOW_MS = 5_000
 LATEST_MS = 25_000
 """A request that was inside the window when it came in is looked at no later than this."""
 TIMEOUT_S = 10.0
+LIE = "lying -2019"
+"""Accepted, and said to be rejected; its own order and trades are there when asked for."""
 DEPTH = Decimal(100_000)
 
 
@@ -83,6 +85,7 @@ class WorldVenue(LedgerVenue):
         self.reached: Callable[[str], None] = _nobody_dies
         self.lives = LIVES
         self._rng = rng
+        self._lied: set[str] = set()
         self._old: list[tuple[int, dict[str, Decimal]]] = []
 
     # ------------------------------------------------------------------ reads
@@ -174,12 +177,14 @@ class WorldVenue(LedgerVenue):
 
     async def order(self, identifier: str, client_id: str) -> Reading[OrderReport | None]:
         await self._travel("order")
-        found = None if self._empty("order") else self.core.find(client_id)
+        hidden = client_id not in self._lied and self._empty("order")
+        found = None if hidden else self.core.find(client_id)
         if found is not None and found.instrument != identifier:
             found = None
         if (
             found is not None
             and found.filled
+            and client_id not in self._lied
             and self.core.now_ms() < self.weather.forgets_until_ms
         ):
             self.coverage.note("order forgotten", "order", "nothing found")
@@ -190,6 +195,10 @@ class WorldVenue(LedgerVenue):
 
     async def submit(self, intent: OrderIntent, client_id: str) -> Outcome:
         name = fates.draw(self._rng) if self._rng.random() < self.weather.writes else ""
+        if name == LIE and self.weather.fills_lag_ms:
+            name = ""  # a lie whose trades are late too is two faults
+        if name == LIE:
+            self._lied.add(client_id)
         self._note_sent(intent, client_id, name)
         self.reached("left")
         await self._wait(0.02, 0.4)
