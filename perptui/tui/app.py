@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.driver import Driver
 from textual.screen import Screen
@@ -32,6 +32,7 @@ from perptui.tui.commands import commands
 from perptui.tui.ending import Ending
 from perptui.tui.keymap import unknown_ids
 from perptui.tui.painting import Painting
+from perptui.tui.pasting import PlainPaste
 from perptui.tui.screens.desk import DeskScreen
 from perptui.tui.showing import Showing
 from perptui.tui.whatif import IntentQueue
@@ -44,7 +45,7 @@ TICK_S = 1.0
 """How often ages and countdowns are written anew."""
 
 
-class DeskApp(App[int]):
+class DeskApp(PlainPaste):
     """The terminal.
 
     Parameters
@@ -372,8 +373,7 @@ class DeskApp(App[int]):
     def save_picture(self) -> None:
         """Save the screen as SVG."""
         folder = self._pictures_dir or Path.cwd()
-        moment = self.showing.venue_ms() // 1000
-        path = folder / f"perptui-{moment}.svg"
+        path = folder / f"perptui-{self.showing.venue_ms() // 1000}.svg"
         try:
             path.write_text(self.export_screenshot(), encoding="utf-8")
         except OSError as error:

@@ -7,6 +7,7 @@ picture in which every text is.
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import random
 import sqlite3
@@ -14,7 +15,10 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,6 @@ import yarl
 from textual.events import Paste
 from textual.pilot import OutOfBounds, Pilot
 
-from perptui.client.attach import Connect
 from perptui.model.clock import SystemClock
 from perptui.model.text import safe_text
 from perptui.protocol.intents import ApproveTicket, ConfirmTicket
@@ -36,13 +39,14 @@ from perptui.venues.transport import socket_session
 from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.shell import main, replay
 from tests.canary import CANARY
-from tests.desk.attached import Demo, market, running_demo
+from tests.desk.attached import market, running_demo
 from tests.tui import book, what_ifs
 from tests.tui.served import ServedDesk
 from tests.tui.terminal import screen_text, terminal
 
 NAME = "monkeys"
 ACTIONS = 60
+SIDE_BY_SIDE = 4
 HANDS = ("press", "press", "press", "press", "burst", "resize", "click", "paste")
 KEYS = (
     *"abcdefghijklmnoprstuvwxyzABCDEFGHIJKLMNOPRSTUVWXYZ0123456789",
@@ -75,7 +79,7 @@ def run(count: int, seed: int, coverage: Coverage | None = None) -> TierResult:
     counted = Coverage() if coverage is None else coverage
     cases = range(seed, seed + count)
     with _own_folders():
-        found = [text for case in cases if case % 2 == 0 for text in _replayable(case, None)]
+        found = _several([case for case in cases if case % 2 == 0], None)
         real = [case for case in cases if case % 2]
         if real:
             found += _at_a_real_desk(real)
@@ -104,13 +108,21 @@ def _at_a_real_desk(cases: list[int]) -> list[str]:
     with running_demo(market()) as demo:
         demo.ready()
         asyncio.run(_turn_hostile(cases[0]))
-        found = [text for case in cases for text in _replayable(case, demo)]
+        found = _several(cases, demo.socket)
         connection = sqlite3.connect(f"file:{journal_file('demo')}?mode=ro", uri=True)
         kinds = {kind for (kind,) in connection.execute("SELECT kind FROM event")}
         connection.close()
     if kinds & {"CONFIRMED", "SENDING"}:
         found.append(f"a monkey confirmed an order: {sorted(kinds)}; seeds {cases}")
     return found
+
+
+def _several(cases: list[int], desk: Path | None) -> list[str]:
+    """Let some monkeys at their terminals side by side: what they do most is wait."""
+    if len(cases) < 2:
+        return [text for case in cases for text in _replayable(case, desk)]
+    with ProcessPoolExecutor(SIDE_BY_SIDE, multiprocessing.get_context("fork")) as pool:
+        return [text for texts in pool.map(_replayable, cases, repeat(desk)) for text in texts]
 
 
 async def _turn_hostile(seed: int) -> None:
@@ -135,25 +147,26 @@ async def _turn_hostile(seed: int) -> None:
         raise AssertionError(f"expected the venue to take faults, was {response.content!r}")
 
 
-def _replayable(case: int, demo: Demo | None) -> list[str]:
+def _replayable(case: int, desk: Path | None) -> list[str]:
     again = replay(NAME, case)
     try:
-        texts = asyncio.run(_monkey(case, demo))
+        texts = asyncio.run(_monkey(case, desk))
     except BaseException as error:
         error.add_note(again)
         raise
     return [f"monkey {case}: {text}; {again}" for text in texts]
 
 
-async def _monkey(case: int, demo: Demo | None) -> list[str]:
+async def _monkey(case: int, real: Path | None) -> list[str]:
     draw = random.Random(case)
     size = draw.choice(SIZES)
-    if demo is not None:
-        app = terminal(connect=demo.way.connect, clock=SystemClock(), folder=_folder())
+    if real is not None:
+        connect = partial(asyncio.open_unix_connection, real)
+        app = terminal(connect=connect, clock=SystemClock(), folder=_folder())
         async with app.run_test(size=size) as pilot:
             return await Monkey(app, pilot, draw).play()
-    async with _served(draw) as (connect, desk):
-        app = terminal(connect=connect, clock=book.clock(), folder=_folder())
+    async with _served(case, draw) as desk:
+        app = terminal(connect=desk.connect, clock=book.clock(), folder=_folder())
         async with app.run_test(size=size) as pilot:
             found = await Monkey(app, pilot, draw).play()
         return found + [_ritual(intent, desk) for intent in _confirmations(desk)]
@@ -165,12 +178,12 @@ def _folder() -> Path:
 
 
 @asynccontextmanager
-async def _served(draw: random.Random) -> AsyncIterator[tuple[Connect, ServedDesk]]:
-    path = Path(os.environ["XDG_RUNTIME_DIR"]) / "served.sock"
+async def _served(case: int, draw: random.Random) -> AsyncIterator[ServedDesk]:
+    path = Path(os.environ["XDG_RUNTIME_DIR"]) / f"{case}.sock"
     desk = ServedDesk(path, hostile(draw.choice(_views()), draw))
     await desk.start()
     try:
-        yield desk.connect, desk
+        yield desk
     finally:
         await desk.stop()
 

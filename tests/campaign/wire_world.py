@@ -54,6 +54,8 @@ CONTRACTS = tuple(
 EQUITY = Decimal(404_310)
 PATIENCE_S = 0.1
 """How long a request waits that is known to hang; any other has the adapter's own time-out."""
+SHUT_PATIENCE_S = 0.5
+"""The same once a door was shut: what knocked at that instant is never let in nor sent away."""
 SILENT = frozenset({"hang", "drip", "endless"})
 
 ENDPOINTS = {
@@ -117,6 +119,11 @@ class WireVenue(ServedVenue):
         super().__init__(source, exchange, MarketClock(clock, OPENED_MS), wire, self.script)
         self.struck: list[tuple[str, str]] = []
 
+    @property
+    def was_shut(self) -> bool:
+        """Whether the venue has been shut, faults being on."""
+        return bool(self.script.faults) and any(kind == "refused_after" for kind, _ in self.struck)
+
     def install(self, *faults: Fault) -> None:
         """Let these faults strike, counted from now; none: the venue is sound again."""
         self.faults = self.script = Script(faults)
@@ -151,6 +158,8 @@ class ImpatientSession(VenueSession):
         """Make exactly one attempt and capture it."""
         if self.script.script.silent_next(f"{method} {url.path}"):
             options = {**options, "timeout": aiohttp.ClientTimeout(total=PATIENCE_S)}
+        elif self.script.was_shut:
+            options = {**options, "timeout": aiohttp.ClientTimeout(total=SHUT_PATIENCE_S)}
         return await super().send(method, url, options)
 
 

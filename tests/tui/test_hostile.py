@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from textual.events import Paste
 
 from perptui.model.text import safe_text
 from perptui.protocol.views import DeskView
@@ -97,3 +98,18 @@ def test_a_name_of_any_length_stands_before_its_figures() -> None:
     rows = [line for line in lines if "LONG" in line or "SHORT" in line]
     assert len(rows) == 6
     assert all("XXXXXXXXXX" in row[: row.index("T" if "SHORT" in row else "G")] for row in rows)
+
+
+def test_what_is_pasted_into_the_palette_is_drawn_as_text() -> None:
+    async def run() -> str:
+        app = terminal(book.desk())
+        async with app.run_test(size=(120, 40)) as pilot:
+            await pilot.press("ctrl+p")
+            app.post_message(Paste(f"picture{HOSTILE}\nsecond line"))
+            await pilot.pause()
+            return "".join(screen_text(app))
+
+    text = asyncio.run(run())
+    assert text.isprintable()
+    assert "picture[@c" in text
+    assert "second line" not in text
