@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
-from perptui.journal.events import OWN_PREFIX
+from perptui.journal.events import OWN_PREFIX, LegSending
 from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
 from perptui.journal.verify import verify_file
@@ -42,7 +42,8 @@ def violations(exchange: Exchange, journal: Journal, prefix: str) -> list[str]:
 
 def _orders(orders: list[Order], legs: dict[str, LegRow], journal: Journal) -> Iterator[str]:
     """I1, I2: one confirmed, sent intent an order, and no more of it than was confirmed."""
-    sent = {e.client_id: e for e in (event.record() for event in journal.events(1)) if _sending(e)}
+    records = [event.record() for event in journal.events(1)]
+    sent = {record.client_id for record in records if isinstance(record, LegSending)}
     for client_id, times in Counter(order.client_id for order in orders).items():
         if times > 1:
             yield f"I1: order {client_id} is {times} times at the venue"
@@ -52,10 +53,6 @@ def _orders(orders: list[Order], legs: dict[str, LegRow], journal: Journal) -> I
         leg = legs.get(order.client_id)
         if leg is not None and order.request.quantity > leg.contracts:
             yield f"I2: order {leg.client_id} is of {order.request.quantity}, of {leg.contracts}"
-
-
-def _sending(body: object) -> bool:
-    return type(body).__name__ == "LegSending"
 
 
 def _leg(leg: LegRow, orders: list[Order]) -> Iterator[str]:
