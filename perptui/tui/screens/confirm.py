@@ -95,6 +95,8 @@ class ConfirmScreen(Screen[None]):
         """Take a key; none reaches a binding."""
         event.stop()
         event.prevent_default()
+        if not self.is_current:  # of a burst, keys reach it after the one that closed it
+            return
         self.picture.message = ""
         picture, now = self.picture, self.desk_app.showing.now()
         self._drop_anew()

@@ -139,6 +139,8 @@ class HelpScreen(Screen[None]):
         """Scroll or leave."""
         event.stop()
         event.prevent_default()
+        if not self.is_current:  # of a burst, keys reach it after the one that closed it
+            return
         moves = {
             "j": 1,
             "down": 1,
