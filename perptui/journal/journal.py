@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, TypeVarTuple
 
 from perptui.journal import queries
 from perptui.journal.chain import append, head, heads_due, read
@@ -23,6 +23,7 @@ from perptui.model.order import LegState, Ticket
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Journal:
@@ -39,6 +40,7 @@ class Journal:
         self._clock = clock
         self._actor = actor
         self._host = socket.gethostname()
+        self._known: dict[tuple[object, ...], Any] = {}
         self.verified = verified
 
     @classmethod
@@ -83,6 +85,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file and let another desk be the sender."""
+        self._known.clear()
         self._database.close()
 
     @property
@@ -135,6 +138,7 @@ class Journal:
         JournalError
             When one of them is impossible, or nothing can be written.
         """
+        self._known.clear()
         with self._database.transaction() as connection:
             stored = [
                 append(
@@ -154,10 +158,22 @@ class Journal:
         with self._database.reading() as connection:
             return query(connection, *args, **kw)
 
+    def _recall(self, query: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """Ask what only an event can change: this is the one sender, so once between two of them.
+
+        A desk looks several times a second and appends rarely. A sender that took the lease over
+        is met by the next append, before which nothing leaves.
+        """
+        key = (query, *args)
+        if key not in self._known:
+            self._known[key] = self._ask(query, *args)
+        found: T = self._known[key]
+        return found
+
     @property
     def head(self) -> tuple[int, str]:
         """Number and hash of the last event."""
-        return self._ask(head)
+        return self._recall(head)
 
     def heads_due(self, after: int, every: int) -> list[tuple[int, str]]:
         """Return (number, hash) of the events after `after` whose heads are to be published.
@@ -169,7 +185,7 @@ class Journal:
 
     def hash_of(self, seq: int) -> str | None:
         """Return the hash of event `seq`, None when there is no such event."""
-        return self._ask(queries.hash_of, seq)
+        return self._recall(queries.hash_of, seq)
 
     def events(self, since: int) -> list[Event]:
         """Return the events from number `since` on."""
@@ -177,15 +193,15 @@ class Journal:
 
     def next_ticket(self) -> str:
         """Return the id of the ticket to be made next."""
-        return self._ask(queries.next_ticket)
+        return self._recall(queries.next_ticket)
 
     def tickets(self, count: int) -> list[TicketHead]:
         """Return the last `count` tickets, newest last."""
-        return self._ask(queries.tickets, count)
+        return list(self._recall(queries.tickets, count))
 
     def open_tickets(self, state: str) -> list[TicketHead]:
         """Return the tickets in `state`, oldest first."""
-        return self._ask(queries.tickets_in, state)
+        return list(self._recall(queries.tickets_in, state))
 
     def ticket(self, identifier: str) -> Ticket:
         """Return a ticket as it was proposed.
@@ -195,26 +211,20 @@ class Journal:
         JournalError
             When there is none of that id.
         """
-        seq = self._ask(queries.ticket_seq, identifier)
-        if seq is None:
-            raise JournalError(f"expected a ticket of this journal, was {identifier!r}")
-        body = self._ask(_read_all, seq)[0].record()
-        if not isinstance(body, TicketProposed):
-            raise JournalError(f"expected a PROPOSED event at {seq}; verify the journal")
-        return body.ticket
+        return self._recall(_ticket, identifier)
 
     def legs(self, ticket: str) -> list[LegRow]:
         """Return the legs of a ticket in their order."""
-        return self._ask(queries.legs, "ticket = ?", (ticket,))
+        return list(self._recall(queries.legs, "ticket = ?", (ticket,)))
 
     def leg(self, client_id: str) -> LegRow | None:
         """Return the leg of a client id, None when the journal has none."""
-        found = self._ask(queries.legs, "client_id = ?", (client_id,))
+        found = self._recall(queries.legs, "client_id = ?", (client_id,))
         return found[0] if found else None
 
     def leg_of_order(self, venue: str, venue_order_id: str) -> LegRow | None:
         """Return the leg whose order has this id at the venue."""
-        found = self._ask(
+        found = self._recall(
             queries.legs,
             "venue = ? AND venue_order_id = ?",
             (venue, venue_order_id),
@@ -223,77 +233,92 @@ class Journal:
 
     def sent_since(self, utc_ms: int) -> list[LegRow]:
         """Return the legs sent at venue time `utc_ms` or later."""
+        if self._recall(queries.last_message) < utc_ms:
+            return []
         return self._ask(queries.legs, "sent_ms >= ?", (utc_ms,))
 
     def legs_short_of_fills(self) -> list[LegRow]:
         """Return the legs reported to be filled further than their fills here add up to."""
-        return self._ask(queries.legs_short_of_fills)
+        return list(self._recall(queries.legs_short_of_fills))
 
     def live_legs(self) -> list[LegRow]:
         """Return the legs that are in no terminal state."""
-        return self._ask(queries.live_legs)
+        return list(self._recall(queries.live_legs))
 
     def unsettled_legs(self, venue: str) -> list[LegRow]:
         """Return the legs sent to `venue` of which something is still to be learned."""
-        return self._ask(queries.unsettled_legs, venue)
+        return list(self._recall(queries.unsettled_legs, venue))
 
     def unsettled_by_venue(self) -> dict[str, int]:
         """Return how many legs sent to each venue have something still to be learned."""
-        return self._ask(queries.unsettled_by_venue)
+        return dict(self._recall(queries.unsettled_by_venue))
 
     def unknown_legs(self) -> list[LegRow]:
         """Return the legs of which it is not known whether the venue has them."""
         states = (LegState.SENDING.value, LegState.UNKNOWN.value)
-        return self._ask(queries.legs, "state IN (?, ?)", states)
+        return list(self._recall(queries.legs, "state IN (?, ?)", states))
 
     def positions(self) -> dict[str, Decimal]:
         """Return signed positions: baseline, own fills, external changes."""
-        return self._ask(queries.positions)
+        return dict(self._recall(queries.positions))
 
     def day_notional_usd(self, trader: str | None = None) -> Decimal:
         """Return what was sent today, by `trader` or by all, USD."""
-        return self._ask(queries.day_notional_usd, self._clock.utc_ms(), trader)
+        day = self._clock.utc_ms() // DAY_MS
+        return self._recall(queries.day_notional_usd, day * DAY_MS, trader)
 
     def approval(self, ticket: str) -> ApprovalRow | None:
         """Return a ticket's approval, None where no second person was asked."""
-        found = self._ask(queries.approvals, "ticket = ?", (ticket,))
+        found = self._recall(queries.approvals, "ticket = ?", (ticket,))
         return found[0] if found else None
 
     def pending_approvals(self) -> list[ApprovalRow]:
         """Return the approvals that nobody has decided yet, oldest first."""
-        return self._ask(queries.approvals, "state = 'PENDING'", ())
+        return list(self._recall(queries.approvals, "state = 'PENDING'", ()))
 
     def messages_since(self, utc_ms: int) -> list[tuple[str, int, bool]]:
         """Return (venue, venue time in ms, whether a cancel) of what was sent since `utc_ms`."""
+        if self._recall(queries.last_message) < utc_ms:
+            return []
         return self._ask(queries.messages_since, utc_ms)
 
     def noted(self, kinds: tuple[str, ...], since: int) -> list[Noted]:
         """Return the events of these kinds from number `since` on, oldest first."""
-        return self._ask(queries.noted, kinds, since)
+        return list(self._recall(queries.noted, kinds, since))
 
     def fill(self, instrument: str, trade_id: str) -> FillRow | None:
         """Return the fill of a trade, None when it is not here."""
-        return self._ask(queries.fill, instrument, trade_id)
+        return self._recall(queries.fill, instrument, trade_id)
 
     def fills_of(self, ticket: str) -> list[FillRow]:
         """Return the fills of a ticket's legs."""
-        return self._ask(queries.fills_of, ticket)
+        return list(self._recall(queries.fills_of, ticket))
 
     def kill_state(self) -> KillRow:
         """Return where the kill switch stands."""
-        return self._ask(queries.kill_state)
+        return self._recall(queries.kill_state)
 
     def has_notice(self, key: str) -> bool:
         """Return True when an alarm or external change of that key was journalled."""
-        return self._ask(queries.has_notice, key)
+        return self._recall(queries.has_notice, key)
 
     def has_baseline(self, venue: str) -> bool:
         """Return True when the venue's account was seen before."""
-        return self._ask(queries.has_baseline, venue)
+        return self._recall(queries.has_baseline, venue)
 
 
 def _read_all(connection: sqlite3.Connection, since: int) -> list[Event]:
     return list(read(connection, since))
+
+
+def _ticket(connection: sqlite3.Connection, identifier: str) -> Ticket:
+    seq = queries.ticket_seq(connection, identifier)
+    if seq is None:
+        raise JournalError(f"expected a ticket of this journal, was {identifier!r}")
+    body = next(read(connection, seq)).record()
+    if not isinstance(body, TicketProposed):
+        raise JournalError(f"expected a PROPOSED event at {seq}; verify the journal")
+    return body.ticket
 
 
 def _require_whole(path: Path, verdict: Verdict) -> None:

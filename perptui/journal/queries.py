@@ -177,6 +177,13 @@ def messages_since(connection: sqlite3.Connection, utc_ms: int) -> list[tuple[st
     return [(venue, sent_ms, bool(cancel)) for venue, sent_ms, cancel in rows]
 
 
+def last_message(connection: sqlite3.Connection) -> int:
+    """Return when something was sent last, venue time in ms; 0 when nothing was."""
+    (leg,) = connection.execute("SELECT coalesce(max(sent_ms), 0) FROM leg").fetchone()
+    (cancel,) = connection.execute("SELECT coalesce(max(sent_ms), 0) FROM cancel").fetchone()
+    return max(int(leg), int(cancel))
+
+
 def noted(connection: sqlite3.Connection, kinds: tuple[str, ...], since: int) -> list[Noted]:
     """Return the events of these kinds from number `since` on, oldest first."""
     marks = ", ".join("?" * len(kinds))

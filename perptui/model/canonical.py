@@ -58,9 +58,9 @@ def _by_utf16(key: str) -> bytes:
 
 
 def _object(value: dict[str, Any]) -> str:
-    parts = [
-        f"{encode_basestring(key)}:{_write(value[key])}" for key in sorted(value, key=_by_utf16)
-    ]
+    # ASCII stands in the order of its bytes in UTF-16 too.
+    names = sorted(value) if "".join(value).isascii() else sorted(value, key=_by_utf16)
+    parts = [f"{encode_basestring(key)}:{_WRITERS[type(value[key])](value[key])}" for key in names]
     return f"{{{','.join(parts)}}}"
 
 

@@ -3,42 +3,54 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-_WITHOUT_NUMBERS = frozenset((str, int, bool, bytes, type(None)))
-"""Types whose values are finite whatever they are: most fields, passed over at once."""
+Check = Callable[[Any], bool]
 
 
 def _finite(value: Any) -> bool:
     """Return whether every float and Decimal in `value` is finite."""
-    kind = type(value)
-    if kind in _WITHOUT_NUMBERS:
-        return True
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, Decimal):
-        return value.is_finite()
-    if isinstance(value, tuple):
-        if value and isinstance(value[0], Record):
-            return _all_records(value) or all(map(_finite, value))
-        return _all_finite(value) or all(map(_finite, value))
-    return all(map(_finite, value.values())) if isinstance(value, dict) else True
+    check = _CHECKS[type(value)]
+    return check is None or check(value)
 
 
-def _all_finite(values: tuple[Any, ...]) -> bool:
-    """Return whether all are finite numbers: rows of matrices are checked without a call each."""
-    try:
-        return all(map(math.isfinite, values))
-    except (TypeError, ValueError, OverflowError):
-        return False
+def _finite_items(values: tuple[Any, ...]) -> bool:
+    kinds = set(map(type, values))
+    if len(kinds) == 1:
+        # Rows of matrices, and records, are checked without a call each.
+        check = _CHECKS[kinds.pop()]
+        return check is None or all(map(check, values))
+    return all(map(_finite, values))
 
 
-def _all_records(values: tuple[Any, ...]) -> bool:
-    """Return whether all are records, each of which was looked at when it was made."""
-    return all(issubclass(kind, Record) for kind in set(map(type, values)))
+def _finite_values(entries: dict[Any, Any]) -> bool:
+    return all(map(_finite, entries.values()))
+
+
+class _Checks(dict[type, Check | None]):
+    """How values of each type are looked at, None where they are finite whatever they are.
+
+    Of a type not met before it is found out once; a record was looked at when it was made.
+    """
+
+    def __missing__(self, kind: type) -> Check | None:
+        bases = (base for base in (float, Decimal, tuple, dict) if issubclass(kind, base))
+        return self.setdefault(kind, self.get(next(bases, str)))
+
+
+_CHECKS = _Checks(
+    {
+        float: math.isfinite,
+        Decimal: Decimal.is_finite,
+        tuple: _finite_items,
+        dict: _finite_values,
+        **dict.fromkeys((str, int, bool, bytes, type(None))),
+    }
+)
 
 
 def _first_wrong(value: Any) -> Any:
@@ -62,15 +74,13 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """
 
     def __post_init__(self) -> None:
-        for value in msgspec.structs.astuple(self):
-            kind = type(value)
-            if kind in _WITHOUT_NUMBERS:
-                continue
-            if not (math.isfinite(value) if kind is float else _finite(value)):
+        values = msgspec.structs.astuple(self)
+        for value in values:
+            check = _CHECKS[type(value)]
+            if check is not None and not check(value):
                 break
         else:
             return
-        values = msgspec.structs.astuple(self)
         wrong = next(k for k, value in enumerate(values) if not _finite(value))
         raise ValueError(
             f"expected a finite {type(self).__name__}.{self.__struct_fields__[wrong]}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import sqlite3
@@ -87,13 +88,18 @@ def record_of(rows: list[tuple[int, int, str, str, str, str, str, str]]) -> Reco
         if (seq, prev_hash, own) != (number, prev, hashed):
             broken.append(f"event {seq} does not follow from the one before it")
         prev = own
-        uid = json.loads(actor)["uid"]
+        uid = _uid(actor)
         lines.append(Line(seq, ts, uid, kind, msgspec.json.decode(body), body))
     by_kind: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         by_kind[line.kind].append(line)
     tickets = {line.body["ticket"]["id"]: line for line in by_kind["PROPOSED"]}
     return Record(lines, dict(by_kind), _legs(lines), tickets, broken)
+
+
+@functools.cache
+def _uid(actor: str) -> int:
+    return int(json.loads(actor)["uid"])
 
 
 def line_of(seq: int, ts: int, host: str, actor: str, kind: str, body: str, prev: str) -> str:

@@ -11,12 +11,60 @@ from perptui.model.errors import OrderStateUnknown, PerptuiError, RateLimited
 from perptui.model.instrument import instrument_id, split_id
 from perptui.model.limit import LimitCheck
 from perptui.model.market import Bar, Quote
+from perptui.model.order import LegState
 from perptui.model.record import Record
 
 
 class _Nested(Record, frozen=True):
     rows: tuple[tuple[float, ...], ...] = ()
     by_name: dict[str, float] = msgspec.field(default_factory=dict)
+
+
+class _Loose(Record, frozen=True):
+    value: object
+
+
+class _Own(float):
+    pass
+
+
+class _Exact(Decimal):
+    pass
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(_Own("nan"), _Exact("NaN"), Decimal("sNaN"), Decimal("-Infinity")),
+        *((1, NAN), (1.0, NAN), (None, NAN), (Decimal(1), Decimal("NaN"))),
+        *(("a", {"b": NAN}), {"a": (1.0, NAN)}, ((), (NAN,)), (_Loose(1), NAN), (2.0, None, NAN)),
+    ],
+    ids=repr,
+)
+def test_what_is_not_finite_is_found_wherever_it_stands(bad: object) -> None:
+    with pytest.raises(ValueError, match=r"finite _Loose\.value"):
+        _Loose(bad)
+
+
+def test_what_is_finite_or_no_number_is_let_through() -> None:
+    good: tuple[object, ...] = (
+        None,
+        "NaN",
+        True,
+        10**400,
+        1.5,
+        Decimal(1),
+        _Own(2),
+        _Exact(3),
+        (),
+        {},
+        {"a": ()},
+    )
+    for value in (*good, good, (1.5, 2.5), (_Loose(1), _Loose(2)), LegState.OPEN):
+        assert _Loose(value).value is value
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])

@@ -67,8 +67,11 @@ def tiers(given: GateInput) -> Reasons:
 
 def _blocked(given: GateInput, picture: MarketSnapshot) -> tuple[LimitCheck, ...]:
     after = _held(given, picture, after=True)
+    checks, reducing = _checks(after, given.limits), only_reduces(after)
+    if not reducing or all(check.ok for check in checks):
+        return blocking(checks, (), reducing=reducing)
     now = _checks(_held(given, picture, after=False), given.limits)
-    return blocking(_checks(after, given.limits), now, reducing=only_reduces(after))
+    return blocking(checks, now, reducing=reducing)
 
 
 def _checks(held: Book[Decimal], limits: Limits) -> tuple[LimitCheck, ...]:
