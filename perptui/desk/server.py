@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import struct
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
@@ -20,7 +21,6 @@ import msgspec
 
 from perptui.model.errors import PerptuiError, ProtocolError
 from perptui.protocol.frames import (
-    MAX_FRAME,
     PANELS,
     PROTOCOL,
     Hello,
@@ -45,6 +45,12 @@ PRIVATE_MODE = 0o600
 SHARED_MODE = 0o660
 MAX_REPLIES = 64
 """Answers that may wait for a slow terminal; beyond it the terminal is cut off."""
+MAX_ASK = 256 * 1024
+"""Longest frame from a terminal, bytes: whoever may only look must not fill the desk's memory."""
+MAX_ASKING = 256
+"""Intents of one terminal that are carried out at once; beyond it the terminal is cut off."""
+MAX_OF_USER = 32
+"""Connections of one user: nobody takes the descriptors that the desk needs for its venues."""
 
 _LENGTH = struct.Struct(">I")
 _CREDENTIALS = struct.Struct("3i")
@@ -99,14 +105,8 @@ class Terminal:
         self._first = [hello, Whole(seq=0, view=view)]
         self._wake.set()
 
-    async def refuse(self, desk: str) -> None:
-        """Say that this user may not even look, and what to do about it."""
-        uid = self.peer.uid
-        _log.warning("uid %d has no role on this desk: let go", uid)
-        text = (
-            f"expected a user of desk {desk}, was uid {uid}, whom [roles] of its config.toml does "
-            "not name; have view = [...] name you, then start the desk again"
-        )
+    async def refuse(self, text: str) -> None:
+        """Say why this user is not let in, and what to do about it."""
         self._writer.write(frame(encode(Refused(text))))
         await self._writer.drain()
 
@@ -196,6 +196,7 @@ class Server:
         self._server: asyncio.Server | None = None
         self._bound: BoundSocket | None = None
         self._connections = 0
+        self._of_user: Counter[int] = Counter()
         self.left: Callable[[Peer], None] = _nobody
         self.looked: Callable[[], None] = lambda: None
         self.roles_of: Callable[[int], tuple[str, ...]] = _all_roles
@@ -264,6 +265,7 @@ class Server:
         self._connections += 1
         peer = peer_of(writer.get_extra_info("socket"))
         terminal = Terminal(msgspec.structs.replace(peer, connection=self._connections), writer)
+        self._of_user[peer.uid] += 1
         try:
             await self._attend(terminal, reader)
         except (OSError, EOFError):
@@ -274,14 +276,16 @@ class Server:
             # Only `close` cancels; letting it out would make asyncio log a lost exception.
             _log.info("terminal %d dropped: the desk ends", terminal.peer.pid)
         finally:
+            self._of_user[peer.uid] -= 1
             self._terminals.discard(terminal)
             self.left(terminal.peer)
             writer.close()
 
     async def _attend(self, terminal: Terminal, reader: asyncio.StreamReader) -> None:
         roles = self.roles_of(terminal.peer.uid)
-        if "view" not in roles:
-            await terminal.refuse(self._desk)
+        why_not = self._why_not(terminal.peer.uid, roles)
+        if why_not:
+            await terminal.refuse(why_not)
             return
         hello = Hello(
             protocol=PROTOCOL,
@@ -304,6 +308,10 @@ class Server:
                     terminal.looks_at = frozenset(ask.panels)
                     self.looked()
                     continue
+                if len(asking) >= MAX_ASKING:
+                    raise ProtocolError(
+                        f"expected at most {MAX_ASKING} intents at once, was more; reconnect"
+                    )
                 task = asyncio.create_task(self._carry_out(terminal, ask.number, ask.intent))
                 asking.add(task)
                 task.add_done_callback(asking.discard)
@@ -315,6 +323,22 @@ class Server:
             for task in asking:
                 task.add_done_callback(self._tasks.discard)
             await asyncio.gather(sender, return_exceptions=True)
+
+    def _why_not(self, uid: int, roles: tuple[str, ...]) -> str:
+        """Return why a user is not let in, "" where they are."""
+        if "view" not in roles:
+            _log.warning("uid %d has no role on this desk: let go", uid)
+            return (
+                f"expected a user of desk {self._desk}, was uid {uid}, whom [roles] of its "
+                "config.toml does not name; have view = [...] name you, then start the desk again"
+            )
+        if self._of_user[uid] > MAX_OF_USER:
+            _log.warning("uid %d has %d terminals: the next is let go", uid, MAX_OF_USER)
+            return (
+                f"expected at most {MAX_OF_USER} terminals of one user at desk {self._desk}, "
+                "was one more; close some"
+            )
+        return ""
 
     async def _carry_out(self, terminal: Terminal, number: int, intent: Intent) -> None:
         try:
@@ -358,6 +382,6 @@ async def _read_frame(reader: asyncio.StreamReader, sender: asyncio.Task[None]) 
 
 async def _read_payload(reader: asyncio.StreamReader) -> bytes:
     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    if length > MAX_FRAME:
-        raise ProtocolError(f"expected a frame up to {MAX_FRAME} bytes, was {length}; reconnect")
+    if length > MAX_ASK:
+        raise ProtocolError(f"expected a frame up to {MAX_ASK} bytes, was {length}; reconnect")
     return await reader.readexactly(length)

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from perptui.desk.server import Peer, Server
+from perptui.desk.server import MAX_ASK, MAX_ASKING, MAX_OF_USER, Peer, Server
 from perptui.desk.views.desk_view import first_view
 from perptui.desk.views.status import Identity, VenueTime
 from perptui.model.errors import ConfigError, InputError
@@ -33,7 +33,7 @@ from perptui.protocol.frames import (
     encode,
     frame,
 )
-from perptui.protocol.intents import Intent, Kill, Redo, Solve
+from perptui.protocol.intents import Intent, Kill, Redo, Solve, Undo
 from perptui.protocol.views import LimitRow, LimitsView, RegimeView
 
 pytestmark = pytest.mark.asyncio
@@ -69,6 +69,8 @@ class Raw:
 async def answer(intent: Intent, peer: Peer) -> str:
     if isinstance(intent, Kill):
         raise InputError("expected a reason, was none; give one")
+    if isinstance(intent, Undo):
+        await asyncio.Event().wait()
     if isinstance(intent, Redo):
         raise KeyError("a fault of ours")
     if isinstance(intent, Solve) and intent.strategy:
@@ -337,6 +339,41 @@ async def test_who_may_not_look_is_told_the_cure_and_let_go(path: Path) -> None:
         terminal.ask(1, Kill(reason="anyway"))
         with pytest.raises((EOFError, OSError)):
             await terminal.next()
+        assert server.terminals == 0
+
+
+async def test_one_user_cannot_take_all_connections(path: Path) -> None:
+    """A desk that has no descriptor left can neither send nor cancel."""
+    async with serving(path) as server:
+        held = [await attach(path) for _ in range(MAX_OF_USER)]
+        for terminal in held:
+            assert isinstance(await terminal.next(), Hello)
+        refused = await (await attach(path)).next()
+        assert isinstance(refused, Refused)
+        assert f"at most {MAX_OF_USER} terminals of one user at desk main" in refused.text
+        server.left = lambda peer: gone.set()
+        gone = asyncio.Event()
+        held[0].writer.close()
+        await asyncio.wait_for(gone.wait(), 10)
+        assert isinstance(await (await attach(path)).next(), Hello)
+
+
+async def test_a_terminal_cannot_fill_the_desks_memory_with_a_frame(path: Path) -> None:
+    async with serving(path):
+        huge = await attach(path)
+        huge.writer.write((MAX_ASK + 1).to_bytes(4, "big"))
+        with pytest.raises((EOFError, OSError)):
+            await huge.end()
+        assert isinstance(await (await attach(path)).next(), Hello)
+
+
+async def test_a_terminal_that_asks_without_end_is_cut_off(path: Path) -> None:
+    async with serving(path) as server:
+        flood = await attach(path)
+        for number in range(MAX_ASKING + 1):
+            flood.ask(number, Undo())
+        with pytest.raises((EOFError, OSError)):
+            await flood.end()
         assert server.terminals == 0
 
 

@@ -9,7 +9,9 @@ with a simulated venue must not be locked out, and the journal names whoever did
 
 from __future__ import annotations
 
+import os
 import pwd
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +27,8 @@ from perptui.settings.schema import DeskSettings
 STATES = ("ACTIVE", "REDUCING", "HALTED")
 """From loose to tight."""
 REASON_LENGTH = 200
+READ_BYTES = 4 * REASON_LENGTH
+"""What is read of a kill file, at most."""
 NOBODY = -1
 """Uid of what is no person; so is any below it."""
 FILE = "kill file"
@@ -95,7 +99,7 @@ class KillSwitch:
         return self._files
 
     def _found(self) -> Path | None:
-        return next((file for file in self._files if file.exists()), None)
+        return next((file for file in self._files if os.path.lexists(file)), None)
 
     def state(self) -> str:
         """Return where the switch stands, having looked for the file."""
@@ -153,15 +157,31 @@ class KillSwitch:
 
 
 def _reason(file: Path) -> str:
+    """Return the first line of a kill file, or what it is where it has none to show.
+
+    The folder of a shared desk is others' too: a link there would have the desk show what only the
+    desk may read, and a pipe would have it wait for ever. Both halt it like any other file.
+    """
     try:
-        lines = file.read_text(errors="replace")[:REASON_LENGTH].splitlines()
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        lines = []
+        return FILE
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            return FILE
+        text = os.read(descriptor, READ_BYTES).decode(errors="replace")
+    except OSError:
+        return FILE
+    finally:
+        os.close(descriptor)
+    lines = text.splitlines()
     return safe_text(lines[0]) if lines else FILE
 
 
 def _owner(file: Path) -> int:
+    """Return whose the file itself is, not what it may lead to."""
     try:
-        return file.stat().st_uid
+        return file.lstat().st_uid
     except OSError:
         return NOBODY

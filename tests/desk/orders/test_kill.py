@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 import pytest
@@ -22,6 +24,7 @@ from perptui.model.errors import GateRefused, InputError
 from perptui.model.order import LegState, Side
 from perptui.settings.load import load
 from perptui.settings.paths import kill_file
+from tests.canary import CANARY
 from tests.desk.dealing import ALICE, BOB, DESK
 from tests.desk.market import NOW_MS
 
@@ -139,6 +142,77 @@ def test_an_empty_or_unreadable_file_halts_as_well(journal: Journal) -> None:
     switch.files[0].mkdir()
     assert switch.state() == "HALTED"
     assert journal.kill_state().reason == "kill file"
+
+
+def test_a_link_halts_and_shows_nothing_of_what_it_leads_to(
+    journal: Journal, tmp_path: Path
+) -> None:
+    """Whoever may write in the shared folder must not read the desk's keys on every screen."""
+    keys = tmp_path / "keys.toml"
+    keys.write_text(f'secret = "{CANARY}"\n')
+    switch = KillSwitch(journal)
+    switch.files[0].symlink_to(keys)
+    assert switch.state() == "HALTED"
+    assert journal.kill_state().reason == "kill file"
+    with pytest.raises(GateRefused, match="expected no file"):
+        switch.release("", BOB)
+    keys.unlink()
+
+
+def test_a_hard_link_shows_nothing_either(journal: Journal, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text(f'secret = "{CANARY}"\n')
+    switch = KillSwitch(journal)
+    switch.files[0].hardlink_to(keys)
+    assert switch.state() == "HALTED"
+    assert journal.kill_state().reason == "kill file"
+    keys.unlink()
+    switch.files[0].unlink()
+
+
+def test_a_link_that_leads_nowhere_halts_as_well(journal: Journal, tmp_path: Path) -> None:
+    switch = KillSwitch(journal)
+    switch.files[0].symlink_to(tmp_path / "nowhere")
+    assert switch.state() == "HALTED"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it takes root to make a link that is another's")
+def test_a_link_halts_in_the_name_of_whoever_made_it(journal: Journal, tmp_path: Path) -> None:
+    """Else one could leave HALTED alone, in the name of a second person."""
+    others = tmp_path / "others"
+    others.write_text("")
+    switch = KillSwitch(journal)
+    switch.files[0].symlink_to(others)
+    os.chown(switch.files[0], ALICE.uid, -1, follow_symlinks=False)
+    assert switch.state() == "HALTED"
+    assert journal.kill_state().uid == ALICE.uid
+
+
+def waited(_: int, frame: FrameType | None) -> None:
+    raise AssertionError("the desk waits for whoever writes into a pipe")
+
+
+def test_a_pipe_halts_and_nobody_waits_for_it(journal: Journal) -> None:
+    switch = KillSwitch(journal)
+    os.mkfifo(switch.files[0])
+    before = signal.signal(signal.SIGALRM, waited)
+    signal.alarm(10)
+    try:
+        switch.state()
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert switch.state() == "HALTED"
+    assert journal.kill_state().reason == "kill file"
+
+
+def test_no_more_is_read_than_a_line_takes(journal: Journal) -> None:
+    switch = KillSwitch(journal)
+    with switch.files[0].open("wb") as file:
+        file.write(b"smoke\n")
+        file.truncate(1 << 40)
+    assert switch.state() == "HALTED"
+    assert journal.kill_state().reason == "smoke"
 
 
 def test_a_shared_desk_has_a_file_that_its_whole_group_can_make(tmp_path: Path) -> None:
