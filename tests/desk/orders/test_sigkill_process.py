@@ -43,6 +43,7 @@ class DeskProcess:
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "perptui", "desk", "--name", NAME),
+                *("--set", "desk.mode=paper"),
                 *("--set", f"venues.binanceusdm.socket={venue.path}"),
             ],
             cwd=ROOT,
