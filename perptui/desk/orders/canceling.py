@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from perptui.desk.orders.denied import Denied
 from perptui.desk.orders.executor import WORKING
 from perptui.desk.orders.stops import superseded
 from perptui.desk.orders.throttle import cancels_left, messages_of
@@ -38,15 +39,26 @@ class Cancels:
     """Cancels one desk's orders; the journal's state of a leg is what says that one is gone.
 
     Orders of a venue that is not configured any more are out of reach: the reconcile names them.
+
+    Parameters
+    ----------
+    denied : Denied, optional
+        Orders that work though their venue had said that it has none: cancelled with the others.
     """
 
     def __init__(
-        self, journal: Journal, venues: Mapping[str, Venue], clock: Clock, limits: Limits
+        self,
+        journal: Journal,
+        venues: Mapping[str, Venue],
+        clock: Clock,
+        limits: Limits,
+        denied: Denied | None = None,
     ) -> None:
         self._journal = journal
         self._venues = venues
         self._clock = clock
         self._limits = limits
+        self._denied = denied or Denied(journal)
         self._tried: dict[str, _Tried] = {}
 
     @property
@@ -72,13 +84,31 @@ class Cancels:
             When it cannot be journalled: that cancel was not sent.
         """
         within = self._within_reach(protective=protective)
-        legs = [leg for leg in within if not due_only or self._due(leg)]
-        legs = self._affordable(legs)
+        return await self._all([leg for leg in within if not due_only or self._due(leg)], trader)
+
+    async def send_denied(self) -> int:
+        """Cancel the orders that should not be and work; return how many cancels were sent.
+
+        Raises
+        ------
+        JournalError
+            When it cannot be journalled: that cancel was not sent.
+        """
+        legs = [leg for leg in self._denied_legs() if self._due(leg)]
+        return await self._all(legs, self._journal.actor) if legs else 0
+
+    async def _all(self, wanted: list[LegRow], trader: Actor) -> int:
+        legs = self._affordable(wanted)
         for leg in legs:
             self._note(leg)
         for leg in legs:
             await self._one(leg, trader)
         return len(legs)
+
+    def _denied_legs(self) -> list[LegRow]:
+        """Return the legs of orders that should not be and work, stops of ours among them."""
+        legs = (self._journal.leg(client_id) for client_id in self._denied.working)
+        return [leg for leg in legs if leg is not None and leg.venue in self._venues]
 
     async def replaced(self, ticket: Ticket, trader: Actor) -> int:
         """Cancel the stops that a ticket replaces or makes pointless; return how many.
@@ -118,13 +148,14 @@ class Cancels:
         return found
 
     def _within_reach(self, *, protective: bool = False) -> list[LegRow]:
-        return [
+        live = [
             leg
             for leg in self._journal.live_legs()
             if leg.state in CANCELABLE
             and leg.venue in self._venues
             and (protective or not leg.protective)
         ]
+        return live + self._denied_legs()
 
     def _due(self, leg: LegRow) -> bool:
         tried = self._tried.get(leg.client_id)

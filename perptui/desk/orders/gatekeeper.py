@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from decimal import Decimal
 
+from perptui.desk.orders.denied import WITHOUT_ORDER, Denied
 from perptui.desk.orders.gate import gate
 from perptui.desk.orders.gate_desk import (
     REJECTIONS_MS,
@@ -28,7 +29,6 @@ from perptui.model.order import LegState, OrderIntent, Side
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue
 
-WITHOUT_ORDER = frozenset({LegState.REJECTED, LegState.NOT_SENT, LegState.NEVER_ACCEPTED})
 UNSENT = frozenset({LegState.PROPOSED, LegState.CONFIRMED, LegState.APPROVED})
 UNSURE = frozenset({LegState.SENDING, LegState.UNKNOWN, LegState.ACKED})
 
@@ -40,6 +40,8 @@ class Gatekeeper:
     ----------
     venues : mapping of str to Venue
         By name: where their orders go is asked of them.
+    denied : Denied, optional
+        Orders that should not be: their contracts are locked as those of UNKNOWN ones.
 
     Attributes
     ----------
@@ -55,7 +57,9 @@ class Gatekeeper:
         picture: TradingPicture,
         kill: KillSwitch,
         venues: Mapping[str, Venue],
+        denied: Denied | None = None,
     ) -> None:
+        self._denied = denied or Denied(journal)
         self._journal = journal
         self._notes = Notes(journal)
         self._mode = settings.desk.mode
@@ -170,9 +174,8 @@ class Gatekeeper:
     def _unsure(self, ticket: str) -> tuple[str, ...]:
         """Return the instruments where an order of another ticket may still do anything."""
         live = self._journal.live_legs()
-        return tuple(
-            sorted({leg.instrument for leg in live if leg.ticket != ticket and leg.state in UNSURE})
-        )
+        unsure = {leg.instrument for leg in live if leg.ticket != ticket and leg.state in UNSURE}
+        return tuple(sorted(unsure | self._denied.instruments))
 
     def _key_fault(self, left: tuple[OrderIntent, ...]) -> str:
         """Return why a key that orders would really be sent with is not fit, "" when all are."""

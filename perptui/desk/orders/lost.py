@@ -7,7 +7,7 @@ order that was still on its way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from perptui.desk.orders.gate_desk import RECEIVE_WINDOW_MS
@@ -28,6 +28,16 @@ PERSON_AFTER_MS = 3 * DAY_MS
 
 Pairs = Mapping[str, tuple[Decimal, Decimal]]
 """By contract: the position as the journal has it, and as the venue has it, where they differ."""
+
+
+def out_of_reach(journal: Journal, venues: Collection[str]) -> list[str]:
+    """Return what to do about legs whose venue the configuration does not name any more."""
+    return [
+        f"{venue}: expected it in the configuration, was absent with {count} unsettled "
+        f"leg{'s' if count > 1 else ''}; add [venues.{venue}] again until they are settled"
+        for venue, count in journal.unsettled_by_venue().items()
+        if venue not in venues
+    ]
 
 
 class Lost:

@@ -11,12 +11,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
-from perptui.desk.orders import stop_news
+from perptui.desk.orders import denied as refused
+from perptui.desk.orders import outside, stop_news
+from perptui.desk.orders.denied import Denied
 from perptui.desk.orders.executor import SETTLING, WORKING, moved
-from perptui.desk.orders.lost import Lost
+from perptui.desk.orders.lost import Lost, out_of_reach
+from perptui.desk.orders.outside import Outside
 from perptui.desk.orders.stops import rests
 from perptui.journal.events import (
     OWN_PREFIX,
@@ -32,9 +36,9 @@ from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
 from perptui.model.account import Account
 from perptui.model.clock import DAY_MS, MINUTE_MS
-from perptui.model.errors import VenueError
+from perptui.model.errors import VenueError, VenueRejected
 from perptui.model.money import plain
-from perptui.model.order import TERMINAL_STATES, Fill, LegState, OrderReport
+from perptui.model.order import TERMINAL_STATES, Fill, LegState, OrderReport, Side
 from perptui.model.record import Record
 from perptui.venues.base import Venue
 
@@ -43,8 +47,7 @@ LOOK_BACK_MS = MINUTE_MS
 LATE_FILL_MS = DAY_MS
 """How far back final legs are asked about again when a position does not agree."""
 SECOND_LOOK_S = 0.5
-WITHOUT_ORDER = frozenset({LegState.REJECTED, LegState.NOT_SENT, LegState.NEVER_ACCEPTED})
-"""Final states that say the venue has no such order: a fill of one is an ALARM."""
+WITHOUT_ORDER = refused.WITHOUT_ORDER
 
 
 class Findings(Record, frozen=True):
@@ -81,6 +84,8 @@ class Reconciler:
         By name.
     pause : callable, optional
         Waits seconds before the second look at a position that does not agree.
+    denied : Denied, optional
+        Told of orders that should not be; the caller cancels those that work.
     """
 
     def __init__(
@@ -88,11 +93,12 @@ class Reconciler:
         journal: Journal,
         venues: Mapping[str, Venue],
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        denied: Denied | None = None,
     ) -> None:
         self._journal = journal
         self._venues = venues
         self._pause = pause
-        self._lost = Lost(journal)
+        self._memory = _Memory(Lost(journal), denied or Denied(journal), Outside(journal))
         self._last: Findings | None = None
 
     async def run(self) -> Findings:
@@ -107,14 +113,15 @@ class Reconciler:
         external, answered = False, True
         for name, venue in self._venues.items():
             try:
-                found = await _Pass(self._journal, venue, self._pause, self._lost).run()
+                found = await _Pass(self._journal, venue, self._pause, self._memory).run()
             except VenueError as error:
                 reasons.append(f"{name}: {error}")
                 answered = False
                 continue
             reasons.extend(found.reasons)
             external = external or found.external
-        if missing := self._out_of_reach():
+        reasons.extend(self._memory.denied.reasons)
+        if missing := out_of_reach(self._journal, self._venues):
             reasons.extend(missing)
             answered = False
         findings = Findings(not reasons, tuple(reasons), external, answered)
@@ -123,14 +130,13 @@ class Reconciler:
         self._last = findings
         return findings
 
-    def _out_of_reach(self) -> list[str]:
-        """Return what to do about legs whose venue the configuration does not name any more."""
-        return [
-            f"{venue}: expected it in the configuration, was absent with {count} unsettled "
-            f"leg{'s' if count > 1 else ''}; add [venues.{venue}] again until they are settled"
-            for venue, count in self._journal.unsettled_by_venue().items()
-            if venue not in self._venues
-        ]
+
+class _Memory(NamedTuple):
+    """What is known from one comparison to the next."""
+
+    lost: Lost
+    denied: Denied
+    outside: Outside
 
 
 class _Pass:
@@ -141,22 +147,29 @@ class _Pass:
         journal: Journal,
         venue: Venue,
         pause: Callable[[float], Awaitable[None]],
-        lost: Lost,
+        memory: _Memory,
     ) -> None:
         self._journal = journal
         self._venue = venue
         self._pause = pause
-        self._lost = lost
+        self._lost, self._denied, self._outside = memory
+        self._now_ms = 0
+        self._watched: dict[str, int] = {}
+        self._late: dict[str, Decimal] = {}
         self._order_ids: dict[str, str] = {}
         self._reasons: list[str] = []
         self._external = False
 
     async def run(self) -> Findings:
-        now_ms = (await self._venue.server_time()).value
+        now_ms = self._now_ms = (await self._venue.server_time()).value
         await self._first_sight()
         missing = [leg for leg in self._unsettled() if not await self._ask(leg, now_ms)]
+        self._watched = self._outside.watched(self._venue.name, now_ms)
+        suspects = self._denied.suspects(self._venue.name, now_ms, self._watched)
+        for leg in suspects:
+            await self._ask_again(leg)
         await self._open_orders()
-        await self._trades({leg.instrument for leg in self._moving()}, self._since())
+        await self._trades(self._since(suspects))
         disagree = await self._positions()
         self._lost.never_accepted(missing, disagree, now_ms)
         self._sum_up(disagree, {leg.client_id for leg in missing})
@@ -170,9 +183,25 @@ class _Pass:
         """Return the unsettled legs that may change a position: all but the stops that wait."""
         return [leg for leg in self._unsettled() if not rests(leg)]
 
-    def _since(self) -> int:
-        sent = [leg.sent_ms for leg in self._moving() if leg.sent_ms is not None]
-        return min(sent, default=0) - LOOK_BACK_MS
+    def _since(self, suspects: list[LegRow]) -> dict[str, int]:
+        """Return by contract since when own trades are to be read."""
+        since = dict(self._watched)
+        wanted = self._denied.instruments
+        for leg in (*self._moving(), *(one for one in suspects if one.instrument in wanted)):
+            if leg.sent_ms is not None:
+                since[leg.instrument] = min(since.get(leg.instrument, leg.sent_ms), leg.sent_ms)
+        return since
+
+    async def _ask_again(self, leg: LegRow) -> None:
+        """Ask about a leg whose final state says that the venue has no order of it."""
+        try:
+            report = await self._order(leg)
+        except VenueRejected:
+            return  # a venue that does not know the contract cannot be asked
+        if report is None:
+            self._denied.missed(leg, self._now_ms)
+        else:
+            self._learn(leg.client_id, report, "order query")
 
     async def _first_sight(self) -> None:
         if self._journal.has_baseline(self._venue.name):
@@ -212,6 +241,8 @@ class _Pass:
             return
         # A venue's own REJECTED of an order that it has is one that ended without (more) fills.
         state = report.state if report.state in SETTLING else LegState.CANCELED
+        if leg.state in WITHOUT_ORDER and not refused.as_said(report):
+            self._denied.met(leg, report, self._now_ms)
         if leg.state in TERMINAL_STATES:
             return
         if (leg.state, leg.filled) == (state, report.filled):
@@ -235,16 +266,12 @@ class _Pass:
                 text = f"order {report.client_id} of {report.id} is ours and not in the journal"
                 self._alarm("foreign order", f"order:{report.client_id}", text)
             else:
-                self._outside_order(report)
+                self._tell(outside.placed(self._venue.name, report))
 
-    def _outside_order(self, report: OrderReport) -> None:
-        key = f"order:{self._venue.name}:{report.venue_order_id}"
-        text = f"order {report.venue_order_id} of {report.id} was placed outside"
-        self._tell(External("order", report.id, text, key))
-
-    async def _trades(self, instruments: set[str], since_ms: int) -> None:
-        for instrument in sorted(instruments):
-            for fill in (await self._venue.fills(instrument, since_ms)).value:
+    async def _trades(self, since: Mapping[str, int]) -> None:
+        """Take own trades, by contract since a venue time less `LOOK_BACK_MS`."""
+        for instrument, since_ms in sorted(since.items()):
+            for fill in (await self._venue.fills(instrument, since_ms - LOOK_BACK_MS)).value:
                 owner = self._owner(fill)
                 if owner is not None:
                     self._take(fill, owner)
@@ -278,6 +305,10 @@ class _Pass:
             text = f"leg {leg.client_id} of {plain(leg.contracts)} {leg.side} has fills beyond it"
             bodies.append(Alarm("overfill", f"over:{leg.client_id}", text))
         self._journal.append(*bodies)
+        self._denied.filled(leg.client_id)
+        if fill.id in self._watched:
+            signed = fill.contracts if fill.side is Side.BUY else -fill.contracts
+            self._late[fill.id] = self._late.get(fill.id, Decimal(0)) + signed
 
     async def _positions(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Return where journal and venue disagree, after a second look; record what is EXTERNAL."""
@@ -289,7 +320,7 @@ class _Pass:
             disagree = {key: pair for key, pair in again.items() if key in disagree}
             await self._ask_stops(set(disagree))
         moves = [leg for leg in self._moving() if self._lost.moves(leg, disagree)]
-        moving = {leg.instrument for leg in moves}
+        moving = {leg.instrument for leg in moves} | self._denied.instruments
         for instrument, (ours, theirs) in disagree.items():
             if instrument not in moving:
                 self._outside_position(instrument, ours, theirs)
@@ -323,18 +354,17 @@ class _Pass:
             if leg.instrument in instruments and leg.state in WITHOUT_ORDER
         ]
         for leg in suspects:
-            report = await self._order(leg)
-            if report is not None:
-                self._order_ids[report.venue_order_id] = leg.client_id
-        legs = [leg for leg in self._journal.sent_since(since) if leg.instrument in instruments]
-        sent = [leg.sent_ms for leg in legs if leg.sent_ms is not None]
-        if sent:
-            await self._trades({leg.instrument for leg in legs}, min(sent) - LOOK_BACK_MS)
+            await self._ask_again(leg)
+        first: dict[str, int] = {}
+        for leg in self._journal.sent_since(since):
+            if leg.instrument in instruments and leg.sent_ms is not None:
+                first[leg.instrument] = min(first.get(leg.instrument, leg.sent_ms), leg.sent_ms)
+        await self._trades(first)
 
     def _outside_position(self, instrument: str, ours: Decimal, theirs: Decimal) -> None:
         self._external = True
-        text = f"{instrument} changed outside from {plain(ours)} to {plain(theirs)}"
-        self._journal.append(External("position", instrument, text, before=ours, after=theirs))
+        late = self._late.get(instrument, Decimal(0))
+        self._journal.append(outside.changed(instrument, ours, theirs, late))
 
     def _sum_up(self, disagree: Mapping[str, object], missing: set[str]) -> None:
         for leg in self._unsettled():

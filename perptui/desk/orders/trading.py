@@ -15,6 +15,7 @@ from functools import partial
 from perptui.desk.orders.approval import Approvals
 from perptui.desk.orders.canceling import Cancels
 from perptui.desk.orders.dead_man import DeadMan, protected_by
+from perptui.desk.orders.denied import Denied
 from perptui.desk.orders.drawdown_stop import DrawdownStop
 from perptui.desk.orders.endings import end_leftovers
 from perptui.desk.orders.executor import Executor, go_on
@@ -24,7 +25,7 @@ from perptui.desk.orders.kill import KillSwitch
 from perptui.desk.orders.opened import OpenTicket
 from perptui.desk.orders.reconciler import Findings, Reconciler
 from perptui.desk.orders.tasks import Tasks
-from perptui.desk.orders.ticket_view import JournalTail, ticket_view
+from perptui.desk.orders.ticket_view import JournalTail
 from perptui.desk.orders.ticketing import Ticketing
 from perptui.desk.orders.trading_picture import TradingPicture
 from perptui.desk.orders.trading_state import TradingState
@@ -35,7 +36,7 @@ from perptui.model.clock import Clock
 from perptui.model.errors import ConfirmationRefused, JournalError
 from perptui.model.proposal import Proposal
 from perptui.protocol.intents import ApproveTicket, ConfirmTicket, DeclineTicket
-from perptui.protocol.views_ticket import JournalView, TicketView
+from perptui.protocol.views_ticket import TicketView
 from perptui.settings.schema import Settings
 from perptui.venues.base import Venue
 
@@ -100,12 +101,13 @@ class Trading(TradingState):
         self._executor = Executor(
             journal, venues, clock, settings.limits, checkpoint, pause, on_rejection=policy
         )
-        self._gatekeeper = Gatekeeper(journal, settings, clock, picture, self._kill, venues)
+        denied = Denied(journal)
+        self._gatekeeper = Gatekeeper(journal, settings, clock, picture, self._kill, venues, denied)
         approvals = Approvals(journal, settings, clock)
         self._tickets = Ticketing(journal, settings, clock, picture, self._gatekeeper, approvals)
         self._exports = Exports(journal, picture, self._tickets, settings.desk.export_dir)
-        self._reconciler = Reconciler(journal, venues, pause)
-        self._cancels = Cancels(journal, venues, clock, settings.limits)
+        self._reconciler = Reconciler(journal, venues, pause, denied)
+        self._cancels = Cancels(journal, venues, clock, settings.limits, denied)
         self._drawdown = DrawdownStop(journal, settings, clock, picture)
         self._dead_man = DeadMan(journal, venues, clock, settings.watchdog.dead_man_s)
         self._tail = JournalTail(journal)
@@ -315,22 +317,6 @@ class Trading(TradingState):
         async with self._lock:
             return await self._reconcile()
 
-    @property
-    def ticket_view(self) -> TicketView:
-        """The open ticket, or the progress of the one being sent."""
-        opened = self._tickets.open
-        if opened is None:
-            return TicketView()
-        identifier = opened.ticket.id
-        return ticket_view(
-            opened, self._journal.legs(identifier), self._journal.fills_of(identifier)
-        )
-
-    @property
-    def journal_view(self) -> JournalView:
-        """The journal's tail."""
-        return self._tail.view()
-
     async def _send(self, opened: OpenTicket, trader: Actor) -> None:
         try:
             async with self._lock:
@@ -360,6 +346,7 @@ class Trading(TradingState):
         if findings.external:
             self._tickets.end("VOID", "a position changed outside")
         self._tickets.end_settled()
+        await self._cancels.send_denied()
         self._changed()
         return findings
 

@@ -7,7 +7,10 @@ from perptui.desk.orders.executor import WORKING
 from perptui.desk.orders.gatekeeper import Gatekeeper
 from perptui.desk.orders.kill import unknown_words
 from perptui.desk.orders.stops import resting_stops
+from perptui.desk.orders.ticket_view import JournalTail, ticket_view
+from perptui.desk.orders.ticketing import Ticketing
 from perptui.journal.journal import Journal
+from perptui.protocol.views_ticket import JournalView, TicketView
 from perptui.settings.schema import Settings
 
 
@@ -19,6 +22,24 @@ class TradingState:
     _gatekeeper: Gatekeeper
     _drawdown: DrawdownStop
     _fault: str
+    _tickets: Ticketing
+    _tail: JournalTail
+
+    @property
+    def ticket_view(self) -> TicketView:
+        """The open ticket, or the progress of the one being sent."""
+        opened = self._tickets.open
+        if opened is None:
+            return TicketView()
+        identifier = opened.ticket.id
+        return ticket_view(
+            opened, self._journal.legs(identifier), self._journal.fills_of(identifier)
+        )
+
+    @property
+    def journal_view(self) -> JournalView:
+        """The journal's tail."""
+        return self._tail.view()
 
     @property
     def sends_locked(self) -> str:

@@ -1,0 +1,133 @@
+"""Orders that should not be: the venue has one of a leg that it refused, or never knew of.
+
+REJECTED, NOT_SENT and NEVER_ACCEPTED say that there is no order, and stay what they are. A venue
+may say so and have taken it all the same: such legs are asked about again for a while, one that is
+found is an ALARM, what works of it is cancelled, and what was filled of it is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from decimal import Decimal
+
+import msgspec
+
+from perptui.journal.events import Alarm
+from perptui.journal.journal import Journal
+from perptui.journal.queries import LegRow
+from perptui.model.clock import DAY_MS, HOUR_MS, MINUTE_MS
+from perptui.model.money import plain
+from perptui.model.order import LegState, OrderReport
+from perptui.model.record import Record
+
+WITHOUT_ORDER = frozenset({LegState.REJECTED, LegState.NOT_SENT, LegState.NEVER_ACCEPTED})
+"""Final states that say the venue has no such order: one that it has, or a fill, is an ALARM."""
+ALIVE = frozenset({LegState.ACKED, LegState.OPEN, LegState.PARTIAL})
+AGAIN_MS = 2 * MINUTE_MS
+"""For so long after it left, such a leg's order is asked about again."""
+AT_START_MS = HOUR_MS
+"""The first look of a process goes back further: it does not know what was asked before."""
+FORGOTTEN_MS = 10 * MINUTE_MS
+"""After so long without a trace of it, the fills that an order reported are waited for no more."""
+
+
+class Found(Record, frozen=True):
+    """An order that should not be, as it was last seen: venue time, what is filled, if it works."""
+
+    instrument: str
+    seen_ms: int
+    filled: Decimal
+    works: bool
+
+
+def as_said(report: OrderReport) -> bool:
+    """Return True of an order that the venue keeps as one that it rejected: there is none."""
+    return report.state is LegState.REJECTED and not report.filled
+
+
+class Denied:
+    """Keeps track of orders that should not be.
+
+    Parameters
+    ----------
+    journal : Journal
+        Told once of each.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._found: dict[str, Found] = {}
+        self._looked: set[str] = set()
+
+    @property
+    def working(self) -> tuple[str, ...]:
+        """Client ids of those that work: they are to be cancelled."""
+        return tuple(client_id for client_id, one in self._found.items() if one.works)
+
+    @property
+    def instruments(self) -> frozenset[str]:
+        """The contracts in which one works, or has fills that are not here yet."""
+        return frozenset(one.instrument for one in self._found.values())
+
+    @property
+    def reasons(self) -> list[str]:
+        """What is unresolved of them, in words."""
+        return [
+            f"an order of leg {client_id[:8]} works that the venue said it had not"
+            if one.works
+            else f"fills of leg {client_id[:8]} are not all here yet"
+            for client_id, one in self._found.items()
+        ]
+
+    def suspects(self, venue: str, now_ms: int, watched: Collection[str]) -> list[LegRow]:
+        """Return the legs to ask about again: late ones, those found, those of `watched`."""
+        first = venue not in self._looked
+        self._looked.add(venue)
+        since = now_ms - (AT_START_MS if first else AGAIN_MS)
+        return [
+            leg
+            for leg in self._journal.sent_since(now_ms - DAY_MS)
+            if leg.venue == venue
+            and leg.state in WITHOUT_ORDER
+            and (
+                (leg.sent_ms or 0) >= since
+                or leg.client_id in self._found
+                or leg.instrument in watched
+            )
+        ]
+
+    def met(self, leg: LegRow, report: OrderReport, now_ms: int) -> None:
+        """Take that the venue has the order of a leg that says it has none."""
+        works = report.state in ALIVE
+        if not works and report.filled <= leg.executed:
+            self._found.pop(leg.client_id, None)
+        else:
+            found = Found(leg.instrument, now_ms, report.filled, works)
+            self._found[leg.client_id] = found
+        key = f"denied:{leg.client_id}"
+        # What was filled of one that is over is an alarm of its own, with the fill.
+        if (works or not report.filled) and not self._journal.has_notice(key):
+            end = "it is cancelled" if works else "it is over"
+            text = (
+                f"leg {leg.client_id} is {leg.state} and the venue has its order: {report.state} "
+                f"with {plain(report.filled)} of {plain(leg.contracts)} filled; {end}"
+            )
+            self._journal.append(Alarm("denied order", key, text))
+
+    def missed(self, leg: LegRow, now_ms: int) -> None:
+        """Take that the venue has, or has any more, no order of a leg."""
+        before = self._found.get(leg.client_id)
+        if before is None:
+            return
+        gone = msgspec.structs.replace(before, works=False)
+        if gone.filled <= leg.executed or now_ms - gone.seen_ms > FORGOTTEN_MS:
+            self._found.pop(leg.client_id)
+        else:
+            self._found[leg.client_id] = gone
+
+    def filled(self, client_id: str) -> None:
+        """Look whether the fills that were waited for are all here now."""
+        before, leg = self._found.get(client_id), self._journal.leg(client_id)
+        arrived = before is not None and leg is not None and leg.executed >= before.filled
+        if before is not None and arrived and not before.works:
+            self._found.pop(client_id)
