@@ -16,13 +16,17 @@ from pathlib import Path
 from perptui.client.demo import DESK as DEMO
 from perptui.client.launch import place_of
 from perptui.desk.lifecycle import listens
-from perptui.model.errors import InputError, ProtocolError
+from perptui.model.errors import ConfigError, InputError, ProtocolError
+from perptui.model.text import safe_text
 from perptui.protocol.frames import Ask, Deframer, Reply, decode_to_terminal, encode, frame
 from perptui.protocol.intents import Kill
 from perptui.settings.load import load, user_file
 from perptui.settings.paths import kill_file, known, shared_kill_file
+from perptui.settings.sockets import require_desk_of
 
 ANSWER_S = 10.0
+LONGEST_REPLY = 2000
+"""Characters of a reply that are shown: it lists every order that is UNKNOWN."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,16 +57,21 @@ def run(args: argparse.Namespace) -> int:
     state = "REDUCING" if args.reducing else "HALTED"
     try:
         reply = tell(path, Kill(reason=args.reason, state=state))
-    except (OSError, ProtocolError) as error:
+    except (OSError, ProtocolError, ConfigError) as error:
         file = _left(desk, args.reason)
         sys.stderr.write(f"perptui: {_silent(error)}; {desk} will start HALTED: left {file}\n")
         return 0
     if not reply.ok:
         file = _left(desk, args.reason)
-        sys.stderr.write(f"perptui: the desk refused ({reply.text}): left {file}\n")
+        sys.stderr.write(f"perptui: the desk refused ({_said(reply)}): left {file}\n")
         return 1
-    sys.stdout.write(f"{desk}: {reply.text}\n")
+    sys.stdout.write(f"{desk}: {_said(reply)}\n")
     return 0
+
+
+def _said(reply: Reply) -> str:
+    """Return a reply as a terminal may show it: whoever listens there may be anybody."""
+    return safe_text(reply.text, LONGEST_REPLY)
 
 
 def _left(desk: str, reason: str) -> Path:
@@ -102,15 +111,15 @@ def release(desk: str, path: Path, reason: str) -> int:
     """
     try:
         reply = tell(path, Kill(reason=reason, state="ACTIVE"))
-    except (OSError, ProtocolError) as error:
+    except (OSError, ProtocolError, ConfigError) as error:
         raise InputError(
             f"expected the desk {desk} to answer, was none ({_silent(error)}); "
             "start it, then release it"
         ) from None
     if not reply.ok:
-        sys.stderr.write(f"perptui: {desk}: {reply.text}\n")
+        sys.stderr.write(f"perptui: {desk}: {_said(reply)}\n")
         return 1
-    sys.stdout.write(f"{desk}: {reply.text}\n")
+    sys.stdout.write(f"{desk}: {_said(reply)}\n")
     return 0
 
 
@@ -149,10 +158,13 @@ def tell(path: Path, intent: Kill) -> Reply:
     ------
     OSError
         When no desk answers in time.
+    ConfigError
+        When it is another user's process that listens.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(ANSWER_S)
         line.connect(str(path))
+        require_desk_of(line, path)
         line.sendall(frame(encode(Ask(number=1, intent=intent))))
         deframer = Deframer()
         while data := line.recv(65536):

@@ -19,11 +19,12 @@ from pathlib import Path
 
 import msgspec
 
-from perptui.desk.lifecycle import LEFT, Lock, SimulatedVenue, listens
+from perptui.desk.lifecycle import LEFT, Lock, SimulatedVenue, listener_pid, listens
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError
 from perptui.settings import paths
 from perptui.settings.schema import SimulatorSettings
+from perptui.settings.sockets import require_desk_of
 
 LOOK_S = 0.01
 START_S = 60.0
@@ -168,7 +169,8 @@ class Launcher:
         Raises
         ------
         ConfigError
-            When our desk ended instead of listening, or none listened in time.
+            When our desk ended instead of listening, none listened in time, or another user's
+            process did.
         OSError
             When we joined a desk and none listens.
         """
@@ -183,9 +185,23 @@ class Launcher:
                     raise
                 self._require_hope(deadline)
             else:
+                self._require_trusted(connection[1])
                 self._joined = not self._owner
                 return connection
             await asyncio.sleep(LOOK_S)
+
+    def _require_trusted(self, writer: StreamWriter) -> None:
+        try:
+            require_desk_of(writer.get_extra_info("socket"), self._place.socket)
+        except ConfigError:
+            writer.close()
+            raise
+
+    def _join(self, writer: StreamWriter) -> None:
+        """Note whose desk it is: another may have listened while ours was still starting."""
+        if self._owner and listener_pid(writer.get_extra_info("socket")) != self.desk_pid:
+            self.leave()  # ours is refused as the second one, and ends
+        self._joined = not self._owner
 
     async def relaunch(self) -> tuple[StreamReader, StreamWriter]:
         """Return a connection after a desk was lost: to another one on the same venue.

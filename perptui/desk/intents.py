@@ -303,7 +303,9 @@ async def _decide(trading: Trading, intent: asked.Intent, trader: Actor) -> None
         case asked.RejectTicket():
             await trading.reject(intent.id, intent.reason, trader)
         case asked.CloseTicket():
-            await trading.close(intent.id)
+            # Another's ticket is ended by rejecting it, in one's own name; leaving it is no end.
+            if trading.ticket_view.trader_uid == trader.uid:
+                await trading.close(intent.id)
         case _:
             raise InputError(f"expected an intent known here, was {intent!r}; update perptui")
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 
+from perptui.desk.lifecycle import CREDENTIALS
 from perptui.model.errors import PerptuiError, ProtocolError
 from perptui.protocol.frames import (
     PANELS,
@@ -39,7 +40,7 @@ from perptui.protocol.intents import Intent
 from perptui.protocol.views import DeskView, Panel
 from perptui.settings.paths import checked_socket
 from perptui.settings.roles import ROLES
-from perptui.settings.sockets import BoundSocket
+from perptui.settings.sockets import BoundSocket, peer_credentials, require_own_folder
 
 PRIVATE_MODE = 0o600
 SHARED_MODE = 0o660
@@ -53,7 +54,6 @@ MAX_OF_USER = 32
 """Connections of one user: nobody takes the descriptors that the desk needs for its venues."""
 
 _LENGTH = struct.Struct(">I")
-_CREDENTIALS = struct.Struct("3i")
 _NAMES = {kind: name for name, kind in PANELS.items()}
 _log = logging.getLogger(__name__)
 
@@ -73,12 +73,16 @@ Answer = Callable[[Intent, Peer], Awaitable[str]]
 
 def peer_of(connection: socket.socket) -> Peer:
     """Return who is at the other end of a UNIX socket."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return Peer(*_CREDENTIALS.unpack(raw))
+    return Peer(*peer_credentials(connection))
 
 
 def _nobody(_: Peer) -> None:
     """Tell nobody."""
+
+
+def _everybody(_: Peer) -> bool:
+    """Take each terminal for the one that a private desk ends with."""
+    return True
 
 
 def _all_roles(_: int) -> tuple[str, ...]:
@@ -176,6 +180,8 @@ class Server:
     ----------
     left : callable
         Told of a terminal that is gone.
+    owned_by : callable
+        Returns whether a private desk ends with that terminal; with the others it goes on.
     looked : callable
         Told that some terminal looks at other panels than before.
     roles_of : callable
@@ -198,6 +204,7 @@ class Server:
         self._connections = 0
         self._of_user: Counter[int] = Counter()
         self.left: Callable[[Peer], None] = _nobody
+        self.owned_by: Callable[[Peer], bool] = _everybody
         self.looked: Callable[[], None] = lambda: None
         self.roles_of: Callable[[int], tuple[str, ...]] = _all_roles
         self.attached = asyncio.Event()
@@ -223,8 +230,11 @@ class Server:
         Raises
         ------
         InputError
-            When the path cannot be bound, a file is there, or another process listens there.
+            When the path cannot be bound, a file is there, another process listens there, or the
+            folder of a shared desk is another user's.
         """
+        if self._shared:
+            require_own_folder(self._path)
         self._bound = BoundSocket(self._path, SHARED_MODE if self._shared else PRIVATE_MODE)
         self._server = await asyncio.start_unix_server(self._serve, sock=self._bound.listener)
 
@@ -293,7 +303,7 @@ class Server:
             desk=self._desk,
             pid=os.getpid(),
             uid=terminal.peer.uid,
-            private=self._private,
+            private=self._private and self.owned_by(terminal.peer),
             roles=roles,
         )
         terminal.greet(hello, self._view)

@@ -149,7 +149,8 @@ def _shared_folder(settings: Settings) -> Path | None:
 def writable_by_others(path: Path) -> str:
     """Return that others than owner and root can change `path`, in words; "" when they cannot.
 
-    A folder that its group may write is another matter than one that everybody may.
+    A folder that its group may write is another matter than one that everybody may: each may put
+    files there, but with the sticky bit nobody takes away another's.
     """
     try:
         found = path.stat()
@@ -161,4 +162,6 @@ def writable_by_others(path: Path) -> str:
         return f"{path} belongs to uid {found.st_uid}: take it over or use another"
     if mode & open_to:
         return f"{path} can be changed by others (mode {mode:04o}): chmod go-w {path}"
+    if stat.S_ISDIR(found.st_mode) and mode & stat.S_IWGRP and not mode & stat.S_ISVTX:
+        return f"whoever writes in {path} can take the desk's socket away: chmod +t {path}"
     return ""

@@ -6,6 +6,9 @@ from decimal import Decimal
 
 from perptui.model.record import Record
 
+NOBODY = -1
+"""Uid of no user."""
+
 
 class TicketRow(Record, frozen=True):
     """A ticket in the journal view."""
@@ -99,3 +102,6 @@ class TicketView(Record, frozen=True):
     """Why limits are passed over; "" where none is."""
     approval: ApprovalView | None = None
     """Where a second person has to approve; None where one is enough."""
+    trader: str = ""
+    trader_uid: int = NOBODY
+    """Who opened it, and alone may confirm it."""

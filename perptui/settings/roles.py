@@ -78,7 +78,9 @@ def _entries_of(uid: int) -> frozenset[str]:
     found = {EVERYBODY, f"{UID}{uid}"}
     with suppress(KeyError):
         user = pwd.getpwuid(uid)
-        found.add(user.pw_name)
+        if user.pw_name != EVERYBODY and not user.pw_name.startswith((UID, GROUP)):
+            # A directory may hold a name that reads like another's entry.
+            found.add(user.pw_name)
         for gid in os.getgrouplist(user.pw_name, user.pw_gid):
             with suppress(KeyError):
                 found.add(f"{GROUP}{grp.getgrgid(gid).gr_name}")

@@ -1,14 +1,68 @@
-"""UNIX sockets of our own: never in the place of a file, nor of a process that still listens."""
+"""UNIX sockets of our own: never in the place of a file, nor of a process that still listens.
+
+Who listens says the kernel: in a folder that others may write, anybody can put a socket of theirs
+in the place of the desk's. The desk's user owns the folder, so that terminals can tell.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 import stat
+import struct
 from contextlib import suppress
 from pathlib import Path
 
-from perptui.model.errors import InputError
+from perptui.model.errors import ConfigError, InputError
+
+_CREDENTIALS = struct.Struct("3i")
+
+
+def peer_credentials(line: socket.socket) -> tuple[int, int, int]:
+    """Return pid, uid and gid of the process at the other end, as the kernel has them."""
+    raw = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, gid = _CREDENTIALS.unpack(raw)
+    return pid, uid, gid
+
+
+def require_desk_of(line: socket.socket, path: Path) -> None:
+    """Talk to no desk but one of this user, of root, or of whoever owns the socket's folder.
+
+    Parameters
+    ----------
+    line : socket.socket
+        Connected to `path`.
+
+    Raises
+    ------
+    ConfigError
+        When another user listens there.
+    """
+    listener, owner = peer_credentials(line)[1], path.parent.stat().st_uid
+    if listener not in {os.getuid(), owner, 0}:
+        raise ConfigError(
+            f"expected a desk of uid {owner}, who owns {path.parent}, was a process of uid "
+            f"{listener}: it may be anybody's; find out whose it is, and remove {path}"
+        )
+
+
+def require_own_folder(path: Path) -> None:
+    """Let no shared desk listen in a folder of another user: terminals could not tell it apart.
+
+    Raises
+    ------
+    InputError
+        When the folder of `path` is another's.
+    """
+    try:
+        owner = path.parent.stat().st_uid
+    except OSError:
+        return
+    if owner != os.getuid():
+        raise InputError(
+            f"expected {path.parent} to belong to uid {os.getuid()}, as which this desk runs, was "
+            f"uid {owner}; chown it, so that terminals know whose socket is in it"
+        )
 
 
 class BoundSocket:

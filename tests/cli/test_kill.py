@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from perptui.client.launch import place_of
 from perptui.protocol.frames import Ask, Deframer, Reply, decode_to_desk, encode, frame
 from perptui.protocol.intents import Kill
 from perptui.settings.paths import kill_file, known
+from tests.desk.users import LISTENER, listening
 
 
 @contextmanager
@@ -77,6 +79,27 @@ def test_a_refused_release_says_why_and_leaves_no_file(
         assert run(["kill", "--desk", "main", "--release"]) == 1
     assert "expected a second person" in capsys.readouterr().err
     assert not kill_file("main").exists()
+
+
+def test_what_answers_cannot_write_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with desk(place_of("main").socket, ok=True, text="\x1b[2Jthe desk\u202e is HALTED"):
+        assert run(["kill", "--desk", "main"]) == 0
+    assert capsys.readouterr().out == "main: \\x1b[2Jthe desk\\u202e is HALTED\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it takes root to listen in another user's folder")
+def test_another_users_socket_in_the_desks_place_is_not_believed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It would say that the desk is HALTED, and nothing would be."""
+    path = place_of("main").socket
+    with listening(path, uid=LISTENER):
+        assert run(["kill", "--desk", "main", "--reason", "smoke"]) == 0
+        assert run(["kill", "--desk", "main", "--release"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"was a process of uid {LISTENER}: it may be anybody's" in said.err
+    assert kill_file("main").read_text() == "smoke\n"
 
 
 def test_a_release_without_a_desk_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

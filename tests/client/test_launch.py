@@ -19,6 +19,7 @@ from perptui.model.clock import ManualClock, SystemClock, parse_iso
 from perptui.model.errors import ConfigError, InputError
 from perptui.settings import paths
 from perptui.settings.schema import SimulatorSettings
+from tests.desk.users import LISTENER, listening
 
 GENERATED = SimulatorSettings(seed=7, data="", start="", speed=1.0)
 NO_VENUE = ("--set", "venues.binanceusdm.socket=/nowhere/venue.sock")
@@ -38,6 +39,18 @@ def test_only_one_terminal_owns_a_desk(way: Launcher) -> None:
     way.end()
     assert other.claim()
     other.end()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it takes root to listen as another user")
+def test_another_users_socket_in_the_desks_place_is_not_joined() -> None:
+    """Its tickets and its HALTED would be anybody's tale."""
+    place = place_of("main")
+    joiner = Launcher(place, SystemClock())
+    with (
+        listening(place.socket, LISTENER),
+        pytest.raises(ConfigError, match=f"was a process of uid {LISTENER}: it may be anybody's"),
+    ):
+        asyncio.run(joiner.connect())
 
 
 def test_a_desk_that_listens_is_joined_not_owned(way: Launcher) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 from perptui.desk.intents import Intents
 from perptui.desk.server import Peer
 from perptui.model.errors import ConfirmationRefused
-from perptui.protocol.intents import CancelWorking, OpenTicket
+from perptui.protocol.intents import CancelWorking, CloseTicket, OpenTicket, RejectTicket
 from tests.desk.dealing import REDUCE_BTC, Deal
 from tests.desk.orders.test_protecting import stopping
 from tests.desk.proposing.test_proposer import waiting
@@ -54,6 +55,37 @@ async def test_a_terminal_opens_the_desks_own_ticket_without_a_proposal(
         await deal.trading.open_ticket(
             cast(Any, deal.trading.own_proposal(purpose)), "nothing", deal.journal.actor, 120, 40
         )
+
+
+async def test_another_trader_does_not_close_it_in_the_name_of_who_opened_it(
+    tmp_path: Path,
+) -> None:
+    """The journal would say that one rejected what another ended."""
+    deal, intents = await opened(tmp_path)
+    await intents.answer(OpenTicket("", "protect", 120, 40), PEER)
+    view = deal.trading.ticket_view
+    assert view.trader_uid == PEER.uid
+    other = Peer(pid=1, uid=PEER.uid + 1, gid=1)
+    await intents.answer(CloseTicket(view.id), other)
+    assert deal.trading.ticket_view == view
+    await intents.answer(RejectTicket(view.id, "not now"), other)
+    await intents.answer(CloseTicket(view.id), other)
+    assert deal.trading.ticket_view.phase == "void", "its trader has still to read why"
+    ended = [event for event in deal.events() if event.kind == "ENDED"]
+    assert [(event.actor.uid, event.body["reason"]) for event in ended] == [(other.uid, "not now")]
+    await intents.answer(CloseTicket(view.id), PEER)
+    assert deal.trading.ticket_view.phase == "none"
+
+
+async def test_a_hostile_name_of_a_user_is_drawn_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = pwd.struct_passwd(("eve\x1b[2J\u202e", "x", PEER.uid, 1, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: hostile)
+    deal, intents = await opened(tmp_path)
+    await intents.answer(OpenTicket("", "protect", 120, 40), PEER)
+    assert "trader eve\\x1b[2J\\u202e |" in deal.trading.ticket_view.text[2]
+    assert all(line.isprintable() for line in deal.trading.ticket_view.text)
 
 
 async def test_a_terminal_cancels_stops_only_when_it_says_so(tmp_path: Path) -> None:

@@ -111,6 +111,15 @@ def test_the_start_says_whose_keys_and_what_others_can_change() -> None:
     assert writable_by_others(config) == ""
 
 
+def test_a_folder_of_a_group_is_to_keep_everybodys_files(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o3770)
+    assert writable_by_others(folder) == ""
+    folder.chmod(0o2770)
+    assert f"take the desk's socket away: chmod +t {folder}" in writable_by_others(folder)
+
+
 def test_without_a_key_the_book_is_said_to_be_no_account_of_ours() -> None:
     told = list(told_at_start(settings(desk__mode="export"), None))
     assert [level for level, _ in told] == ["warn"]

@@ -328,6 +328,16 @@ async def test_a_terminal_that_is_gone_is_told_of_by_its_connection(path: Path) 
         assert server.terminals == 1
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="it takes root to have another's folder")
+async def test_a_shared_desk_listens_in_its_own_folder_alone(tmp_path: Path) -> None:
+    """Terminals know its socket by who owns the folder."""
+    os.chown(tmp_path, 61_005, -1)
+    path = tmp_path / "d.sock"
+    with pytest.raises(InputError, match="was uid 61005; chown it"):
+        await Server(path, "main", answer, VIEW, shared=True, private=False).open()
+    assert not path.exists()
+
+
 async def test_who_may_not_look_is_told_the_cure_and_let_go(path: Path) -> None:
     async with serving(path) as server:
         server.roles_of = lambda uid: ()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,24 @@ from tests.desk.attached import Terminal
 
 FORK = multiprocessing.get_context("fork")
 """A user cannot read this user's libraries: what the process needs is loaded before it is one."""
+
+
+LISTENER = 61_005
+"""No user of any machine that runs these tests."""
+
+
+@contextmanager
+def listening(path: Path, uid: int) -> Iterator[None]:
+    """Listen at `path` as another user; nothing is ever answered."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        # The kernel tells who listens by who called `listen`.
+        os.seteuid(uid)
+        try:
+            listener.listen()
+        finally:
+            os.seteuid(0)
+        yield
 
 
 class User:

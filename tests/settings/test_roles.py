@@ -66,6 +66,17 @@ def test_what_the_machine_says_of_a_user_is_asked_again_after_a_while(
     assert made.may(ME.pw_uid, "trade")
 
 
+@pytest.mark.parametrize("name", ["*", "uid:61001", "@wheel"])
+def test_a_name_that_reads_like_anothers_entry_gives_nothing(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where users come from a directory, it may hold any name."""
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd((name, *tuple(ME)[1:])))
+    monkeypatch.setattr(os, "getgrouplist", lambda *_: [])
+    made = book(view=("uid:61001",), trade=("@wheel",), approve=("somebody",))
+    assert made.roles_of(ME.pw_uid) == ()
+
+
 def test_somebody_else_is_another_user_who_can_reach_the_desk() -> None:
     me = ME.pw_uid
     assert book(approve=("*",)).somebody_besides(me, "approve")

@@ -53,7 +53,7 @@ def _name_of(uid: int) -> str:
     if uid <= NOBODY:
         return WATCHDOG.name if uid == WATCHDOG.uid else FILE
     try:
-        return pwd.getpwuid(uid).pw_name
+        return safe_text(pwd.getpwuid(uid).pw_name)
     except KeyError:
         return f"uid {uid}"
 

@@ -116,6 +116,8 @@ def ticket_view(opened: OpenTicket, legs: Sequence[LegRow], fills: Sequence[Fill
         digest=ticket.proposal_digest,
         override=ticket.override,
         approval=_approval(opened),
+        trader=opened.trader.name,
+        trader_uid=opened.trader.uid,
     )
 
 

@@ -28,9 +28,12 @@ from perptui.model.errors import ConfirmationRefused, GateRefused
 from perptui.model.order import Leg, LegState, OrderIntent
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
+from perptui.model.text import safe_text
 from perptui.protocol.intents import ApproveTicket, ConfirmTicket, DeclineTicket
 from perptui.settings.schema import Settings
 
+NAME_LENGTH = 32
+"""Of a user's name, as it stands in tickets and in the journal; a directory may hold anything."""
 OVERRIDE_CURE = ":override REASON passes over it with a second person"
 
 
@@ -392,7 +395,7 @@ class Ticketing:
 def trader_of(uid: int, ssh: str = "") -> Actor:
     """Return the actor of a uid that the kernel vouched for."""
     try:
-        name = pwd.getpwuid(uid).pw_name
+        name = safe_text(pwd.getpwuid(uid).pw_name, NAME_LENGTH)
     except KeyError:
         name = f"uid {uid}"
     return Actor(uid=uid, name=name, ssh=ssh)
