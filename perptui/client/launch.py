@@ -19,12 +19,12 @@ from pathlib import Path
 
 import msgspec
 
-from perptui.desk.lifecycle import LEFT, Lock, SimulatedVenue, listener_pid, listens
+from perptui.desk.lifecycle import LEFT, Lock, SimulatedVenue, listens
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError
 from perptui.settings import paths
 from perptui.settings.schema import SimulatorSettings
-from perptui.settings.sockets import require_desk_of
+from perptui.settings.sockets import peer_credentials, require_desk_of
 
 LOOK_S = 0.01
 START_S = 60.0
@@ -186,7 +186,7 @@ class Launcher:
                 self._require_hope(deadline)
             else:
                 self._require_trusted(connection[1])
-                self._joined = not self._owner
+                self._join(connection[1])
                 return connection
             await asyncio.sleep(LOOK_S)
 
@@ -199,7 +199,8 @@ class Launcher:
 
     def _join(self, writer: StreamWriter) -> None:
         """Note whose desk it is: another may have listened while ours was still starting."""
-        if self._owner and listener_pid(writer.get_extra_info("socket")) != self.desk_pid:
+        listener, *_ = peer_credentials(writer.get_extra_info("socket"))
+        if self._owner and listener != self.desk_pid:
             self.leave()  # ours is refused as the second one, and ends
         self._joined = not self._owner
 

@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import logging
 import os
-import signal
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -24,7 +23,7 @@ from perptui.desk.books import BookShelf
 from perptui.desk.intents import BUSY, Intents
 from perptui.desk.journal_news import JournalNews
 from perptui.desk.kept import KeptFile
-from perptui.desk.lifecycle import LEFT, DeskPaths
+from perptui.desk.lifecycle import LEFT, DeskPaths, end_by_signals
 from perptui.desk.orders.gatekeeper import ticketed
 from perptui.desk.orders.ticketing import trader_of
 from perptui.desk.orders.trading import Trading
@@ -128,7 +127,7 @@ class DeskApp:
 
     async def run(self) -> int:
         """Run until told to end; return the exit code."""
-        self._watch_signals()
+        end_by_signals(self.end)
         self._painter = Painter(
             self._settings, self._clock, self._state, self._proposer, self._worker
         )
@@ -144,6 +143,7 @@ class DeskApp:
             self._server = server
             server.left = self._left
             server.roles_of = self._roles.roles_of
+            server.owned_by = self._ends_with
             server.looked = lambda: self._paint_looked(server)
             stack.push_async_callback(server.close)
             await server.open()
@@ -339,6 +339,10 @@ class DeskApp:
         self._private_fd = None
         return "the desk goes on; `perptui` attaches to it"
 
+    def _ends_with(self, peer: Peer) -> bool:
+        """Return True of the terminal that started this desk, until it left it running."""
+        return self._private_fd is not None and peer.pid == os.getppid()
+
     def _snapshot(self) -> MarketSnapshot | str:
         return self._state.snapshot() or self._state.why_no_snapshot()
 
@@ -380,11 +384,6 @@ class DeskApp:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=1.0)
-
-    def _watch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self.end)
 
     def _watch_parent(self) -> None:
         if self._private_fd is None:

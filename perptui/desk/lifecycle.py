@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -135,6 +138,19 @@ def listens(path: Path) -> bool:
         except OSError:
             return False
     return True
+
+
+def end_by_signals(end: Callable[[], None]) -> None:
+    """Have `end` called on the running loop by what ends a desk in order.
+
+    A line that hangs up is none of it where that was to be ignored: `nohup perptui desk`.
+    """
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    loop = asyncio.get_running_loop()
+    for number in numbers:
+        loop.add_signal_handler(number, end)
 
 
 class SimulatedVenue:

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 
-from perptui.desk.lifecycle import CREDENTIALS
 from perptui.model.errors import PerptuiError, ProtocolError
 from perptui.protocol.frames import (
     PANELS,

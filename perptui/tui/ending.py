@@ -14,6 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+"""What ends the terminal from outside; its own ctrl+c and ctrl+\\ are keys, not signals."""
 DEADLINE_S = 1.5
 """How long the end in order may take; then the process ends wherever its threads stand."""
 
@@ -45,7 +47,7 @@ class Ending:
         """
         self._loop = asyncio.get_running_loop()
         self._nowhere = os.open(os.devnull, os.O_WRONLY)
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, self._signalled)
 
     def _signalled(self, number: int, _frame: FrameType | None) -> None:

@@ -145,6 +145,35 @@ async def test_a_joined_desk_that_was_ended_is_waited_for_not_started_anew(way: 
         assert way.desk_pid is None
 
 
+@pytest.mark.slow
+@pytest.mark.asyncio
+async def test_a_desk_that_was_first_while_ours_started_is_joined_not_owned(way: Launcher) -> None:
+    """`perptui desk & perptui`: whoever ends that desk meant it; quitting leaves it alone."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    first = Lock(paths.state_dir("main") / "desk.lock")
+    assert first.take()
+    assert way.claim()
+    server = await asyncio.start_unix_server(serve, place_of("main").socket)
+    _, writer = await way.connect()
+    (refused,) = way._left
+    assert not way.owner
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await server.wait_closed()
+    place_of("main").socket.unlink(missing_ok=True)
+    with pytest.raises(ConfigError, match=ENDED):
+        await way.relaunch()
+    await asyncio.to_thread(refused.wait)
+    assert "was one running; attach to it" in last_line(place_of("main").output)
+    first.give_back()
+    way.end()
+
+
 def test_the_last_line_of_a_process_that_said_nothing(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     assert "said nothing" in last_line(tmp_path / "out")

@@ -242,6 +242,8 @@ def test_the_kill_switch_stops_sending_and_quitting_ends_everything(demo: Demo) 
 def test_a_desk_that_is_left_goes_on_without_its_terminal(demo: Demo) -> None:
     terminal = demo.attach()
     terminal.until(lambda _: True)
+    assert terminal.hello is not None
+    assert terminal.hello.private
     desk, venue = demo.way.desk_pid, demo.way.venue_pid
     assert desk is not None
     assert venue is not None
@@ -250,6 +252,8 @@ def test_a_desk_that_is_left_goes_on_without_its_terminal(demo: Demo) -> None:
     demo.end()
     later = demo.attach()
     later.until(lambda view: view.positions.waiting is None)
+    assert later.hello is not None
+    assert not later.hello.private, "it no longer ends with any terminal"
     assert alive(venue)
     assert demo.way.left_running
     os.kill(desk, signal.SIGTERM)

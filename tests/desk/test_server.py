@@ -393,3 +393,13 @@ async def test_hello_says_what_its_user_may_do(path: Path) -> None:
         hello = await (await attach(path)).next()
         assert isinstance(hello, Hello)
         assert (hello.uid, hello.roles) == (os.getuid(), ("view", "approve"))
+
+
+async def test_a_private_desk_is_said_to_end_with_its_owner_alone(path: Path) -> None:
+    owner = [True, False]
+    async with serving(path) as server:
+        server.owned_by = lambda _: owner.pop(0)
+        for owned in (True, False):
+            hello = await (await attach(path)).next()
+            assert isinstance(hello, Hello)
+            assert hello.private is owned

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from perptui.tui.ending import SIGNALS
+
 ROOT = Path(__file__).resolve().parents[2]
 END_S = 2.0
 """How long a terminal may take to end once it is told to."""
@@ -136,7 +138,7 @@ def start(
     return Terminal(source, environment, controlling=controlling)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_leaves_the_terminal_clean(tmp_path: Path, number: signal.Signals) -> None:
     made = start(tmp_path)
     made.until(lambda seen: b"Positions" in seen)
