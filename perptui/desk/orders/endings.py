@@ -39,11 +39,15 @@ def end_leftovers(journal: Journal) -> None:
         journal.append(
             ApprovalDeclined(row.ticket, "VOID", LEFT), TicketEnded(row.ticket, "VOID", LEFT)
         )
-    for leg in journal.live_legs():
+    leave_unsent(journal, journal.live_legs(), "restart", LEFT)
+
+
+def leave_unsent(journal: Journal, legs: list[LegRow], code: str, why: str) -> None:
+    """Give up what is confirmed of these legs and was not attempted: nothing of it is sent."""
+    for leg in legs:
         if leg.state in UNSENT:
-            journal.append(
-                LegOutcome(leg.client_id, LegState.NOT_SENT, "restart", LEFT), *_bare(journal, leg)
-            )
+            outcome = LegOutcome(leg.client_id, LegState.NOT_SENT, code, why)
+            journal.append(outcome, *_bare(journal, leg))
 
 
 def _bare(journal: Journal, stop: LegRow) -> tuple[Alarm, ...]:

@@ -99,7 +99,8 @@ class Executor:
         """Attempt each leg once, in order, until one is refused, not acknowledged or left working.
 
         The caller holds the send lock. What is not attempted becomes NOT_SENT. Stops of legs that
-        were filled are sent whatever became of other legs; one that is not placed is an ALARM.
+        were filled are sent whatever became of other legs; one that is not placed is an ALARM, and
+        one of an order that may still work stays confirmed: `protect` it when that has ended.
 
         Raises
         ------
@@ -112,7 +113,7 @@ class Executor:
             if row is not None and row.state is LegState.NOT_SENT:
                 continue
             if leg.intent.protective:
-                unplaced = await self._protect(ticket, leg, trader, admit, changed)
+                unplaced = await self.protect(ticket, leg, trader, admit, changed, wait=True)
                 why = why or unplaced
             elif why:
                 self._leave((leg,), why, trader)
@@ -146,23 +147,34 @@ class Executor:
             return ""
         return f"leg {place + 1} is {state}"
 
-    async def _protect(
+    async def protect(
         self,
         ticket: Ticket,
         leg: Leg,
         trader: Actor,
         admit: Admit,
         changed: Callable[[], None],
+        *,
+        wait: bool,
     ) -> str:
         """Send a stop where there is something to protect; return why no further leg may trade.
 
         Its quantity is what was confirmed, though the position may be smaller after a partial fill:
-        it only reduces.
+        it only reduces. While an order of its contract may still work it is not sent: with `wait`
+        it stays confirmed, else it is left for good, which is an ALARM. The caller holds the send
+        lock.
+
+        Raises
+        ------
+        JournalError
+            When a step cannot be journalled.
         """
         standing = stop_standing(ticket, self._journal.legs(ticket.id), leg)
         if standing.idle:
             self._leave((leg,), standing.idle, trader)
             return ""
+        if standing.unsure and wait:
+            return f"the stop of {leg.intent.id} waits: {standing.unsure}"
         if standing.unsure:
             self._leave((leg,), standing.unsure, trader)
         else:

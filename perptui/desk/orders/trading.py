@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 from perptui.desk.orders.approval import Approvals
@@ -17,11 +18,12 @@ from perptui.desk.orders.canceling import Cancels
 from perptui.desk.orders.dead_man import DeadMan, protected_by
 from perptui.desk.orders.denied import Denied
 from perptui.desk.orders.drawdown_stop import DrawdownStop
-from perptui.desk.orders.endings import end_leftovers
+from perptui.desk.orders.endings import end_leftovers, leave_unsent
 from perptui.desk.orders.executor import Executor, go_on
 from perptui.desk.orders.exporting import Exports
 from perptui.desk.orders.gatekeeper import Gatekeeper
 from perptui.desk.orders.kill import KillSwitch
+from perptui.desk.orders.late_stops import LateStops
 from perptui.desk.orders.opened import OpenTicket
 from perptui.desk.orders.reconciler import Findings, Reconciler
 from perptui.desk.orders.tasks import Tasks
@@ -108,6 +110,7 @@ class Trading(TradingState):
         self._exports = Exports(journal, picture, self._tickets, settings.desk.export_dir)
         self._reconciler = Reconciler(journal, venues, pause, denied)
         self._cancels = Cancels(journal, venues, clock, settings.limits, denied)
+        self._late_stops = LateStops(journal, self._executor, self._cancels, clock, changed)
         self._drawdown = DrawdownStop(journal, settings, clock, picture)
         self._dead_man = DeadMan(journal, venues, clock, settings.watchdog.dead_man_s)
         self._tail = JournalTail(journal)
@@ -326,6 +329,7 @@ class Trading(TradingState):
                     await self._executor.send(opened.ticket, trader, admit, self._changed)
                 finally:
                     opened.attempted = True
+                self._late_stops.keep(opened, admit)
                 await self._cancels.replaced(opened.ticket, trader)
                 for _ in range(SETTLE_TIMES):
                     await self._reconcile()
@@ -334,6 +338,12 @@ class Trading(TradingState):
                     await self._pause(SETTLE_S)
         except JournalError as error:
             self._lock_sends(error)
+        except asyncio.CancelledError:
+            with suppress(JournalError):
+                leave_unsent(
+                    self._journal, self._journal.legs(opened.ticket.id), "stopped", "the desk ended"
+                )
+            raise
 
     async def _reconcile(self) -> Findings:
         findings = await self._reconciler.run()
@@ -345,6 +355,7 @@ class Trading(TradingState):
         )
         if findings.external:
             self._tickets.end("VOID", "a position changed outside")
+        await self._late_stops.look(answered=findings.answered)
         self._tickets.end_settled()
         await self._cancels.send_denied()
         self._changed()

@@ -237,6 +237,7 @@ async def test_it_expires_by_its_own_time_and_outlives_the_confirmations(tmp_pat
     row = deal.journal.approval(view.id)
     assert row is not None
     assert row.state == "EXPIRED"
+    assert deal.states() == ["NOT_SENT"]
     assert deal.trading.ticket_view.phase == "void"
     assert deal.venue.submitted == []
     deal.journal.close()
@@ -267,6 +268,7 @@ async def test_its_trader_may_take_it_back_and_leaving_the_screen_does_not(tmp_p
     row = deal.journal.approval(view.id)
     assert row is not None
     assert row.state == "VOID"
+    assert deal.states() == ["NOT_SENT"]
     deal.journal.close()
 
 

@@ -121,12 +121,95 @@ async def test_half_a_fill_is_protected_by_the_stop_as_confirmed(tmp_path: Path)
     assert stops_of(deal)[0].contracts == Decimal("6.5")
 
 
-async def test_an_unknown_leg_leaves_no_stop_and_an_alarm(tmp_path: Path) -> None:
+async def test_the_stop_of_an_unknown_leg_waits_while_it_is_confirmed_then_is_an_alarm(
+    tmp_path: Path,
+) -> None:
     deal = deal_of(tmp_path, "lost")
     await deal.deal(REDUCE_BTC, ADD_ETH)
+    assert deal.states() == ["UNKNOWN", "CONFIRMED", "NOT_SENT", "NOT_SENT"]
+    assert not texts(deal, "ALARM")
+    deal.clock.advance(deal.settings.confirmation.expiry_s)
+    await deal.trading.reconcile()
     assert deal.states() == ["UNKNOWN", "NOT_SENT", "NOT_SENT", "NOT_SENT"]
     (alarm,) = texts(deal, "ALARM")
     assert f"the position in {BTC} is not protected" in alarm
+    assert len(deal.venue.submitted) == 1
+
+
+async def test_the_stop_of_a_leg_whose_answer_was_lost_goes_once_that_is_found_filled(
+    tmp_path: Path,
+) -> None:
+    """The venue filled it and nobody knew: what was confirmed with it protects it now."""
+    deal = deal_of(tmp_path, "blind")
+    await deal.deal(REDUCE_BTC, ADD_ETH)
+    assert deal.states() == ["FILLED", "OPEN", "NOT_SENT", "NOT_SENT"]
+    assert not texts(deal, "ALARM")
+    assert deal.journal.tickets(1)[0].state == "DONE"
+    (stop,) = deal.venue.stops.values()
+    assert (stop.side, stop.contracts) == (Side.SELL, Decimal("0.2"))
+    assert (await deal.trading.reconcile()).clean
+
+
+async def test_a_stop_that_waited_replaces_the_one_before_it(tmp_path: Path) -> None:
+    deal = deal_of(tmp_path)
+    deal.venue.script = ["fill", "blind"]
+    old, new = await replace(deal)
+    assert deal.venue.canceled == [old]
+    assert deal.venue.stops[new].state is LegState.OPEN
+
+
+async def test_a_stop_that_waited_for_an_order_that_came_to_nothing_is_not_needed(
+    tmp_path: Path,
+) -> None:
+    deal = deal_of(tmp_path, "lost")
+    await deal.deal(ADD_ETH)
+    (stop,) = stops_of(deal)
+    order_id = deal.venue.submitted[0]
+    deal.venue.accept(ADD_ETH, order_id, "expire")
+    await deal.trading.reconcile()
+    assert deal.states() == ["EXPIRED", "NOT_SENT"]
+    row = deal.journal.leg(stop.client_id)
+    assert row is not None
+    assert "what protects it stays" in row.note
+    assert not texts(deal, "ALARM")
+
+
+async def test_a_stop_that_waits_is_not_sent_while_the_desk_is_halted(tmp_path: Path) -> None:
+    deal = deal_of(tmp_path, "lost")
+    await deal.deal(ADD_ETH)
+    deal.venue.accept(ADD_ETH, deal.venue.submitted[0], "fill")
+    await deal.trading.kill("smoke", ALICE)
+    await deal.trading.reconcile()
+    assert deal.states() == ["FILLED", "NOT_SENT"]
+    assert len(deal.venue.submitted) == 1
+    (alarm,) = texts(deal, "ALARM")
+    assert "its stop is NOT_SENT gate:kill" in alarm
+
+
+async def test_a_stop_that_waits_is_not_sent_while_the_venue_does_not_answer(
+    tmp_path: Path,
+) -> None:
+    deal = deal_of(tmp_path, "lost")
+    await deal.deal(ADD_ETH)
+    deal.venue.accept(ADD_ETH, deal.venue.submitted[0], "fill")
+    deal.venue.down = {"account"}
+    await deal.trading.reconcile()
+    assert deal.states() == ["FILLED", "CONFIRMED"]
+    deal.venue.down = set()
+    await deal.trading.reconcile()
+    assert deal.states() == ["FILLED", "OPEN"]
+
+
+async def test_a_stop_that_waits_is_left_by_a_restart_with_an_alarm(tmp_path: Path) -> None:
+    deal = deal_of(tmp_path, "lost")
+    await deal.deal(ADD_ETH)
+    deal.journal.close()
+    again = Deal(tmp_path, settings=stopping(), venue=deal.venue, clock=deal.clock)
+    await again.trading.start()
+    assert again.states() == ["UNKNOWN", "NOT_SENT"]
+    (alarm,) = texts(again, "ALARM")
+    assert "its stop was never sent" in alarm
+    await again.trading.stop()
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ from perptui.model.errors import (
     JournalError,
 )
 from perptui.model.market import Quote
+from perptui.model.order import OrderIntent
+from perptui.venues.base import Reading
 from tests.desk.dealing import (
     ADD_ETH,
     ALICE,
@@ -179,6 +181,71 @@ async def test_an_unknown_leg_locks_its_symbol_only(tmp_path: Path) -> None:
     assert reason_of(refused) == "duplicate"
     assert "an order of binanceusdm:BTC/USDT:USDT is UNKNOWN" in str(refused.value)
     assert [head.state for head in deal.journal.tickets(5)] == ["CONFIRMED", "DONE"]
+
+
+async def test_a_send_that_is_given_up_leaves_no_leg_confirmed(tmp_path: Path) -> None:
+    """A desk that ends while it sends: what was under way is UNKNOWN, the rest was not sent."""
+    deal = await started(tmp_path, "hang")
+    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH))
+    await asyncio.wait_for(deal.venue.hanging.wait(), 5)
+    ending = asyncio.create_task(deal.trading.stop())
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.gather(ending, return_exceptions=True)
+    assert deal.states() == ["UNKNOWN", "NOT_SENT"]
+    assert deal.journal.legs("T1")[1].note == "the desk ended"
+    assert len(deal.venue.submitted) == 1
+
+
+class SlowVenue(LedgerVenue):
+    """Tells its time only while `on` is set: a reconcile under way holds everything else up."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.on = asyncio.Event()
+        self.on.set()
+
+    async def server_time(self) -> Reading[int]:
+        await self.on.wait()
+        return await super().server_time()
+
+
+async def held_up(folder: Path, *orders: OrderIntent) -> tuple[Deal, SlowVenue]:
+    """A desk with a confirmed ticket that waits for a reconcile to end."""
+    clock = ManualClock(NOW_MS)
+    venue = SlowVenue(clock)
+    deal = await started(folder, venue=venue, clock=clock)
+    view = await deal.open(*orders)
+    venue.on.clear()
+    looking = asyncio.create_task(deal.trading.reconcile())
+    await asyncio.sleep(0)
+    await deal.confirm(view)
+    await asyncio.sleep(0)
+    assert not looking.done()
+    return deal, venue
+
+
+async def test_a_ticket_that_never_came_to_be_sent_leaves_no_leg_confirmed(tmp_path: Path) -> None:
+    deal, venue = await held_up(tmp_path, REDUCE_BTC)
+    ending = asyncio.create_task(deal.trading.stop())
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.gather(ending, return_exceptions=True)
+    venue.on.set()
+    assert deal.states() == ["NOT_SENT"]
+    assert deal.venue.submitted == []
+
+
+async def test_a_confirmation_that_expired_before_it_was_sent_leaves_no_leg_confirmed(
+    tmp_path: Path,
+) -> None:
+    deal, venue = await held_up(tmp_path, REDUCE_BTC, REDUCE_ETH)
+    deal.clock.advance(deal.settings.confirmation.expiry_s)
+    venue.on.set()
+    await deal.trading.sent()
+    assert deal.states() == ["NOT_SENT", "NOT_SENT"]
+    assert deal.venue.submitted == []
+    assert deal.journal.tickets(1)[0].state == "DONE"
 
 
 async def test_a_ticket_that_is_being_sent_cannot_be_closed(tmp_path: Path) -> None:
