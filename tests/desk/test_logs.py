@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from perptui.desk.logs import JsonLines, log_to
+from perptui.desk.logs import JsonLines, LogFile, log_to
 from perptui.settings.redaction import redacted
 from tests.canary import CANARY
 
@@ -66,4 +67,35 @@ def test_a_trace_is_redacted_too() -> None:
 
 def test_the_venue_library_is_quiet(log: Path) -> None:
     logging.getLogger("ccxt.base").info("request with everything in it")
+    assert log.read_text() == ""
+
+
+def test_a_full_disk_is_counted_and_says_nothing_to_anybody(
+    log: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger("perptui.desk")
+    logger.warning("the first")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+    for number in range(3):
+        logger.warning("%d: %s", number, f"signature={CANARY}")
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    logger.warning("the last")
+    said = "".join(capfd.readouterr())
+    assert said == ""
+    text = log.read_text()
+    assert "3 lines before came late or are lost" in text
+    assert "the last" in text
+    assert CANARY not in text
+
+
+def test_a_line_that_cannot_be_made_is_said_without_its_secrets(
+    log: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    record = logging.LogRecord("x", 50, "x", 1, "%d", (f"secret={CANARY}",), None)
+    (file,) = [one for one in logging.getLogger().handlers if isinstance(one, LogFile)]
+    file.handle(record)
+    _, said = capfd.readouterr()
+    assert "TypeError" in said
+    assert CANARY not in said
     assert log.read_text() == ""
