@@ -193,7 +193,9 @@ def leave_file(desk: str, reason: str, socket_dir: str = "") -> Path:
 def _leave(file: Path, reason: str, mode: int) -> Path:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     try:
-        # The file's being there is what halts the desk.
+        # The file's being there is what halts the desk; its mode, whatever the umask, lets it read.
+        with suppress(OSError):
+            os.fchmod(descriptor, mode)
         with suppress(OSError):
             os.write(descriptor, f"{reason}\n".encode(errors="replace"))
     finally:

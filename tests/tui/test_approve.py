@@ -34,7 +34,7 @@ async def test_the_token_is_typed_after_the_end_was_seen_and_goes_with_the_own_h
     async with session(book.desk(ticket=ticket), size=(80, 24)) as made:
         await opened(made)
         assert "mira asks you" in made.text()
-        assert "this terminal's own hash of the text is what mira confirmed" in made.text()
+        assert f"hashed here: {ticket.token}" in made.text()
         assert "expires in 9 min" in made.text()
         await slowly(made, ticket.token[-4:])
         await made.press("enter")
@@ -77,7 +77,7 @@ async def test_nothing_can_be_typed_where_the_own_hash_is_another(what: str) -> 
     async with session(book.desk(ticket=view), size=(80, 24)) as made:
         await opened(made)
         await made.press("G")
-        assert "own hash of the text is what" not in made.text()
+        assert "hashed here" not in made.text()
         assert "HASH DIFFERS: this text is not what was confirmed; decline it" in made.text()
         await slowly(made, ticket.token[-4:])
         await made.press("enter")
@@ -85,6 +85,52 @@ async def test_nothing_can_be_typed_where_the_own_hash_is_another(what: str) -> 
         await made.press("n", *"forged", "enter")
         await made.until(lambda: bool(made.desk.asked))
         assert made.desk.asked == [DeclineTicket(id=view.id, reason="forged")]
+
+
+@pytest.mark.parametrize("trader", [waiting.TRADER, waiting.SERVED])
+async def test_both_terminals_show_the_whole_hash_that_each_made_itself(trader: int) -> None:
+    """So that two people on the telephone can compare what they look at."""
+    ticket = waiting.ticket(trader)
+    async with session(book.desk(ticket=ticket), size=(80, 24)) as made:
+        await opened(made)
+        assert len(ticket.token) == 64
+        assert f" hashed here: {ticket.token}" in made.text()
+    forged = msgspec.structs.replace(ticket, text=(*ticket.text, "one more order"))
+    async with session(book.desk(ticket=forged), size=(80, 24)) as made:
+        await opened(made)
+        assert "hashed here" not in made.text()
+        await made.press("G")
+        assert "HASH DIFFERS: this text is not what was confirmed" in made.text()
+
+
+async def test_what_two_persons_sent_names_both() -> None:
+    asked = msgspec.structs.replace(waiting.asked(), state="APPROVED", by="noor", content=b"")
+    sent = book.ticket(phase="sending", legs=book.progress(), approval=asked)
+    async with session(book.desk(ticket=sent), size=(80, 24)) as made:
+        await made.press("c")
+        assert "confirmed by mira, approved by noor" in made.text()
+
+
+async def test_a_ticket_that_waits_for_its_trader_cannot_be_typed_by_another() -> None:
+    ticket = book.ticket(trader="mira", trader_uid=waiting.TRADER)
+    async with session(book.desk(ticket=ticket), size=(80, 24)) as made:
+        made.app.open_ticket()
+        await made.press("G")
+        made.clock.advance(1.1)
+        assert "mira opened it, and alone may confirm it" in made.text()
+        assert "export instead" not in made.text()
+        await slowly(made, ticket.token[-4:])
+        assert "the field is closed: mira opened it" in made.text()
+        await made.press("enter")
+        assert made.desk.asked == []
+        made.app.showing.roles = ("view",)
+        await made.press("n")
+        assert "you may not reject it" in made.text()
+        assert made.desk.asked == []
+        made.app.showing.roles = ("view", "trade")
+        await made.press("n")
+        await made.until(lambda: bool(made.desk.asked))
+        assert made.desk.asked == [RejectTicket(ticket.id, "rejected by another trader")]
 
 
 async def test_declining_takes_a_typed_reason_with_any_letter_in_it() -> None:

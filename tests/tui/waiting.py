@@ -17,6 +17,11 @@ WHY = "1,219,200.00 USD of orders, from 1,000,000.00 on"
 EXPIRES_S = 552.0
 
 
+def asked(trader_uid: int = TRADER, content: bytes = b"") -> ApprovalView:
+    """Return what the second person is asked."""
+    return ApprovalView((WHY,), "mira", trader_uid, "PENDING", content=content)
+
+
 def ticket(trader_uid: int = TRADER, **changes: object) -> TicketView:
     """Return the book's ticket, confirmed by mira and not approved yet."""
     plain = book.ticket()
@@ -29,7 +34,9 @@ def ticket(trader_uid: int = TRADER, **changes: object) -> TicketView:
         text=text,
         token=hashlib.sha256(content).hexdigest(),
         expires_mono=book.NOW_MONO + EXPIRES_S,
-        approval=ApprovalView((WHY,), "mira", trader_uid, "PENDING", content=content),
+        approval=asked(trader_uid, content),
+        trader="mira",
+        trader_uid=trader_uid,
     )
     return msgspec.structs.replace(made, **changes)
 

@@ -18,7 +18,7 @@ from perptui.tui.showing import Showing
 
 NO = "n"
 MOST_REASON = 200
-DIFFERS = "HASH DIFFERS: this text is not what was confirmed; decline it"
+DIFFERS = "HASH DIFFERS: this text is not what was confirmed"
 
 
 class Approving:
@@ -66,7 +66,7 @@ class Approving:
         if not self.mine:
             return "the field is closed: another user has to approve it"
         if not self.token:
-            return DIFFERS
+            return f"{DIFFERS}; decline it"
         return "the field is closed for the first second" if self.is_dead(now) else ""
 
     def refuse(self, ticket: TicketView) -> tuple[Intent | None, str]:
@@ -96,19 +96,17 @@ class Approving:
         """Return why the ticket takes a second person."""
         return "" if ticket.approval is None else "; ".join(ticket.approval.reasons)
 
-    def proof(self, ticket: TicketView) -> str:
-        """Return that this process hashed the text itself and found what was confirmed."""
-        if ticket.approval is None or not self.mine or not self.token:
-            return ""
-        return f"this terminal's own hash of the text is what {ticket.approval.trader} confirmed"
+    def proof(self) -> Line:
+        """Return the hash that this process made of the text: the same at every terminal."""
+        return ((" hashed here: ", "dim"), (self.token, "text")) if self.token else ()
 
     def line(self, ticket: TicketView, width: int) -> Line:
         """Return what stands in the place of the field where nothing may be typed there."""
         if self.reason is not None:
             lead = " why not? "
             return ((lead, "title"), (self.reason.shown(width - len(lead)), "edited"))
-        if self.mine and not self.token:
-            return ((f" {DIFFERS}", "alarm"),)
+        if not self.token:
+            return ((f" {DIFFERS}{'; decline it' if self.mine else ''}", "alarm"),)
         return (
             (" waits for a second person: ", "title"),
             (self.reasons(ticket), "text"),

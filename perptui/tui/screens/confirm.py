@@ -142,8 +142,12 @@ class ConfirmScreen(Screen[None]):
     def _refuse(self) -> None:
         """Reject the ticket, or say no to another's after a reason."""
         ticket = self.picture.ticket
+        if ticket.phase == "confirm" and not may_trade(self.desk_app.showing):
+            self._say("expected the role trade, was none: you may not reject it")
+            return
         if ticket.phase == "confirm":
-            self.desk_app.ask(RejectTicket(id=ticket.id, reason="rejected by the trader"))
+            who = "another" if self.picture.anothers() else "the"
+            self.desk_app.ask(RejectTicket(id=ticket.id, reason=f"rejected by {who} trader"))
             self.dismiss()
             return
         intent, said = self.picture.approving.refuse(ticket)
@@ -165,6 +169,8 @@ class ConfirmScreen(Screen[None]):
             why = picture.approving.why_closed(self.desk_app.showing.now())
             if why:
                 return why
+        if picture.anothers():
+            return f"the field is closed: {picture.anothers()} opened it, and alone may confirm it"
         if not picture.seen_end:
             return "the field is closed: read to the end first (G)"
         if self.desk_app.showing.now() < picture.ticket.opens_mono:

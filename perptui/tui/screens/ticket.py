@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from perptui.protocol.hand import TYPED
-from perptui.protocol.views_ticket import LegProgress, TicketView
+from perptui.protocol.views_ticket import NOBODY, LegProgress, TicketView
 from perptui.tui import format as figures
 from perptui.tui.arrange import columns_of
 from perptui.tui.panels.base import wrapped
@@ -14,6 +14,7 @@ from perptui.tui.picture import Line, Picture, beside, fit, left, right
 from perptui.tui.screens.anew import ANEW, PriceAnew
 from perptui.tui.screens.approve import Approving
 from perptui.tui.screens.small import too_small_lines
+from perptui.tui.second_person import may_trade
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
@@ -94,12 +95,23 @@ class TicketPicture(Picture):
         self.approving.look(ticket, now)
         mine = ticket.phase == "approval" and self.approving.lets_type(now)
         return (
-            (ticket.phase == "confirm" or mine)
+            (self.is_mine() or mine)
             and self.seen_end
             and not self.showing.lost
             and ticket.opens_mono <= now < ticket.expires_mono
             and columns_of(*self.size) > 0
         )
+
+    def is_mine(self) -> bool:
+        """Return whether the ticket waits for this user to confirm it, who opened it."""
+        return self.ticket.phase == "confirm" and not self.anothers()
+
+    def anothers(self) -> str:
+        """Return who alone may confirm the ticket that waits for it, "" where this user may."""
+        ticket = self.ticket
+        if ticket.phase != "confirm" or ticket.trader_uid in {NOBODY, self.showing.uid}:
+            return ""
+        return ticket.trader
 
     def can_price_anew(self) -> bool:
         """Return whether the ticket is void and its legs are those of a proposal not too old."""
@@ -217,9 +229,17 @@ class TicketPicture(Picture):
                 (f" · {self._shortfall()}", "text"),
             )
         )
+        lines += self._by_whom()
         if self.ticket.reason:
             lines += wrapped(self.ticket.reason, TICKET_COLUMNS, " ", "warn")
         return lines[:room]
+
+    def _by_whom(self) -> list[Line]:
+        """Return who answers for it, where it took two."""
+        asked = self.ticket.approval
+        if asked is None or not asked.by:
+            return []
+        return [((f" confirmed by {asked.trader}, approved by {asked.by}", "text"),)]
 
     def _shortfall(self) -> str:
         known = [leg.shortfall_usd for leg in self.ticket.legs if leg.shortfall_usd is not None]
@@ -231,10 +251,7 @@ class TicketPicture(Picture):
         """Return the line above the field; what was said of it stands here, not in its place."""
         if self.ticket.phase in WAITS and self.message:
             return ((f" {self.message}", "warn"),)
-        said = self.approving.proof(self.ticket)
-        if said:
-            return ((f" {said}", "dim"),)
-        return (("─" * TICKET_COLUMNS, "border"),)
+        return self.approving.proof() or (("─" * TICKET_COLUMNS, "border"),)
 
     def _foot(self) -> list[Line]:
         ticket = self.ticket
@@ -301,6 +318,8 @@ class TicketPicture(Picture):
 
     def _field(self) -> Line:
         ticket = self.ticket
+        if self.anothers():
+            return ((f" {self.anothers()} opened it, and alone may confirm it", "warn"),)
         if not self.seen_end:
             return self._unread()
         if self.showing.now() < ticket.opens_mono:
@@ -317,6 +336,9 @@ class TicketPicture(Picture):
         )
 
     def _confirm_keys(self) -> Line:
+        if self.anothers():
+            refuse = (("n", "reject it"),) if may_trade(self.showing) else ()
+            return _keys(("jk", "scroll"), *refuse, ("esc", "back"))
         return _keys(("jk", "scroll"), ("x", "export instead"), ("n", "reject"), ("esc", "back"))
 
 

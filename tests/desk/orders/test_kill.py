@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from decimal import Decimal
@@ -227,6 +228,17 @@ def test_a_shared_desk_has_a_file_that_its_whole_group_can_make(tmp_path: Path) 
     assert left == sockets / "crew.KILL" == switch.files[1]
     assert switch.state() == "HALTED"
     assert journal.kill_state().reason == "smoke"
+
+
+def test_the_desk_of_another_user_can_read_the_reason(tmp_path: Path) -> None:
+    """The program's umask is 077; the file in the shared folder is for another user to read."""
+    before = os.umask(0o077)
+    try:
+        left = leave_file("crew", "smoke", str(tmp_path))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(left.stat().st_mode) == 0o644
+    assert stat.S_IMODE(leave_file("crew", "smoke").stat().st_mode) == 0o600
 
 
 def test_without_the_shared_folder_the_own_file_is_left(tmp_path: Path) -> None:
