@@ -13,13 +13,13 @@ from perptui.model.errors import JournalError
 from perptui.settings.schema import Settings
 from tests.campaign.fates import CANARY
 from tests.campaign.record import LegFacts, Record, read
-from tests.campaign.rules import known_positions, order_rules
+from tests.campaign.rules import order_rules
 from tests.campaign.truth import Calm, Entry, Opened, Outside, Over, Shown, Taken, Traded
+from tests.campaign.void_rules import known_positions
+from tests.campaign.walk import NO_ORDER, STOP, TERMINAL
 
 RESOLVED_MS = 70_000
 """After faults stopped: 60 s, and the look that notes it."""
-TERMINAL = {"REJECTED", "NOT_SENT", "FILLED", "CANCELED", "EXPIRED", "NEVER_ACCEPTED"}
-NO_ORDER = {"REJECTED", "NOT_SENT", "NEVER_ACCEPTED"}
 CENT = Decimal("0.000001")
 
 
@@ -135,17 +135,14 @@ def resolved(entries: list[Entry], record: Record) -> Iterator[str]:
     asked = {key for key, leg in record.legs.items() if _for_a_person(key, leg, record)}
     pending |= {record.legs[key].ticket for key in asked}
     for client_id, leg in record.legs.items():
-        if leg.ticket in pending or leg.intent["kind"] != "LIMIT IOC":
-            continue
         _, ts, state, _, _ = leg.last
-        if state in {"PROPOSED", "CONFIRMED"} and leg.ticket in ended:
+        if leg.ticket in pending or (leg.intent["kind"] == STOP and state == "OPEN"):
             continue
         late = ts > calm.ts_ms + RESOLVED_MS and state != "NOT_SENT"
         if state not in TERMINAL or late:
             yield f"I5: {client_id[:8]} was {state} {(ts - calm.ts_ms) / 1000:.0f} s after calm"
-    for ticket, line in record.tickets.items():
-        stops = any(leg["intent"]["kind"] != "LIMIT IOC" for leg in line.body["ticket"]["legs"])
-        if ticket not in ended and ticket not in pending and not stops:
+    for ticket in record.tickets:
+        if ticket not in ended and ticket not in pending:
             yield f"I5: {ticket} never ended"
 
 
@@ -164,6 +161,8 @@ def ends(entries: list[Entry], record: Record) -> Iterator[str]:
             # A venue that lies of a rejection is found out later: that is an alarm.
             if taken and not (state == "REJECTED" and _alarmed(client_id, record)):
                 yield f"I6: {client_id[:8]} is {state}, the venue has it"
+        elif state == "OPEN" and (over or not taken):
+            yield f"I6: the stop {client_id[:8]} is said to rest, at the venue {over}"
         elif state in TERMINAL:
             yield from _end(client_id, leg, over, entries)
 

@@ -14,8 +14,8 @@ from decimal import ROUND_DOWN, Decimal
 import msgspec
 
 from perptui.model.clock import ManualClock
-from perptui.model.order import Fill, LegState, OrderIntent, OrderReport, Side
-from tests.campaign.truth import Opened, Outside, Over, Taken, Traded, Truth
+from perptui.model.order import Fill, LegState, OrderIntent, OrderKind, OrderReport, Side
+from tests.campaign.truth import Opened, Outside, Over, Swept, Taken, Traded, Truth
 
 FEE = Decimal("0.0005")
 ALIVE = frozenset({LegState.OPEN, LegState.PARTIAL})
@@ -49,24 +49,32 @@ class TrueOrder(msgspec.Struct):
     state: LegState = LegState.OPEN
     filled: Decimal = Decimal(0)
     turnover: Decimal = Decimal(0)
+    triggered: bool = False
 
     @property
     def alive(self) -> bool:
         """True while it works."""
         return self.state in ALIVE
 
+    @property
+    def waits(self) -> bool:
+        """True of a stop that its mark never reached: it has an id of the algo service alone."""
+        return self.protective and not self.triggered
+
     def report(self) -> OrderReport:
         """Return what the venue says of it."""
         return OrderReport(
             id=self.instrument,
             client_id=self.client_id,
-            venue_order_id=self.order_id,
+            venue_order_id=f"algo:{self.order_id}" if self.waits else self.order_id,
             state=self.state,
             side=self.side,
             contracts=self.contracts,
             filled=self.filled,
             average_price=round(self.turnover / self.filled, 8) if self.filled else None,
             ts_ms=self.ts_ms,
+            kind=OrderKind.STOP_MARKET if self.protective else OrderKind.LIMIT_IOC,
+            trigger_price=self.trigger_price,
         )
 
 
@@ -104,6 +112,7 @@ class Core:
         self.reuse_trade_id = False
         self.changed_ms = self._clock.utc_ms()
         self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._countdowns: dict[str, int] = {}
         self._numbers = Counter[str]()
 
     def now_ms(self) -> int:
@@ -115,6 +124,11 @@ class Core:
         """True while anything is still to happen by itself."""
         return bool(self._due)
 
+    @property
+    def counting(self) -> bool:
+        """True while a dead man's countdown runs."""
+        return bool(self._countdowns)
+
     def later(self, delay_ms: int, action: Callable[[], None]) -> None:
         """Let `action` happen after `delay_ms` of the desk's time."""
         self._numbers["due"] += 1
@@ -125,7 +139,29 @@ class Core:
         """Let happen what is due."""
         now = self._clock.utc_ms()
         while self._due and self._due[0][0] <= now:
+            self._run_out(self._due[0][0])
             heapq.heappop(self._due)[2]()
+        self._run_out(now)
+
+    # ------------------------------------------------------------------ the dead man's switch
+
+    def count_down(self, instrument: str, countdown_ms: int) -> None:
+        """Cancel the contract's orders after a time unless called again before; 0: never."""
+        self._countdowns.pop(instrument, None)
+        if countdown_ms:
+            self._countdowns[instrument] = self._clock.utc_ms() + countdown_ms
+
+    def _run_out(self, now: int) -> None:
+        """Let the countdowns end that are over by `now`: whatever is open goes, stops too."""
+        for instrument in [key for key, due in self._countdowns.items() if due <= now]:
+            del self._countdowns[instrument]
+            swept = [one for one in self.orders if one.alive and one.instrument == instrument]
+            stops = tuple(one.client_id for one in swept if one.protective)
+            self.truth.add(
+                Swept(ts_ms=self._clock.utc_ms(), seq=0, instrument=instrument, stops=stops)
+            )
+            for order in swept:
+                self.end(order, LegState.CANCELED)
 
     # ------------------------------------------------------------------ orders
 
@@ -289,14 +325,18 @@ class Core:
             )
         )
 
+    def reached(self, instrument: str, side: Side, trigger: Decimal) -> bool:
+        """Return whether the mark has reached a trigger."""
+        mark = self.marks[instrument]
+        return mark >= trigger if side is Side.BUY else mark <= trigger
+
     def trigger_stops(self) -> None:
         """Execute the stops whose trigger the mark has reached."""
         for order in self.orders:
             trigger = order.trigger_price
-            if not order.alive or not order.protective or trigger is None:
+            if not order.alive or trigger is None:
                 continue
-            mark = self.marks[order.instrument]
-            hit = mark >= trigger if order.side is Side.BUY else mark <= trigger
-            if hit:
+            if self.reached(order.instrument, order.side, trigger):
+                order.triggered = True
                 self._trade(order, order.contracts)
                 self.end(order, LegState.EXPIRED)

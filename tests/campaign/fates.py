@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable
+from decimal import Decimal
 
 import msgspec
 
@@ -54,6 +55,7 @@ _REJECTIONS = {
     "-4108": "This contract is pending settle.",
     "-4131": "The counterparty's best price does not meet the PERCENT_PRICE filter limit.",
     "-1121": "Invalid symbol.",
+    "-2021": "Order would immediately trigger.",
     "-1111": "Precision is over the maximum defined for this asset.",
     "-1021": "Timestamp for this request is outside of the recvWindow.",
 }
@@ -162,6 +164,36 @@ def order_body(report: OrderReport, venue_symbol: str, **changes: object) -> str
     return json.dumps(body)
 
 
+def stop_body(report: OrderReport, venue_symbol: str, *, reduce_only: bool) -> str:
+    """Return a stop that waits as Binance's algo service gives it."""
+    body = {
+        "algoId": int(report.venue_order_id.removeprefix("algo:")),
+        "clientAlgoId": report.client_id,
+        "orderType": "STOP_MARKET",
+        "symbol": venue_symbol,
+        "side": report.side.value.upper(),
+        "quantity": plain(report.contracts),
+        "algoStatus": "NEW",
+        "triggerPrice": plain(report.trigger_price or Decimal(0)),
+        "workingType": "MARK_PRICE",
+        "reduceOnly": reduce_only,
+        "updateTime": report.ts_ms,
+    }
+    return json.dumps(body)
+
+
+def stop_canceled_body(waiting: str, client_id: str) -> str:
+    """Return the algo service's word that a stop is cancelled; `waiting`: its id there."""
+    number = int(waiting.removeprefix("algo:"))
+    body = {"algoId": number, "clientAlgoId": client_id, "code": "200", "msg": "success"}
+    return json.dumps(body)
+
+
+def countdown_body(venue_symbol: str, countdown_ms: int) -> str:
+    """Return the venue's word that a countdown is set."""
+    return json.dumps({"symbol": venue_symbol, "countdownTime": str(countdown_ms)})
+
+
 def exchange_of(fate: Fate | None, truth: str, now_ms: int, other: str = "") -> Exchange:
     """Return what the desk's transport captured; `truth` is the venue's right answer."""
     exchange = Exchange("POST", "fapi.binance.com", "/fapi/v1/order", received_ms=now_ms)
@@ -181,7 +213,7 @@ def exchange_of(fate: Fate | None, truth: str, now_ms: int, other: str = "") -> 
 
 def _with_nan(truth: str) -> str:
     body = json.loads(truth) if truth else {}
-    body["executedQty"] = "NaN"
+    body |= {"executedQty": "NaN", "quantity": "NaN", "algoId": "NaN", "countdownTime": "NaN"}
     return json.dumps(body)
 
 

@@ -15,8 +15,9 @@ from perptui.model.proposal import Proposal
 from perptui.protocol.intents import ApproveTicket, ConfirmTicket, DeclineTicket
 from perptui.protocol.views_ticket import TicketView
 from perptui.settings.paths import KILL_FILE
-from tests.campaign.truth import Shown, Typed
-from tests.campaign.world import CLOUDS, MARKS, STEPS
+from tests.campaign.picture import CLOUDS
+from tests.campaign.truth import Asked, Shown, Typed
+from tests.campaign.weather import MARKS, STEPS
 from tests.desk.dealing import ALICE, BOB, answer, proposal
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ WAYS = {
     "close": 2,
     "changed": 12,
 }
+TIGHT = 1.0
+"""Below this gross limit tickets often break it, and are tried again with an override."""
+OVERRIDE = "the hedge of tomorrow's delivery"
 LOTS = {"BTC": 60, "ETH": 150, "SOL": 40}
 
 
@@ -59,10 +63,15 @@ class Hands:
         self._rng = session.rng
         self._last: tuple[OrderIntent, ...] = ()
         self._old_token = "0000"
+        self._tight = session.settings.limits.gross_max < TIGHT
 
     async def act(self) -> None:
         """Do one thing."""
         name = self._rng.choices(list(ACTS), list(ACTS.values()))[0]
+        if self._session.settings.stops.sigmas > 0 and self._rng.random() < 0.1:
+            name = "protect"
+        if self._session.picture.peak is not None and self._rng.random() < 0.4:
+            name = "drawdown"
         if self._halted() and self._rng.random() < 0.7:
             name = "release"
         await getattr(self, f"_{name}")()
@@ -83,6 +92,35 @@ class Hands:
         view = await session.call(
             lambda trading: trading.open_ticket(made, "send", who, columns, rows)
         )
+        if view is None and self._tight and rng.random() < 0.7:
+            reason = rng.choice((OVERRIDE, OVERRIDE, "short"))
+            view = await session.call(
+                lambda trading: trading.open_ticket(made, "send", who, columns, rows, reason)
+            )
+        await self._read(view, way, who)
+
+    async def _own(self, status: str) -> None:
+        """Open the ticket of the desk's own proposal, where it has one."""
+
+        async def opened(trading: Trading) -> TicketView | None:
+            made = trading.own_proposal(status)
+            if made is None:
+                return None
+            return await trading.open_ticket(made, "send", who, 120, 40)
+
+        who = self._who()
+        way = self._rng.choices(list(WAYS), list(WAYS.values()))[0]
+        await self._read(await self._session.call(opened), way, who)
+
+    async def _protect(self) -> None:
+        await self._own("protect")
+
+    async def _drawdown(self) -> None:
+        await self._own("drawdown")
+
+    async def _read(self, view: TicketView | None, way: str, who: Actor) -> None:
+        """Read a ticket, if there is one, and answer it somehow."""
+        session, rng = self._session, self._rng
         if not isinstance(view, TicketView) or view.phase != "confirm":
             return
         shown_mono = session.clock.monotonic()
@@ -277,7 +315,11 @@ class Hands:
     # ------------------------------------------------------------------ everything else
 
     async def _cancel(self) -> None:
-        await self._session.call(lambda trading: trading.cancel_working(ALICE))
+        stops = self._session.settings.stops.sigmas > 0 and self._rng.random() < 0.3
+        if stops:
+            truth = self._session.core.truth
+            truth.add(Asked(**truth.now(), uid=ALICE.uid))
+        await self._session.call(lambda trading: trading.cancel_working(ALICE, protective=stops))
 
     async def _kill(self) -> None:
         await self._session.call(lambda trading: trading.kill("fire", self._who()))

@@ -32,7 +32,8 @@ from perptui.model.errors import VenueError
 from perptui.model.order import LegState, OrderIntent, Outcome, Side
 from tests.campaign import world
 from tests.campaign.mutants import Mutant, Patch
-from tests.campaign.world import STEPS, WorldVenue
+from tests.campaign.weather import STEPS
+from tests.campaign.world import WorldVenue
 
 Made = Callable[[], tuple[Patch, ...]]
 MUTANTS: list[Mutant] = []

@@ -44,6 +44,10 @@ class LegFacts(msgspec.Struct):
                 found = state
         return found
 
+    def filled_at(self, seq: int) -> Decimal:
+        """Return what was known to be filled after event `seq`."""
+        return max((row[3] for row in self.states if row[0] <= seq), default=Decimal(0))
+
     @property
     def last(self) -> tuple[int, int, str, Decimal, Decimal | None]:
         """The newest state."""
@@ -120,14 +124,21 @@ def _legs(lines: list[Line]) -> dict[str, LegFacts]:
                 facts = LegFacts(body["ticket"]["id"], leg["index"], leg["intent"], [])
                 legs[leg["client_id"]] = facts
                 facts.states.append((line.seq, line.ts, "PROPOSED", Decimal(0), None))
-        elif line.kind == "CONFIRMED":
-            for facts in legs.values():
-                if facts.ticket == body["ticket"]:
-                    facts.states.append((line.seq, line.ts, "CONFIRMED", Decimal(0), None))
         elif line.kind in {"SENDING", "OUTCOME", "MOVED"}:
             facts = legs[body["client_id"]]
             facts.states.append(_state(line, facts))
+        elif state := _of_all(line):
+            for facts in legs.values():
+                if facts.ticket == body["ticket"]:
+                    facts.states.append((line.seq, line.ts, state, Decimal(0), None))
     return legs
+
+
+def _of_all(line: Line) -> str:
+    """Return the state that an event of a ticket brings all its legs to, "" for none."""
+    if line.kind == "ENDED":
+        return "" if line.body["state"] == "DONE" else "NOT_SENT"
+    return {"CONFIRMED": "CONFIRMED", "APPROVED": "APPROVED"}.get(line.kind, "")
 
 
 def _state(line: Line, facts: LegFacts) -> tuple[int, int, str, Decimal, Decimal | None]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from perptui.desk.orders.stops import rests
 from perptui.desk.orders.trading import LOOK_S, Trading
 from perptui.journal.database import Database
 from perptui.journal.journal import Journal
@@ -23,14 +24,17 @@ from perptui.settings.schema import Settings
 from tests.campaign.core import Core
 from tests.campaign.coverage import Coverage
 from tests.campaign.hands import Hands
+from tests.campaign.picture import CLOUDS, WorldPicture
 from tests.campaign.truth import Calm, Life, Truth
 from tests.campaign.virtual import Died, Mortality, VirtualLoop, mortal_journal, probe
-from tests.campaign.world import CLOUDS, MARKS, STEPS, Weather, WorldPicture, WorldVenue
+from tests.campaign.weather import MARKS, STEPS, Weather
+from tests.campaign.world import WorldVenue
 from tests.desk.dealing import DESK, settings_of
 from tests.desk.market import BTC, ETH, NOW_MS, VENUE
 
 DESK_NAME = ACCOUNT = "main"
 APPROVAL_S = 20.0
+DEAD_MAN_S = 12.0
 AFTER_CALM_S = 75.0
 """What is unresolved this long after the last fault stays so: 60 s, and one slow look."""
 DEATHS = (
@@ -235,7 +239,9 @@ class Session:
         for chance, change in (
             (0.30, self._cloud),
             (0.10, self._move_outside),
-            (0.15, self._move_mark),
+            (0.15 if self.settings.stops.sigmas == 0 else 0.4, self._move_mark),
+            (0.03, self._fall),
+            (0.03, self._lose),
             (0.05, self._restart_venue),
             (0.05, self._skew),
             (0.04, self._kill_file),
@@ -255,6 +261,7 @@ class Session:
     def _clear(self) -> None:
         for what in CLOUDS:
             self.picture.cloud(what, "")
+        self.picture.fall(None)
         self.clouded = False
 
     def _move_outside(self) -> None:
@@ -268,9 +275,25 @@ class Session:
             self.venue.coverage.note(why, "positions", "moved")
 
     def _move_mark(self) -> None:
+        triggers = [
+            (one.instrument, one.trigger_price)
+            for one in self.core.orders
+            if one.alive and one.trigger_price is not None
+        ]
+        if triggers and self.rng.random() < 0.8:
+            self.picture.move_to(*self.rng.choice(triggers))
+            return
         instrument = self.rng.choice(sorted(MARKS))
         bps = self.rng.choice((-120, -20, -5, 5, 20, 120))
         self.picture.move(instrument, 1 + self.core.marks[instrument] * 0 + bps_of(bps))
+
+    def _fall(self) -> None:
+        """Let the account be far below its peak from here on."""
+        self.picture.fall(Decimal(40_000))
+
+    def _lose(self) -> None:
+        """Let the account lose more at once than the watchdog bears."""
+        self.picture.lose(Decimal(self.rng.choice((600, 1_500, 3_000))))
 
     def _restart_venue(self) -> None:
         self.venue.weather.empty_until_ms = self.core.now_ms() + self.rng.randint(500, 3_400)
@@ -318,10 +341,12 @@ class Session:
     def _settled(self) -> bool:
         assert self.journal is not None
         working = any(order.alive and not order.protective for order in self.core.orders)
+        unsettled = [leg for leg in self.journal.unsettled_legs(VENUE) if not rests(leg)]
         return not (
             self.core.busy
+            or self.core.counting
             or working
-            or self.journal.unsettled_legs(VENUE)
+            or unsettled
             or self.journal.open_tickets("CONFIRMED")
             or self.journal.open_tickets("PROPOSED")
         )
@@ -372,15 +397,27 @@ def play(seed: int, template_path: Path, folder: Path, loop: VirtualLoop) -> Pla
 
 def _variants() -> tuple[Settings, ...]:
     paper = settings_of("paper")
-    desk = msgspec.structs.replace(paper.desk, socket_dir="/run/perptui")
-    approval = msgspec.structs.replace(
-        paper.approval, notional_usd=Decimal(3_000), expiry_s=APPROVAL_S
+    replaced = msgspec.structs.replace
+    limits = replaced(paper.limits, messages_per_second=2)
+    watchdog = replaced(paper.watchdog, dead_man_s=DEAD_MAN_S)
+    paper = replaced(paper, limits=limits, watchdog=watchdog)
+    approval = replaced(paper.approval, notional_usd=Decimal(3_000), expiry_s=APPROVAL_S)
+    desk = replaced(paper.desk, socket_dir="/run/perptui")
+    shared = replaced(paper, desk=desk, approval=approval)
+    going_on = replaced(paper.confirmation, on_rejection="go_on")
+    bold = replaced(paper, confirmation=going_on)
+    stops = replaced(paper.stops, sigmas=0.2, distance_min=0.006)
+    tight = replaced(limits, gross_max=0.4)
+    return (
+        paper,
+        shared,
+        replaced(bold, stops=stops),
+        paper,
+        replaced(shared, stops=stops),
+        bold,
+        replaced(shared, limits=tight),
     )
-    limits = msgspec.structs.replace(paper.limits, messages_per_second=2)
-    paper = msgspec.structs.replace(paper, limits=limits)
-    shared = msgspec.structs.replace(paper, desk=desk, approval=approval)
-    return (paper, paper, shared)
 
 
 VARIANTS = _variants()
-"""Settings that sessions take in turn."""
+"""Settings that sessions take in turn: seven, so that every one meets every hundredth seed too."""

@@ -50,6 +50,21 @@ class CancelSent(Entry, frozen=True, tag=True):
     fate: str
 
 
+class Armed(Entry, frozen=True, tag=True):
+    """A dead man's countdown left the desk; 0 disarms."""
+
+    instrument: str
+    countdown_ms: int
+    fate: str
+
+
+class Swept(Entry, frozen=True, tag=True):
+    """A countdown ran out: the venue cancelled the contract's orders, `stops` among them."""
+
+    instrument: str
+    stops: tuple[str, ...]
+
+
 class Taken(Entry, frozen=True, tag=True):
     """The venue has the order."""
 
@@ -105,6 +120,12 @@ class Mark(Entry, frozen=True, tag=True):
     price: Decimal
 
 
+class Lost(Entry, frozen=True, tag=True):
+    """The account lost this share of its equity at once."""
+
+    share: Decimal
+
+
 class Typed(Entry, frozen=True, tag=True):
     """A trader answered a ticket. `use`: confirm, approve or decline; `age_s`: since shown."""
 
@@ -117,6 +138,12 @@ class Typed(Entry, frozen=True, tag=True):
     seen_end: bool
     columns: int
     rows: int
+
+
+class Asked(Entry, frozen=True, tag=True):
+    """A person asked for the cancel of protective stops."""
+
+    uid: int
 
 
 class Life(Entry, frozen=True, tag=True):

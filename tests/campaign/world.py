@@ -1,4 +1,4 @@
-"""The world of one session: a venue whose answers go wrong, and a picture that clouds over."""
+"""The venue of one session as the desk reaches it: its answers go wrong on their way."""
 
 from __future__ import annotations
 
@@ -11,35 +11,21 @@ import msgspec
 
 from perptui.model.account import Account, Position
 from perptui.model.clock import ManualClock
-from perptui.model.instrument import Instrument
-from perptui.model.market import Book, BookLevel, FundingQuote, Quote
-from perptui.model.order import Fill, LegState, OrderIntent, OrderReport, Outcome
-from perptui.model.snapshot import MarketSnapshot
-from perptui.settings.schema import Settings
-from perptui.venues import parse_account
+from perptui.model.order import Fill, LegState, OrderIntent, OrderReport, Outcome, Side
+from perptui.venues import parse_account, parse_stop
 from perptui.venues.base import Reading
 from perptui.venues.classify import classify
 from perptui.venues.failures import Redactor, failure
 from perptui.venues.outcomes.binance import BINANCE
-from perptui.venues.parse_market import Names
+from perptui.venues.transport import Exchange
 from tests.campaign import fates
-from tests.campaign.core import LIVES, Core
+from tests.campaign.core import LIVES, Core, TrueOrder
 from tests.campaign.coverage import Coverage
-from tests.campaign.truth import CancelSent, Mark, Sent, Sky
-from tests.desk.dealing import DeskPicture
+from tests.campaign.truth import Armed, CancelSent, Sent
+from tests.campaign.weather import NAMES, SYMBOLS, Weather
 from tests.desk.ledger_venue import LedgerVenue
-from tests.desk.market import BTC, ETH, NOW_MS, VENUE, account, instrument
+from tests.desk.market import VENUE, account
 
-SOL = f"{VENUE}:SOL/USDT:USDT"
-CONTRACTS = (
-    instrument(BTC, "BTCUSDT", "0.001"),
-    instrument(ETH, "ETHUSDT", "0.01"),
-    instrument(SOL, "SOLUSDT", "1"),
-)
-MARKS = {BTC: Decimal(97500), ETH: Decimal(3200), SOL: Decimal(150)}
-STEPS = {one.id: one.step for one in CONTRACTS}
-SYMBOLS = {one.id: one.venue_symbol for one in CONTRACTS}
-NAMES = Names({symbol: key for key, symbol in SYMBOLS.items()}, tuple(SYMBOLS.values()))
 REDACTOR = Redactor(fates.CANARY)
 RECEIVE_WINDOW_MS = 5_000
 LATEST_MS = 25_000
@@ -47,26 +33,13 @@ LATEST_MS = 25_000
 TIMEOUT_S = 10.0
 LIE = "lying -2019"
 """Accepted, and said to be rejected; its own order and trades are there when asked for."""
-DEPTH = Decimal(100_000)
 
 
-class Weather(msgspec.Struct):
-    """How likely faults are now; all zero once they stopped."""
-
-    writes: float = 0.0
-    reads: float = 0.0
-    fills_lag_ms: int = 0
-    account_lag_ms: int = 0
-    empty_until_ms: int = 0
-    dark_until_ms: int = 0
-    forgets_until_ms: int = 0
-    pace: float = 1.0
-
-    def calm(self) -> None:
-        """Let every fault stop."""
-        self.writes = self.reads = 0.0
-        self.fills_lag_ms = self.account_lag_ms = self.empty_until_ms = 0
-        self.dark_until_ms = self.forgets_until_ms = 0
+Met = tuple[str, str | None]
+"""The venue's true answer, and the code where it is a refusal."""
+Meet = Callable[[bool], Met]
+"""Lets a request meet the venue; True: its answer will not be heard."""
+ReadBack = Callable[[bytes, int], OrderReport | None]
 
 
 def _nobody_dies(_: str) -> None:
@@ -178,9 +151,7 @@ class WorldVenue(LedgerVenue):
     async def order(self, identifier: str, client_id: str) -> Reading[OrderReport | None]:
         await self._travel("order")
         hidden = client_id not in self._lied and self._empty("order")
-        found = None if hidden else self.core.find(client_id)
-        if found is not None and found.instrument != identifier:
-            found = None
+        found = None if hidden else self._own(identifier, client_id, protective=False)
         if (
             found is not None
             and found.filled
@@ -191,45 +162,115 @@ class WorldVenue(LedgerVenue):
             found = None
         return self._reading(None if found is None else found.report(), "order")
 
+    async def stop(self, identifier: str, client_id: str) -> Reading[OrderReport | None]:
+        await self._travel("stop")
+        hidden = self._empty("stop")
+        found = None if hidden else self._own(identifier, client_id, protective=True)
+        return self._reading(None if found is None else found.report(), "stop")
+
+    def _own(self, identifier: str, client_id: str, *, protective: bool) -> TrueOrder | None:
+        found = self.core.find(client_id)
+        if found is None or found.instrument != identifier or found.protective != protective:
+            return None
+        return found
+
     # ------------------------------------------------------------------ writes
 
     async def submit(self, intent: OrderIntent, client_id: str) -> Outcome:
-        name = fates.draw(self._rng) if self._rng.random() < self.weather.writes else ""
-        if name == LIE and self.weather.fills_lag_ms:
+        name = self._fault()
+        if name == LIE and (self.weather.fills_lag_ms or intent.protective):
             name = ""  # a lie whose trades are late too is two faults
         if name == LIE:
             self._lied.add(client_id)
         self._note_sent(intent, client_id, name)
-        self.reached("left")
+        meet = self._meet_stop if intent.protective else self._meet_order
+        read_back = (
+            parse_stop.acknowledgement if intent.protective else parse_account.acknowledgement
+        )
+        return await self._write(
+            "submit stop" if intent.protective else "submit",
+            name,
+            client_id,
+            lambda blind: meet(intent, client_id, blind=blind),
+            lambda body, now_ms: read_back(body, intent, client_id, NAMES, now_ms),
+        )
+
+    async def cancel(self, identifier: str, client_id: str) -> Outcome:
+        return await self._write(
+            "cancel",
+            self._note_cancel(identifier, client_id),
+            client_id,
+            lambda _: self._end(identifier, client_id, protective=False),
+            lambda body, now_ms: parse_account.cancellation(
+                body, identifier, client_id, NAMES, now_ms
+            ),
+        )
+
+    async def cancel_stop(self, identifier: str, client_id: str) -> Outcome:
+        return await self._write(
+            "cancel stop",
+            self._note_cancel(identifier, client_id),
+            client_id,
+            lambda _: self._end(identifier, client_id, protective=True),
+            lambda body, _: parse_stop.cancellation(body, identifier, client_id),
+        )
+
+    async def arm_dead_man(self, identifier: str, countdown_ms: int) -> Outcome:
+        name, symbol, truth = self._fault(), SYMBOLS[identifier], self.core.truth
+        truth.add(Armed(**truth.now(), instrument=identifier, countdown_ms=countdown_ms, fate=name))
+
+        def count_down(_: bool) -> tuple[str, str | None]:
+            self.core.count_down(identifier, countdown_ms)
+            return fates.countdown_body(symbol, countdown_ms), None
+
+        return await self._write(
+            "dead man",
+            name,
+            symbol,
+            count_down,
+            lambda body, _: parse_stop.countdown(body, symbol, countdown_ms),
+        )
+
+    def _fault(self) -> str:
+        """Return the fault that strikes the next write, "" for none."""
+        return fates.draw(self._rng) if self._rng.random() < self.weather.writes else ""
+
+    async def _write(
+        self, call: str, name: str, named: str, meet: Meet, read_back: ReadBack
+    ) -> Outcome:
+        """Let a request meet the venue through the fault `name`; classify what comes back.
+
+        Parameters
+        ----------
+        named : str
+            What the answer names the request by.
+        """
+        order, fate = call.startswith("submit"), fates.FATES.get(name)
+        self.reached("left" if order else f"{call} left")
         await self._wait(0.02, 0.4)
         self.core.run()
-        fate = fates.FATES.get(name)
         truth, refused = "", None
         where = "now" if fate is None else fates.arrival(self._rng, fate)
         if where == "now":
-            truth, refused = self._arrive_order(intent, client_id, blind=fate is not None)
-        elif where == "late":
-            self._arrive_late(intent, client_id)
-        self.reached("arrived")
+            truth, refused = meet(fate is not None)
+        elif where == "late" and order:
+            self.core.later(self._rng.randint(300, LATEST_MS), lambda: _ignore(meet(True)))
+        self.reached("arrived" if order else f"{call} arrived")
         if fate is not None and fate.status is None and fate.sent:
             await asyncio.sleep(TIMEOUT_S)
         else:
             await self._wait(0.02, 0.4)
-        if refused is not None and fate is None:
-            fate = fates.FATES[f"400 {refused}"]
-        other = truth.replace(client_id, "pt" + "0" * 30)
-        exchange = fates.exchange_of(fate, truth, self.core.now_ms(), other)
-        outcome = classify(
-            exchange,
-            lambda body: parse_account.acknowledgement(
-                body, intent, client_id, NAMES, exchange.received_ms
-            ),
-            BINANCE,
-            REDACTOR,
-        )
         met = name or ("none" if refused is None else f"400 {refused}")
-        self.coverage.note(met, "submit", outcome.state)
+        exchange = self._captured(fate or _REFUSALS.get(refused or ""), truth, named)
+        outcome = classify(
+            exchange, lambda body: read_back(body, exchange.received_ms), BINANCE, REDACTOR
+        )
+        self.coverage.note(met, call, outcome.state)
         return outcome
+
+    def _captured(self, fate: fates.Fate | None, truth: str, named: str) -> Exchange:
+        other = truth.replace(named, "pt" + "0" * 30)
+        return fates.exchange_of(fate, truth, self.core.now_ms(), other)
 
     def _note_sent(self, intent: OrderIntent, client_id: str, fate: str) -> None:
         self.core.truth.add(
@@ -247,15 +288,18 @@ class WorldVenue(LedgerVenue):
             )
         )
 
-    def _arrive_order(
-        self, intent: OrderIntent, client_id: str, *, blind: bool = False
-    ) -> tuple[str, str | None]:
+    def _note_cancel(self, identifier: str, client_id: str) -> str:
+        name, truth = self._fault(), self.core.truth
+        truth.add(CancelSent(**truth.now(), client_id=client_id, instrument=identifier, fate=name))
+        return name
+
+    def _meet_order(self, intent: OrderIntent, client_id: str, *, blind: bool) -> Met:
         """Let the order meet the venue; return the true answer, or the code of a refusal."""
         core = self.core
         if core.open_by_client_id(client_id) is not None:
             return "", "-4116"
         held = core.positions.get(intent.id, Decimal(0))
-        against = -held if intent.side.value == "buy" else held
+        against = -held if intent.side is Side.BUY else held
         if intent.reduce_only and against <= 0:
             return "", "-2022"
         life = self._rng.choices(list(self.lives), list(self.lives.values()))[0]
@@ -264,170 +308,38 @@ class WorldVenue(LedgerVenue):
         order = core.take(intent, client_id, life)
         return fates.order_body(order.report(), SYMBOLS[intent.id]), None
 
-    def _arrive_late(self, intent: OrderIntent, client_id: str) -> None:
-        delay_ms = self._rng.randint(300, LATEST_MS)
+    def _meet_stop(self, intent: OrderIntent, client_id: str, *, blind: bool) -> Met:
+        """Let the stop meet the venue, which refuses one that would trigger at once."""
+        core = self.core
+        if core.open_by_client_id(client_id) is not None:
+            return "", "-4116"
+        if intent.trigger_price is None or core.reached(
+            intent.id, intent.side, intent.trigger_price
+        ):
+            return "", "-2021"
+        order = core.take(intent, client_id, "wait")
+        return fates.stop_body(
+            order.report(), SYMBOLS[intent.id], reduce_only=intent.reduce_only
+        ), None
 
-        def arrive() -> None:
-            self._arrive_order(intent, client_id, blind=True)
-
-        self.core.later(delay_ms, arrive)
-
-    async def cancel(self, identifier: str, client_id: str) -> Outcome:
-        name = fates.draw(self._rng) if self._rng.random() < self.weather.writes else ""
-        truth = self.core.truth
-        truth.add(CancelSent(**truth.now(), client_id=client_id, instrument=identifier, fate=name))
-        self.reached("cancel left")
-        await self._wait(0.02, 0.4)
-        self.core.run()
-        fate = fates.FATES.get(name)
-        body = ""
-        if fate is None or fates.arrival(self._rng, fate) == "now":
-            found = self.core.open_by_client_id(client_id)
-            if found is not None:
-                self.core.end(found, LegState.CANCELED)
-                body = fates.order_body(found.report(), SYMBOLS[identifier])
-        if fate is None and not body:
-            fate = _NOT_OPEN
-        if fate is not None and fate.status is None and fate.sent:
-            await asyncio.sleep(TIMEOUT_S)
-        exchange = fates.exchange_of(fate, body, self.core.now_ms(), body)
-        outcome = classify(
-            exchange,
-            lambda answer: parse_account.cancellation(
-                answer, identifier, client_id, NAMES, exchange.received_ms
-            ),
-            BINANCE,
-            REDACTOR,
-        )
-        self.coverage.note(name or "none", "cancel", outcome.state)
-        return outcome
+    def _end(self, identifier: str, client_id: str, *, protective: bool) -> Met:
+        """Cancel an order that works; return the venue's answer."""
+        found = self.core.open_by_client_id(client_id)
+        if found is None or found.instrument != identifier or found.protective != protective:
+            return "", "-2011"
+        waiting = found.report().venue_order_id
+        self.core.end(found, LegState.CANCELED)
+        if protective:
+            return fates.stop_canceled_body(waiting, client_id), None
+        return fates.order_body(found.report(), SYMBOLS[identifier]), None
 
 
-_NOT_OPEN = fates.Fate("now", 400, '{"code": -2011, "msg": "Unknown order sent."}', "REJECTED")
+def _ignore(_: object) -> None:
+    """Nobody hears the answer to a request that came late."""
 
 
-class WorldPicture(DeskPicture):
-    """The desk's picture: it can go stale, blank, lose a quote, a volume, or the clock's offset."""
-
-    venue: WorldVenue
-
-    def __init__(self, venue: WorldVenue, clock: ManualClock, settings: Settings) -> None:
-        super().__init__(venue, clock, settings)
-        self.core = venue.core
-        self.contracts: tuple[Instrument, ...] = CONTRACTS
-        self.offsets = {VENUE: 12}
-        self.volumes = {BTC: 1e10, ETH: 5e9, SOL: 2e9}
-        self.sigmas = {BTC: 0.6, ETH: 0.8, SOL: 1.1}
-        self.missing: set[str] = set()
-        self.thin: set[str] = set()
-        self.funds = tuple(
-            FundingQuote(one.id, NOW_MS, Decimal("0.0001"), NOW_MS + 7_200_000, 8.0)
-            for one in CONTRACTS
-        )
-        self.quoted_ms = clock.utc_ms()
-        self.kept: MarketSnapshot | None = None
-        self._sky: dict[str, str] = {}
-        for identifier, price in self.core.marks.items():
-            self._note_mark(identifier, price)
-
-    def _note_mark(self, identifier: str, price: Decimal) -> None:
-        truth = self.core.truth
-        truth.add(Mark(**truth.now(), instrument=identifier, price=price))
-
-    def move(self, identifier: str, factor: Decimal) -> None:
-        """Move a mark; stops whose trigger it reaches are executed."""
-        price = (self.core.marks[identifier] * factor).quantize(Decimal("0.1"))
-        self.core.marks[identifier] = price
-        self._note_mark(identifier, price)
-        self.core.trigger_stops()
-
-    def snapshot(self) -> MarketSnapshot | None:
-        if self.blank:
-            return None
-        if self.stale_text and self.kept is not None:
-            return self.kept
-        now_ms = self.clock.utc_ms()
-        quotes = tuple(
-            Quote(id=identifier, ts_ms=now_ms, mark=mark)
-            for identifier, mark in sorted(self.core.marks.items())
-            if identifier not in self.missing
-        )
-        self.kept = MarketSnapshot(
-            as_of_ms=now_ms,
-            instruments=self.contracts,
-            quotes=quotes,
-            funding=self.funds,
-            accounts=(self.venue.now(),),
-            peak_equity_usd=self.peak,
-        )
-        return self.kept
-
-    def books(self) -> dict[str, Book]:
-        found = {}
-        for name, mark in self.core.marks.items():
-            if name not in self.thin:
-                away = mark / 10_000
-                bids, asks = BookLevel(mark - away, DEPTH), BookLevel(mark + away, DEPTH)
-                found[name] = Book(name, self.clock.utc_ms(), (bids,), (asks,))
-        return found
-
-    def sky(self, what: str, value: str) -> None:
-        """Write down what is so from here on; "" is well."""
-        if self._sky.get(what, "") != value:
-            self._sky[what] = value
-            truth = self.core.truth
-            truth.add(Sky(**truth.now(), what=what, value=value))
-
-    def cloud(self, what: str, value: str) -> None:
-        """Let one thing be wrong with the picture from here on, or with "" right again."""
-        if what == "settings" and not value:
-            return  # settings that changed stay as they are
-        if what == "stale":
-            self.stale_text = value
-        elif what == "blank":
-            self.blank = bool(value)
-        elif what == "quote":
-            self.missing = {value} if value else set()
-        elif what == "book":
-            self.thin = {value} if value else set()
-        elif what == "volume":
-            self.volumes = {key: number for key, number in _VOLUMES.items() if key != value}
-        else:
-            self._cloud_more(what, value)
-        self.sky(what, value)
-
-    def _cloud_more(self, what: str, value: str) -> None:
-        if what == "offset":
-            self.offsets = {VENUE: int(value)} if value else {VENUE: 12}
-        elif what == "offset unknown":
-            self.offsets = {} if value else {VENUE: 12}
-        elif what == "settings":
-            self.digest = value
-        elif what == "loss unknown":
-            self.loss = None if value else 0.0
-        elif what == "loss":
-            self.loss = float(value) if value else 0.0
-        elif what == "hedge mode":
-            self.venue.one_way = not value
-        elif what == "inactive":
-            self.contracts = tuple(
-                msgspec.structs.replace(one, active=one.id != value) for one in CONTRACTS
-            )
-
-
-_VOLUMES = {BTC: 1e10, ETH: 5e9, SOL: 2e9}
-CLOUDS: dict[str, Callable[[random.Random], str]] = {
-    "stale": lambda rng: "marks 9 s old",
-    "blank": lambda rng: "no picture",
-    "quote": lambda rng: rng.choice(sorted(MARKS)),
-    "book": lambda rng: rng.choice(sorted(MARKS)),
-    "volume": lambda rng: rng.choice(sorted(MARKS)),
-    "offset": lambda rng: str(rng.choice((2_000, 2_500, -2_700, 60_000, -60_000))),
-    "offset unknown": lambda rng: "1",
-    "settings": lambda rng: f"{rng.getrandbits(64):064x}",
-    "loss unknown": lambda rng: "1",
-    "loss": lambda rng: rng.choice(("0.02", "0.3")),
-    "hedge mode": lambda rng: "1",
-    "inactive": lambda rng: rng.choice(sorted(MARKS)),
+_REFUSALS = {
+    **{code.removeprefix("400 "): fate for code, fate in fates.FATES.items()},
+    "-2011": fates.Fate("now", 400, '{"code": -2011, "msg": "Unknown order sent."}', "REJECTED"),
 }
-"""What can be wrong with the picture, and with what value."""
+"""What the venue answers where it really refuses, by code."""

@@ -1,0 +1,120 @@
+"""I8: the kill switch, cancels, and the dead man's switch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.campaign.record import Record
+from tests.campaign.truth import (
+    Armed,
+    Asked,
+    CancelSent,
+    Entry,
+    Life,
+    Over,
+    Sent,
+    Swept,
+    Taken,
+)
+from tests.campaign.walk import STOP, World
+
+HALT_MS = 8_000
+ASKED_MS = 120_000
+"""A person's cancels go one after another, each of which may hang."""
+
+
+def killed(sent: Sent, record: Record, world: World) -> Iterator[str]:
+    """I8: after KILL nothing but what reduces."""
+    state = "ACTIVE"
+    for line in record.of("KILL"):
+        if line.seq <= sent.seq:
+            state = line.body["state"]
+    if world.sky.get("kill file"):
+        state = "HALTED"
+    if state == "HALTED" or (state == "REDUCING" and not sent.reduce_only):
+        yield f"I8: {sent.client_id[:8]} was sent while {state}"
+
+
+def cancels(entries: list[Entry], record: Record) -> Iterator[str]:
+    """I1: a cancel, too, is on disk before it leaves."""
+    counted: dict[str, int] = {}
+    for entry in entries:
+        if isinstance(entry, CancelSent):
+            counted[entry.client_id] = counted.get(entry.client_id, 0) + 1
+            before = sum(
+                line.body["client_id"] == entry.client_id and line.seq <= entry.seq
+                for line in record.of("CANCEL")
+            )
+            if before < counted[entry.client_id]:
+                yield f"I1: a cancel of {entry.client_id[:8]} left before it was on disk"
+
+    yield from _stops_kept(entries, record)
+
+
+def _stops_kept(entries: list[Entry], record: Record) -> Iterator[str]:
+    """I8: a protective stop is cancelled by a confirmed ticket that names it, or a person."""
+    asked = [entry.ts_ms for entry in entries if isinstance(entry, Asked)]
+    for line in record.of("CANCEL"):
+        client_id, ticket = line.body["client_id"], line.body["ticket"]
+        if record.legs[client_id].intent["kind"] != STOP:
+            continue
+        if ticket:
+            confirmed = any(one.seq < line.seq for one in record.for_ticket("CONFIRMED", ticket))
+            named = client_id in record.tickets[ticket].body["ticket"]["cancels"]
+            if not (confirmed and named):
+                yield f"I8: the stop {client_id[:8]} was cancelled by {ticket}, which may not"
+        elif not any(0 <= line.ts - at <= ASKED_MS for at in asked):
+            yield f"I8: the stop {client_id[:8]} was cancelled and nobody asked for it"
+
+
+def dead_man(entries: list[Entry], record: Record) -> Iterator[str]:
+    """I8: the dead man's switch is on disk, takes no stop, and is off once nothing works."""
+    armed: dict[str, Armed] = {}
+    for entry in entries:
+        if isinstance(entry, Swept):
+            armed.pop(entry.instrument, None)
+            if entry.stops:
+                yield f"I8: the dead man's switch took the stops of {entry.instrument}"
+        elif isinstance(entry, Life):
+            armed.clear()
+        elif isinstance(entry, Armed):
+            armed[entry.instrument] = entry
+    for instrument, last in armed.items():
+        if last.countdown_ms:
+            yield f"I8: the dead man's switch of {instrument} was left on"
+    told = {line.body["instrument"] for line in record.of("DEADMAN")}
+    for instrument in sorted({e.instrument for e in entries if isinstance(e, Armed)} - told):
+        if not any(isinstance(entry, Life) and entry.what == "died" for entry in entries):
+            yield f"I8: the dead man's switch of {instrument} is not in the journal"
+
+
+def halted(entries: list[Entry], record: Record) -> Iterator[str]:
+    """I8: HALTED cancels what works, soon after its send has ended, and nothing of it is left."""
+    kills = record.of("KILL")
+    over = {entry.order_id: entry.ts_ms for entry in entries if isinstance(entry, Over)}
+    end_ms = max(entry.ts_ms for entry in entries)
+    lives = [entry.ts_ms for entry in entries if isinstance(entry, Life)]
+    answered = {line.body["client_id"]: line.ts for line in record.of("OUTCOME")}
+    orders = [e for e in entries if isinstance(e, Taken) and not e.protective]
+    for number, line in enumerate(kills):
+        if line.body["state"] != "HALTED":
+            continue
+        until = kills[number + 1].ts if number + 1 < len(kills) else end_ms
+        for entry in orders:
+            soon = max(line.ts, answered.get(entry.client_id, line.ts)) + HALT_MS
+            working = entry.ts_ms <= line.ts and over.get(entry.order_id, end_ms) > soon
+            if entry.client_id not in record.legs or soon > until or not working:
+                continue
+            if any(line.ts <= at <= soon for at in lives):
+                continue
+            if not _cancel_left(entries, entry.client_id, line.ts - 2_000, soon):
+                yield f"I8: {entry.client_id[:8]} was not cancelled after HALTED"
+
+
+def _cancel_left(entries: list[Entry], client_id: str, since: int, until: int) -> bool:
+    return any(
+        isinstance(entry, CancelSent)
+        and entry.client_id == client_id
+        and since <= entry.ts_ms <= until + 3_000
+        for entry in entries
+    )
