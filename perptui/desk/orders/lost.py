@@ -99,6 +99,9 @@ class Lost:
                 self._journal.append(
                     LegMoved(leg.client_id, LegState.NEVER_ACCEPTED, leg.filled, None, "", text)
                 )
+                if leg.protective:
+                    text = f"the position in {leg.instrument} may not be protected: {text}"
+                    self._alarm("unprotected", f"unprotected:{leg.client_id}", text)
 
     def _alarm(self, what: str, key: str, text: str) -> None:
         if not self._journal.has_notice(key):
