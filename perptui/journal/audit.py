@@ -33,6 +33,7 @@ from perptui.journal.events import (
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
+    VenueHeld,
 )
 from perptui.journal.stored import Stored
 from perptui.journal.verify import is_database, read_lines
@@ -226,6 +227,8 @@ def _about_venue(body: Body) -> str:
             return f"first sight of {body.venue}: {len(body.positions)} positions"
         case PermissionsSeen():
             return f"permissions of the key at {body.venue}: {body.text}"
+        case VenueHeld():
+            return f"orders to {body.venue} {body.state}: {body.text}"
         case DeadManSet():
             span = f"{body.countdown_ms} ms" if body.countdown_ms else "off"
             return f"dead man's switch of {body.instrument} {span}, {body.state}"

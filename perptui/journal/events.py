@@ -224,6 +224,18 @@ class PermissionsSeen(Record, frozen=True):
     text: str = ""
 
 
+class VenueHeld(Record, frozen=True):
+    """Orders to a venue are held back: HALTED until a person says FREE, RESTING until `until_ms`.
+
+    `until_ms` is venue time; `text`: what the venue said, or why a person let orders go again.
+    """
+
+    venue: str
+    state: str
+    text: str
+    until_ms: int | None = None
+
+
 class Migrated(Record, frozen=True):
     """The journal's tables were brought from version `before` to `after`; `backup` was verified."""
 
@@ -261,6 +273,7 @@ Body = (
     | CancelOutcome
     | DeadManSet
     | PermissionsSeen
+    | VenueHeld
     | Migrated
     | Reconciled
 )
@@ -287,6 +300,7 @@ KINDS: dict[str, type[Body]] = {
     "CANCELED": CancelOutcome,
     "DEADMAN": DeadManSet,
     "PERMISSIONS": PermissionsSeen,
+    "HELD": VenueHeld,
     "MIGRATED": Migrated,
     "RECONCILED": Reconciled,
 }

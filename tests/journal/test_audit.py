@@ -38,6 +38,7 @@ from perptui.journal.events import (
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
+    VenueHeld,
 )
 from perptui.journal.stored import sealed
 from perptui.model.errors import JournalError
@@ -70,6 +71,7 @@ BODIES: list[tuple[Body, str]] = [
     (CancelOutcome(LEG.client_id, LegState.ACKED), "cancel ACKED"),
     (DeadManSet("a", 60000, "ACKED"), "dead man's switch of a 60000 ms, ACKED"),
     (DeadManSet("a", 0, "UNKNOWN"), "dead man's switch of a off, UNKNOWN"),
+    (VenueHeld("v", "RESTING", "403", 7), "orders to v RESTING: 403"),
     (PermissionsSeen("v", True, False, None, "trade"), "permissions of the key at v: trade"),
     (Migrated(1, 2, "b"), "journal brought from version 1 to 2"),
     (Reconciled(clean=True), "reconciled, clean"),

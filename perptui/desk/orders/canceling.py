@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from perptui.desk.orders.denied import Denied
 from perptui.desk.orders.executor import WORKING
+from perptui.desk.orders.holds import Holds
 from perptui.desk.orders.stops import superseded
 from perptui.desk.orders.throttle import cancels_left, messages_of
 from perptui.journal.events import Actor, CancelOutcome, CancelSending
@@ -44,6 +45,8 @@ class Cancels:
     ----------
     denied : Denied, optional
         Orders that work though their venue had said that it has none: cancelled with the others.
+    holds : Holds, optional
+        Told of every answer: one may hold orders back from its venue.
     """
 
     def __init__(
@@ -53,7 +56,9 @@ class Cancels:
         clock: Clock,
         limits: Limits,
         denied: Denied | None = None,
+        holds: Holds | None = None,
     ) -> None:
+        self._holds = holds or Holds(journal, clock)
         self._journal = journal
         self._venues = venues
         self._clock = clock
@@ -176,3 +181,4 @@ class Cancels:
         cancel = venue.cancel_stop if leg.protective else venue.cancel
         outcome = await cancel(leg.instrument, leg.client_id)
         self._journal.append(CancelOutcome(leg.client_id, outcome.state, outcome.text))
+        self._holds.take(leg.venue, outcome)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 from perptui.desk.orders.gate_input import Refusal
+from perptui.desk.orders.holds import Holds
 from perptui.desk.orders.stops import stop_standing
 from perptui.desk.orders.throttle import messages_of, order_wait_s
 from perptui.journal.events import (
@@ -70,6 +71,8 @@ class Executor:
         and nothing of it is journalled, "recorded" after; a test ends the process there.
     pause : callable, optional
         Waits seconds; `asyncio.sleep` unless a test moves its own clock.
+    holds : Holds, optional
+        Told of every answer: one may hold all further orders back from its venue.
     on_rejection : str
         "stop": a rejected leg ends the ticket; "go_on": it ends its own coin's legs alone, so that
         of a hedged pair no second leg is sent without the first.
@@ -84,7 +87,9 @@ class Executor:
         checkpoint: Callable[[str], None] = go_on,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         on_rejection: str = "stop",
+        holds: Holds | None = None,
     ) -> None:
+        self._holds = holds or Holds(journal, clock)
         self._journal = journal
         self._on_rejection = on_rejection
         self._venues = venues
@@ -238,6 +243,7 @@ class Executor:
             self._checkpoint("answered")
         finally:
             self._journal.append(*outcome_events(leg, outcome))
+        self._holds.take(name, outcome)
         self._checkpoint("recorded")
 
     def _refuse(

@@ -34,6 +34,7 @@ CHECKS: tuple[tuple[str, Callable[[GateInput], Reasons]], ...] = (
     ("duplicate", gate_orders.duplicate),
     ("rejections", gate_desk.rejections),
     ("unknown", gate_desk.unknown),
+    ("venue", gate_desk.venue),
     ("account_mode", gate_desk.account_mode),
     ("host", gate_desk.host),
     ("daily_loss", gate_desk.loss),

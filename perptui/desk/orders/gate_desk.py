@@ -97,6 +97,15 @@ def unknown(given: GateInput) -> Reasons:
             yield "unknown", f"an order of {leg.id} is UNKNOWN: the symbol is locked"
 
 
+def venue(given: GateInput) -> Reasons:
+    """Send nothing to a venue that refused the key, or shut its door."""
+    for name in given.venues:
+        if name in given.halted:
+            yield "venue_halted", given.halted[name]
+        if name in given.resting:
+            yield "venue_resting", given.resting[name]
+
+
 def account_mode(given: GateInput) -> Reasons:
     """Require one-way, cross margin, single-asset accounts, at the leverage that was seen."""
     accounts = () if given.snapshot is None else given.snapshot.accounts

@@ -88,6 +88,8 @@ class GateInput(Record, frozen=True):
         Why this trader may not send, "" while they may.
     key_permission : str
         Why the venue key in use must not, "" while it may.
+    halted, resting : dict[str, str]
+        By venue: why nothing may be sent there until a person lets it, or for a while.
     """
 
     now_ms: int
@@ -119,6 +121,8 @@ class GateInput(Record, frozen=True):
     approval: str = ""
     permission: str = ""
     key_permission: str = ""
+    halted: dict[str, str] = {}  # noqa: RUF012  msgspec copies an empty default
+    resting: dict[str, str] = {}  # noqa: RUF012
 
     @property
     def venues(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from perptui.desk.orders.gate_desk import (
 )
 from perptui.desk.orders.gate_input import GateInput, Refusal, SentOrder
 from perptui.desk.orders.gate_orders import DUPLICATE_MS
+from perptui.desk.orders.holds import Holds
 from perptui.desk.orders.kill import KillSwitch
 from perptui.desk.orders.notes import Notes, key_fault
 from perptui.desk.orders.throttle import messages_of
@@ -47,6 +48,8 @@ class Gatekeeper:
     ----------
     unclean : str
         Why nothing may be sent until a reconcile is clean; set by the caller.
+    holds : Holds
+        Venues that orders are held back from.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Gatekeeper:
         self._denied = denied or Denied(journal)
         self._journal = journal
         self._notes = Notes(journal)
+        self.holds = Holds(journal, clock)
         self._mode = settings.desk.mode
         self._limits = settings.limits
         self._clock = clock
@@ -139,6 +143,8 @@ class Gatekeeper:
                 approval=approval,
                 permission=permission,
                 key_permission=self._key_fault(left),
+                halted=self.holds.halted,
+                resting=self.holds.resting,
             )
         )
 

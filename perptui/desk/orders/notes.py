@@ -1,15 +1,16 @@
 """What stands in the journal's chain alone, read once and kept up: no projection has it.
 
-Changes of the kill switch, external changes and alarms, and what venues said of their keys.
+Changes of the kill switch, external changes and alarms, what venues said of their keys, and which
+of them orders are held back from.
 """
 
 from __future__ import annotations
 
-from perptui.journal.events import Alarm, External, KillChanged, PermissionsSeen
+from perptui.journal.events import Alarm, External, KillChanged, PermissionsSeen, VenueHeld
 from perptui.journal.journal import Journal
 from perptui.journal.queries import Noted
 
-KINDS = ("KILL", "EXTERNAL", "ALARM", "PERMISSIONS")
+KINDS = ("KILL", "EXTERNAL", "ALARM", "PERMISSIONS", "HELD")
 MISMATCHES = (External, Alarm)
 KEPT = 1_000
 """Most external changes and alarms that are kept; the newest."""
@@ -24,6 +25,7 @@ class Notes:
         self._kills: list[Noted] = []
         self._mismatches: list[Noted] = []
         self._permissions: dict[str, PermissionsSeen] = {}
+        self._holds: dict[str, VenueHeld] = {}
 
     @property
     def kills(self) -> list[Noted]:
@@ -43,6 +45,12 @@ class Notes:
         self._follow()
         return self._permissions
 
+    @property
+    def holds(self) -> dict[str, VenueHeld]:
+        """What was last said of holding orders back from each venue."""
+        self._follow()
+        return self._holds
+
     def _follow(self) -> None:
         end = self._journal.head[0]
         if end == self._read_to:
@@ -58,6 +66,8 @@ class Notes:
             self._kills.append(event)
         elif isinstance(body, PermissionsSeen):
             self._permissions[body.venue] = body
+        elif isinstance(body, VenueHeld):
+            self._holds[body.venue] = body
         elif isinstance(body, MISMATCHES):
             self._mismatches.append(event)
 

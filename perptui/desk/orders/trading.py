@@ -99,17 +99,17 @@ class Trading(TradingState):
         self._kill = KillSwitch.of(journal, settings.desk)
         self._watchdog = Watchdog(journal, picture, clock, settings.watchdog, self._kill)
         self._picture = picture
-        policy = settings.confirmation.on_rejection
-        self._executor = Executor(
-            journal, venues, clock, settings.limits, checkpoint, pause, on_rejection=policy
-        )
         denied = Denied(journal)
         self._gatekeeper = Gatekeeper(journal, settings, clock, picture, self._kill, venues, denied)
+        holds, policy = self._gatekeeper.holds, settings.confirmation.on_rejection
+        self._executor = Executor(
+            journal, venues, clock, settings.limits, checkpoint, pause, policy, holds
+        )
         approvals = Approvals(journal, settings, clock)
         self._tickets = Ticketing(journal, settings, clock, picture, self._gatekeeper, approvals)
         self._exports = Exports(journal, picture, self._tickets, settings.desk.export_dir)
         self._reconciler = Reconciler(journal, venues, pause, denied)
-        self._cancels = Cancels(journal, venues, clock, settings.limits, denied)
+        self._cancels = Cancels(journal, venues, clock, settings.limits, denied, holds)
         self._late_stops = LateStops(journal, self._executor, self._cancels, clock, changed)
         self._drawdown = DrawdownStop(journal, settings, clock, picture)
         self._dead_man = DeadMan(journal, venues, clock, settings.watchdog.dead_man_s)
@@ -304,6 +304,7 @@ class Trading(TradingState):
         """
         if state == "ACTIVE":
             self._kill.release(reason, trader)
+            self._gatekeeper.holds.lift(reason, trader)
         else:
             self._kill.tighten(state, reason, trader)
         await self._obey_kill(trader)

@@ -51,8 +51,9 @@ class TradingState:
             return self._journal.fault or self._fault
         if self.kill_state == "HALTED":
             return "; ".join(filter(None, ("the desk is HALTED", self._gatekeeper.only_reducing)))
-        reducing = (self._gatekeeper.only_reducing, self._drawdown.words)
-        return self._gatekeeper.unclean or "; ".join(filter(None, reducing))
+        gate = self._gatekeeper
+        reducing = (gate.holds.words, gate.only_reducing, self._drawdown.words)
+        return gate.unclean or "; ".join(filter(None, reducing))
 
     @property
     def unknown_legs(self) -> int:

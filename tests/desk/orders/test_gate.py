@@ -222,6 +222,8 @@ CASES: list[tuple[str, str, Change]] = [
     ("host", "host", lambda g: replace(g, hosts={VENUE: ""})),
     ("host", "host", lambda g: replace(g, hosts={})),
     ("host", "host", lambda g: replace(g, confirmed_hosts={})),
+    ("venue", "venue_halted", lambda g: replace(g, halted={VENUE: "it refused our key"})),
+    ("venue", "venue_resting", lambda g: replace(g, resting={VENUE: "until 12:00"})),
     ("host", "host", lambda g: replace(g, mode="live", hosts={VENUE: "fapi.binance.com"})),
     (
         "host",
@@ -261,11 +263,14 @@ def test_each_check_is_seen_to_refuse_alone() -> None:
 
 SAFETY = """schema, kill, reconcile, position, stale, clock, token, approval, instrument, collar,
 order_notional, depth, ticket_notional, day_notional, book, tier, throttle, duplicate, rejections,
-unknown, account_mode, host, daily_loss, restricted, permission"""
+unknown, venue, account_mode, host, daily_loss, restricted, permission"""
 
 
 def test_the_order_is_that_of_the_design() -> None:
-    """As safety.md has it; positions stand with the reconcile that they follow from."""
+    """As safety.md has it; positions stand with the reconcile that they follow from.
+
+    A venue that refused the key or shut its door stands in the table of outcomes, with UNKNOWN.
+    """
     assert [name for name, _ in CHECKS] == SAFETY.replace("\n", " ").split(", ")
 
 
