@@ -1,11 +1,13 @@
 """Every row of each venue's table, on bodies in the venue's own form; and what must stay UNKNOWN.
 
-The forms are those of the venues' documentation (sources in `perptui.venues.outcomes`) and of the
-answers that ccxt quotes in its comments.
+The forms are those of ccxt's parsers, and of the answers that it quotes in its comments; what was
+confirmed where stands in `perptui.venues.outcomes`.
 """
 
+import importlib.util
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from perptui.venues.outcomes import hyperliquid
 from perptui.venues.outcomes.bybit import BYBIT
 from perptui.venues.outcomes.hyperliquid import HYPERLIQUID, TEXTS
 from perptui.venues.outcomes.okx import OKX
+from perptui.venues.outcomes.table import VenueTable
 from tests.venues.payloads import NOW_MS
 from tests.venues.spoken import (
     CLIENT_ID,
@@ -256,3 +259,16 @@ def test_every_text_of_hyperliquid_is_in_its_table_and_matched_whole() -> None:
     for name in TEXTS:
         matched = [other for other in TEXTS if TEXTS[other].fullmatch(words_of(name))]
         assert matched == [name]
+
+
+@pytest.mark.parametrize(("name", "table"), [("okx", OKX), ("bybit", BYBIT)])
+def test_every_code_stands_in_the_source_that_the_table_names(name: str, table: VenueTable) -> None:
+    """Second source: ccxt's own file, as its module's docstring says."""
+    spec = importlib.util.find_spec("ccxt")
+    assert spec is not None
+    assert spec.origin is not None
+    text = Path(spec.origin).with_name(f"{name}.py").read_text()
+    codes = {*table.rejected, *table.duplicates, *table.throttled_codes}
+    assert [code for code in codes if f"'{code}'" not in text] == []
+    unnamed = {code for code in table.unsure if f"'{code}'" not in text}
+    assert unnamed == ({"-1", "429", "10000"} if name == "bybit" else set())

@@ -1,8 +1,10 @@
 """Bybit v5: HTTP 200 and ``{"retCode": 110007, "retMsg": "...", "result": {}, ...}``.
 
-Sources: bybit-exchange.github.io/docs/v5, "Error Codes" (HTTP, UTA and Contract codes), "Rate Limit
-Rules", "Place Order" (the answer to a request says that it was accepted, not what became of it),
-read 2026-11; ccxt 4.5.90's table of exceptions, which has the same codes with the same words.
+Source: ccxt 4.5.90's table of exceptions and its comments, which name every code here but three
+that are unsure in any case (-1, 429, 10000), and its parser of orders: the answer has two ids and
+nothing of what became of the order. Nothing here was seen at the venue itself, whose own documents
+were not read for it: a code that means something else there is why the list is short, and why all
+others are UNKNOWN.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Hyperliquid: HTTP 200 and words; there are no codes, so each text is matched whole.
 
 ``{"status": "ok", "response": {"type": "order", "data": {"statuses": [{"error": "..."}]}}}``, or
-``{"status": "err", "response": "..."}`` where the whole request was refused. The codes here are the
-names that the venue's documentation gives the texts.
-Sources: hyperliquid.gitbook.io/hyperliquid-docs, for developers: "Error responses", "Exchange
-endpoint", "Rate limits and user limits", "Nonces and API wallets", read 2026-11; ccxt 4.5.90's
-table of exceptions and the answers it quotes (the suffix ``asset=84``).
+``{"status": "err", "response": "..."}`` where the whole request was refused. The codes here are
+names for the texts.
+Source: ccxt 4.5.90's table of exceptions and the answers that it quotes (the suffix ``asset=84``),
+for all texts but five: those of the open interest caps, of the oracle and of the margin tier are
+not in it, and their wording was confirmed nowhere. Nothing here was seen at the venue itself. A
+text must fit whole, so that another wording is UNKNOWN, never a refusal.
 """
 
 from __future__ import annotations

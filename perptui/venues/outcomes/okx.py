@@ -3,9 +3,10 @@
 ``{"code": "1", "msg": "All operations failed", "data": [{"ordId": "", "clOrdId": "...",
 "sCode": "51008", "sMsg": "..."}]}``, or ``{"code": "50111", "msg": "...", "data": []}`` where the
 request itself was refused.
-Sources: okx.com/docs-v5, "Error Code" (REST: general, API, trade; 50004: "does not mean that the
-request was successful or failed, please check the request result"), "Place order", read 2026-11;
-ccxt 4.5.90's table of exceptions, which has the same codes with the same words.
+Source: ccxt 4.5.90's table of exceptions and its comments, which name every code here (50004: "does
+not indicate success or failure of order"); the forms are those that its parsers of orders expect.
+Nothing here was seen at the venue itself, whose own documents were not read for it: a code that
+means something else there is why the list is short, and why all others are UNKNOWN.
 """
 
 from __future__ import annotations
