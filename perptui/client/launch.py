@@ -23,6 +23,7 @@ from perptui.desk.lifecycle import LEFT, Lock, SimulatedVenue, listens
 from perptui.model.clock import Clock
 from perptui.model.errors import ConfigError
 from perptui.settings import paths
+from perptui.settings.credentials import handed_descriptors
 from perptui.settings.schema import SimulatorSettings
 from perptui.settings.sockets import peer_credentials, require_desk_of
 
@@ -285,7 +286,7 @@ class Launcher:
         with theirs, self._place.output.open("wb") as output:
             self._desk = subprocess.Popen(  # noqa: S603 (our own module, arguments made here)
                 [sys.executable, "-m", "perptui", "desk", *self._command, *arguments],
-                pass_fds=kept,
+                pass_fds=(*kept, *handed_descriptors()),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -48,6 +48,16 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in environment.items() if not _names_secret(name)}
 
 
+def handed_descriptors(environment: Mapping[str, str] | None = None) -> tuple[int, ...]:
+    """Return the descriptor with keys, if one is held open, for the child that has to read them."""
+    number = (os.environ if environment is None else environment).get(HANDED, "")
+    try:
+        os.fstat(int(number))
+    except (ValueError, OSError):
+        return ()
+    return (int(number),)
+
+
 def forget_environment(environment: MutableMapping[str, str] | None = None) -> None:
     """Take keys out of the environment, the process's own unless given: no child inherits them."""
     environment = os.environ if environment is None else environment

@@ -18,11 +18,16 @@ from perptui.client.launch import ENDED, Launcher, Market, last_line, place_of
 from perptui.desk.lifecycle import Lock, SimulatedVenue, listens
 from perptui.model.clock import ManualClock, SystemClock, parse_iso
 from perptui.model.errors import ConfigError, InputError
+from perptui.protocol.frames import encode
 from perptui.settings import paths
+from perptui.settings.credentials import HANDED
 from perptui.settings.schema import SimulatorSettings
+from tests.canary import CANARY
+from tests.desk.attached import Terminal
 from tests.desk.users import LISTENER, listening
 
 GENERATED = SimulatorSettings(seed=7, data="", start="", speed=1.0)
+LIVE_KEYS = ("--set", 'venues.binanceusdm.endpoint="live"')
 NO_VENUE = ("--set", "venues.binanceusdm.socket=/nowhere/venue.sock")
 
 
@@ -102,27 +107,50 @@ def test_a_venue_that_cannot_start_is_named() -> None:
     way.end()
 
 
+async def attached(way: Launcher, *, again: bool = False) -> None:
+    _, writer = await (way.relaunch() if again else way.connect())
+    writer.close()
+    await writer.wait_closed()
+
+
 @pytest.mark.slow
 def test_a_private_desk_is_joined_lost_and_replaced(way: Launcher) -> None:
-    async def attached(again: bool) -> None:
-        _, writer = await (way.relaunch() if again else way.connect())
-        writer.close()
-        await writer.wait_closed()
-
     assert way.claim()
     way.start()
-    asyncio.run(attached(again=False))
+    asyncio.run(attached(way))
     first = way.desk_pid
     assert first is not None
     # A desk that only dropped the line is joined again, not doubled.
-    asyncio.run(attached(again=True))
+    asyncio.run(attached(way, again=True))
     assert way.desk_pid == first
     os.kill(first, signal.SIGKILL)
-    asyncio.run(attached(again=True))
+    asyncio.run(attached(way, again=True))
     assert way.desk_pid not in {first, None}
     assert way.desk == "main"
     way.end()
     assert not listens(place_of("main").socket)
+
+
+@pytest.mark.slow
+def test_keys_in_a_descriptor_reach_the_desk_that_a_terminal_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = os.pipe()
+    os.write(theirs, f'[binanceusdm-main]\napi_key="{CANARY}-1"\nsecret="{CANARY}-2"\n'.encode())
+    os.close(theirs)
+    monkeypatch.setenv(HANDED, str(ours))
+    way = Launcher(place_of("main"), SystemClock(), (*NO_VENUE, *LIVE_KEYS))
+    assert way.claim()
+    way.start()
+    try:
+        asyncio.run(attached(way))
+        terminal = Terminal(place_of("main").socket)
+        told = f"keys of binanceusdm from descriptor {ours}".encode()
+        terminal.until(lambda view: told in encode(view))
+        terminal.close()
+    finally:
+        way.end()
+        os.close(ours)
 
 
 @pytest.mark.asyncio

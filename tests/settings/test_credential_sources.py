@@ -13,6 +13,7 @@ from perptui.settings.credentials import (
     HANDED,
     find,
     forget_environment,
+    handed_descriptors,
     without_secrets,
 )
 from perptui.settings.paths import credentials_dir
@@ -107,6 +108,14 @@ def test_a_descriptor_without_the_accounts_table_has_no_keys() -> None:
 def test_a_descriptor_that_is_none_is_refused(handed: str) -> None:
     with pytest.raises(ConfigError, match=r"table \[binanceusdm-main\] at PERPTUI_CREDENTIALS_FD"):
         find("binanceusdm", environment={HANDED: handed})
+
+
+def test_a_descriptor_goes_to_the_child_that_needs_it_while_it_is_open() -> None:
+    handed = handed_over("")
+    assert handed_descriptors({HANDED: handed}) == (int(handed),)
+    os.close(int(handed))
+    assert handed_descriptors({HANDED: handed}) == ()
+    assert handed_descriptors({HANDED: "seven"}) == handed_descriptors({}) == ()
 
 
 @pytest.mark.parametrize("text", [f"{CANARY} = = 1", f'[binanceusdm-main]\nkey = "{CANARY}"'])
