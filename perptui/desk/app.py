@@ -273,7 +273,8 @@ class DeskApp:
         self._state.tell("alarm", text)
         if self._painter is not None:
             standing = Standing(sends_locked=text)
-            self._painter.told = lambda: (standing, JournalView(), TicketView())
+            journal = JournalView(path=str(self._paths.journal), fault=text)
+            self._painter.told = lambda: (standing, journal, TicketView())
 
     def _traded(self) -> None:
         self._poll_now("account", "open_orders", "cashflows")

@@ -70,7 +70,8 @@ def told_by(trading: Trading) -> Told:
             locked = str(error)
             with suppress(JournalError):
                 locked = trading.sends_locked or locked
-            last = (msgspec.structs.replace(last[0], sends_locked=locked), *last[1:])
+            standing = msgspec.structs.replace(last[0], sends_locked=locked)
+            last = (standing, msgspec.structs.replace(last[1], fault=locked), last[2])
         return last
 
     return told

@@ -290,7 +290,8 @@ def _as_journal_error(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise JournalError(_unusable(path, error)) from None
+        said = f"{fault_of(path, error)}: nothing is sent until it can be written ({error})"
+        raise JournalError(said) from None
 
 
 def fault_of(path: Path, error: Exception) -> str:

@@ -325,7 +325,8 @@ def _require_whole(path: Path, verdict: Verdict) -> None:
     if not verdict.ok:
         raise JournalError(
             f"expected a journal that verifies, was bad at event {verdict.bad_seq}: "
-            f"{verdict.reason}; move {path} away and keep it for a person to look at"
+            f"{verdict.reason}; `perptui journal restore BACKUP` keeps it aside, or move {path} "
+            "away and keep it for a person to look at"
         )
 
 

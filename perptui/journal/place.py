@@ -77,8 +77,8 @@ def take_lock(path: Path) -> int:
         descriptor = os.open(lock_file(path), flags, 0o600)
     except OSError as error:
         raise JournalError(
-            f"expected to write {lock_file(path)}, was not to be written ({error.strerror}); "
-            "mend its folder, then start the desk again: nothing is sent until it can"
+            f"expected the journal's folder to be writable, was {error.strerror}; mend it, then "
+            f"start the desk again: nothing is sent until then ({lock_file(path)})"
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -134,7 +134,8 @@ def make_private(path: Path) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise JournalError(
-            f"expected a writable journal at {path}, was not ({error.strerror}); mend the file"
+            f"expected a writable journal, was {error.strerror}; mend it, then start the desk "
+            f"again ({path})"
         ) from None
     try:
         found = os.fstat(descriptor)

@@ -41,6 +41,8 @@ class JournalView(Record, frozen=True):
     verified: str = ""
     """"chain verified to 123" or what is wrong."""
     path: str = ""
+    fault: str = ""
+    """Why nothing can be recorded any more, or at all, and the cure; "" while all is well."""
 
 
 class LegProgress(Record, frozen=True):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
 from perptui.cli.app import run
 from perptui.journal.verify import verify_file
-from perptui.protocol.intents import OpenTicket, Solve
+from perptui.protocol.intents import Kill, OpenTicket, Solve
 from perptui.protocol.views import DeskView
-from tests.desk.attached import market, running_demo
+from tests.desk.attached import Demo, filled, market, running_demo
 
 
 def newest(view: DeskView) -> float:
@@ -37,6 +41,47 @@ def test_a_desk_whose_journal_is_moved_away_says_so_and_goes_on_showing() -> Non
         assert "moved or deleted" in refused.text
         seen = newest(solved)
         later = terminal.until(lambda view: newest(view) > seen)
-        assert later.status.sends_locked == view.status.sends_locked
+        assert later.status.sends_locked == view.status.sends_locked == later.journal.fault
     assert run(["journal", "restore", str(rescue), "--desk", "demo"]) == 0
     assert verify_file(path).ok
+
+
+@pytest.mark.slow
+@pytest.mark.unmeasured
+def test_a_desk_that_finds_a_damaged_journal_says_so_and_goes_on_after_the_cure(
+    tmp_path: Path,
+) -> None:
+    with running_demo(market()) as demo:
+        demo.ready()
+        path, backup = demo.state / "journal.db", tmp_path / "backup.db"
+        assert run(["journal", "backup", "--desk", "demo", "--to", str(backup)]) == 0
+        killed(demo)
+        path.with_name("journal.db-wal").unlink()
+        path.write_bytes(backup.read_bytes()[:4096] + bytes([255]) * (backup.stat().st_size - 4096))
+        demo.relaunch()
+        terminal = demo.attach()
+        view = terminal.until(lambda view: "damaged" in view.status.sends_locked)
+        assert view.status.sends_locked.startswith(
+            f"the journal is damaged: `perptui journal restore BACKUP` ({path})"
+        )
+        assert view.journal.fault == view.status.sends_locked
+        view = terminal.until(filled)
+        refused = terminal.ask(OpenTicket(view.rebalance.digest, "send", columns=120, rows=40))
+        assert "the journal is damaged" in refused.text
+        killed(demo)
+        assert run(["journal", "restore", str(backup), "--desk", "demo"]) == 0
+        demo.relaunch()
+        terminal = demo.attach()
+        view = terminal.until(lambda view: view.status.kill_state == "HALTED" and filled(view))
+        assert view.journal.fault == ""
+        assert terminal.ask(Kill("looked", "ACTIVE")).ok
+        terminal.until(lambda view: not view.status.sends_locked)
+    assert verify_file(path).ok
+
+
+def killed(demo: Demo) -> None:
+    """Kill the desk, as a machine does that fails; its venue lives on."""
+    desk = demo.way.desk_pid
+    assert desk is not None
+    os.kill(desk, signal.SIGKILL)
+    os.waitid(os.P_PID, desk, os.WEXITED | os.WNOWAIT)

@@ -121,7 +121,7 @@ def test_what_is_left_of_a_journal_that_is_gone_is_not_thrown_away(tmp_path: Pat
 def test_a_damaged_file_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"SQLite format 3\x00" + b"\xff" * 4096)
-    with pytest.raises(JournalError, match="nothing is sent until it can"):
+    with pytest.raises(JournalError, match=r"^the journal is damaged: `perptui journal restore"):
         Database.sender(path)
 
 

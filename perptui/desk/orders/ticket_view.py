@@ -67,6 +67,7 @@ class JournalTail:
             events=tuple(self._rows),
             verified=f"chain verified to {head}",
             path=str(self._journal.path),
+            fault=self._journal.fault,
         )
 
     def _leg_name(self, client_id: str) -> str:

@@ -8,7 +8,7 @@ from perptui.protocol.views_ticket import JournalRow, JournalView
 from perptui.tui import format as figures
 from perptui.tui.column import Cell, Column
 from perptui.tui.grid import Grid
-from perptui.tui.panels.base import PanelWidget
+from perptui.tui.panels.base import PanelWidget, wrapped
 from perptui.tui.picture import Line
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
@@ -73,15 +73,22 @@ class JournalPanel(PanelWidget):
 
     def body(self, width: int, height: int) -> list[Line]:
         """Return the newest tickets above the events."""
-        tickets = self._tickets()
-        lines = [*tickets, *([()] if tickets else [])]
+        lines = [*self._fault(width), *self._tickets(), ()]
         if not self._view.events:
-            return [*lines, ((" no event yet", "dim"),)]
+            said = "no event to show" if self._view.fault else "no event yet"
+            return [*lines, ((f" {said}", "dim"),)]
         table = self.grid_lines(width, height - len(lines) - 1)
         lines += table + [()] * (height - 1 - len(lines) - len(table))
         return [*lines, ((f" {self._view.path}", "dim"),)]
 
+    def _fault(self, width: int) -> list[Line]:
+        """Return why nothing is recorded, whole: the cure stands at its end."""
+        fault = self._view.fault
+        return [*wrapped(fault, width - 1, " ", "alarm"), ()] if fault else []
+
     def _tickets(self) -> list[Line]:
+        if self._view.fault and not self._view.tickets:
+            return []
         if not self._view.tickets:
             return [((" no ticket yet: c confirms a proposal", "dim"),)]
         lines: list[Line] = [

@@ -232,7 +232,15 @@ class TicketPicture(Picture):
         lines += self._by_whom()
         if self.ticket.reason:
             lines += wrapped(self.ticket.reason, TICKET_COLUMNS, " ", "warn")
-        return lines[:room]
+        return [*self._fault(), *lines][:room]
+
+    def _fault(self) -> list[Line]:
+        """Return that the journal takes nothing any more: how the legs stand is no longer known."""
+        fault = self.showing.live.journal.fault
+        if not fault:
+            return []
+        said = f"nothing more is sent or recorded: {fault}"
+        return [*wrapped(said, TICKET_COLUMNS, " ", "alarm"), ()]
 
     def _by_whom(self) -> list[Line]:
         """Return who answers for it, where it took two."""

@@ -121,6 +121,8 @@ async def struck(folder: Path, strike: Strike, stack: ExitStack) -> tuple[Deal, 
     standing, shown, _ = told()
     assert standing.sends_locked == deal.trading.sends_locked
     assert shown.events
+    assert deal.trading.sends_locked.endswith(shown.fault)
+    assert shown.fault
     news: list[tuple[str, str]] = []
     look = JournalNews(journal, lambda level, text: news.append((level, text)), live=False)
     look.look()
