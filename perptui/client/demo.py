@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from perptui.client.launch import Launcher, Market, place_of
@@ -20,12 +21,12 @@ DESK = "demo"
 VENUE = "binanceusdm"
 COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
 """Those of the opening book: every further one delays the first proposal by its history."""
+ALONE_USD = 1_000_000_000
+"""More than any ticket may be: the demo has one trader, and nobody who could approve."""
 JOURNAL_PARTS = ("", "-wal", "-shm")
 
 
-def launcher(
-    market: SimulatorSettings, clock: Clock, assignments: tuple[str, ...] = ()
-) -> Launcher:
+def launcher(market: SimulatorSettings, clock: Clock) -> Launcher:
     """Return the way to the demo desk: the running one, else one of our own to start.
 
     Raises
@@ -35,20 +36,24 @@ def launcher(
     ConfigError
         When the demo's directories cannot be used.
     """
-    coins = coins_of(market)
     venue_socket = paths.socket_file(DESK, name="venue")
+    command = ["--config", str(paths.resource("config.toml"))]
+    for assignment in assigned(coins_of(market), venue_socket):
+        command += ["--set", assignment]
+    simulated = Market(venue_socket, paths.log_file(DESK, "simulator"), market)
+    return Launcher(place_of(DESK), clock, command, simulated)
+
+
+def assigned(coins: Iterable[str], venue_socket: Path) -> tuple[str, ...]:
+    """Return what the demo sets of the shipped configuration, as arguments of ``--set``."""
     symbols = json.dumps([f"{coin}/USDT:USDT" for coin in coins])
-    settings = (
+    return (
         f'desk.name="{DESK}"',
         'desk.mode="paper"',
         f"venues.{VENUE}.socket={json.dumps(str(venue_socket))}",
         f"venues.{VENUE}.symbols={symbols}",
+        f"approval.notional_usd={ALONE_USD}",
     )
-    command = ["--config", str(paths.resource("config.toml"))]
-    for assignment in settings:
-        command += ["--set", assignment]
-    simulated = Market(venue_socket, paths.log_file(DESK, "simulator"), market)
-    return Launcher(place_of(DESK), clock, command, simulated)
 
 
 def coins_of(market: SimulatorSettings) -> tuple[str, ...]:

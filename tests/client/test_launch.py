@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from perptui.client.demo import COINS, coins_of, put_aside
+from perptui.client.demo import COINS, assigned, coins_of, put_aside
 from perptui.client.launch import ENDED, Launcher, Market, last_line, place_of
 from perptui.desk.lifecycle import Lock, SimulatedVenue, listens
 from perptui.model.clock import ManualClock, SystemClock, parse_iso
@@ -21,6 +21,7 @@ from perptui.model.errors import ConfigError, InputError
 from perptui.protocol.frames import encode
 from perptui.settings import paths
 from perptui.settings.credentials import HANDED
+from perptui.settings.load import assignments, load
 from perptui.settings.schema import SimulatorSettings
 from tests.canary import CANARY
 from tests.desk.attached import Terminal
@@ -34,6 +35,17 @@ NO_VENUE = ("--set", "venues.binanceusdm.socket=/nowhere/venue.sock")
 @pytest.fixture
 def way() -> Launcher:
     return Launcher(place_of("main"), SystemClock(), NO_VENUE)
+
+
+def test_the_demos_one_trader_needs_nobody_for_any_ticket_that_its_limits_allow() -> None:
+    """Nobody else could approve there: closing a large book must not take a second person."""
+    given = assigned(COINS, Path("/run/venue.sock"))
+    demo = load(paths.resource("config.toml"), assignments(given)).settings
+    shipped = load(paths.resource("config.toml")).settings
+    assert shipped.approval.notional_usd < shipped.limits.ticket_notional_max_usd
+    assert demo.approval.notional_usd > demo.limits.ticket_notional_max_usd
+    assert demo.approval.margin_ratio == shipped.approval.margin_ratio
+    assert (demo.desk.name, demo.desk.mode) == ("demo", "paper")
 
 
 def test_only_one_terminal_owns_a_desk(way: Launcher) -> None:
