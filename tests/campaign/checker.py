@@ -14,9 +14,10 @@ from perptui.settings.schema import Settings
 from tests.campaign.fates import CANARY
 from tests.campaign.record import LegFacts, Record, read
 from tests.campaign.rules import order_rules
-from tests.campaign.truth import Calm, Entry, Opened, Outside, Over, Shown, Taken, Traded
+from tests.campaign.truth import Calm, Entry, Foreign, Opened, Outside, Over, Shown, Taken, Traded
 from tests.campaign.void_rules import known_positions
 from tests.campaign.walk import NO_ORDER, STOP, TERMINAL
+from tests.desk.market import VENUE
 
 RESOLVED_MS = 70_000
 """After faults stopped: 60 s, and the look that notes it."""
@@ -43,6 +44,7 @@ def check_record(entries: list[Entry], record: Record, settings: Settings) -> li
         *(f"I4: {text}" for text in record.broken),
         *resolved(entries, record),
         *ends(entries, record),
+        *foreign(entries, record),
         *texts(entries, record),
     ]
 
@@ -147,8 +149,29 @@ def resolved(entries: list[Entry], record: Record) -> Iterator[str]:
 
 
 def _for_a_person(client_id: str, leg: LegFacts, record: Record) -> bool:
-    told = any(line.body["key"] == f"lost:{client_id}" for line in record.of("ALARM"))
-    return told and leg.last[2] == "UNKNOWN"
+    """Return whether an alarm says that a person has to settle this leg."""
+    reused = f"fill:{leg.intent['id']}:"
+    for line in record.of("ALARM"):
+        if line.body["key"] == f"lost:{client_id}":
+            return leg.last[2] == "UNKNOWN"
+        if line.body["what"] == "reused trade id" and line.body["key"].startswith(reused):
+            return True
+    return False
+
+
+def foreign(entries: list[Entry], record: Record) -> Iterator[str]:
+    """I3: an order of another hand that works at the end was told of; one like ours by an ALARM."""
+    over = {entry.order_id for entry in entries if isinstance(entry, Over)}
+    noted = {line.body["key"] for line in record.of("EXTERNAL")}
+    alarmed = {line.body["key"] for line in record.of("ALARM")}
+    for entry in entries:
+        if isinstance(entry, Foreign) and entry.order_id not in over:
+            if entry.client_id.startswith("pt"):
+                told = f"order:{entry.client_id}" in alarmed
+            else:
+                told = f"order:{VENUE}:{entry.order_id}" in noted
+            if not told:
+                yield f"I3: the order {entry.client_id[:8]} of another hand was not told of"
 
 
 def ends(entries: list[Entry], record: Record) -> Iterator[str]:

@@ -11,14 +11,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import ROUND_DOWN, Decimal
 
-import msgspec
-
 from perptui.model.clock import ManualClock
-from perptui.model.order import Fill, LegState, OrderIntent, OrderKind, OrderReport, Side
-from tests.campaign.truth import Opened, Outside, Over, Swept, Taken, Traded, Truth
+from perptui.model.order import Fill, LegState, OrderIntent, Side
+from tests.campaign.true_order import TrueOrder
+from tests.campaign.truth import (
+    Counting,
+    Foreign,
+    Opened,
+    Outside,
+    Over,
+    Swept,
+    Taken,
+    Traded,
+    Truth,
+)
 
 FEE = Decimal("0.0005")
-ALIVE = frozenset({LegState.OPEN, LegState.PARTIAL})
 LIVES = {
     "fill": 50,
     "half": 6,
@@ -31,51 +39,6 @@ LIVES = {
 """What becomes of an order that was taken, and how often."""
 REST_MS = 24_000
 """The longest that an order which was to be immediate rests before the venue ends it."""
-
-
-class TrueOrder(msgspec.Struct):
-    """An order as the venue has it."""
-
-    order_id: str
-    client_id: str
-    instrument: str
-    side: Side
-    contracts: Decimal
-    limit_price: Decimal
-    reduce_only: bool
-    protective: bool
-    trigger_price: Decimal | None
-    ts_ms: int
-    state: LegState = LegState.OPEN
-    filled: Decimal = Decimal(0)
-    turnover: Decimal = Decimal(0)
-    triggered: bool = False
-
-    @property
-    def alive(self) -> bool:
-        """True while it works."""
-        return self.state in ALIVE
-
-    @property
-    def waits(self) -> bool:
-        """True of a stop that its mark never reached: it has an id of the algo service alone."""
-        return self.protective and not self.triggered
-
-    def report(self) -> OrderReport:
-        """Return what the venue says of it."""
-        return OrderReport(
-            id=self.instrument,
-            client_id=self.client_id,
-            venue_order_id=f"algo:{self.order_id}" if self.waits else self.order_id,
-            state=self.state,
-            side=self.side,
-            contracts=self.contracts,
-            filled=self.filled,
-            average_price=round(self.turnover / self.filled, 8) if self.filled else None,
-            ts_ms=self.ts_ms,
-            kind=OrderKind.STOP_MARKET if self.protective else OrderKind.LIMIT_IOC,
-            trigger_price=self.trigger_price,
-        )
 
 
 class Core:
@@ -148,6 +111,10 @@ class Core:
     def count_down(self, instrument: str, countdown_ms: int) -> None:
         """Cancel the contract's orders after a time unless called again before; 0: never."""
         self._countdowns.pop(instrument, None)
+        ts_ms = self._clock.utc_ms()
+        self.truth.add(
+            Counting(ts_ms=ts_ms, seq=0, instrument=instrument, countdown_ms=countdown_ms)
+        )
         if countdown_ms:
             self._countdowns[instrument] = self._clock.utc_ms() + countdown_ms
 
@@ -262,19 +229,8 @@ class Core:
         held = self.positions.get(order.instrument, Decimal(0))
         signed = contracts if order.side is Side.BUY else -contracts
         self.positions[order.instrument] = held + signed
-        if not (self.reuse_trade_id and self._numbers[order.instrument]):
-            self._numbers[order.instrument] += 1
-        self.reuse_trade_id = False
-        trade = Fill(
-            id=order.instrument,
-            trade_id=str(self._numbers[order.instrument]),
-            venue_order_id=order.order_id,
-            side=order.side,
-            contracts=contracts,
-            price=price,
-            fee_usd=contracts * price * FEE,
-            ts_ms=order.ts_ms,
-        )
+        self._number(order.instrument, contracts)
+        trade = self._trade_of(order, contracts, price)
         self.trades.append(trade)
         self.truth.add(
             Traded(
@@ -289,6 +245,26 @@ class Core:
                 price=price,
             )
         )
+
+    def _trade_of(self, order: TrueOrder, contracts: Decimal, price: Decimal) -> Fill:
+        return Fill(
+            id=order.instrument,
+            trade_id=str(self._numbers[order.instrument]),
+            venue_order_id=order.order_id,
+            side=order.side,
+            contracts=contracts,
+            price=price,
+            fee_usd=contracts * price * FEE,
+            ts_ms=self._clock.utc_ms(),
+        )
+
+    def _number(self, instrument: str, contracts: Decimal) -> None:
+        """Let the next trade have a number of its own, or that of an earlier one of other size."""
+        last = next((one for one in reversed(self.trades) if one.id == instrument), None)
+        if self.reuse_trade_id and last is not None and last.contracts != contracts:
+            self.reuse_trade_id = False
+            return
+        self._numbers[instrument] += 1
 
     def end(self, order: TrueOrder, state: LegState) -> None:
         """Let an order that works come to its end."""
@@ -324,6 +300,48 @@ class Core:
                 why=why,
             )
         )
+
+    def place_outside(
+        self, client_id: str, instrument: str, side: Side, contracts: Decimal
+    ) -> None:
+        """Let another hand place an order, which rests for good and is filled in part, or not."""
+        order = TrueOrder(
+            order_id=str(7_000 + len(self.orders)),
+            client_id=client_id,
+            instrument=instrument,
+            side=side,
+            contracts=contracts,
+            limit_price=self.marks[instrument],
+            reduce_only=False,
+            protective=False,
+            trigger_price=None,
+            ts_ms=self.now_ms(),
+            foreign=True,
+        )
+        self.orders.append(order)
+        self.truth.add(
+            Foreign(
+                ts_ms=self._clock.utc_ms(),
+                seq=0,
+                order_id=order.order_id,
+                client_id=client_id,
+                instrument=instrument,
+            )
+        )
+        if self._rng.random() < 0.4:
+            self.later(self._rng.randint(50, 6_000), lambda: self._fill_outside(order))
+
+    def _fill_outside(self, order: TrueOrder) -> None:
+        step = self._steps[order.instrument]
+        if not order.alive or order.contracts <= step:
+            return
+        order.filled, order.state = order.filled + step, LegState.PARTIAL
+        order.turnover += step * order.limit_price
+        self._number(order.instrument, step)
+        self.trades.append(self._trade_of(order, step, order.limit_price))
+        held = self.positions.get(order.instrument, Decimal(0))
+        after = held + (step if order.side is Side.BUY else -step)
+        self.move_outside(order.instrument, after, "another hand's order")
 
     def reached(self, instrument: str, side: Side, trigger: Decimal) -> bool:
         """Return whether the mark has reached a trigger."""

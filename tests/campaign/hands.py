@@ -150,7 +150,7 @@ class Hands:
             lambda: session.picture.move(self._rng.choice(sorted(MARKS)), Decimal("1.02")),
             lambda: session.core.move_outside(*self._moved(), "another hand"),
         )
-        session.clouded = True
+        session.happenings.clouded = True
         self._rng.choice(changes)()
 
     def _cloud(self) -> None:

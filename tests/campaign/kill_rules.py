@@ -9,6 +9,7 @@ from tests.campaign.truth import (
     Armed,
     Asked,
     CancelSent,
+    Counting,
     Entry,
     Life,
     Over,
@@ -69,22 +70,22 @@ def _stops_kept(entries: list[Entry], record: Record) -> Iterator[str]:
 
 def dead_man(entries: list[Entry], record: Record) -> Iterator[str]:
     """I8: the dead man's switch is on disk, takes no stop, and is off once nothing works."""
-    armed: dict[str, Armed] = {}
+    counting: dict[str, int] = {}
     for entry in entries:
         if isinstance(entry, Swept):
-            armed.pop(entry.instrument, None)
+            counting.pop(entry.instrument, None)
             if entry.stops:
                 yield f"I8: the dead man's switch took the stops of {entry.instrument}"
         elif isinstance(entry, Life):
-            armed.clear()
-        elif isinstance(entry, Armed):
-            armed[entry.instrument] = entry
-    for instrument, last in armed.items():
-        if last.countdown_ms:
+            counting.clear()
+        elif isinstance(entry, Counting):
+            counting[entry.instrument] = entry.countdown_ms
+    for instrument, left in counting.items():
+        if left:
             yield f"I8: the dead man's switch of {instrument} was left on"
     told = {line.body["instrument"] for line in record.of("DEADMAN")}
     for instrument in sorted({e.instrument for e in entries if isinstance(e, Armed)} - told):
-        if not any(isinstance(entry, Life) and entry.what == "died" for entry in entries):
+        if not any(isinstance(entry, Life) and entry.what != "born" for entry in entries):
             yield f"I8: the dead man's switch of {instrument} is not in the journal"
 
 

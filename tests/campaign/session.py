@@ -7,7 +7,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
-from decimal import Decimal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,21 @@ from perptui.journal.database import Database
 from perptui.journal.journal import Journal
 from perptui.model.clock import ManualClock
 from perptui.model.errors import JournalError, PerptuiError
-from perptui.settings.paths import KILL_FILE
 from perptui.settings.schema import Settings
 from tests.campaign.core import Core
 from tests.campaign.coverage import Coverage
 from tests.campaign.hands import Hands
-from tests.campaign.picture import CLOUDS, WorldPicture
+from tests.campaign.happenings import Happenings
+from tests.campaign.picture import WorldPicture
 from tests.campaign.truth import Calm, Life, Truth
+from tests.campaign.variants import VARIANTS
 from tests.campaign.virtual import Died, Mortality, VirtualLoop, mortal_journal, probe
 from tests.campaign.weather import MARKS, STEPS, Weather
 from tests.campaign.world import WorldVenue
-from tests.desk.dealing import DESK, settings_of
+from tests.desk.dealing import DESK
 from tests.desk.market import BTC, ETH, NOW_MS, VENUE
 
 DESK_NAME = ACCOUNT = "main"
-APPROVAL_S = 20.0
-DEAD_MAN_S = 12.0
 AFTER_CALM_S = 75.0
 """What is unresolved this long after the last fault stays so: 60 s, and one slow look."""
 DEATHS = (
@@ -91,7 +90,7 @@ class Session:
         self.slow = self.rng.choice((4.0, 8.0, 16.0))
         self.hands = Hands(self)
         self.stormy = self.rng.random() < 0.8
-        self.clouded = False
+        self.happenings = Happenings(self)
 
     def _positions(self) -> dict[str, Any]:
         rng = self.rng
@@ -147,6 +146,19 @@ class Session:
         await asyncio.sleep(self.rng.choice((0.05, 1.0, 8.0, 40.0)))
         self.core.run()
 
+    async def _mend(self) -> None:
+        """Let a person end the desk whose journal failed, in order, and mend the file."""
+        assert self.trading is not None
+        assert self.journal is not None
+        with suppress(*WAYS_OUT):
+            await self.trading.stop()
+        await self._end_tasks()
+        self.journal.close()
+        self._note_life("ended")
+        self.trading = self.journal = None
+        self.mortality = Mortality()
+        self.core.run()
+
     async def _end_tasks(self) -> None:
         me = asyncio.current_task()
         tasks = [task for task in self.tasks if task is not me]
@@ -166,6 +178,8 @@ class Session:
         """Return the desk, started anew where it died."""
         if self.mortality.dead:
             await self._bury()
+        elif self.journal is not None and self.journal.fault:
+            await self._mend()
         if self.trading is None:
             await self.born()
         assert self.trading is not None
@@ -202,7 +216,7 @@ class Session:
         self._draw_weather()
         for _ in range(self.rng.randint(2, 6)):
             await asyncio.sleep(self.rng.uniform(0, 4))
-            self._change()
+            self.happenings.change()
             await self.hands.act()
             self.core.run()
         await self._calm()
@@ -233,98 +247,17 @@ class Session:
         else:
             self.mortality.at_point(rng.choice(DEATHS), rng.randint(0, 1))
 
-    def _change(self) -> None:
-        """Let something happen that nobody at the desk did."""
-        rng = self.rng
-        for chance, change in (
-            (0.30, self._cloud),
-            (0.10, self._move_outside),
-            (0.15 if self.settings.stops.sigmas == 0 else 0.4, self._move_mark),
-            (0.03, self._fall),
-            (0.03, self._lose),
-            (0.05, self._restart_venue),
-            (0.05, self._skew),
-            (0.04, self._kill_file),
-            (0.20, self._outage),
-        ):
-            if self.stormy and rng.random() < chance:
-                change()
-        if self.clouded and rng.random() < 0.5:
-            self._clear()
-
-    def _cloud(self) -> None:
-        what = self.rng.choice((*sorted(CLOUDS), "book", "book", "inactive", "inactive"))
-        self.picture.cloud(what, CLOUDS[what](self.rng))
-        self.venue.coverage.note(f"picture: {what}", "gate", "clouded")
-        self.clouded = True
-
-    def _clear(self) -> None:
-        for what in CLOUDS:
-            self.picture.cloud(what, "")
-        self.picture.fall(None)
-        self.clouded = False
-
-    def _move_outside(self) -> None:
-        instrument = self.rng.choice(sorted(self.core.positions))
-        held = self.core.positions[instrument]
-        why = self.rng.choice(("another hand", "ADL", "liquidation"))
-        step = STEPS[instrument]
-        after = {"ADL": held // 2 // step * step, "liquidation": held * 0}.get(why, held + step)
-        if after != held:
-            self.core.move_outside(instrument, after, why)
-            self.venue.coverage.note(why, "positions", "moved")
-
-    def _move_mark(self) -> None:
-        triggers = [
-            (one.instrument, one.trigger_price)
-            for one in self.core.orders
-            if one.alive and one.trigger_price is not None
-        ]
-        if triggers and self.rng.random() < 0.8:
-            self.picture.move_to(*self.rng.choice(triggers))
-            return
-        instrument = self.rng.choice(sorted(MARKS))
-        bps = self.rng.choice((-120, -20, -5, 5, 20, 120))
-        self.picture.move(instrument, 1 + self.core.marks[instrument] * 0 + bps_of(bps))
-
-    def _fall(self) -> None:
-        """Let the account be far below its peak from here on."""
-        self.picture.fall(Decimal(40_000))
-
-    def _lose(self) -> None:
-        """Let the account lose more at once than the watchdog bears."""
-        self.picture.lose(Decimal(self.rng.choice((600, 1_500, 3_000))))
-
-    def _restart_venue(self) -> None:
-        self.venue.weather.empty_until_ms = self.core.now_ms() + self.rng.randint(500, 3_400)
-
-    def _outage(self) -> None:
-        """Let queries of orders go dark for as long as it takes to be sure, then a restart."""
-        weather, now_ms = self.venue.weather, self.core.now_ms()
-        weather.dark_until_ms = now_ms + self.rng.randint(34_000, 44_000)
-        weather.empty_until_ms = weather.dark_until_ms + self.rng.randint(1_000, 3_400)
-        weather.forgets_until_ms = weather.dark_until_ms + self.rng.randint(5_000, 15_000)
-        weather.writes = max(weather.writes, 0.5)
-
-    def _skew(self) -> None:
-        self.core.skew_ms = self.rng.choice((-2_000, 2_000, -400, 400, 60_000))
-        self.venue.coverage.note(f"clock {self.core.skew_ms:+} ms", "server_time", "skewed")
-
-    def _kill_file(self) -> None:
-        self.path.with_name(KILL_FILE).write_text("smoke in the room")
-        self.picture.sky("kill file", "there")
-        self.venue.coverage.note("kill file", "gate", "there")
-
     async def _calm(self) -> None:
         weather = self.venue.weather
         while self.core.now_ms() < max(weather.dark_until_ms, weather.forgets_until_ms):
             await asyncio.sleep(5.0)
             self.core.run()
         weather.calm()
-        self._clear()
+        self.happenings.clear()
         mortality = self.mortality
         mortality.at_statement(-1)
         mortality.at_point("")
+        mortality.at_fault(None, 0)
         self.slow = 9.0
         self.core.truth.add(Calm(**self.core.truth.now()))
         await self.alive()
@@ -340,7 +273,9 @@ class Session:
 
     def _settled(self) -> bool:
         assert self.journal is not None
-        working = any(order.alive and not order.protective for order in self.core.orders)
+        working = any(
+            order.alive and not order.protective and not order.foreign for order in self.core.orders
+        )
         unsettled = [leg for leg in self.journal.unsettled_legs(VENUE) if not rests(leg)]
         return not (
             self.core.busy
@@ -350,11 +285,6 @@ class Session:
             or self.journal.open_tickets("CONFIRMED")
             or self.journal.open_tickets("PROPOSED")
         )
-
-
-def bps_of(bps: int) -> Any:
-    """Return basis points as an exact fraction."""
-    return STEPS[BTC] * bps / 10
 
 
 def template(folder: Path) -> Path:
@@ -393,31 +323,3 @@ def play(seed: int, template_path: Path, folder: Path, loop: VirtualLoop) -> Pla
     return Played(
         seed, truth, session.path, settings, session.venue.coverage, list(session.problems)
     )
-
-
-def _variants() -> tuple[Settings, ...]:
-    paper = settings_of("paper")
-    replaced = msgspec.structs.replace
-    limits = replaced(paper.limits, messages_per_second=2)
-    watchdog = replaced(paper.watchdog, dead_man_s=DEAD_MAN_S)
-    paper = replaced(paper, limits=limits, watchdog=watchdog)
-    approval = replaced(paper.approval, notional_usd=Decimal(3_000), expiry_s=APPROVAL_S)
-    desk = replaced(paper.desk, socket_dir="/run/perptui")
-    shared = replaced(paper, desk=desk, approval=approval)
-    going_on = replaced(paper.confirmation, on_rejection="go_on")
-    bold = replaced(paper, confirmation=going_on)
-    stops = replaced(paper.stops, sigmas=0.2, distance_min=0.006)
-    tight = replaced(limits, gross_max=0.4)
-    return (
-        paper,
-        shared,
-        replaced(bold, stops=stops),
-        paper,
-        replaced(shared, stops=stops),
-        bold,
-        replaced(shared, limits=tight),
-    )
-
-
-VARIANTS = _variants()
-"""Settings that sessions take in turn: seven, so that every one meets every hundredth seed too."""

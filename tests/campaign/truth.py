@@ -58,6 +58,13 @@ class Armed(Entry, frozen=True, tag=True):
     fate: str
 
 
+class Counting(Entry, frozen=True, tag=True):
+    """The venue counts down from here on; 0: no more."""
+
+    instrument: str
+    countdown_ms: int
+
+
 class Swept(Entry, frozen=True, tag=True):
     """A countdown ran out: the venue cancelled the contract's orders, `stops` among them."""
 
@@ -74,6 +81,14 @@ class Taken(Entry, frozen=True, tag=True):
     side: Side
     contracts: Decimal
     protective: bool
+
+
+class Foreign(Entry, frozen=True, tag=True):
+    """Another hand placed an order; `client_id` may look like one of ours."""
+
+    order_id: str
+    client_id: str
+    instrument: str
 
 
 class Traded(Entry, frozen=True, tag=True):

@@ -59,10 +59,16 @@ class Mortality:
         self._statements = -1
         self._point = ""
         self._passes = 0
+        self._fault: sqlite3.Error | None = None
+        self._healthy = 0
 
     def at_statement(self, count: int) -> None:
         """Die before the `count`-th statement from now on that changes the journal."""
         self._statements = count
+
+    def at_fault(self, fault: sqlite3.Error | None, statements: int) -> None:
+        """Let every statement that changes the journal fail after so many; None: none does."""
+        self._fault, self._healthy = fault, statements
 
     def at_point(self, point: str, passes: int = 0) -> None:
         """Die when `point` is reached for the time after `passes` others."""
@@ -77,6 +83,10 @@ class Mortality:
         self._statements -= 1
         if self._statements == 0:
             self.die()
+        if self._fault is not None:
+            self._healthy -= 1
+            if self._healthy < 0:
+                raise self._fault
 
     def reach(self, point: str) -> None:
         """Pass a named point, or die there."""

@@ -19,8 +19,9 @@ from perptui.venues.failures import Redactor, failure
 from perptui.venues.outcomes.binance import BINANCE
 from perptui.venues.transport import Exchange
 from tests.campaign import fates
-from tests.campaign.core import LIVES, Core, TrueOrder
+from tests.campaign.core import LIVES, Core
 from tests.campaign.coverage import Coverage
+from tests.campaign.true_order import TrueOrder
 from tests.campaign.truth import Armed, CancelSent, Sent
 from tests.campaign.weather import NAMES, SYMBOLS, Weather
 from tests.desk.ledger_venue import LedgerVenue

@@ -1,0 +1,151 @@
+"""What happens in a session that nobody at the desk did."""
+
+from __future__ import annotations
+
+import sqlite3
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from perptui.model.order import Side
+from perptui.settings.paths import KILL_FILE
+from tests.campaign.picture import CLOUDS
+from tests.campaign.weather import MARKS, STEPS
+from tests.desk.market import BTC
+
+if TYPE_CHECKING:
+    from tests.campaign.session import Session
+
+JOURNAL_FAULTS: dict[str, sqlite3.Error] = {
+    "disk full": sqlite3.OperationalError("database or disk is full"),
+    "journal locked": sqlite3.OperationalError("database is locked"),
+    "journal read-only": sqlite3.OperationalError("attempt to write a readonly database"),
+    "journal corrupted": sqlite3.DatabaseError("database disk image is malformed"),
+}
+"""What SQLite says when the file of the journal fails."""
+
+
+class Happenings:
+    """Lets things happen to one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._rng = session.rng
+        self.clouded = False
+
+    def change(self) -> None:
+        """Let something happen that nobody at the desk did."""
+        rng = self._rng
+        for chance, change in (
+            (0.30, self._cloud),
+            (0.10, self._move_outside),
+            (0.15 if self._session.settings.stops.sigmas == 0 else 0.4, self._move_mark),
+            (0.04, self._place_outside),
+            (0.03, self._reuse),
+            (0.05, self._break_journal),
+            (0.03, self._fall),
+            (0.03, self._lose),
+            (0.05, self._restart_venue),
+            (0.05, self._skew),
+            (0.04, self._kill_file),
+            (0.20, self._outage),
+        ):
+            if self._session.stormy and rng.random() < chance:
+                change()
+        if self.clouded and rng.random() < 0.5:
+            self.clear()
+
+    def _cloud(self) -> None:
+        what = self._rng.choice((*sorted(CLOUDS), "book", "book", "inactive", "inactive"))
+        self._session.picture.cloud(what, CLOUDS[what](self._rng))
+        self._session.venue.coverage.note(f"picture: {what}", "gate", "clouded")
+        self.clouded = True
+
+    def clear(self) -> None:
+        for what in CLOUDS:
+            self._session.picture.cloud(what, "")
+        self._session.picture.fall(None)
+        self.clouded = False
+
+    def _move_outside(self) -> None:
+        instrument = self._rng.choice(sorted(self._session.core.positions))
+        held = self._session.core.positions[instrument]
+        why = self._rng.choice(("another hand", "ADL", "liquidation"))
+        step = STEPS[instrument]
+        after = {"ADL": held // 2 // step * step, "liquidation": held * 0}.get(why, held + step)
+        if after != held:
+            self._session.core.move_outside(instrument, after, why)
+            self._session.venue.coverage.note(why, "positions", "moved")
+
+    def _move_mark(self) -> None:
+        triggers = [
+            (one.instrument, one.trigger_price)
+            for one in self._session.core.orders
+            if one.alive and one.trigger_price is not None
+        ]
+        if triggers and self._rng.random() < 0.8:
+            self._session.picture.move_to(*self._rng.choice(triggers))
+            return
+        instrument = self._rng.choice(sorted(MARKS))
+        bps = self._rng.choice((-120, -20, -5, 5, 20, 120))
+        self._session.picture.move(
+            instrument, 1 + self._session.core.marks[instrument] * 0 + bps_of(bps)
+        )
+
+    def _place_outside(self) -> None:
+        """Let another hand place an order; now and then its id looks like one of ours."""
+        rng = self._rng
+        instrument = rng.choice(sorted(MARKS))
+        name = rng.choice(("pt", "web-", "x-")) + f"{rng.getrandbits(120):030x}"
+        side = rng.choice((Side.BUY, Side.SELL))
+        self._session.core.place_outside(
+            name, instrument, side, STEPS[instrument] * rng.randint(1, 9)
+        )
+        self._session.venue.coverage.note("order of another hand", "open_orders", name[:2])
+
+    def _reuse(self) -> None:
+        """Let the next trade come with the id of an earlier one."""
+        self._session.core.reuse_trade_id = True
+        self._session.venue.coverage.note("reused trade id", "fills", "to come")
+
+    def _break_journal(self) -> None:
+        """Let the journal's file fail soon, until somebody ends the desk and mends it."""
+        name = self._rng.choice(sorted(JOURNAL_FAULTS))
+        self._session.mortality.at_fault(JOURNAL_FAULTS[name], self._rng.randint(1, 40))
+        self._session.venue.coverage.note(name, "journal", "to come")
+
+    def _fall(self) -> None:
+        """Let the account be far below its peak from here on."""
+        self._session.picture.fall(Decimal(40_000))
+
+    def _lose(self) -> None:
+        """Let the account lose more at once than the watchdog bears."""
+        self._session.picture.lose(Decimal(self._rng.choice((600, 1_500, 3_000))))
+
+    def _restart_venue(self) -> None:
+        self._session.venue.weather.empty_until_ms = (
+            self._session.core.now_ms() + self._rng.randint(500, 3_400)
+        )
+
+    def _outage(self) -> None:
+        """Let queries of orders go dark for as long as it takes to be sure, then a restart."""
+        weather, now_ms = self._session.venue.weather, self._session.core.now_ms()
+        weather.dark_until_ms = now_ms + self._rng.randint(34_000, 44_000)
+        weather.empty_until_ms = weather.dark_until_ms + self._rng.randint(1_000, 3_400)
+        weather.forgets_until_ms = weather.dark_until_ms + self._rng.randint(5_000, 15_000)
+        weather.writes = max(weather.writes, 0.5)
+
+    def _skew(self) -> None:
+        self._session.core.skew_ms = self._rng.choice((-2_000, 2_000, -400, 400, 60_000))
+        self._session.venue.coverage.note(
+            f"clock {self._session.core.skew_ms:+} ms", "server_time", "skewed"
+        )
+
+    def _kill_file(self) -> None:
+        self._session.path.with_name(KILL_FILE).write_text("smoke in the room")
+        self._session.picture.sky("kill file", "there")
+        self._session.venue.coverage.note("kill file", "gate", "there")
+
+
+def bps_of(bps: int) -> Any:
+    """Return basis points as an exact fraction."""
+    return STEPS[BTC] * bps / 10
