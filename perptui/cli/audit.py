@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from perptui.model.errors import InputError, JournalError
 from perptui.model.given import shown
+from perptui.model.text import safe_text
 
 if TYPE_CHECKING:
     from perptui.journal.audit import Bound
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 VERIFIED = 0
 BAD = 1
+LONGEST_LINE = 1000
+"""Characters of a verdict: it quotes the file."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,22 +67,27 @@ def _verify(args: argparse.Namespace) -> int:
     try:
         published, witnesses = _witnesses(args)
     except JournalError as error:
-        sys.stdout.write(f"BAD heads: {error} ({args.heads})\n")
+        _say(f"BAD heads: {error} ({args.heads})")
         return BAD
     verdict = verify_file(path, witnesses)
     if not verdict.ok:
-        sys.stdout.write(f"BAD at event {verdict.bad_seq}: {verdict.reason} ({path})\n")
+        _say(f"BAD at event {verdict.bad_seq}: {verdict.reason} ({path})")
         return BAD
     if wanted and wanted != verdict.head:
-        sys.stdout.write(
+        _say(
             f"BAD at event {verdict.events + 1}: expected the head {wanted}, was "
-            f"{verdict.head}: events are missing at the end, or it is another chain ({path})\n"
+            f"{verdict.head}: events are missing at the end, or it is another chain ({path})"
         )
         return BAD
     held = f", {witnesses.count} published heads agree" if witnesses is not None else ""
     torn = f", {published.torn} torn lines passed over" if published and published.torn else ""
     sys.stdout.write(f"{verdict.events} events verified{held}{torn}, head {verdict.head}\n")
     return VERIFIED
+
+
+def _say(line: str) -> None:
+    """Print what was found in a file that anybody may have written."""
+    sys.stdout.write(f"{safe_text(line, LONGEST_LINE)}\n")
 
 
 def _witnesses(args: argparse.Namespace) -> tuple[Published | None, Witnesses | None]:

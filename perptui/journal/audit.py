@@ -99,7 +99,8 @@ def confirmed_text(path: Path, seq: int) -> str:
     Raises
     ------
     JournalError
-        When there is no such event, or it is not about a ticket or a leg of one.
+        When there is no such event, it is not about a ticket or a leg of one, or its text is none
+        that a desk renders: what a forger put there must not reach a terminal.
     """
     screens: dict[str, tuple[str, ...]] = {}
     for event in stored_events(path, until=seq):
@@ -115,6 +116,11 @@ def confirmed_text(path: Path, seq: int) -> str:
                 raise JournalError(
                     f"expected an event about a ticket at {seq}, was {event.kind}; "
                     "name a PROPOSED, CONFIRMED, APPROVED, SENDING or FILL event"
+                )
+            if not all(line.isprintable() for line in text):
+                raise JournalError(
+                    f"expected the ticket's text at {seq} to be printable, was with control "
+                    "characters: no desk wrote it; read its exported line"
                 )
             return "\n".join(text) + "\n"
     raise JournalError(f"expected an event {seq}, was none; see `perptui audit export`")

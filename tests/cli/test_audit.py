@@ -101,6 +101,19 @@ def test_published_heads_find_what_the_chain_cannot_show(
     assert "BAD heads: expected a head in line 1" in capfd.readouterr().out
 
 
+def test_a_verdict_quotes_a_file_and_its_name_without_what_they_hide(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "day\x1b[2J\u202e.jsonl"
+    file.write_text("")
+    assert run(["audit", "verify", str(file)]) == 1
+    said = capfd.readouterr().out
+    assert said.startswith("BAD at event 1: ")
+    assert "day\\x1b[2J\\u202e.jsonl" in said
+    assert said.endswith("\n")
+    assert said[:-1].isprintable()
+
+
 def test_show_draws_the_confirmed_screen_again(capfd: pytest.CaptureFixture[str]) -> None:
     path = write_journal("main")
     for arguments in (["4"], ["3", "--file", str(path)], ["4", "--desk", "main"]):

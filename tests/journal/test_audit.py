@@ -41,6 +41,7 @@ from perptui.journal.events import (
     VenueHeld,
 )
 from perptui.journal.stored import sealed
+from perptui.journal.verify import verify_file
 from perptui.model.errors import JournalError
 from perptui.model.order import LegState
 from tests.journal.day import exported, whole_day
@@ -147,6 +148,20 @@ def test_an_unknown_kind_and_a_malformed_body_are_errors() -> None:
     malformed = msgspec.structs.replace(event, body={"state": 7})
     with pytest.raises(JournalError, match="malformed"):
         malformed.record()
+
+
+@pytest.mark.parametrize("hostile", ["\x1b]0;pwned\x07", "\x9b2J", "\u202eevil", "\u200b", "\r"])
+def test_a_forged_screen_does_not_reach_the_terminal(tmp_path: Path, hostile: str) -> None:
+    """A chain that verifies is easily made: its hash has no key. What it shows is still data."""
+    journal = journal_in(tmp_path)
+    made = ticket()
+    forged = msgspec.structs.replace(made, text=(*made.text, f"buy 1 BTC{hostile}"))
+    journal.append(TicketProposed(forged, {}), actor=ALICE)
+    journal.close()
+    path = tmp_path / "journal.db"
+    assert verify_file(path).ok
+    with pytest.raises(JournalError, match="to be printable, was with control characters"):
+        confirmed_text(path, 3)
 
 
 def test_the_confirmed_screen_comes_back_byte_for_byte(tmp_path: Path) -> None:
