@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from perptui.client.launch import Launcher, Market, place_of
-from perptui.desk.lifecycle import PEAK
-from perptui.model.clock import Clock, iso, parse_iso
+from perptui.desk.lifecycle import PEAK, put_aside_journal
+from perptui.model.clock import Clock, parse_iso
 from perptui.model.errors import InputError
 from perptui.settings import paths
 from perptui.settings.schema import SimulatorSettings
@@ -23,7 +23,6 @@ COINS = ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")
 """Those of the opening book: every further one delays the first proposal by its history."""
 ALONE_USD = 1_000_000_000
 """More than any ticket may be: the demo has one trader, and nobody who could approve."""
-JOURNAL_PARTS = ("", "-wal", "-shm")
 
 
 def launcher(market: SimulatorSettings, clock: Clock) -> Launcher:
@@ -87,14 +86,7 @@ def coins_of(market: SimulatorSettings) -> tuple[str, ...]:
 def put_aside(clock: Clock) -> None:
     """Make room for a new demo: keep the earlier journal under its time, forget its market."""
     state = paths.state_dir(DESK)
-    journal = paths.journal_file(DESK)
-    if journal.exists():
-        stamp = iso(clock.utc_ms() // 1000 * 1000).replace("-", "").replace(":", "")
-        kept = journal.with_name(f"journal-{stamp}.db")
-        for part in JOURNAL_PARTS:
-            old = Path(f"{journal}{part}")
-            if old.exists():
-                old.rename(f"{kept}{part}")
+    put_aside_journal(paths.journal_file(DESK), clock.utc_ms())
     shutil.rmtree(state / "history", ignore_errors=True)
     for left in (paths.KILL_FILE, PEAK):
         (state / left).unlink(missing_ok=True)

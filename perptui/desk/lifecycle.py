@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from perptui.model.clock import iso
 from perptui.model.errors import ConfigError, InputError
 from perptui.model.text import safe_text
 from perptui.settings import paths
@@ -26,6 +27,7 @@ from perptui.settings.sockets import remove_stale
 
 LEFT = b"left"
 """What a private desk writes to its terminal's line when it is asked to go on without it."""
+JOURNAL_PARTS = ("", "-wal", "-shm")
 PEAK = "peak"
 """File of the highest equity, in the state directory."""
 PAPER = "paper.json"
@@ -123,11 +125,28 @@ def refuse_second(path: Path, desk: str) -> Lock:
     return lock
 
 
-def forget_market(files: DeskPaths) -> None:
-    """Remove what an earlier simulated market left, which a new market does not continue."""
+def forget_market(files: DeskPaths, utc_ms: int) -> None:
+    """Put aside what an earlier simulated market left, which a new market does not continue.
+
+    Its journal is kept beside, under its time `utc_ms`: orders and positions of an account that is
+    gone would all be changes that nobody here made.
+    """
     shutil.rmtree(files.history, ignore_errors=True)
     paths.private_directory(files.history)
     files.peak.unlink(missing_ok=True)
+    put_aside_journal(files.journal, utc_ms)
+
+
+def put_aside_journal(journal: Path, utc_ms: int) -> None:
+    """Rename a journal that no desk writes to, so that a new one can begin in its place."""
+    if not journal.exists():
+        return
+    stamp = iso(utc_ms // 1000 * 1000).replace("-", "").replace(":", "")
+    kept = journal.with_name(f"journal-{stamp}.db")
+    for part in JOURNAL_PARTS:
+        old = Path(f"{journal}{part}")
+        if old.exists():
+            old.rename(f"{kept}{part}")
 
 
 def listens(path: Path) -> bool:

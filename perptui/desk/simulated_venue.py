@@ -80,7 +80,7 @@ async def listening_sockets(
         return Sockets(paper=await _listening(child.path, child, settings, state, clock))
     if simulated[0].socket:
         return Sockets(await _listening(Path(simulated[0].socket), None, settings, state, clock))
-    forget_market(paths)
+    forget_market(paths, clock.utc_ms())
     child.spawn(settings.simulator)
     stack.callback(child.end)
     return Sockets(await _listening(child.path, child, settings, state, clock))

@@ -6,10 +6,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from perptui.desk.lifecycle import end_by_signals
+from perptui.desk.lifecycle import desk_paths, end_by_signals, forget_market
+from perptui.model.clock import parse_iso
+from perptui.settings.load import load
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +40,25 @@ async def ends_by(number: signal.Signals) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_ends_the_desk_in_order(number: signal.Signals) -> None:
     assert await ends_by(number)
+
+
+def test_a_new_market_begins_a_journal_of_its_own() -> None:
+    """A market anew knows none of the orders before it: the desk would take all for changes."""
+    files = desk_paths(load(None, {"desk.name": "main"}).settings)
+    for part in ("", "-wal"):
+        Path(f"{files.journal}{part}").write_text(f"old{part}")
+    files.peak.touch()
+    (files.history / "bars").touch()
+    (files.state / "KILL").touch()
+    forget_market(files, parse_iso("2024-08-05T07:20:00Z") + 123)
+    kept = files.state / "journal-20240805T072000Z.db"
+    assert kept.read_text() == "old"
+    assert Path(f"{kept}-wal").read_text() == "old-wal"
+    assert not files.journal.exists()
+    assert not files.peak.exists()
+    assert not any(files.history.iterdir())
+    assert (files.state / "KILL").exists(), "who halted the desk has not let it go"
+    forget_market(files, 0)
 
 
 @pytest.mark.asyncio
