@@ -95,7 +95,7 @@ def test_a_demo_starts_attaches_a_second_terminal_and_ends_with_q() -> None:
         watcher = Terminal(socket_path())
         watcher.until(filled)
         assert watcher.hello is not None
-        assert watcher.hello.private
+        assert not watcher.hello.private, "the desk ends with its own terminal, not with this one"
         pids = children_of(first.process.pid)
         assert len(pids) == 2
         second = OnTerminal()
