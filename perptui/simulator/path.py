@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from perptui.model.clock import HOUR_MS
 GRID_MS = 250
 GRID = HOUR_MS // GRID_MS
 """Prices move every `GRID_MS` of venue time: `GRID` points an hour."""
+
+PATHS_KEPT = 128
+"""Hours of contracts that are asked for again and again: the one that runs, of each."""
 
 PARKINSON = 2 * math.sqrt(math.log(2))
 """ln(high/low) over this is an hour's standard deviation (Parkinson 1980)."""
@@ -29,8 +33,9 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
 
 
+@lru_cache(maxsize=PATHS_KEPT)
 def hour_path(seed: int, opened: float, high: float, low: float, close: float) -> Floats:
-    """Return `GRID` prices of one bar.
+    """Return `GRID` prices of one bar, which nobody may change.
 
     Parameters
     ----------
@@ -45,7 +50,7 @@ def hour_path(seed: int, opened: float, high: float, low: float, close: float) -
     extreme against the hour's direction mostly comes first.
     """
     if high <= low:
-        return np.full(GRID, close)
+        return _kept(np.full(GRID, close))
     rng = np.random.default_rng(seed)
     first, second = rng.integers(GRID // 20, GRID * 19 // 20, 2)
     if abs(first - second) < GRID // 20:
@@ -66,6 +71,11 @@ def hour_path(seed: int, opened: float, high: float, low: float, close: float) -
     np.clip(path, low, high, out=path)
     for stop, value in zip(stops, values, strict=True):
         path[stop] = value
+    return _kept(path)
+
+
+def _kept(path: Floats) -> Floats:
+    path.flags.writeable = False
     return path
 
 

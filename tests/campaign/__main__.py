@@ -6,6 +6,7 @@ import argparse
 import importlib
 import logging
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from tests.campaign.mutant_table import MUTANTS
 from tests.campaign.mutants import Caught, hunt
 from tests.campaign.record import read
 from tests.campaign.session import play, template
+from tests.campaign.survived import SURVIVED, never_struck
 from tests.campaign.tiers import run_seeds
 from tests.campaign.truth import Shown
 from tests.campaign.virtual import VirtualLoop
@@ -61,7 +63,7 @@ def main() -> int:
     """Run what was asked for; return 0 when all ran and nothing was violated."""
     given = _arguments()
     if given.seed is not None:
-        return _replay(given.seed)
+        return _replay_of(given.only, given.seed)
     plan = _plan(given)
     pool = ProcessPoolExecutor(WORKERS, multiprocessing.get_context("fork"), _quiet)
     with pool:
@@ -73,8 +75,10 @@ def main() -> int:
         caught = [future.result() for future in hunts]
     tiers = _merged(result for result, _ in results)
     tiers += [_mutants_tier(caught)] if caught else []
-    _print_report(tiers, coverage, caught)
-    return 0 if all(tier.ok for tier in tiers) else 1
+    full = [name for name, count in plan.items() if count >= PLANS["ci"][name]]
+    missing = never_struck(coverage, full)
+    _print_report(tiers, coverage, caught, missing)
+    return 0 if all(tier.ok for tier in tiers) and not missing else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -82,12 +86,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tier", choices=sorted(PLANS), help="every tier, as many as CI or longer")
     parser.add_argument("--sessions", type=int, help="simulated sessions alone")
     parser.add_argument("--from-seed", type=int, default=0, help="the first seed")
-    parser.add_argument("--seed", type=int, help="play one session and print its history")
+    parser.add_argument("--seed", type=int, help="play one case again and print what happened")
     parser.add_argument("--mutants", action="store_true", help="the broken order paths alone")
+    parser.add_argument("--mutant", metavar="NAME", help="one broken order path alone")
     parser.add_argument("--only", choices=OTHERS, help="one other tier alone, as many as --tier")
     given = parser.parse_args()
+    given.mutants = given.mutants or given.mutant is not None
     if not (given.tier or given.sessions or given.mutants or given.seed is not None):
         parser.error("expected --tier, --sessions, --seed or --mutants; give one")
+    if given.mutant is not None and given.mutant not in {one.name for one in MUTANTS}:
+        parser.error(f"expected a broken order path, was {given.mutant!r}; see --mutants")
     return given
 
 
@@ -101,6 +109,8 @@ def _plan(given: argparse.Namespace) -> dict[str, int]:
 
 
 def _hunted(given: argparse.Namespace) -> Iterable[Any]:
+    if given.mutant is not None:
+        return [one for one in MUTANTS if one.name == given.mutant]
     return MUTANTS if given.mutants or (given.tier and not given.only) else ()
 
 
@@ -114,7 +124,7 @@ def _sessions(
 ) -> Iterator[Future[Outcome]]:
     last = first + plan.get("sessions", 0)
     for begin in range(first, last, CHUNK):
-        yield pool.submit(run_seeds, range(begin, min(begin + CHUNK, last)))
+        yield pool.submit(_some_sessions, range(begin, min(begin + CHUNK, last)))
 
 
 def _others(
@@ -127,15 +137,28 @@ def _others(
             yield pool.submit(_other, name, half, first + count - half)
 
 
+def _some_sessions(seeds: range) -> Outcome:
+    began = _cpu_s()
+    result, coverage = run_seeds(seeds)
+    return msgspec.structs.replace(result, cpu_s=_cpu_s() - began), coverage
+
+
 def _other(name: str, count: int, seed: int) -> Outcome:
-    """Run a share of a tier of its own module."""
-    coverage = Coverage()
+    """Run a share of a tier of its own module, which is only imported here."""
+    began, coverage = _cpu_s(), Coverage(name)
     run: Callable[..., TierResult] = importlib.import_module(f"tests.campaign.{name}").run
     if name in {"wire", "kills", "monkeys"}:
-        return run(count, seed, coverage), coverage
-    if name == "machines":
-        return run(count, STEPS, seed), coverage
-    return run(count, seed), coverage
+        result = run(count, seed, coverage)
+    elif name == "machines":
+        result = run(count, STEPS, seed)
+    else:
+        result = run(count, seed)
+    return msgspec.structs.replace(result, cpu_s=_cpu_s() - began), coverage
+
+
+def _cpu_s() -> float:
+    """Return the processor time of this process and of the children that ended, seconds."""
+    return sum(os.times()[:4])
 
 
 def _gathered(pending: list[Future[Outcome]]) -> list[Outcome]:
@@ -158,25 +181,47 @@ def _sum(one: TierResult, other: TierResult) -> TierResult:
         one.done + other.done,
         [*one.violations, *other.violations],
         one.seconds + other.seconds,
+        one.cpu_s + other.cpu_s,
     )
 
 
 def _mutants_tier(caught: list[Caught]) -> TierResult:
-    alive = [f"survives: {one.name}" for one in caught if one.seed is None]
-    seconds = sum(one.seconds for one in caught)
-    return TierResult("mutants", len(caught), len(caught), alive, seconds)
+    alive = [
+        f'survives: {one.name}; python -m tests.campaign --mutant "{one.name}"'
+        for one in caught
+        if one.seed is None
+    ]
+    seconds, cpu_s = sum(one.seconds for one in caught), sum(one.cpu_s for one in caught)
+    return TierResult("mutants", len(caught), len(caught), alive, seconds, cpu_s)
 
 
-def _print_report(tiers: list[TierResult], coverage: Coverage, caught: list[Caught]) -> None:
+def _print_report(
+    tiers: list[TierResult], coverage: Coverage, caught: list[Caught], missing: list[str]
+) -> None:
     if coverage.counts:
         _say(report.faults(coverage))
+        _say(report.survived(coverage, SURVIVED))
     if caught:
         _say(report.mutants((one.name, one.seed, one.by) for one in caught))
     for tier in tiers:
         for violation in tier.violations:
             _say(f"{tier.name}: {violation}")
+    if missing:
+        _say("\n".join(missing))
     _say(report.tiers(tiers))
     _say(f"{time.perf_counter() - _BEGAN:.0f} s in all; tiers' seconds are of {WORKERS} workers")
+
+
+def _replay_of(tier: str | None, seed: int) -> int:
+    """Play one case of a tier again; of sessions where none is named."""
+    if tier is None:
+        return _replay(seed)
+    _quiet()
+    result, coverage = _other(tier, 1, seed)
+    if coverage.counts:
+        _say(report.faults(coverage))
+    _say("\n".join(result.violations) or f"{tier} {seed}: no violation")
+    return 0 if result.ok else 1
 
 
 def _replay(seed: int) -> int:

@@ -7,6 +7,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+Cell = tuple[str, str, str]
+"""Tier, fault, endpoint."""
+Key = tuple[str, str, str, str]
+"""Tier, fault, endpoint, outcome."""
+
 
 class TierResult(msgspec.Struct, frozen=True):
     """How one tier of the campaign went.
@@ -21,6 +26,8 @@ class TierResult(msgspec.Struct, frozen=True):
         One line a violation, with the command that replays it.
     seconds : float
         Wall time.
+    cpu_s : float
+        Processor time of its processes, seconds; 0 where nobody measured.
     """
 
     name: str
@@ -28,6 +35,7 @@ class TierResult(msgspec.Struct, frozen=True):
     done: int
     violations: list[str]
     seconds: float
+    cpu_s: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -36,29 +44,37 @@ class TierResult(msgspec.Struct, frozen=True):
 
 
 class Coverage:
-    """Counts (fault, endpoint, outcome): which faults struck, where, and what came of it."""
+    """Counts (fault, endpoint, outcome): which faults struck, where, and what came of it.
 
-    def __init__(self, counts: Iterable[tuple[tuple[str, str, str], int]] = ()) -> None:
-        self.counts: Counter[tuple[str, str, str]] = Counter(dict(counts))
+    Parameters
+    ----------
+    tier : str
+        Whose faults `note` counts; each tier names endpoints its own way.
+    """
+
+    def __init__(self, tier: str = "sessions", counts: Iterable[tuple[Key, int]] = ()) -> None:
+        self.tier = tier
+        self.counts: Counter[Key] = Counter(dict(counts))
 
     def note(self, fault: str, endpoint: str, outcome: str, times: int = 1) -> None:
         """Count `fault` striking `endpoint`, such as "order", with what came of it."""
-        self.counts[fault, endpoint, outcome] += times
+        self.counts[self.tier, fault, endpoint, outcome] += times
 
     def add(self, other: Coverage) -> None:
         """Take over what another process counted; a Coverage can be pickled."""
         self.counts.update(other.counts)
 
-    def rows(self) -> list[tuple[str, str, int, str]]:
-        """Return (fault, endpoint, times, "outcome n, outcome n"), sorted."""
-        pairs = sorted({(fault, endpoint) for fault, endpoint, _ in self.counts})
-        return [self._row(fault, endpoint) for fault, endpoint in pairs]
+    def cells(self) -> Counter[Cell]:
+        """Return how often each (tier, fault, endpoint) was struck."""
+        cells: Counter[Cell] = Counter()
+        for (tier, fault, endpoint, _), times in self.counts.items():
+            cells[tier, fault, endpoint] += times
+        return cells
 
-    def _row(self, fault: str, endpoint: str) -> tuple[str, str, int, str]:
-        found = {
-            outcome: times
-            for (one, other, outcome), times in self.counts.items()
-            if (one, other) == (fault, endpoint)
-        }
-        words = ", ".join(f"{outcome} {times}" for outcome, times in sorted(found.items()))
-        return fault, endpoint, sum(found.values()), words
+    def rows(self) -> list[tuple[str, str, str, int, str]]:
+        """Return (tier, fault, endpoint, times, "outcome n, outcome n"), sorted."""
+        words: dict[Cell, list[str]] = {}
+        for (tier, fault, endpoint, outcome), times in sorted(self.counts.items()):
+            words.setdefault((tier, fault, endpoint), []).append(f"{outcome} {times}")
+        cells = self.cells()
+        return [(*cell, cells[cell], ", ".join(found)) for cell, found in sorted(words.items())]

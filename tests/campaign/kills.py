@@ -32,7 +32,7 @@ from perptui.simulator.wire import WireReply, WireRequest, json_reply
 from perptui.venues import ccxt_client
 from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.exchange_truth import violations
-from tests.campaign.shell import main, replay
+from tests.campaign.shell import collected_rarely, main, replay
 from tests.campaign.wire import MARKETS, MEMORY, SETTINGS
 from tests.campaign.wire_world import ENDPOINTS, OPENED_MS, WIRE, WatchedVenue, WireVenue, served
 from tests.desk.dealing import ALICE, answer, proposal
@@ -161,18 +161,20 @@ class Killed(msgspec.Struct, frozen=True):
 def run(count: int, seed: int, coverage: Coverage | None = None) -> TierResult:
     """Kill `count` desks; case n dies at point n % 9."""
     began = time.monotonic()
-    counted = Coverage() if coverage is None else coverage
+    counted = Coverage(NAME) if coverage is None else coverage
     found: list[str] = []
-    done = 0
-    for case in range(seed, seed + count):
-        killed = asyncio.run(play(case))
-        point = POINTS[case % len(POINTS)]
-        again = replay(NAME, case)
-        found += [f"kill {case} at {point}: {text}; {again}" for text in killed.violations]
-        done += killed.died
-        for state in killed.states:
-            counted.note("SIGKILL", point, state)
-    return TierResult(NAME, count, done, found, time.monotonic() - began)
+    died = 0
+    with collected_rarely() as done:
+        for case in range(seed, seed + count):
+            killed = asyncio.run(play(case))
+            point = POINTS[case % len(POINTS)]
+            again = replay(NAME, case)
+            found += [f"kill {case} at {point}: {text}; {again}" for text in killed.violations]
+            died += killed.died
+            for state in killed.states or ["no leg"]:
+                counted.note("SIGKILL", point, state)
+            done()
+    return TierResult(NAME, count, died, found, time.monotonic() - began)
 
 
 async def play(case: int) -> Killed:

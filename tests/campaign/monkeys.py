@@ -76,7 +76,7 @@ STRUCK = ("openOrders", "income", "userTrades", "premiumIndex", "order", "positi
 def run(count: int, seed: int, coverage: Coverage | None = None) -> TierResult:
     """Let `count` monkeys at terminals; the even ones at a served picture."""
     began = time.monotonic()
-    counted = Coverage() if coverage is None else coverage
+    counted = Coverage(NAME) if coverage is None else coverage
     cases = range(seed, seed + count)
     with _own_folders():
         found = _several([case for case in cases if case % 2 == 0], None)

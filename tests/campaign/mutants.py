@@ -35,6 +35,7 @@ class Caught(msgspec.Struct, frozen=True):
     seed: int | None
     by: str
     seconds: float = 0.0
+    cpu_s: float = 0.0
 
 
 @contextmanager
@@ -65,16 +66,21 @@ def hunt(mutant: Mutant, seeds: int = SEEDS, first: int = 0) -> Caught:
     """Return the first of `seeds` sessions that catches the mutant."""
     logging.disable(logging.CRITICAL)
     gc.disable()
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     try:
         with Stage() as stage, broken(mutant):
             for seed in range(first, first + seeds):
                 violations = stage.judge(seed).violations
                 if violations:
-                    return Caught(mutant.name, seed, violations[0], time.perf_counter() - began)
+                    return Caught(mutant.name, seed, violations[0], *_since(began, used))
                 if seed % 50 == 49:
                     gc.collect()
     finally:
         gc.enable()
         logging.disable(logging.NOTSET)
-    return Caught(mutant.name, None, "", time.perf_counter() - began)
+    return Caught(mutant.name, None, "", *_since(began, used))
+
+
+def _since(began: float, used: float) -> tuple[float, float]:
+    """Return the wall and the processor seconds since then."""
+    return time.perf_counter() - began, time.process_time() - used

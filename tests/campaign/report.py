@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from tests.campaign.coverage import Coverage, TierResult
+from tests.campaign.coverage import Cell, Coverage, TierResult
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: frozenset[int]) -> str:
@@ -21,19 +21,35 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: frozenset
 
 
 def tiers(results: Iterable[TierResult]) -> str:
-    """Return the table of tiers: asked, done, violations, seconds."""
+    """Return the table of tiers: asked, done, violations, wall and processor seconds."""
     rows = [
-        (r.name, f"{r.asked:,}", f"{r.done:,}", str(len(r.violations)), f"{r.seconds:.1f}")
+        (
+            *(r.name, f"{r.asked:,}", f"{r.done:,}", str(len(r.violations))),
+            *(f"{r.seconds:.1f}", f"{r.cpu_s:.1f}"),
+        )
         for r in results
     ]
-    heads = ("tier", "asked", "done", "violations", "seconds")
-    return _table(heads, rows, frozenset({1, 2, 3, 4}))
+    heads = ("tier", "asked", "done", "violations", "seconds", "CPU seconds")
+    return _table(heads, rows, frozenset({1, 2, 3, 4, 5}))
 
 
 def faults(coverage: Coverage) -> str:
     """Return the table of faults: where each struck, how often, and what came of it."""
-    rows = [(fault, where, f"{n:,}", words) for fault, where, n, words in coverage.rows()]
-    return _table(("fault", "endpoint", "times", "outcome"), rows, frozenset({2}))
+    rows = [(*names, f"{times:,}", words) for *names, times, words in coverage.rows()]
+    return _table(("tier", "fault", "endpoint", "times", "outcome"), rows, frozenset({3}))
+
+
+def survived(coverage: Coverage, table: Mapping[str, tuple[Cell | str, ...]]) -> str:
+    """Return what strikes each fault that the safety design names, and how often it did here."""
+    cells, rows = coverage.cells(), []
+    for fault, named in table.items():
+        struck = [one for one in named if not isinstance(one, str)]
+        tests = [one for one in named if isinstance(one, str)]
+        by = sorted({tier for tier, _, _ in struck})
+        times = f"{sum(cells[one] for one in struck):,} by {', '.join(by)}" if by else "-"
+        names = tests or [""]
+        rows += [(fault, times, names[0]), *(("", "", name) for name in names[1:])]
+    return _table(("fault that must be survived", "struck here", "and by"), rows, frozenset())
 
 
 def mutants(rows: Iterable[tuple[str, int | None, str]]) -> str:

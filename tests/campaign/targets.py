@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from perptui.optimization.checks import checks_of, exact_book
 from perptui.optimization.orders import positions_after
 from perptui.optimization.rebalance import rebalance
 from tests.campaign.coverage import TierResult
+from tests.campaign.shell import main, replay
 from tests.optimization.random_markets import Market, inputs_of
+
+NAME = "targets"
 
 
 def run(count: int, seed: int) -> TierResult:
@@ -16,7 +20,8 @@ def run(count: int, seed: int) -> TierResult:
     began, violations = time.perf_counter(), []
     for number in range(seed, seed + count):
         found = violated(number)
-        violations += [f"I7: market {number} breaks {', '.join(found)}"] if found else []
+        broken = f"I7: market {number} breaks {', '.join(found)}; {replay(NAME, number)}"
+        violations += [broken] if found else []
     return TierResult("targets", count, count, violations, time.perf_counter() - began)
 
 
@@ -31,3 +36,7 @@ def violated(seed: int) -> list[str]:
     lots = zip(after, inputs.contracts, strict=True)
     found += [one.instrument.id for held, one in lots if held % one.instrument.step]
     return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(NAME, 40, lambda count, seed, _: run(count, seed)))

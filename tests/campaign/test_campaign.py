@@ -7,8 +7,9 @@ import pytest
 
 from tests.campaign.mutant_table import MUTANTS
 from tests.campaign.mutants import broken, hunt
-from tests.campaign.report import faults, mutants, tiers
+from tests.campaign.report import faults, mutants, survived, tiers
 from tests.campaign.seeds import REGRESSIONS
+from tests.campaign.survived import SURVIVED
 from tests.campaign.targets import violated
 from tests.campaign.tiers import Stage, run_seeds
 
@@ -34,7 +35,7 @@ def test_sessions_violate_nothing_and_every_hundredth_repeats_to_the_byte() -> N
     tier, coverage = run_seeds(range(100, 250))
     assert tier.violations == []
     assert tier.done == 150
-    struck = {fault for fault, _, _ in coverage.counts}
+    struck = {fault for _, fault, _, _ in coverage.counts}
     assert {"hang", "504 -1007", "fills twice", "none"} <= struck
 
 
@@ -70,7 +71,8 @@ def test_there_are_thirty_broken_order_paths_or_more_each_of_its_own_name() -> N
 
 
 def test_tables_say_what_was_asked_done_violated_and_what_faults_came_to() -> None:
-    tier, coverage = run_seeds([7])
+    tier, coverage = run_seeds([5])
     assert re.search(r"sessions +1 +1 +0 +\d+\.\d", tiers([tier]))
-    assert re.search(r"none +submit +\d+ +ACKED \d+", faults(coverage))
+    assert re.search(r"sessions +none +submit +\d+ +ACKED \d+", faults(coverage))
+    assert re.search(r"timeout after accept +0 by wire", survived(coverage, SURVIVED))
     assert "SURVIVES" in mutants([("a", None, ""), ("b", 7, "I1: x")])

@@ -6,7 +6,7 @@ from tests.campaign.coverage import Coverage, TierResult
 
 
 def _counted_elsewhere() -> Coverage:
-    counted = Coverage()
+    counted = Coverage("wire")
     counted.note("hang", "order", "UNKNOWN")
     counted.note("hang", "order", "REJECTED")
     counted.note("banned", "cancel", "NOT_SENT", 4)
@@ -14,13 +14,13 @@ def _counted_elsewhere() -> Coverage:
 
 
 def test_rows_add_up_what_several_processes_counted() -> None:
-    ours = Coverage()
+    ours = Coverage("wire")
     ours.note("hang", "order", "UNKNOWN", 2)
     with ProcessPoolExecutor(1) as pool:
         ours.add(pool.submit(_counted_elsewhere).result())
     assert ours.rows() == [
-        ("banned", "cancel", 4, "NOT_SENT 4"),
-        ("hang", "order", 4, "REJECTED 1, UNKNOWN 3"),
+        ("wire", "banned", "cancel", 4, "NOT_SENT 4"),
+        ("wire", "hang", "order", 4, "REJECTED 1, UNKNOWN 3"),
     ]
 
 

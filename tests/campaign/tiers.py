@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import shutil
 import tempfile
 import time
@@ -13,18 +12,19 @@ from types import TracebackType
 
 import msgspec
 
+from perptui.model.order import LegState
 from tests.campaign.checker import check
 from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.record import read
 from tests.campaign.session import Played, play, template
-from tests.campaign.truth import Calm, Life
+from tests.campaign.shell import collected_rarely
+from tests.campaign.truth import Calm, Life, Over
 from tests.campaign.virtual import VirtualLoop
 
 TWICE_EVERY = 100
 """Every so many seeds a session is played twice and must have the same history."""
 REPLAYED_EVERY = 4
 """Every so many seeds, and wherever a process died, the journal is replayed for I12."""
-COLLECT_EVERY = 50
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -64,9 +64,16 @@ class Stage:
         try:
             played = play(seed, self._template, folder, self._loop)
             self.coverage.add(played.coverage)
+            self._note_parts(played)
             return Verdict(seed, self._violations(played), history_of(played) if keep else b"")
         finally:
             shutil.rmtree(folder)
+
+    def _note_parts(self, played: Played) -> None:
+        """Count the orders that the venue ended when a part of them was filled."""
+        for over in played.truth.all(Over):
+            if over.filled and over.state is not LegState.FILLED:
+                self.coverage.note(f"partial fill, then {over.state}", "venue", "happened")
 
     def _violations(self, played: Played) -> list[str]:
         if played.problems and not played.truth.all(Calm):
@@ -108,18 +115,12 @@ def run_seeds(seeds: Iterable[int]) -> tuple[TierResult, Coverage]:
     """Judge the sessions of `seeds`."""
     began, done, violations = time.perf_counter(), 0, []
     wanted = list(seeds)
-    gc.collect()
-    gc.disable()
-    try:
-        with Stage() as stage:
-            for seed in wanted:
-                found = stage.judge_twice(seed)
-                violations += [f"{text}; {replay_command(seed)}" for text in found[:3]]
-                done += 1
-                if done % COLLECT_EVERY == 0:
-                    gc.collect()
-    finally:
-        gc.enable()
+    with collected_rarely() as collect, Stage() as stage:
+        for seed in wanted:
+            found = stage.judge_twice(seed)
+            violations += [f"{text}; {replay_command(seed)}" for text in found[:3]]
+            done += 1
+            collect()
     seconds = time.perf_counter() - began
     return TierResult("sessions", len(wanted), done, violations, seconds), stage.coverage
 

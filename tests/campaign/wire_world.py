@@ -21,7 +21,7 @@ import yarl
 from perptui.model.account import Account
 from perptui.model.clock import Clock, parse_iso
 from perptui.model.errors import VenueError
-from perptui.model.market import Quote
+from perptui.model.market import FundingQuote, Quote
 from perptui.model.money import ZERO
 from perptui.model.order import Fill, OrderIntent, OrderReport, Outcome
 from perptui.settings.credentials import Secret
@@ -68,6 +68,7 @@ ENDPOINTS = {
     "trades": "GET /fapi/v1/userTrades",
     "time": "GET /fapi/v1/time",
     "marks": "GET /fapi/v1/premiumIndex",
+    "quotes": "GET /fapi/v1/ticker/bookTicker",
 }
 NAMES = {endpoint: name for name, endpoint in ENDPOINTS.items()}
 
@@ -123,6 +124,10 @@ class WireVenue(ServedVenue):
     def was_shut(self) -> bool:
         """Whether the venue has been shut, faults being on."""
         return bool(self.script.faults) and any(kind == "refused_after" for kind, _ in self.struck)
+
+    def was_struck(self, kind: str, endpoint: str) -> bool:
+        """Whether this fault struck there."""
+        return (kind, endpoint) in self.struck
 
     def install(self, *faults: Fault) -> None:
         """Let these faults strike, counted from now; none: the venue is sound again."""
@@ -216,6 +221,10 @@ class WatchedVenue(BinanceVenue):
     async def quotes(self) -> Reading[tuple[Quote, ...]]:
         """Watch the call."""
         return await self._watched(super().quotes())
+
+    async def funding(self) -> Reading[tuple[FundingQuote, ...]]:
+        """Watch the call."""
+        return await self._watched(super().funding())
 
     async def open_orders(self) -> Reading[tuple[OrderReport, ...]]:
         """Watch the call."""
