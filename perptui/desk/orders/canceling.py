@@ -180,5 +180,5 @@ class Cancels:
         venue = self._venues[leg.venue]
         cancel = venue.cancel_stop if leg.protective else venue.cancel
         outcome = await cancel(leg.instrument, leg.client_id)
-        self._journal.append(CancelOutcome(leg.client_id, outcome.state, outcome.text))
-        self._holds.take(leg.venue, outcome)
+        asked = self._holds.asked_by(leg.venue, outcome)
+        self._journal.append(CancelOutcome(leg.client_id, outcome.state, outcome.text), *asked)

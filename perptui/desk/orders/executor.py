@@ -242,8 +242,8 @@ class Executor:
             outcome = await venue.submit(intent, leg.client_id)
             self._checkpoint("answered")
         finally:
-            self._journal.append(*outcome_events(leg, outcome))
-        self._holds.take(name, outcome)
+            asked = self._holds.asked_by(name, outcome)
+            self._journal.append(*outcome_events(leg, outcome), *asked)
         self._checkpoint("recorded")
 
     def _refuse(

@@ -32,24 +32,20 @@ class Holds:
         self._clock = clock
         self._notes = Notes(journal)
 
-    def take(self, venue: str, outcome: Outcome) -> None:
-        """Follow what the answer to an order asks for beyond it.
+    def asked_by(self, venue: str, outcome: Outcome) -> tuple[VenueHeld, ...]:
+        """Return what the answer to an order asks for beyond it.
 
-        Raises
-        ------
-        JournalError
-            When it cannot be journalled.
+        Committed with the answer: a desk that ends between the two must not forget it.
         """
         said = safe_text(" ".join(filter(None, (outcome.code, outcome.text))), TEXT_LENGTH)
         before = self._standing(venue)
-        if outcome.consequence is Consequence.HALT:
-            if before is None or before.state != HALTED:
-                self._journal.append(VenueHeld(venue, HALTED, said))
-        elif outcome.consequence is Consequence.BREAK and (
-            before is None or before.state != HALTED
-        ):
+        halted = before is not None and before.state == HALTED
+        if outcome.consequence is Consequence.HALT and not halted:
+            return (VenueHeld(venue, HALTED, said),)
+        if outcome.consequence is Consequence.BREAK and not halted:
             until_ms = self._clock.utc_ms() + REST_MS
-            self._journal.append(VenueHeld(venue, RESTING, said, until_ms))
+            return (VenueHeld(venue, RESTING, said, until_ms),)
+        return ()
 
     def lift(self, reason: str, actor: Actor) -> None:
         """Let orders go to every venue again; whoever asks answers for it in the journal.

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from perptui.desk.orders.holds import REST_MS, Holds
+from perptui.journal.events import Actor, Body, Event, LegOutcome
 from perptui.model.clock import ManualClock
 from perptui.model.errors import GateRefused
 from perptui.model.order import Consequence, LegState, OrderIntent, Outcome
@@ -97,7 +98,7 @@ async def test_of_a_ticket_that_goes_on_nothing_more_goes_to_a_halted_venue(tmp_
     view = await deal.open(REDUCE_BTC, REDUCE_ETH)
 
     def struck(_: str) -> None:
-        Holds(deal.journal, deal.clock).take(VENUE, KEY)
+        deal.journal.append(*Holds(deal.journal, deal.clock).asked_by(VENUE, KEY))
 
     deal.venue.before = struck
     await deal.confirm(view)
@@ -131,12 +132,12 @@ async def test_a_door_that_shuts_again_rests_anew_and_a_halt_outlasts_it(tmp_pat
     await deal.deal(REDUCE_BTC)
     holds = Holds(deal.journal, deal.clock)
     deal.clock.advance(30)
-    holds.take(VENUE, DOOR)
+    deal.journal.append(*holds.asked_by(VENUE, DOOR))
     deal.clock.advance(45)
     assert holds.resting
-    holds.take(VENUE, KEY)
-    holds.take(VENUE, KEY)
-    holds.take(VENUE, DOOR)
+    deal.journal.append(*holds.asked_by(VENUE, KEY))
+    deal.journal.append(*holds.asked_by(VENUE, KEY))
+    deal.journal.append(*holds.asked_by(VENUE, DOOR))
     deal.clock.advance(61)
     assert not holds.resting
     assert list(holds.halted) == [VENUE]
@@ -171,3 +172,26 @@ async def test_releasing_lifts_no_hold_while_the_kill_switch_stays(tmp_path: Pat
     with pytest.raises(GateRefused):
         await deal.trading.kill("go on", ALICE, "ACTIVE")
     assert deal.kinds().count("HELD") == 1
+
+
+async def test_a_desk_that_dies_right_after_the_answer_knows_it_all_the_same(
+    tmp_path: Path,
+) -> None:
+    deal = answered(tmp_path, KEY)
+    append = deal.journal.append
+
+    def die(*bodies: Body, actor: Actor | None = None) -> tuple[Event, ...]:
+        written = append(*bodies, actor=actor)
+        if any(isinstance(body, LegOutcome) for body in bodies):
+            raise RuntimeError("the desk died")
+        return written
+
+    deal.journal.append = die  # type: ignore[method-assign]
+    await deal.trading.reconcile()
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    with pytest.raises(RuntimeError):
+        await deal.trading.sent()
+    after = again(tmp_path, deal)
+    await after.trading.reconcile()
+    after.clock.advance(61)
+    assert (await refused(after, REDUCE_ETH)).reason == "venue_halted"
