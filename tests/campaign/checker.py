@@ -17,6 +17,7 @@ from tests.campaign.rules import order_rules
 from tests.campaign.truth import Calm, Entry, Foreign, Opened, Outside, Over, Shown, Taken, Traded
 from tests.campaign.void_rules import known_positions
 from tests.campaign.walk import NO_ORDER, STOP, TERMINAL
+from tests.campaign.watchdog_rules import watchdog
 from tests.desk.market import VENUE
 
 RESOLVED_MS = 70_000
@@ -44,6 +45,7 @@ def check_record(entries: list[Entry], record: Record, settings: Settings) -> li
         *(f"I4: {text}" for text in record.broken),
         *resolved(entries, record),
         *ends(entries, record),
+        *watchdog(entries, record, settings.watchdog),
         *foreign(entries, record),
         *texts(entries, record),
     ]

@@ -80,7 +80,7 @@ class Hands:
         trading = self._session.trading
         if trading is None or self._session.mortality.dead:
             return False
-        return trading.kill_state != "ACTIVE"
+        return trading.kill_state != "ACTIVE" or "--release" in trading.sends_locked
 
     # ------------------------------------------------------------------ tickets
 

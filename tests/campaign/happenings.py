@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from perptui.model.order import Side
 from perptui.settings.paths import KILL_FILE
 from tests.campaign.picture import CLOUDS
+from tests.campaign.truth import Outside
 from tests.campaign.weather import MARKS, STEPS
 from tests.desk.market import BTC
 
@@ -22,6 +23,9 @@ JOURNAL_FAULTS: dict[str, sqlite3.Error] = {
     "journal corrupted": sqlite3.DatabaseError("database disk image is malformed"),
 }
 """What SQLite says when the file of the journal fails."""
+WATCHED_S = 50.0
+MANY = 2
+"""A change from outside after so many others makes the watchdog bark."""
 
 
 class Happenings:
@@ -31,6 +35,7 @@ class Happenings:
         self._session = session
         self._rng = session.rng
         self.clouded = False
+        self.watched_mono = 0.0
 
     def change(self) -> None:
         """Let something happen that nobody at the desk did."""
@@ -72,6 +77,8 @@ class Happenings:
         why = self._rng.choice(("another hand", "ADL", "liquidation"))
         step = STEPS[instrument]
         after = {"ADL": held // 2 // step * step, "liquidation": held * 0}.get(why, held + step)
+        if len(self._session.core.truth.all(Outside)) >= MANY:
+            self._watch()
         if after != held:
             self._session.core.move_outside(instrument, after, why)
             self._session.venue.coverage.note(why, "positions", "moved")
@@ -119,7 +126,14 @@ class Happenings:
 
     def _lose(self) -> None:
         """Let the account lose more at once than the watchdog bears."""
-        self._session.picture.lose(Decimal(self._rng.choice((600, 1_500, 3_000))))
+        amount = self._rng.choice((600, 1_500, 3_000))
+        self._session.picture.lose(Decimal(amount))
+        if amount > 900:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Let the session last until the watchdog must have barked."""
+        self.watched_mono = self._session.clock.monotonic() + WATCHED_S
 
     def _restart_venue(self) -> None:
         self._session.venue.weather.empty_until_ms = (

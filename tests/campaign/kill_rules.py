@@ -20,6 +20,7 @@ from tests.campaign.truth import (
 from tests.campaign.walk import STOP, World
 
 HALT_MS = 8_000
+REST_MS = 60_000
 ASKED_MS = 120_000
 """A person's cancels go one after another, each of which may hang."""
 
@@ -34,6 +35,22 @@ def killed(sent: Sent, record: Record, world: World) -> Iterator[str]:
         state = "HALTED"
     if state == "HALTED" or (state == "REDUCING" and not sent.reduce_only):
         yield f"I8: {sent.client_id[:8]} was sent while {state}"
+
+
+def held(sent: Sent, record: Record) -> Iterator[str]:
+    """I8: nothing goes to a venue that refused the key, nor for a while after its door was shut."""
+    free = [
+        line.seq
+        for line in record.of("HELD")
+        if line.body["state"] == "FREE" and line.seq <= sent.seq
+    ]
+    lifted = max(free, default=0)
+    for line in record.of("OUTCOME"):
+        if not lifted < line.seq <= sent.seq or line.body["client_id"] == sent.client_id:
+            continue
+        shut = line.body["code"] == "403" and sent.ts_ms - line.ts < REST_MS
+        if line.body["code"] == "-2015" or shut:
+            yield f"I8: {sent.client_id[:8]} was sent after the venue had said {line.body['code']}"
 
 
 def cancels(entries: list[Entry], record: Record) -> Iterator[str]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from perptui.model.canonical import digest_of
 from perptui.settings.schema import Settings
-from tests.campaign.kill_rules import cancels, dead_man, halted, killed
+from tests.campaign.kill_rules import cancels, dead_man, halted, held, killed
 from tests.campaign.record import LegFacts, Line, Record
 from tests.campaign.stop_rules import stops_stand
 from tests.campaign.truth import Entry, Over, Sent, Taken, Traded
@@ -33,6 +33,7 @@ def order_rules(entries: list[Entry], record: Record, settings: Settings) -> Ite
                 yield from _once(entry, leg, record, world)
                 yield from _in_turn(entry, leg, record)
                 yield from killed(entry, record, world)
+                yield from held(entry, record)
                 yield from standing(entry, leg, record, world)
                 yield from fresh(entry, leg, record, world, settings)
                 yield from throttled(entry, world, settings)

@@ -264,7 +264,7 @@ class Session:
         deadline = self.clock.monotonic() + AFTER_CALM_S
         while self.clock.monotonic() < deadline:
             self.core.run()
-            if self._settled():
+            if self._settled() and self.clock.monotonic() >= self.happenings.watched_mono:
                 # A desk that has nothing open would look again within 30 s: now is as good.
                 await (await self.alive()).reconcile()
                 if self._settled():
