@@ -95,8 +95,9 @@ class Redo(Record, frozen=True, tag=True):
 class OpenTicket(Record, frozen=True, tag=True):
     """Turn the fresh proposal `digest` into a ticket to be confirmed; `purpose`: send or export.
 
-    With "protect" or "drawdown" the ticket is of the desk's own making and `digest` is "": stops
-    for positions that have none, or what closes a share of every position past the drawdown limit.
+    With "protect", "drawdown" or "flatten 25", "flatten 50", "flatten 100" the ticket is of the
+    desk's own making and `digest` is "": stops for positions that have none, or what closes a share
+    of every position, past the drawdown limit or on a person's word.
     `columns`, `rows` is the terminal's size: refused below 80x24. `override`: why breached limits
     are to be passed over, which takes a second person; "" passes over none.
     """

@@ -8,6 +8,8 @@ from perptui.tui.whose import another
 
 OWN_TICKETS = ("protect", "drawdown")
 """Commands that open a ticket of the desk's own making."""
+FLATTENS = ("25", "50", "100")
+"""Shares of every position, per cent, that a ticket closes on a person's word."""
 KILL_WINDOW_S = 2.0
 """The second F10 must come within this."""
 
@@ -236,6 +238,8 @@ class DeskActions(PageActions):
             self.action_cancel_working()
         elif word in OWN_TICKETS:
             self._open_own(word)
+        elif word == "flatten":
+            self._flatten(rest.strip().removesuffix("%").rstrip())
         elif word == "override":
             self._override(rest.strip())
         elif word in {"q", "quit"}:
@@ -244,8 +248,8 @@ class DeskActions(PageActions):
             self.choose_theme(rest.strip())
         elif word:
             known = (
-                "kill, cancel, cancel stops, protect, drawdown, override REASON, theme NAME, quit, "
-                "or a what-if such as gross_max=2"
+                "kill, cancel, cancel stops, protect, drawdown, flatten 25|50|100, "
+                "override REASON, theme NAME, quit, or a what-if such as gross_max=2"
             )
             self.say(f"no command {word}: {known}", "warn")
 
@@ -254,6 +258,13 @@ class DeskActions(PageActions):
         width, height = self.app.size
         self.expect_ticket()
         self.ask(OpenTicket("", purpose, width, height), "making the ticket")
+
+    def _flatten(self, share: str) -> None:
+        """Open a ticket that closes a share of every position, reduce-only."""
+        if share in FLATTENS:
+            self._open_own(f"flatten {share}")
+        else:
+            self.say(f"expected a share of every position: :flatten {' | '.join(FLATTENS)}", "warn")
 
     def _override(self, reason: str) -> None:
         """Plan the fresh proposal although it breaks limits: another person has to approve it."""

@@ -37,7 +37,13 @@ async def opened(tmp_path: Path) -> tuple[Deal, Intents]:
 
 
 @pytest.mark.parametrize(
-    ("purpose", "words"), [("protect", "protective stops"), ("drawdown", "drawdown stop")]
+    ("purpose", "words"),
+    [
+        ("protect", "protective stops"),
+        ("drawdown", "drawdown stop"),
+        ("flatten 25", "flatten 25 %"),
+        ("flatten 100", "flatten 100 %"),
+    ],
 )
 async def test_a_terminal_opens_the_desks_own_ticket_without_a_proposal(
     tmp_path: Path, purpose: str, words: str

@@ -24,6 +24,22 @@ async def test_own_tickets_and_stops_are_asked_for_by_commands() -> None:
         ]
 
 
+@pytest.mark.parametrize("typed", ["50", "50%", "50 %"])
+async def test_flattening_is_asked_for_by_its_share(typed: str) -> None:
+    keys = ["space" if one == " " else "percent_sign" if one == "%" else one for one in typed]
+    async with session(size=(120, 40)) as made:
+        await made.press("colon", *"flatten", "space", *keys, "enter")
+        await made.until(lambda: bool(made.desk.asked))
+        assert made.desk.asked == [OpenTicket("", "flatten 50", 120, 40)]
+
+
+async def test_flattening_takes_one_of_three_shares() -> None:
+    async with session(size=(120, 40)) as made:
+        await made.press("colon", *"flatten", "space", *"33", "enter")
+        assert ":flatten 25 | 50 | 100" in made.text()
+        assert made.desk.asked == []
+
+
 async def test_leaving_says_how_many_stops_stay() -> None:
     async with session(book.desk(status=book.status(protective_stops=2))) as made:
         await made.press("q")

@@ -14,7 +14,7 @@ import msgspec
 from perptui.desk.orders import confirmation
 from perptui.desk.orders.drawdown_stop import closing_orders
 from perptui.desk.orders.gate_desk import drawdown_stop
-from perptui.desk.orders.own_proposal import OWN, own_proposal
+from perptui.desk.orders.own_proposal import FLATTEN, OWN, own_proposal
 from perptui.desk.orders.stops import Protection, protect, resting_stops, unprotected
 from perptui.desk.orders.ticket_text import TicketInputs
 from perptui.desk.orders.trading_picture import TradingPicture
@@ -47,20 +47,20 @@ class Drafts:
         self._own: tuple[Proposal, MarketSnapshot] | None = None
 
     def own(self, status: str, digest: str = "") -> Proposal | None:
-        """Return a proposal of the desk's own: "protect" what has no stop, or "drawdown".
+        """Return a proposal of the desk's own: `status` is a key of `OWN`.
 
         Of another `status` the newest such one if it has this digest, else None.
 
         Raises
         ------
         ConfirmationRefused
-            When there is nothing to protect, or no drawdown beyond its limit.
+            When there is nothing to protect or to close, or no drawdown beyond its limit.
         """
         if status not in OWN:
             return self._kept(digest)
         snapshot = self._require_picture()
         try:
-            orders = () if status == "protect" else self._closing(snapshot)
+            orders = () if status == "protect" else self._closing(status, snapshot)
             if not orders and not self._bare(snapshot).legs:
                 raise ConfirmationRefused(
                     "expected a position without a stop, was none, or [stops] sigmas 0; nothing "
@@ -76,10 +76,18 @@ class Drafts:
     def _kept(self, digest: str) -> Proposal | None:
         return self._own[0] if self._own is not None and self._own[0].digest == digest else None
 
-    def _closing(self, snapshot: MarketSnapshot) -> tuple[OrderIntent, ...]:
-        limits, share = self._settings.limits, self._settings.stops.drawdown_share
+    def _closing(self, status: str, snapshot: MarketSnapshot) -> tuple[OrderIntent, ...]:
+        """Return what closes a share of every position: the one asked for, or the drawdown's."""
+        limits = self._settings.limits
         volumes, sigmas = self._picture.volume_usd_day(), self._picture.volatility_annual()
-        fallen = drawdown_stop(snapshot, limits)
+        if status in FLATTEN:
+            orders = closing_orders(snapshot, FLATTEN[status], limits, sigmas, volumes)
+            if not orders:
+                raise ConfirmationRefused(
+                    "expected positions, was none; nothing to close", "nothing"
+                )
+            return orders
+        share, fallen = self._settings.stops.drawdown_share, drawdown_stop(snapshot, limits)
         orders = closing_orders(snapshot, share, limits, sigmas, volumes) if fallen else ()
         if share <= 0 or not orders:
             raise ConfirmationRefused(

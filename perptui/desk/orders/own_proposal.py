@@ -1,4 +1,4 @@
-"""Proposals that the desk makes itself: stops for what has none, and the drawdown ticket.
+"""Proposals that the desk makes itself: stops for what has none, and what closes a share of all.
 
 They hold orders alone. No optimiser stands behind them, so nothing of the book is judged in them:
 the gate judges their orders as any others, and the ticket says that there are no estimates.
@@ -15,7 +15,13 @@ from perptui.model.order import OrderIntent
 from perptui.model.proposal import BookRisk, Proposal, SolverReport
 from perptui.model.snapshot import MarketSnapshot
 
-OWN = {"protect": "protective stops", "drawdown": "drawdown stop"}
+FLATTEN = {"flatten 25": 0.25, "flatten 50": 0.5, "flatten 100": 1.0}
+"""Proposal.status of what closes a share of every position on a person's word, and the share."""
+OWN = {
+    "protect": "protective stops",
+    "drawdown": "drawdown stop",
+    **{status: f"{status} %" for status in FLATTEN},
+}
 """Proposal.status of such a proposal, and what the ticket calls it."""
 NOT_JUDGED = BookRisk(
     volatility_annual=0.0,

@@ -167,14 +167,14 @@ class Trading(TradingState):
         return self.ticket_view
 
     def own_proposal(self, status: str, digest: str = "") -> Proposal | None:
-        """Return a proposal of the desk's own, to be opened as any other: "protect", "drawdown".
+        """Return a proposal of the desk's own, to be opened as any other: a key of `OWN`.
 
         Of another `status` the newest such one if it has this digest, to be priced anew, else None.
 
         Raises
         ------
         ConfirmationRefused
-            When there is nothing to protect, or no drawdown beyond its limit.
+            When there is nothing to protect or to close, or no drawdown beyond its limit.
         """
         return self._tickets.drafts.own(status, digest)
 
