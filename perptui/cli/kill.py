@@ -18,7 +18,7 @@ from perptui.client.launch import place_of
 from perptui.desk.lifecycle import listens
 from perptui.model.errors import ConfigError, InputError, ProtocolError
 from perptui.model.text import safe_text
-from perptui.protocol.frames import Ask, Deframer, Reply, decode_to_terminal, encode, frame
+from perptui.protocol.frames import Ask, Deframer, Refused, Reply, decode_to_terminal, encode, frame
 from perptui.protocol.intents import Kill
 from perptui.settings.load import load, user_file
 from perptui.settings.paths import kill_file, known, shared_kill_file
@@ -98,7 +98,8 @@ def _silent(error: Exception) -> str:
     """Return in words why no desk answered."""
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):
         return "no desk runs"
-    return f"the desk did not answer ({error})"
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"the desk did not take it ({safe_text(said, LONGEST_REPLY)})"
 
 
 def release(desk: str, path: Path, reason: str) -> int:
@@ -159,7 +160,7 @@ def tell(path: Path, intent: Kill) -> Reply:
     OSError
         When no desk answers in time.
     ConfigError
-        When it is another user's process that listens.
+        When it is another user's process that listens, or the desk does not let this user in.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(ANSWER_S)
@@ -172,6 +173,8 @@ def tell(path: Path, intent: Kill) -> Reply:
                 message = decode_to_terminal(payload)
                 if isinstance(message, Reply) and message.number == 1:
                     return message
+                if isinstance(message, Refused):
+                    raise ConfigError(message.text)
     raise ConnectionError("it closed the line")
 
 

@@ -10,15 +10,16 @@ import asyncio
 import logging
 import os
 import socket
-import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
+from perptui.desk.reading import MAX_ASK, read_frame
 from perptui.model.errors import PerptuiError, ProtocolError
 from perptui.protocol.frames import (
     PANELS,
@@ -45,14 +46,13 @@ PRIVATE_MODE = 0o600
 SHARED_MODE = 0o660
 MAX_REPLIES = 64
 """Answers that may wait for a slow terminal; beyond it the terminal is cut off."""
-MAX_ASK = 256 * 1024
-"""Longest frame from a terminal, bytes: whoever may only look must not fill the desk's memory."""
 MAX_ASKING = 256
 """Intents of one terminal that are carried out at once; beyond it the terminal is cut off."""
+REFUSAL_S = 1.0
+"""How long whoever is not let in has for reading why; of many lines of theirs, none has."""
 MAX_OF_USER = 32
 """Connections of one user: nobody takes the descriptors that the desk needs for its venues."""
 
-_LENGTH = struct.Struct(">I")
 _NAMES = {kind: name for name, kind in PANELS.items()}
 _log = logging.getLogger(__name__)
 
@@ -108,10 +108,18 @@ class Terminal:
         self._first = [hello, Whole(seq=0, view=view)]
         self._wake.set()
 
-    async def refuse(self, text: str) -> None:
-        """Say why this user is not let in, and what to do about it."""
+    async def refuse(self, text: str, reader: asyncio.StreamReader, patience_s: float) -> None:
+        """Say why this user is not let in, and what to do about it.
+
+        What was asked meanwhile is read away: a line closed over it would drop the words too.
+        """
         self._writer.write(frame(encode(Refused(text))))
-        await self._writer.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._writer.drain()
+                self._writer.write_eof()
+                while await reader.read(MAX_ASK):
+                    continue
 
     def replace(self, panel: str, view: Panel) -> None:
         """Send a panel anew; one that still waits is overtaken."""
@@ -294,7 +302,8 @@ class Server:
         roles = self.roles_of(terminal.peer.uid)
         why_not = self._why_not(terminal.peer.uid, roles)
         if why_not:
-            await terminal.refuse(why_not)
+            few = self._of_user[terminal.peer.uid] <= MAX_OF_USER
+            await terminal.refuse(why_not, reader, REFUSAL_S if few else 0.0)
             return
         hello = Hello(
             protocol=PROTOCOL,
@@ -312,7 +321,7 @@ class Server:
         asking: set[asyncio.Task[None]] = set()
         try:
             while True:
-                ask = decode_to_desk(await _read_frame(reader, sender))
+                ask = decode_to_desk(await read_frame(reader, sender))
                 if isinstance(ask, Look):
                     terminal.looks_at = frozenset(ask.panels)
                     self.looked()
@@ -375,22 +384,3 @@ def _observed_again(before: Panel, now: Panel) -> float | None:
         return None
     same = msgspec.structs.replace(before, observed_mono=observed_mono) == now
     return observed_mono if same else None
-
-
-async def _read_frame(reader: asyncio.StreamReader, sender: asyncio.Task[None]) -> bytes:
-    """Return the next payload; the end of the sender is the end of the terminal too."""
-    reading = asyncio.create_task(_read_payload(reader))
-    try:
-        await asyncio.wait({reading, sender}, return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            sender.result()
-        return await reading
-    finally:
-        reading.cancel()
-
-
-async def _read_payload(reader: asyncio.StreamReader) -> bytes:
-    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
-    if length > MAX_ASK:
-        raise ProtocolError(f"expected a frame up to {MAX_ASK} bytes, was {length}; reconnect")
-    return await reader.readexactly(length)

@@ -13,14 +13,14 @@ import pytest
 
 from perptui.cli.app import run
 from perptui.client.launch import place_of
-from perptui.protocol.frames import Ask, Deframer, Reply, decode_to_desk, encode, frame
+from perptui.protocol.frames import Ask, Deframer, Refused, Reply, decode_to_desk, encode, frame
 from perptui.protocol.intents import Kill
 from perptui.settings.paths import kill_file, known
 from tests.desk.users import LISTENER, listening
 
 
 @contextmanager
-def desk(path: Path, *, ok: bool, text: str) -> Iterator[list[Ask]]:
+def desk(path: Path, answer: Reply | Refused) -> Iterator[list[Ask]]:
     """Answer one intent at `path`, and keep what was asked."""
     asked: list[Ask] = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -35,7 +35,7 @@ def desk(path: Path, *, ok: bool, text: str) -> Iterator[list[Ask]]:
                     came = [decode_to_desk(payload) for payload in deframer.feed(data)]
                     asked.extend(message for message in came if isinstance(message, Ask))
                 if asked:
-                    line.sendall(frame(encode(Reply(number=asked[0].number, ok=ok, text=text))))
+                    line.sendall(frame(encode(answer)))
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -66,7 +66,7 @@ def test_an_unknown_desk_is_refused_and_leaves_no_folder(
 
 def test_a_release_asks_the_desk_for_active(capsys: pytest.CaptureFixture[str]) -> None:
     path = place_of("main").socket
-    with desk(path, ok=True, text="the desk is ACTIVE") as asked:
+    with desk(path, Reply(1, ok=True, text="the desk is ACTIVE")) as asked:
         assert run(["kill", "--desk", "main", "--release", "--reason", "looked at it"]) == 0
     assert asked[0].intent == Kill(reason="looked at it", state="ACTIVE")
     assert capsys.readouterr().out == "main: the desk is ACTIVE\n"
@@ -75,14 +75,24 @@ def test_a_release_asks_the_desk_for_active(capsys: pytest.CaptureFixture[str]) 
 def test_a_refused_release_says_why_and_leaves_no_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with desk(place_of("main").socket, ok=False, text="expected a second person"):
+    with desk(place_of("main").socket, Reply(1, ok=False, text="expected a second person")):
         assert run(["kill", "--desk", "main", "--release"]) == 1
     assert "expected a second person" in capsys.readouterr().err
     assert not kill_file("main").exists()
 
 
+def test_a_desk_that_lets_this_user_not_in_is_halted_by_the_file_and_its_words_are_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with desk(place_of("main").socket, Refused("expected a user of desk main, was uid 7")):
+        assert run(["kill", "--desk", "main", "--reason", "smoke"]) == 0
+    said = capsys.readouterr().err
+    assert "did not take it (expected a user of desk main, was uid 7); main will start" in said
+    assert kill_file("main").read_text() == "smoke\n"
+
+
 def test_what_answers_cannot_write_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with desk(place_of("main").socket, ok=True, text="\x1b[2Jthe desk\u202e is HALTED"):
+    with desk(place_of("main").socket, Reply(1, ok=True, text="\x1b[2Jthe desk\u202e is HALTED")):
         assert run(["kill", "--desk", "main"]) == 0
     assert capsys.readouterr().out == "main: \\x1b[2Jthe desk\\u202e is HALTED\n"
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from perptui.desk.server import MAX_ASK, MAX_ASKING, MAX_OF_USER, Peer, Server
+from perptui.desk.reading import MAX_ASK
+from perptui.desk.server import MAX_ASKING, MAX_OF_USER, REFUSAL_S, Peer, Server
 from perptui.desk.views.desk_view import first_view
 from perptui.desk.views.status import Identity, VenueTime
 from perptui.model.errors import ConfigError, InputError
@@ -347,9 +348,14 @@ async def test_who_may_not_look_is_told_the_cure_and_let_go(path: Path) -> None:
         assert f"was uid {os.getuid()}" in refused.text
         assert "view = [...]" in refused.text
         terminal.ask(1, Kill(reason="anyway"))
-        with pytest.raises((EOFError, OSError)):
+        with pytest.raises(EOFError):
             await terminal.next()
         assert server.terminals == 0
+        # Nor are the words lost where something was asked before they were read.
+        hasty = await attach(path)
+        hasty.ask(1, Kill(reason="at once"))
+        await asyncio.sleep(0.05)
+        assert isinstance(await hasty.next(), Refused)
 
 
 async def test_one_user_cannot_take_all_connections(path: Path) -> None:
@@ -358,14 +364,35 @@ async def test_one_user_cannot_take_all_connections(path: Path) -> None:
         held = [await attach(path) for _ in range(MAX_OF_USER)]
         for terminal in held:
             assert isinstance(await terminal.next(), Hello)
-        refused = await (await attach(path)).next()
+        turned_away = await attach(path)
+        refused = await turned_away.next()
         assert isinstance(refused, Refused)
         assert f"at most {MAX_OF_USER} terminals of one user at desk main" in refused.text
-        server.left = lambda peer: gone.set()
+        with pytest.raises(EOFError):
+            await turned_away.next()
         gone = asyncio.Event()
+        server.left = lambda peer: gone.set() if peer.connection == 1 else None
         held[0].writer.close()
         await asyncio.wait_for(gone.wait(), 10)
         assert isinstance(await (await attach(path)).next(), Hello)
+
+
+async def test_who_is_not_let_in_cannot_hold_on_to_many_connections(path: Path) -> None:
+    async with serving(path) as server:
+        server.roles_of = lambda uid: ()
+        ended: list[int] = []
+        most = asyncio.Event()
+
+        def left(peer: Peer) -> None:
+            ended.append(peer.connection)
+            if len(ended) >= 2 * MAX_OF_USER:
+                most.set()
+
+        server.left = left
+        for _ in range(3 * MAX_OF_USER):
+            await attach(path)
+        # Those beyond the first lines are closed at once.
+        await asyncio.wait_for(most.wait(), REFUSAL_S / 2)
 
 
 async def test_a_terminal_cannot_fill_the_desks_memory_with_a_frame(path: Path) -> None:
