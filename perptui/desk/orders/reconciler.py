@@ -298,10 +298,15 @@ class _Pass:
                 self._alarm("reused trade id", key, text)
             return
         bodies: list[Body] = [FillSeen(_with_owner(fill, leg.client_id))]
-        if leg.state in WITHOUT_ORDER:
-            text = f"leg {leg.client_id} is {leg.state} and has a fill of {plain(fill.contracts)}"
+        total = leg.executed + fill.contracts
+        beyond = total > leg.contracts or fill.side is not leg.side
+        ended = leg.state in TERMINAL_STATES and total > leg.filled and not beyond
+        if leg.state in WITHOUT_ORDER or ended:
+            had = f" with {plain(leg.filled)} filled" if leg.filled else ""
+            has = f"has a fill of {plain(fill.contracts)}"
+            text = f"leg {leg.client_id} is {leg.state}{had} and {has}"
             bodies.append(Alarm("late fill", key, text))
-        if leg.executed + fill.contracts > leg.contracts or fill.side is not leg.side:
+        if beyond:
             text = f"leg {leg.client_id} of {plain(leg.contracts)} {leg.side} has fills beyond it"
             bodies.append(Alarm("overfill", f"over:{leg.client_id}", text))
         self._journal.append(*bodies)

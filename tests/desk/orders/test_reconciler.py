@@ -330,6 +330,25 @@ async def test_more_fills_than_the_leg_are_an_alarm_and_kept(tmp_path: Path) -> 
     assert deal.journal.positions() == deal.venue.positions
 
 
+async def test_a_fill_beyond_what_an_ended_order_reported_is_an_alarm_and_kept(
+    tmp_path: Path,
+) -> None:
+    """The venue said that it had expired with a half of it, and executes the rest all the same."""
+    deal = await started(tmp_path)
+    client_id = await sent(deal)
+    report = deal.venue.accept(REDUCE_BTC, client_id, "half")
+    assert (await deal.trading.reconcile()).clean
+    assert leg_of(deal, client_id).state is LegState.EXPIRED
+    deal.venue.trade(report, Decimal("0.1"), Decimal(97400))
+    await deal.trading.reconcile()
+    assert leg_of(deal, client_id).executed == Decimal("0.2")
+    assert told(deal, "ALARM") == [
+        f"leg {client_id} is EXPIRED with 0.1 filled and has a fill of 0.1"
+    ]
+    assert told(deal, "EXTERNAL") == []
+    assert deal.journal.positions() == deal.venue.positions
+
+
 async def test_a_report_that_cannot_be_is_an_alarm_and_changes_nothing(tmp_path: Path) -> None:
     deal = await started(tmp_path)
     client_id = await sent(deal)
