@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from perptui.desk.orders.gate_input import GateInput, Reasons
@@ -16,6 +17,8 @@ from perptui.risk.margin import notional_allowed
 
 SURVIVAL = frozenset({"margin_ratio", "liquidation", "drawdown"})
 """Limits that are judged at the prices of now as well."""
+DEEPER = 0.1
+"""What a breach may have grown by since it was shown, as a share of the limit."""
 
 
 def book(given: GateInput) -> Reasons:
@@ -29,9 +32,14 @@ def book(given: GateInput) -> Reasons:
         return
     try:
         blocked = {check.name: check for check in _blocked(given, given.basis)}
-        for check in _blocked(given, given.snapshot):
-            if check.name.partition(":")[0] in SURVIVAL:
-                blocked.setdefault(check.name, check)
+        now = [
+            check
+            for check in _blocked(given, given.snapshot)
+            if check.name.partition(":")[0] in SURVIVAL
+        ]
+        yield from _deeper(given, now, blocked)
+        for check in now:
+            blocked.setdefault(check.name, check)
     except ValueError as error:
         yield "book", f"the book cannot be judged: {error}"
         return
@@ -40,6 +48,29 @@ def book(given: GateInput) -> Reasons:
         liquidates = name.startswith("margin_ratio:") and check.value >= 1
         code = "liquidates" if liquidates else f"limit:{name}"
         yield code, f"{name} {check.value:.6g} breaks its {check.limit:.6g}"
+
+
+def _deeper(
+    given: GateInput, now: Sequence[LimitCheck], blocked: Mapping[str, LimitCheck]
+) -> Reasons:
+    """Refuse a breach that has grown since it was shown: no override was confirmed of that.
+
+    `blocked`: breaches at the prices that the orders were made from.
+    """
+    if given.shown is None or not now:
+        return
+    then = {check.name: check for check in _blocked(given, given.shown)}
+    for check in now:
+        seen = then.get(check.name) or blocked.get(check.name)
+        if seen is None:
+            continue
+        grown = abs(check.value - check.limit) - abs(seen.value - seen.limit)
+        if grown > DEEPER * abs(check.limit):
+            yield (
+                f"deeper:{check.name}",
+                f"{check.name} {check.value:.6g} breaks its {check.limit:.6g} deeper than the "
+                f"{seen.value:.6g} that was shown: propose again",
+            )
 
 
 def tiers(given: GateInput) -> Reasons:

@@ -88,6 +88,8 @@ class GateInput(Record, frozen=True):
         Why this trader may not send, "" while they may.
     key_permission : str
         Why the venue key in use must not, "" while it may.
+    shown : MarketSnapshot | None
+        The picture that the ticket was shown with; None before there is one.
     halted, resting : dict[str, str]
         By venue: why nothing may be sent there until a person lets it, or for a while.
     """
@@ -121,6 +123,7 @@ class GateInput(Record, frozen=True):
     approval: str = ""
     permission: str = ""
     key_permission: str = ""
+    shown: MarketSnapshot | None = None
     halted: dict[str, str] = {}  # noqa: RUF012  msgspec copies an empty default
     resting: dict[str, str] = {}  # noqa: RUF012
 

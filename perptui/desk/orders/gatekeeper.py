@@ -120,6 +120,7 @@ class Gatekeeper:
                 ticket_notional_usd=_notional_of(inputs.legs),
                 snapshot=self._picture.snapshot(),
                 basis=inputs.basis,
+                shown=inputs.snapshot,
                 positions=self.known_positions(),
                 limits=self._limits,
                 stand=stand,

@@ -559,6 +559,23 @@ async def test_a_limit_that_was_not_named_in_the_override_still_refuses(tmp_path
     deal.journal.close()
 
 
+async def test_an_override_of_a_drawdown_is_of_the_one_that_was_shown(tmp_path: Path) -> None:
+    """From 25 % when it was confirmed to 40 % while it waited: nobody passed over that."""
+    deal = Deal(tmp_path, settings=roomy(shared("1000000")))
+    deal.picture.peak = Decimal(40_000)
+    await deal.trading.reconcile()
+    made = deal.picture.take(proposal(ADD_ETH))
+    view = await deal.trading.open_ticket(made, "send", ALICE, 120, 40, REASON)
+    assert "OVERRIDDEN: drawdown 0.25 breaks its 0.1" in view.text
+    confirmed = await deal.confirm(view)
+    deal.picture.peak = Decimal(50_000)
+    with pytest.raises(GateRefused, match=r"drawdown 0\.4 .* deeper than the 0\.25") as refused:
+        await approve(deal, confirmed)
+    assert refused.value.reason == "deeper:drawdown"
+    assert deal.venue.submitted == []
+    deal.journal.close()
+
+
 async def test_the_override_is_in_the_token_and_priced_anew_with_its_reason(
     tmp_path: Path,
 ) -> None:

@@ -596,6 +596,20 @@ def test_what_the_account_survives_is_judged_at_the_prices_of_now() -> None:
     assert found == [f"limit:margin_ratio:{VENUE}"]
 
 
+@pytest.mark.parametrize(("equity", "deeper"), [("8000", False), ("7500", True)])
+def test_a_breach_that_grew_since_it_was_shown_is_no_longer_the_one_that_was_shown(
+    equity: str, deeper: bool
+) -> None:
+    """0.4 % of 59,800 USD: 0.0295 where it was shown at 8,100, 0.0299 at 8,000, 0.0319 at 7,500."""
+    given = limited(passing(ADD_ETH), margin_ratio_max=0.02)
+    shown = replace(SNAPSHOT, accounts=(account(equity="8100"),))
+    now = replace(SNAPSHOT, accounts=(account(equity=equity),))
+    found = reasons(replace(given, snapshot=now, shown=shown))
+    name = f"margin_ratio:{VENUE}"
+    assert found == ([f"deeper:{name}"] if deeper else []) + [f"limit:{name}"]
+    assert reasons(replace(given, snapshot=now)) == [f"limit:{name}"]
+
+
 def test_a_book_that_cannot_be_judged_is_refused() -> None:
     other = {**passing().positions, f"{VENUE}:XRP/USDT:USDT": Decimal(5)}
     assert reasons(replace(passing(), positions=other)) == ["book"]
