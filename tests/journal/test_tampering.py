@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -24,11 +25,14 @@ from perptui.journal.schema import PROJECTION_TABLES
 from perptui.journal.signing import HeadsFile, Signer, load_key, make_key
 from perptui.journal.stored import parse_line
 from perptui.journal.verify import Verdict, verify_file
+from perptui.model.errors import JournalError
 from tests.journal.day import exported, whole_day
 from tests.journal.third_party import first_bad
 
 pytestmark = pytest.mark.unmeasured
 EVERY = 20
+FIELDS = ("actor", "body", "hash", "host", "kind", "prev", "seq", "ts", "v")
+"""Of an exported line, in its order."""
 
 
 class Day(NamedTuple):
@@ -82,15 +86,56 @@ def test_the_day_is_a_day(day: Day) -> None:
     assert first_bad(day.export, day.heads, day.key) is None
 
 
-def test_every_byte_of_the_export_counts(day: Day, tmp_path: Path) -> None:
-    whole = day.export.read_bytes()
+def places_in(line: bytes) -> dict[str, tuple[int, int]]:
+    """Return where each part of an exported line stands."""
+    ends = [line.index(b',"body":')]
+    ends += [line.rindex(f',"{name}":'.encode()) for name in FIELDS[2:]] + [len(line) - 2]
+    parts = dict(zip(FIELDS, pairwise([0, *ends]), strict=True))
+    return parts | {"}": (len(line) - 2, len(line) - 1), "line end": (len(line) - 1, len(line))}
+
+
+def another(byte: int, draw: random.Random) -> bytes:
+    return bytes([draw.choice([other for other in range(256) if other != byte])])
+
+
+EDITS: dict[str, Callable[[int, random.Random], bytes]] = {
+    "another byte": another,
+    "one bit": lambda byte, draw: bytes([byte ^ 1 << draw.randrange(8)]),
+    "dropped": lambda _, __: b"",
+    "doubled": lambda byte, _: bytes([byte, byte]),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_byte_of_each_part_of_a_line_counts(day: Day, tmp_path: Path, edit: str) -> None:
+    lines = lines_of(day.export)
+    draw = random.Random(edit)
+    for turn, part in enumerate(places_in(lines[0])):
+        number = draw.randrange(len(lines))
+        place = draw.randrange(*places_in(lines[number])[part])
+        line = lines[number]
+        changed = line[:place] + EDITS[edit](line[place], draw) + line[place + 1 :]
+        content = b"".join([*lines[:number], changed, *lines[number + 1 :]])
+        verdict = verdict_of(day, tmp_path, content, compare=turn % 4 == 0)
+        # An empty line too many is the first bad one itself.
+        bad = number + 1 + (changed == line + b"\n")
+        assert verdict.bad_seq == bad, (part, number, place, verdict)
+
+
+def test_every_byte_of_the_export_counts(day: Day) -> None:
+    """Every third byte of the day: no line that differs is still an event with its hash."""
     draw = random.Random(5)
-    for turn in range(60):
-        place = draw.randrange(len(whole))
-        other = draw.choice([byte for byte in range(256) if byte != whole[place]])
-        changed = whole[:place] + bytes([other]) + whole[place + 1 :]
-        verdict = verdict_of(day, tmp_path, changed, compare=turn % 4 == 0)
-        assert verdict.bad_seq == whole[:place].count(b"\n") + 1, (place, other, verdict)
+    tried = 0
+    for number, line in enumerate(lines_of(day.export), start=1):
+        for place in range(draw.randrange(3), len(line), 3):
+            changed = line[:place] + another(line[place], draw) + line[place + 1 :]
+            tried += 1
+            try:
+                event = parse_line(changed, number)
+            except JournalError:
+                continue
+            assert event.own_hash != event.hash, (number, place)
+    assert tried > 20_000
 
 
 def test_every_deleted_and_every_moved_event_is_found(day: Day, tmp_path: Path) -> None:
@@ -110,10 +155,12 @@ def test_every_deleted_and_every_moved_event_is_found(day: Day, tmp_path: Path) 
 def test_every_truncation_is_found_through_the_heads(day: Day, tmp_path: Path) -> None:
     lines = lines_of(day.export)
     draw = random.Random(7)
-    for keep in [len(lines) - 1, 1, *draw.sample(range(2, len(lines) - 1), 6)]:
+    published = [head.seq for head in read_heads(day.heads).heads]
+    # Nothing at all, and a cut that leaves a published head last, are truncations as well.
+    for keep in [len(lines) - 1, 0, 1, *published[-3:-1], *draw.sample(range(2, len(lines)), 6)]:
         verdict = verdict_of(day, tmp_path, b"".join(lines[:keep]), compare=keep % 3 == 0)
         assert verdict.bad_seq == keep + 1
-        assert "truncated" in verdict.reason
+        assert ("truncated" if keep else "empty chain") in verdict.reason
     for cut in draw.sample(range(1, len(day.export.read_bytes())), 6):
         assert not verdict_of(day, tmp_path, day.export.read_bytes()[:-cut], compare=False).ok
 
