@@ -41,6 +41,9 @@ class Journal:
         self._actor = actor
         self._host = socket.gethostname()
         self._known: dict[tuple[object, ...], Any] = {}
+        self._sent: tuple[int, list[LegRow]] | None = None
+        self._found_to = head(database.connection)[0]
+        self._last_of: dict[str, int] = {}
         self.verified = verified
 
     @classmethod
@@ -85,7 +88,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file and let another desk be the sender."""
-        self._known.clear()
+        self._forget()
         self._database.close()
 
     @property
@@ -138,7 +141,7 @@ class Journal:
         JournalError
             When one of them is impossible, or nothing can be written.
         """
-        self._known.clear()
+        self._forget()
         with self._database.transaction() as connection:
             stored = [
                 append(
@@ -150,7 +153,14 @@ class Journal:
                 )
                 for body in bodies
             ]
+        for event in stored:
+            self._last_of[event.kind] = event.seq
+            self._known[head,] = (event.seq, event.hash)
         return tuple(event.event() for event in stored)
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._sent = None
 
     def _ask(
         self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kw: P.kwargs
@@ -235,7 +245,9 @@ class Journal:
         """Return the legs sent at venue time `utc_ms` or later."""
         if self._recall(queries.last_message) < utc_ms:
             return []
-        return self._ask(queries.legs, "sent_ms >= ?", (utc_ms,))
+        if self._sent is None or utc_ms < self._sent[0]:
+            self._sent = (utc_ms, self._ask(queries.legs, "sent_ms >= ?", (utc_ms,)))
+        return [leg for leg in self._sent[1] if leg.sent_ms is not None and leg.sent_ms >= utc_ms]
 
     def legs_short_of_fills(self) -> list[LegRow]:
         """Return the legs reported to be filled further than their fills here add up to."""
@@ -284,6 +296,8 @@ class Journal:
 
     def noted(self, kinds: tuple[str, ...], since: int) -> list[Noted]:
         """Return the events of these kinds from number `since` on, oldest first."""
+        if since > self._found_to and all(self._last_of.get(kind, 0) < since for kind in kinds):
+            return []
         return list(self._recall(queries.noted, kinds, since))
 
     def fill(self, instrument: str, trade_id: str) -> FillRow | None:

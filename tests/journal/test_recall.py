@@ -126,6 +126,33 @@ def test_what_was_sent_before_is_asked_for_no_more(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_what_was_sent_is_told_for_any_time_in_any_order(tmp_path: Path) -> None:
+    clock = ManualClock(NOW_MS)
+    journal = journal_in(tmp_path, clock)
+    proposed, confirmed, sending = _events(journal.fence)[:3]
+    journal.append(proposed, confirmed, sending)
+    clock.advance(60)
+    journal.append(LegSending(TICKET.legs[1].client_id, journal.fence, Decimal(5), "alice"))
+    wanted = {NOW_MS + 60_000: [1], NOW_MS: [0, 1], NOW_MS + 1: [1], 0: [0, 1]}
+    for since, numbers in (*wanted.items(), *reversed(wanted.items())):
+        assert [leg.number for leg in journal.sent_since(since)] == numbers
+    journal.close()
+
+
+def test_what_was_noted_before_the_journal_was_opened_is_told_too(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path)
+    journal.append(Alarm("x", "k", "t"))
+    journal.close()
+    again = journal_in(tmp_path)
+    assert [one.seq for one in again.noted(("ALARM",), 1)] == [3]
+    assert again.noted(("ALARM",), 5) == []
+    (event,) = again.append(Alarm("x", "k2", "t"))
+    assert [one.seq for one in again.noted(("ALARM", "KILL"), event.seq)] == [event.seq]
+    assert again.noted(("KILL",), event.seq) == []
+    assert again.noted(("ALARM",), event.seq + 1) == []
+    again.close()
+
+
 def test_a_journal_that_was_closed_answers_nothing(tmp_path: Path) -> None:
     journal = journal_in(tmp_path)
     assert journal.head[0] == 2

@@ -137,8 +137,10 @@ class DrawdownStop:
     def look(self) -> bool:
         """Journal, once a UTC day, that the ticket is ready; True when it was journalled now."""
         words = self.words
+        if not words:
+            return False
         key = f"drawdown:{iso(self._clock.utc_ms())[:10]}"
-        if not words or self._journal.has_notice(key):
+        if self._journal.has_notice(key):
             return False
         why = drawdown_stop(self._picture.snapshot(), self._settings.limits)
         self._journal.append(Alarm("drawdown", key, f"{why}: {words}"))
