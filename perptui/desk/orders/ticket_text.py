@@ -24,6 +24,7 @@ from perptui.model.order import OrderIntent
 from perptui.model.proposal import Proposal
 from perptui.model.record import Record
 from perptui.model.snapshot import MarketSnapshot
+from perptui.model.text import cells_of, folded
 
 COLUMNS = 80
 FAR = 10.0
@@ -123,7 +124,7 @@ class TicketInputs(Record, frozen=True):
 
 
 def render(inputs: TicketInputs) -> tuple[str, ...]:
-    """Return the ticket's lines, none longer than 80 columns, without trailing spaces."""
+    """Return the ticket's lines, none wider than 80 columns, without trailing spaces."""
     lines = [
         *_heading(inputs),
         *_second_person(inputs),
@@ -148,9 +149,12 @@ def _judged(proposal: Proposal) -> Iterator[str]:
 
 def _fitted(line: str) -> list[str]:
     text = line.rstrip()
-    if len(text) <= COLUMNS:
+    if cells_of(text) <= COLUMNS:
         return [text]
     indent = " " * (len(text) - len(text.lstrip()) + 2)
+    if not text.isascii():
+        # What is wider than the screen would be cut there, and confirmed unseen.
+        return folded(text, COLUMNS, indent)
     return textwrap.wrap(text, COLUMNS, subsequent_indent=indent)
 
 

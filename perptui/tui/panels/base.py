@@ -10,7 +10,7 @@ from perptui.tui import format as figures
 from perptui.tui.column import Cell
 from perptui.tui.editing import CellEdit
 from perptui.tui.grid import Grid
-from perptui.tui.picture import Line, Picture, beside, crop, fit, width_of
+from perptui.tui.picture import Line, Picture, beside, crop, fit, size_of, width_of
 from perptui.tui.showing import Showing
 from perptui.tui.theme import Palette
 
@@ -47,7 +47,7 @@ def _wrapped(text: str, width: int, first: str, role: str) -> tuple[Line, ...]:
     for word in text.split(" "):
         word = word.replace("\N{NO-BREAK SPACE}", " ")
         tried = f"{current} {word}".strip()
-        if current and len(lead) + len(tried) > width:
+        if current and len(lead) + size_of(tried) > width:
             lines.append(((lead, "dim"), (current, role)))
             lead, current = " " * len(first), word
         else:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 
+from perptui.desk.orders.opened import said
 from perptui.journal.events import Actor
 from perptui.model.errors import ConfirmationRefused, GateRefused, PerptuiError
 from perptui.model.instrument import MarginTier
@@ -480,6 +482,17 @@ async def test_a_breached_limit_has_no_way_but_an_override_with_a_second_person(
     assert len(deal.venue.submitted) == 1
     ticket = deal.journal.ticket("T1")
     assert ticket.override == REASON
+    deal.journal.close()
+
+
+@pytest.mark.parametrize("reason", ["風險" * 90, "한국 시장 " * 30, "🚀" * 120, "e\u0301" * 90])
+async def test_a_reason_in_wide_letters_is_on_the_screen_to_its_end(
+    tmp_path: Path, reason: str
+) -> None:
+    """Two cells a letter: what is wider than the screen would be cut there, and signed unseen."""
+    deal, view = await overridden(tmp_path, reason=reason)
+    assert max(cell_len(line) for line in view.text) <= 80
+    assert said(reason).replace(" ", "") in "".join(view.text).replace(" ", "")
     deal.journal.close()
 
 
