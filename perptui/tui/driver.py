@@ -37,7 +37,11 @@ class TerminalDriver(LinuxDriver):
     """Reads and writes so that a terminal which vanished, or takes nothing, never holds the end."""
 
     def start_application_mode(self) -> None:
-        """Begin to write by a thread of ours; Textual's own stays without work."""
+        """Begin to write by a thread of ours; Textual's own stays without work.
+
+        After ctrl+z the screen is empty: Textual would go on painting only what changes.
+        """
+        empty = self._must_signal_resume
         encoding = self._file.encoding if self._file is not None else "utf-8"
         ending = cast("Ends", self._app).ending
         self._output = Output(2, encoding, lambda: ending.begun, self._lost)
@@ -45,6 +49,8 @@ class TerminalDriver(LinuxDriver):
         sys.setswitchinterval(TURN_S)
         begin: Callable[[], None] = super().start_application_mode
         begin()
+        if empty:
+            self._app.call_later(self._app.refresh, layout=True)
 
     def write(self, data: str) -> None:
         """Have `data` written."""
