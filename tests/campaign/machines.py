@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,7 +33,7 @@ from perptui.model.errors import ConfirmationRefused, GateRefused, JournalError
 from perptui.model.order import LegState, OrderIntent, Side
 from perptui.protocol.views_ticket import TicketView
 from tests.campaign.coverage import TierResult
-from tests.campaign.shell import main, replay
+from tests.campaign.shell import collected_rarely, main, replay
 from tests.campaign.wire import MEMORY
 from tests.desk.dealing import ALICE, BOB, Deal, answer, order, settings_of
 from tests.desk.ledger_venue import LATE_MS, LedgerVenue
@@ -78,6 +78,9 @@ class MachineDeal(Deal):
 class OrderPath(RuleBasedStateMachine):
     """Tickets of one desk whose venue keeps a true ledger."""
 
+    ended: Callable[[], None] = staticmethod(lambda: None)
+    """Called at the end of each machine."""
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
@@ -107,6 +110,7 @@ class OrderPath(RuleBasedStateMachine):
         self.end()
         self.loop.close()
         shutil.rmtree(self.folder)
+        self.ended()
 
     def end(self) -> None:
         """End the desk as the kernel does: no task of it does anything any more."""
@@ -308,10 +312,12 @@ async def _all(tasks: set[asyncio.Task[Any]]) -> None:
 def run(count: int, steps: int, seed: int) -> TierResult:
     """Run `count` machines of so many steps, drawn from `seed`; a failing one is made small."""
     began = time.monotonic()
-    machine = hypothesis.seed(seed)(type("Seeded", (OrderPath,), {}))
     violations = []
     try:
-        run_state_machine_as_test(machine, settings=_settings(count, steps))
+        with collected_rarely() as ended:
+            seeded = type("Seeded", (OrderPath,), {"ended": staticmethod(ended)})
+            machine = hypothesis.seed(seed)(seeded)
+            run_state_machine_as_test(machine, settings=_settings(count, steps))
     except AssertionError as error:
         again = replay(NAME, seed, count)
         notes = "; ".join(getattr(error, "__notes__", ()))
