@@ -81,12 +81,19 @@ async def test_it_is_never_armed_where_a_stop_waits(tmp_path: Path) -> None:
     deal.venue.script = ["rest"]
     await deal.deal(ADD_ETH)
     switch = dead_man(deal)
+    # Its stop waits for the order to end for as long as it is confirmed, and may come to rest.
+    await switch.look()
+    assert switch.armed == frozenset()
+    deal.clock.advance(deal.settings.confirmation.expiry_s)
+    await deal.trading.reconcile()
     await switch.look()
     assert switch.armed == {ETH}
     # A stop that comes to wait there disarms it.
     deal.venue.script = ["fill", "rest"]
     again = Deal(tmp_path / "second", ("rest",), settings=stopping())
     await again.deal(REDUCE_BTC)
+    again.clock.advance(again.settings.confirmation.expiry_s)
+    await again.trading.reconcile()
     other = dead_man(again)
     await other.look()
     assert other.armed == {BTC}

@@ -73,7 +73,7 @@ async def test_a_kill_does_not_wait_for_the_call_in_flight(tmp_path: Path) -> No
         if task.get_name() == "sending":
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-    assert deal.states() == ["UNKNOWN", "CONFIRMED"]
+    assert deal.states() == ["UNKNOWN", "NOT_SENT"]
     assert len(deal.venue.submitted) == 1
 
 
