@@ -17,7 +17,10 @@ POLICIES = {
     ),
 }
 """By `[confirmation] on_rejection`."""
-STOPS_GO = "stops of legs that were filled are sent all the same"
+STOPS_GO = (
+    "stops of legs that were filled are sent all the same, of one whose answer was lost once it is "
+    "found filled while this confirmation stands"
+)
 
 
 def stop_lines(

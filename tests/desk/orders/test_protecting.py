@@ -69,6 +69,8 @@ async def test_a_ticket_says_its_stops_in_words_and_binds_them(tmp_path: Path) -
     # 60 % a year is 3.14 % a day, three of which are 9.42 %: 97,500 less that is 88,313.91.
     assert "until the mark is at or below 88313.9" in said
     assert "9.42% from the mark, 3.0 x 3.14% a day" in said
+    promise = "of one whose answer was lost once it is found filled while this confirmation stands"
+    assert promise in " ".join(said.split())
     assert "1 order, 19,500.00 USD" in said
     assert "1 protective stop, counted in no total here" in said
     assert all(len(line) <= COLUMNS for line in view.text)
