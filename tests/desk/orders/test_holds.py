@@ -6,16 +6,18 @@ safety.md, order outcomes: "-2015 key: REJECTED, venue halted"; "403 WAF page: U
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perptui.desk.orders.holds import REST_MS, Holds
-from perptui.journal.events import Actor, Body, Event, LegOutcome
+from perptui.journal.events import Actor, Body, LegOutcome
+from perptui.journal.journal import Journal
 from perptui.model.clock import ManualClock
 from perptui.model.errors import GateRefused
 from perptui.model.order import Consequence, LegState, OrderIntent, Outcome
 from perptui.settings.paths import KILL_FILE
-from tests.desk.dealing import ALICE, REDUCE_BTC, REDUCE_ETH, Deal
+from tests.desk.dealing import ALICE, DESK, REDUCE_BTC, REDUCE_ETH, Deal
 from tests.desk.ledger_venue import LedgerVenue
 from tests.desk.market import NOW_MS, VENUE
 
@@ -174,19 +176,24 @@ async def test_releasing_lifts_no_hold_while_the_kill_switch_stays(tmp_path: Pat
     assert deal.kinds().count("HELD") == 1
 
 
-async def test_a_desk_that_dies_right_after_the_answer_knows_it_all_the_same(
-    tmp_path: Path,
-) -> None:
-    deal = answered(tmp_path, KEY)
-    append = deal.journal.append
+class DyingJournal(Journal):
+    """Its process dies as soon as the outcome of an order is on disk."""
 
-    def die(*bodies: Body, actor: Actor | None = None) -> tuple[Event, ...]:
-        written = append(*bodies, actor=actor)
+    def append(self, *bodies: Body, actor: Actor | None = None) -> Any:
+        written = super().append(*bodies, actor=actor)
         if any(isinstance(body, LegOutcome) for body in bodies):
             raise RuntimeError("the desk died")
         return written
 
-    deal.journal.append = die  # type: ignore[method-assign]
+
+async def test_a_desk_that_dies_right_after_the_answer_knows_it_all_the_same(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock(NOW_MS)
+    journal = DyingJournal.open(
+        tmp_path / "journal.db", desk="main", account="main", clock=clock, actor=DESK, version="0"
+    )
+    deal = Deal(tmp_path, venue=Answering(clock, KEY), clock=clock, journal=journal)
     await deal.trading.reconcile()
     await deal.confirm(await deal.open(REDUCE_BTC))
     with pytest.raises(RuntimeError):
