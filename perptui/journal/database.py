@@ -142,8 +142,12 @@ class Database:
         try:
             yield self.connection
         except DAMAGE as error:
-            self.fault = fault_of(self.path, error)
-            raise JournalError(_unusable(self.path, error)) from None
+            raise self.failed(error) from None
+
+    def failed(self, error: Exception) -> JournalError:
+        """Write down what SQLite said no to; return what is raised of it."""
+        self.fault = fault_of(self.path, error)
+        return JournalError(_unusable(self.path, error))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -170,8 +174,7 @@ class Database:
             # Of the event, not of the file: nothing of it was written.
             raise JournalError(f"expected an event that can follow, was {error}") from None
         except DAMAGE as error:
-            self.fault = fault_of(self.path, error)
-            raise JournalError(_unusable(self.path, error)) from None
+            raise self.failed(error) from None
 
     def _commit(self) -> None:
         started = time.perf_counter()

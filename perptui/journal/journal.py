@@ -12,10 +12,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, TypeVarTuple
 
 from perptui.journal import queries
 from perptui.journal.chain import append, head, heads_due, read
-from perptui.journal.database import Database
+from perptui.journal.database import DAMAGE, Database
 from perptui.journal.events import Actor, Body, Event, Genesis, Started, TicketProposed
 from perptui.journal.migration import migrate
 from perptui.journal.queries import ApprovalRow, FillRow, KillRow, LegRow, Noted, TicketHead
+from perptui.journal.stored import Stored
 from perptui.journal.verify import Verdict, verify_database
 from perptui.model.clock import DAY_MS, Clock
 from perptui.model.errors import JournalError
@@ -126,8 +127,8 @@ class Journal:
         """The slowest commit since the journal was opened, seconds."""
         return self._database.worst_commit_s
 
-    def append(self, *bodies: Body, actor: Actor | None = None) -> tuple[Event, ...]:
-        """Append events in one transaction, all or none; they are durable on return.
+    def append(self, *bodies: Body, actor: Actor | None = None) -> tuple[Stored, ...]:
+        """Append events in one transaction, all or none; return them: they are durable by then.
 
         Parameters
         ----------
@@ -156,7 +157,7 @@ class Journal:
         for event in stored:
             self._last_of[event.kind] = event.seq
             self._known[head,] = (event.seq, event.hash)
-        return tuple(event.event() for event in stored)
+        return tuple(stored)
 
     def _forget(self) -> None:
         self._known.clear()
@@ -165,8 +166,10 @@ class Journal:
     def _ask(
         self, query: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kw: P.kwargs
     ) -> T:
-        with self._database.reading() as connection:
-            return query(connection, *args, **kw)
+        try:
+            return query(self._database.connection, *args, **kw)
+        except DAMAGE as error:
+            raise self._database.failed(error) from None
 
     def _recall(self, query: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """Ask what only an event can change: this is the one sender, so once between two of them.

@@ -13,6 +13,9 @@ from perptui.model.clock import DAY_MS
 from perptui.model.order import TERMINAL_STATES, LegState, OrderKind, Side
 from perptui.model.record import Record
 
+_SIDES = {one.value: one for one in Side}
+_STATES = {one.value: one for one in LegState}
+_ORDER_KINDS = {one.value: one for one in OrderKind}
 LIVE_STATES = tuple(state for state in LegState if state not in TERMINAL_STATES)
 
 
@@ -131,9 +134,9 @@ def _leg(row: tuple[Any, ...]) -> LegRow:
         number=row[2],
         instrument=row[3],
         venue=row[4],
-        side=Side(row[5]),
+        side=_SIDES[row[5]],
         contracts=Decimal(row[6]),
-        state=LegState(row[7]),
+        state=_STATES[row[7]],
         filled=Decimal(row[8]),
         average_price=Decimal(row[9]) if row[9] is not None else None,
         venue_order_id=row[10],
@@ -142,7 +145,7 @@ def _leg(row: tuple[Any, ...]) -> LegRow:
         sent_ms=row[13],
         executed=Decimal(row[14]),
         settled=bool(row[15]),
-        kind=OrderKind(row[16]),
+        kind=_ORDER_KINDS[row[16]],
         trigger_price=Decimal(row[17]) if row[17] is not None else None,
     )
 

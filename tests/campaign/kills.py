@@ -24,8 +24,9 @@ from typing import NoReturn
 import msgspec
 
 from perptui.desk.orders.trading import LOOK_S, Trading
-from perptui.journal.events import Actor, Body, Event, FillSeen
+from perptui.journal.events import Actor, Body, FillSeen
 from perptui.journal.journal import Journal
+from perptui.journal.stored import Stored
 from perptui.model.canonical import digest_of
 from perptui.simulator.faults import Fault, FaultKind
 from perptui.simulator.wire import WireReply, WireRequest, json_reply
@@ -142,7 +143,7 @@ class MortalJournal(Journal):
 
     death: Death
 
-    def append(self, *bodies: Body, actor: Actor | None = None) -> tuple[Event, ...]:
+    def append(self, *bodies: Body, actor: Actor | None = None) -> tuple[Stored, ...]:
         """Append events in one transaction."""
         events = super().append(*bodies, actor=actor)
         if any(isinstance(body, FillSeen) for body in bodies):

@@ -59,6 +59,17 @@ def _replaced(entries: list[Entry], kind: type[Entry], **fields: Any) -> list[En
     return [*entries[:place], changed, *entries[place + 1 :]]
 
 
+def _ended_otherwise(entries: list[Entry]) -> list[Entry]:
+    """Cancel, at the venue, the first order of which the journal has a fill."""
+    filled = next(entry.client_id for entry in entries if isinstance(entry, Traded))
+    return [
+        msgspec.structs.replace(entry, state=LegState.CANCELED)
+        if isinstance(entry, Over) and entry.client_id == filled
+        else entry
+        for entry in entries
+    ]
+
+
 def _before_first_order(entries: list[Entry], entry: Entry) -> list[Entry]:
     place = _first(entries, Sent)
     return [*entries[:place], entry, *entries[place:]]
@@ -88,7 +99,7 @@ BENT: dict[str, tuple[str, Bend]] = {
     "sent twice": ("I2", _twice),
     "taken twice": ("I2", _more),
     "a fill that the venue does not have": ("I3", _without(Traded)),
-    "ended otherwise": ("I6", lambda entries: _replaced(entries, Over, state=LegState.CANCELED)),
+    "ended otherwise": ("I6", lambda entries: _ended_otherwise(entries)),
     "never at the venue": ("I6", _without(Over)),
     "sent while the kill file was there": (
         "I8",

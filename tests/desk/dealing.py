@@ -133,13 +133,24 @@ def proposal(*orders: OrderIntent, **changes: object) -> Proposal:
     return msgspec.structs.replace(made, digest=digest_of(made))
 
 
+_DIGESTS: dict[int, tuple[Settings, str]] = {}
+
+
+def _digest_of(settings: Settings) -> str:
+    """Return the digest of settings, which thousands of sessions share."""
+    kept = _DIGESTS.get(id(settings))
+    if kept is None or kept[0] is not settings:
+        kept = _DIGESTS[id(settings)] = (settings, settings.digest)
+    return kept[1]
+
+
 class DeskPicture:
     """Implements `perptui.desk.trading_picture.TradingPicture` over a venue in memory."""
 
     def __init__(self, venue: LedgerVenue, clock: ManualClock, settings: Settings) -> None:
         self.venue = venue
         self.clock = clock
-        self.digest = settings.digest
+        self.digest = _digest_of(settings)
         self.quotes: tuple[Quote, ...] = QUOTES
         self.instruments = INSTRUMENTS
         self.stale_text = ""

@@ -68,7 +68,7 @@ def test_alarms_are_noted_by_key_and_actors_kept(tmp_path: Path) -> None:
     assert not journal.has_notice("k")
     (event,) = journal.append(Alarm("x", "k", "t"), actor=ALICE)
     assert journal.has_notice("k")
-    assert event.actor == Actor(1000, "alice", "10.0.0.7")
+    assert event.opened()[0] == Actor(1000, "alice", "10.0.0.7")
     journal.close()
 
 
