@@ -99,7 +99,7 @@ BENT: dict[str, tuple[str, Bend]] = {
     "sent twice": ("I2", _twice),
     "taken twice": ("I2", _more),
     "a fill that the venue does not have": ("I3", _without(Traded)),
-    "ended otherwise": ("I6", lambda entries: _ended_otherwise(entries)),
+    "ended otherwise": ("I6", _ended_otherwise),
     "never at the venue": ("I6", _without(Over)),
     "sent while the kill file was there": (
         "I8",
