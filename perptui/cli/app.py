@@ -13,6 +13,7 @@ interrupted by the keyboard.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -32,6 +33,9 @@ HEADLESS = {"propose", "estimate", "universe", "schema", "config", "audit", "jou
 
 LONGEST_ERROR = 1000
 CURE_CHARACTERS = 60
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+"""What a disk, a folder or a file says that takes nothing: a person's to mend, no fault of ours."""
 
 DEFAULT_COMMAND = "open"
 
@@ -90,11 +94,23 @@ def run(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            sys.stderr.write(f"perptui: {_one_line(_unwritable(error))}\n")
+            return EXIT_REFUSED
         # The outermost edge: there is nobody above to tell.
         if not argv or argv[0] not in HEADLESS:
             raise
         sys.stderr.write(f"perptui: {_one_line(_kept(argv[0], error))}\n")
         return EXIT_BROKEN
+
+
+def _unwritable(error: OSError) -> InputError:
+    """Return what is wrong with a disk, a folder or a file, and that a person can mend it."""
+    place = error.filename or "the files of this desk"
+    return InputError(
+        f"expected to read and write {place}, was {error.strerror}; "
+        "free space or mend it, then try again"
+    )
 
 
 def _kept(command: str, error: Exception) -> PerptuiError:

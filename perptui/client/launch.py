@@ -10,6 +10,7 @@ desk, so that it outlives whichever of the two is lost.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -313,6 +314,10 @@ class Launcher:
 
 
 def last_line(path: Path) -> str:
-    """Return the last line of a process's output, or that there is none."""
+    """Return the last line of a process's output, or that there is none, and why it may be."""
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else f"it said nothing; see {path.parent}"
+    if lines:
+        return lines[-1]
+    if not os.statvfs(path.parent).f_bavail:
+        return f"its disk is full: free space ({path.parent})"
+    return f"it said nothing; see {path.parent}"
