@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from perptui.desk.orders.executor import WORKING
+from perptui.desk.orders.holds import Holds
 from perptui.journal.events import DeadManSet
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock
 from perptui.model.instrument import split_id
-from perptui.model.order import LegState, Ticket
+from perptui.model.order import LegState, Outcome, Ticket
 from perptui.model.record import Record
 from perptui.venues.base import Venue
 
@@ -46,11 +47,19 @@ class DeadMan:
     ----------
     seconds : float
         How long the desk may be silent; 0: never armed.
+    holds : Holds, optional
+        Told of every answer: one may hold orders back from its venue.
     """
 
     def __init__(
-        self, journal: Journal, venues: Mapping[str, Venue], clock: Clock, seconds: float
+        self,
+        journal: Journal,
+        venues: Mapping[str, Venue],
+        clock: Clock,
+        seconds: float,
+        holds: Holds | None = None,
     ) -> None:
+        self._holds = holds or Holds(journal, clock)
         self._journal = journal
         self._venues = venues
         self._clock = clock
@@ -109,7 +118,7 @@ class DeadMan:
 
     async def _arm(self, identifier: str, before: _Armed | None) -> None:
         countdown_ms = round(self._seconds * 1000)
-        outcome = await self._venue(identifier).arm_dead_man(identifier, countdown_ms)
+        outcome = await self._ask(identifier, countdown_ms)
         if before is None or before.state is not outcome.state:
             self._tell(identifier, countdown_ms, outcome.state, outcome.text)
         due_mono = self._clock.monotonic() + self._seconds / RENEWALS
@@ -119,7 +128,7 @@ class DeadMan:
     async def _disarm(self, identifier: str) -> None:
         """Disarm one; what may not have reached the venue is tried again."""
         before = self._armed.get(identifier)
-        outcome = await self._venue(identifier).arm_dead_man(identifier, 0)
+        outcome = await self._ask(identifier, 0)
         self._tell(identifier, 0, outcome.state, outcome.text)
         never_ran = before is not None and not before.disarming and before.state in UNARMED
         if outcome.state is LegState.ACKED or never_ran:
@@ -132,5 +141,11 @@ class DeadMan:
     def _tell(self, identifier: str, countdown_ms: int, state: LegState, text: str) -> None:
         self._journal.append(DeadManSet(identifier, countdown_ms, state.value, text))
 
-    def _venue(self, identifier: str) -> Venue:
-        return self._venues[split_id(identifier)[0]]
+    async def _ask(self, identifier: str, countdown_ms: int) -> Outcome:
+        """Ask the venue once, and journal what its answer asks for beyond this."""
+        name = split_id(identifier)[0]
+        outcome = await self._venues[name].arm_dead_man(identifier, countdown_ms)
+        asked = self._holds.asked_by(name, outcome)
+        if asked:
+            self._journal.append(*asked)
+        return outcome

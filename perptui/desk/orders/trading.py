@@ -108,11 +108,11 @@ class Trading(TradingState):
         approvals = Approvals(journal, settings, clock)
         self._tickets = Ticketing(journal, settings, clock, picture, self._gatekeeper, approvals)
         self._exports = Exports(journal, picture, self._tickets, settings.desk.export_dir)
-        self._reconciler = Reconciler(journal, venues, pause, denied)
+        self._reconciler = Reconciler(journal, venues, pause, denied, clock)
         self._cancels = Cancels(journal, venues, clock, settings.limits, denied, holds)
         self._late_stops = LateStops(journal, self._executor, self._cancels, clock, changed)
         self._drawdown = DrawdownStop(journal, settings, clock, picture)
-        self._dead_man = DeadMan(journal, venues, clock, settings.watchdog.dead_man_s)
+        self._dead_man = DeadMan(journal, venues, clock, settings.watchdog.dead_man_s, holds)
         self._tail = JournalTail(journal)
         self._lock = asyncio.Lock()
         self._was_clean = False

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from perptui.desk.orders.dead_man import DeadMan
 from perptui.desk.orders.holds import REST_MS, Holds
 from perptui.journal.events import Actor, Body, LegOutcome
 from perptui.journal.journal import Journal
@@ -31,18 +32,24 @@ RELEASE = "perptui kill --release"
 
 
 class Answering(LedgerVenue):
-    """Answers orders and cancels as told, and takes none of them."""
+    """Answers orders, cancels and countdowns as told, and takes none of them."""
 
     def __init__(self, clock: ManualClock, *answers: Outcome) -> None:
         super().__init__(clock)
         self.answers = list(answers)
         self.of_cancels: list[Outcome] = []
+        self.of_countdowns: list[Outcome] = []
 
     async def submit(self, intent: OrderIntent, client_id: str) -> Outcome:
         if not self.answers:
             return await super().submit(intent, client_id)
         self.submitted.append(client_id)
         return self.answers.pop(0)
+
+    async def arm_dead_man(self, identifier: str, countdown_ms: int) -> Outcome:
+        if not self.of_countdowns:
+            return await super().arm_dead_man(identifier, countdown_ms)
+        return self.of_countdowns.pop(0)
 
     async def cancel(self, identifier: str, client_id: str) -> Outcome:
         if not self.of_cancels:
@@ -165,6 +172,17 @@ async def test_a_cancel_that_meets_a_refused_key_halts_and_cancels_go_on(tmp_pat
     await deal.trading.cancel_working(ALICE)
     assert len(venue.canceled) == 2
     assert deal.states() == ["CANCELED"]
+
+
+async def test_a_countdown_that_meets_a_shut_door_lets_the_venue_rest(tmp_path: Path) -> None:
+    clock = ManualClock(NOW_MS)
+    venue = Answering(clock)
+    venue.script, venue.of_countdowns = ["rest"], [DOOR]
+    deal = Deal(tmp_path, venue=venue, clock=clock)
+    await deal.deal(REDUCE_BTC)
+    await DeadMan(deal.journal, {VENUE: venue}, clock, 30.0).look()
+    assert "shut its door" in deal.trading.sends_locked
+    assert (await refused(deal, REDUCE_ETH)).reason == "venue_resting"
 
 
 async def test_releasing_lifts_no_hold_while_the_kill_switch_stays(tmp_path: Path) -> None:
