@@ -45,7 +45,7 @@ def _backup(args: argparse.Namespace) -> int:
 
 def _restore(args: argparse.Namespace) -> int:
     from perptui.cli.journals import desk_named
-    from perptui.desk.orders.ticketing import trader_of
+    from perptui.desk.orders.traders import trader_of
     from perptui.journal.backup import restore
     from perptui.settings.paths import journal_file
 

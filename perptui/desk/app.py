@@ -25,7 +25,7 @@ from perptui.desk.journal_news import JournalNews
 from perptui.desk.kept import KeptFile
 from perptui.desk.lifecycle import LEFT, DeskPaths, end_by_signals
 from perptui.desk.orders.gatekeeper import ticketed
-from perptui.desk.orders.ticketing import trader_of
+from perptui.desk.orders.traders import trader_of
 from perptui.desk.orders.trading import Trading
 from perptui.desk.pace import Pace
 from perptui.desk.painter import Painter, told_by

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from perptui.desk.orders.own_proposal import OWN
-from perptui.desk.orders.ticketing import trader_of
+from perptui.desk.orders.traders import trader_of
 from perptui.desk.orders.trading import Trading
 from perptui.desk.pace import Pace
 from perptui.desk.proposing.proposer import Proposer

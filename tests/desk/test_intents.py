@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from perptui.desk.intents import Intents
-from perptui.desk.orders.ticketing import trader_of
+from perptui.desk.orders.traders import trader_of
 from perptui.desk.proposing.frontier import FACTORS
 from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.server import Peer

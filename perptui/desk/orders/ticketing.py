@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pwd
 from decimal import Decimal
 
 import msgspec
@@ -28,7 +27,6 @@ from perptui.model.errors import ConfirmationRefused, GateRefused
 from perptui.model.order import Leg, LegState, OrderIntent
 from perptui.model.proposal import Proposal
 from perptui.model.snapshot import MarketSnapshot
-from perptui.model.text import safe_text
 from perptui.protocol.intents import ApproveTicket, ConfirmTicket, DeclineTicket
 from perptui.settings.schema import Settings
 
@@ -390,12 +388,3 @@ class Ticketing:
         only_limits = all(code.startswith(LIMIT) for code in codes)
         cure = f"; {OVERRIDE_CURE}" if only_limits and not ticket else ""
         raise GateRefused(f"nothing was sent: {text}{cure}", codes[0])
-
-
-def trader_of(uid: int, ssh: str = "") -> Actor:
-    """Return the actor of a uid that the kernel vouched for."""
-    try:
-        name = safe_text(pwd.getpwuid(uid).pw_name, NAME_LENGTH)
-    except KeyError:
-        name = f"uid {uid}"
-    return Actor(uid=uid, name=name, ssh=ssh)

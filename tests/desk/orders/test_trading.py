@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from perptui.desk.orders.ticketing import trader_of
+from perptui.desk.orders.traders import trader_of
 from perptui.journal.audit import confirmed_text
 from perptui.journal.database import Database
 from perptui.journal.events import Alarm
