@@ -39,6 +39,8 @@ WIDE = 110
 WIDEST = 150
 """From this width on, views and venues have their long names."""
 
+CLOCK = 14
+"""Cells of the time, and of the blanks between it, the mode and what is wrong."""
 SPLIT_RANK = 6
 """Of the split of today's profit: written short before it is left out."""
 
@@ -131,9 +133,9 @@ class StatusLines(Picture):
 
     def _book_pieces(self, width: int, *, short: bool) -> list[Piece]:
         status, f, wide = self.status, figures, width >= WIDE
-        pieces = [Piece(0, self._connection())]
-        if status.mode:
-            words = f" {status.mode} {status.desk} "
+        words = f" {status.mode} {status.desk} " if status.mode else ""
+        pieces = [Piece(0, self._connection(width - len(words) - CLOCK))]
+        if words:
             pieces.append(Piece(1, ((words, mode_role(status.mode)),)))
         money = f.short_money if short else f.number
         pieces.append(Piece(2, (("NAV ", "dim"), (money(status.equity_usd), "title"))))
@@ -146,11 +148,13 @@ class StatusLines(Picture):
             pieces.append(Piece(8, self._margin()))
         return pieces
 
-    def _connection(self) -> Line:
+    def _connection(self, most: int) -> Line:
+        """Return what is wrong with the line to the desk, in no more cells than the mode leaves."""
         showing = self.showing
         if showing.lost:
             seconds = figures.age(showing.now() - showing.received_mono)
-            return ((f" DESK LOST · picture {seconds} old · {showing.lost_why} ", "alarm@alarm"),)
+            words = f" DESK LOST · picture {seconds} old · {showing.lost_why} "
+            return ((crop(words, most), "alarm@alarm"),)
         if not showing.attached:
             why = f": {showing.lost_why}" if showing.lost_why else ""
             return ((f"connecting to the desk{why}", "accent"),)
