@@ -61,7 +61,7 @@ Outcome = tuple[TierResult, Coverage]
 
 def main() -> int:
     """Run what was asked for; return 0 when all ran and nothing was violated."""
-    given = _arguments()
+    given = arguments(sys.argv[1:])
     if given.seed is not None:
         return _replay_of(given.only, given.seed)
     plan = _plan(given)
@@ -81,7 +81,8 @@ def main() -> int:
     return 0 if all(tier.ok for tier in tiers) and not missing else 1
 
 
-def _arguments() -> argparse.Namespace:
+def arguments(words: list[str]) -> argparse.Namespace:
+    """Return what a command line asks for; one that asks for nothing ends the process."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
     parser.add_argument("--tier", choices=sorted(PLANS), help="every tier, as many as CI or longer")
     parser.add_argument("--sessions", type=int, help="simulated sessions alone")
@@ -90,7 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--mutants", action="store_true", help="the broken order paths alone")
     parser.add_argument("--mutant", metavar="NAME", help="one broken order path alone")
     parser.add_argument("--only", choices=OTHERS, help="one other tier alone, as many as --tier")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     given.mutants = given.mutants or given.mutant is not None
     if not (given.tier or given.sessions or given.mutants or given.seed is not None):
         parser.error("expected --tier, --sessions, --seed or --mutants; give one")

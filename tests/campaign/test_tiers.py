@@ -10,9 +10,12 @@ import pytest
 
 from perptui.model.order import LegState
 from tests.campaign import fuzz, machines, monkeys, wire
+from tests.campaign.__main__ import OTHERS, arguments
 from tests.campaign.coverage import Coverage
 from tests.campaign.invariants import faults_of
+from tests.campaign.mutant_table import MUTANTS
 from tests.campaign.payload_parsers import Parser, documented, encoded, parsed, simulated
+from tests.campaign.shell import replay
 from tests.tui.terminal import ROOT
 
 pytestmark = pytest.mark.unmeasured
@@ -101,3 +104,24 @@ def test_a_wire_session_repeats_itself() -> None:
     first = asyncio.run(wire.play(12, Coverage()))
     assert first == asyncio.run(wire.play(12, Coverage()))
     assert len(first[1]) > 10
+
+
+@pytest.mark.parametrize("tier", OTHERS)
+def test_the_command_that_plays_a_case_again_is_one_that_the_campaign_takes(tier: str) -> None:
+    words = replay(tier, 7).split()
+    assert words[:3] == ["python", "-m", "tests.campaign"]
+    given = arguments(words[3:])
+    assert (given.only, given.seed) == (tier, 7)
+
+
+def test_a_case_is_played_again_by_its_command() -> None:
+    words = [sys.executable, *replay("fuzz", 7).split()[1:]]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "fuzz 7: no violation" in done.stdout
+
+
+def test_a_mutant_that_survives_can_be_hunted_alone_and_one_unknown_is_refused() -> None:
+    assert arguments(["--mutant", MUTANTS[0].name]).mutants
+    with pytest.raises(SystemExit):
+        arguments(["--mutant", "none of them"])
