@@ -14,7 +14,7 @@ from perptui.desk.orders.gate_desk import RECEIVE_WINDOW_MS
 from perptui.journal.events import Alarm, LegMoved
 from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
-from perptui.model.clock import DAY_MS
+from perptui.model.clock import DAY_MS, Clock, VenueClock
 from perptui.model.order import LegState, Side
 
 ACCEPTANCE_MS = RECEIVE_WINDOW_MS + 30_000
@@ -47,15 +47,41 @@ class Lost:
     ----------
     journal : Journal
         Told of what can be said of an order.
+    clock : Clock, optional
+        Whose monotonic time must agree that an order is too old to be accepted: the venue's clock
+        may jump.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, clock: Clock | None = None) -> None:
         self._journal = journal
+        self._clock = clock
+        self._sent_mono: dict[str, float] = {}
         self._seen_ms: dict[str, list[int]] = {}
+
+    def asked(self, leg: LegRow) -> None:
+        """Remember, when a leg is first asked about, when it was sent by our own clock."""
+        if self._clock is not None and leg.client_id not in self._sent_mono:
+            now_ms = self._clock.utc_ms()
+            age_s = max(0, now_ms - (leg.sent_ms or now_ms)) / 1000
+            self._sent_mono[leg.client_id] = self._clock.monotonic() - age_s / self._speed
+
+    def _early(self, leg: LegRow, now_ms: int) -> bool:
+        """Return whether the order may still be accepted, by the venue's clock or by ours."""
+        if leg.sent_ms is None or now_ms - leg.sent_ms <= ACCEPTANCE_MS:
+            return True
+        sent = self._sent_mono.get(leg.client_id)
+        if self._clock is None or sent is None:
+            return False
+        return (self._clock.monotonic() - sent) * self._speed * 1000 <= ACCEPTANCE_MS
+
+    @property
+    def _speed(self) -> float:
+        """Venue seconds per second of our own: in a simulation the rules run on venue time."""
+        return self._clock.speed if isinstance(self._clock, VenueClock) else 1.0
 
     def note(self, leg: LegRow, now_ms: int) -> None:
         """Count an authoritative "no such order", unless it is early or another was just now."""
-        if leg.sent_ms is None or now_ms - leg.sent_ms <= ACCEPTANCE_MS:
+        if self._early(leg, now_ms):
             return
         seen = self._seen_ms.setdefault(leg.client_id, [])
         if not seen or now_ms - seen[-1] >= NOT_FOUND_GAP_MS:

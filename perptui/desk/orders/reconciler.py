@@ -35,7 +35,7 @@ from perptui.journal.events import (
 from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
 from perptui.model.account import Account
-from perptui.model.clock import DAY_MS, MINUTE_MS
+from perptui.model.clock import DAY_MS, MINUTE_MS, Clock
 from perptui.model.errors import VenueError, VenueRejected
 from perptui.model.money import plain
 from perptui.model.order import TERMINAL_STATES, Fill, LegState, OrderReport, Side
@@ -86,6 +86,8 @@ class Reconciler:
         Waits seconds before the second look at a position that does not agree.
     denied : Denied, optional
         Told of orders that should not be; the caller cancels those that work.
+    clock : Clock, optional
+        Whose monotonic time must agree that an order is too old to be accepted.
     """
 
     def __init__(
@@ -94,11 +96,12 @@ class Reconciler:
         venues: Mapping[str, Venue],
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         denied: Denied | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._journal = journal
         self._venues = venues
         self._pause = pause
-        self._memory = _Memory(Lost(journal), denied or Denied(journal), Outside(journal))
+        self._memory = _Memory(Lost(journal, clock), denied or Denied(journal), Outside(journal))
         self._last: Findings | None = None
 
     async def run(self) -> Findings:
@@ -217,6 +220,7 @@ class _Pass:
             )
         if leg.state in TERMINAL_STATES:
             return True
+        self._lost.asked(leg)
         report = await self._order(leg)
         if report is None:
             self._lost.note(leg, now_ms)
