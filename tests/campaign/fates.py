@@ -119,13 +119,7 @@ def draw(rng: random.Random) -> str:
     """Return the name of a fault of a write; those that accept without an answer come oftener."""
     names = list(FATES)
     weights = [
-        2.5
-        if n == "lying -2019"
-        else 0.5
-        if n in _RARE
-        else 3
-        if FATES[n].arrives == "maybe"
-        else 1
+        7 if n == "lying -2019" else 0.5 if n in _RARE else 3 if FATES[n].arrives == "maybe" else 1
         for n in names
     ]
     return rng.choices(names, weights)[0]
@@ -135,7 +129,7 @@ def arrival(rng: random.Random, fate: Fate) -> str:
     """Return "now", "late" or "never"."""
     if fate.arrives != "maybe":
         return fate.arrives
-    return rng.choices(("now", "late", "never"), (5, 2, 3))[0]
+    return rng.choices(("now", "late", "never"), (4, 3, 3))[0]
 
 
 _WORDS = {

@@ -15,6 +15,7 @@ from perptui.model.proposal import Proposal
 from perptui.protocol.intents import ApproveTicket, ConfirmTicket, DeclineTicket
 from perptui.protocol.views_ticket import TicketView
 from perptui.settings.paths import KILL_FILE
+from tests.campaign.core import LIVES
 from tests.campaign.picture import CLOUDS
 from tests.campaign.truth import Asked, Shown, Typed
 from tests.campaign.weather import MARKS, STEPS
@@ -52,6 +53,9 @@ WAYS = {
 TIGHT = 1.0
 """Below this gross limit tickets often break it, and are tried again with an override."""
 OVERRIDE = "the hedge of tomorrow's delivery"
+INTERRUPTIONS = ("kill", "kill", "reduce", "cancel", "moved", "moved", "cloud", "cloud", "wait")
+LASTING = {"rest": 60, "slow": 30, "fill": 20}
+"""What becomes of orders that somebody is about to cancel."""
 LOTS = {"BTC": 60, "ETH": 150, "SOL": 40}
 
 
@@ -168,28 +172,31 @@ class Hands:
         typed = self._typed(view, way)
         if way == "other":
             who = BOB if who is ALICE else ALICE
+        plan = self._rng.choice(INTERRUPTIONS) if self._rng.random() < 0.5 else ""
+        venue = self._session.venue
+        venue.lives = LASTING if plan in {"kill", "cancel"} else LIVES
         await self._confirm(typed, who, shown_mono)
         if way == "twice":
             await self._confirm(typed, who, shown_mono)
         self._old_token = view.token[-4:]
         await self._approve(view, who)
-        if self._rng.random() < 0.5:
-            await self._interrupt()
+        if plan:
+            await self._interrupt(plan)
         if self._rng.random() < 0.6:
             await self._session.call(lambda trading: trading.sent())
+        venue.lives = LIVES
 
-    async def _interrupt(self) -> None:
+    async def _interrupt(self, plan: str) -> None:
         """Do something while legs are being sent."""
         await asyncio.sleep(self._rng.uniform(0, 1.0))
-        name = self._rng.choice(
-            ("kill", "kill", "reduce", "cancel", "moved", "moved", "cloud", "cloud", "wait")
-        )
-        if name == "moved":
+        if plan == "moved":
             self._session.core.move_outside(*self._moved(), "another hand")
-        elif name == "cloud":
+        elif plan == "cloud":
             self._change_something()
         else:
-            await getattr(self, f"_{name}")()
+            await getattr(self, f"_{plan}")()
+        if plan == "kill" and self._rng.random() < 0.6:
+            await asyncio.sleep(12.0)
 
     async def _approve(self, view: TicketView, who: Actor) -> None:
         """Let another person, or the same one, approve or decline what waits for it."""

@@ -143,13 +143,17 @@ class Happenings:
     def _outage(self) -> None:
         """Let queries of orders go dark for as long as it takes to be sure, then a restart."""
         weather, now_ms = self._session.venue.weather, self._session.core.now_ms()
+        weather.dark_from_ms, weather.crawls = now_ms, self._rng.random() < 0.5
+        if weather.crawls:
+            return
         weather.dark_until_ms = now_ms + self._rng.randint(34_000, 44_000)
         weather.empty_until_ms = weather.dark_until_ms + self._rng.randint(1_000, 3_400)
         weather.forgets_until_ms = weather.dark_until_ms + self._rng.randint(5_000, 15_000)
         weather.writes = max(weather.writes, 0.5)
 
     def _skew(self) -> None:
-        self._session.core.skew_ms = self._rng.choice((-2_000, 2_000, -400, 400, 60_000))
+        far = () if self._session.mortal else (60_000, -60_000)
+        self._session.core.skew_ms = self._rng.choice((-2_000, 2_000, -400, 400, *far))
         self._session.venue.coverage.note(
             f"clock {self._session.core.skew_ms:+} ms", "server_time", "skewed"
         )

@@ -17,10 +17,12 @@ from tests.campaign.truth import (
     Swept,
     Taken,
 )
-from tests.campaign.walk import STOP, World
+from tests.campaign.walk import NO_ORDER, STOP, World
 
 HALT_MS = 8_000
 REST_MS = 60_000
+ARMED_MS = 20_000
+"""A look may wait for a question that hangs."""
 ASKED_MS = 120_000
 """A person's cancels go one after another, each of which may hang."""
 
@@ -74,8 +76,9 @@ def _stops_kept(entries: list[Entry], record: Record) -> Iterator[str]:
     asked = [entry.ts_ms for entry in entries if isinstance(entry, Asked)]
     for line in record.of("CANCEL"):
         client_id, ticket = line.body["client_id"], line.body["ticket"]
-        if record.legs[client_id].intent["kind"] != STOP:
-            continue
+        leg = record.legs[client_id]
+        if leg.intent["kind"] != STOP or leg.at(line.seq) in NO_ORDER:
+            continue  # one that the venue refused and took is cancelled, with an alarm
         if ticket:
             confirmed = any(one.seq < line.seq for one in record.for_ticket("CONFIRMED", ticket))
             named = client_id in record.tickets[ticket].body["ticket"]["cancels"]
@@ -100,10 +103,39 @@ def dead_man(entries: list[Entry], record: Record) -> Iterator[str]:
     for instrument, left in counting.items():
         if left:
             yield f"I8: the dead man's switch of {instrument} was left on"
+    yield from _over_stops(entries)
+    if not any(isinstance(entry, Life) and entry.what != "born" for entry in entries):
+        yield from _armed(entries, record)
+
+
+def _over_stops(entries: list[Entry]) -> Iterator[str]:
+    """I8: no countdown is set where a stop waits."""
+    waiting: dict[str, str] = {}
+    for entry in entries:
+        if isinstance(entry, Taken) and entry.protective:
+            waiting[entry.order_id] = entry.instrument
+        elif isinstance(entry, Over):
+            waiting.pop(entry.order_id, None)
+        elif isinstance(entry, Armed) and entry.countdown_ms:
+            over = [one for one in waiting.values() if one == entry.instrument]
+            yield from (f"I8: the dead man's switch was armed over a stop of {one}" for one in over)
+
+
+def _armed(entries: list[Entry], record: Record) -> Iterator[str]:
+    """I8: of a desk that lived, every countdown is on disk, and none is missing where one works."""
+    armed = [entry for entry in entries if isinstance(entry, Armed)]
     told = {line.body["instrument"] for line in record.of("DEADMAN")}
-    for instrument in sorted({e.instrument for e in entries if isinstance(e, Armed)} - told):
-        if not any(isinstance(entry, Life) and entry.what != "born" for entry in entries):
-            yield f"I8: the dead man's switch of {instrument} is not in the journal"
+    for instrument in sorted({entry.instrument for entry in armed} - told):
+        yield f"I8: the dead man's switch of {instrument} is not in the journal"
+    stops = {leg.intent["id"] for leg in record.legs.values() if leg.intent["kind"] == STOP}
+    over = {entry.client_id: entry.ts_ms for entry in entries if isinstance(entry, Over)}
+    for client_id, leg in record.legs.items():
+        known = [ts for _, ts, state, _, _ in leg.states if state in {"OPEN", "PARTIAL"}]
+        instrument = leg.intent["id"]
+        if not known or instrument in stops or over.get(client_id, 0) < known[0] + ARMED_MS:
+            continue
+        if not any(e.instrument == instrument and e.ts_ms < over[client_id] for e in armed):
+            yield f"I8: {client_id[:8]} worked and no dead man's switch was set"
 
 
 def halted(entries: list[Entry], record: Record) -> Iterator[str]:

@@ -9,7 +9,7 @@ from perptui.model.canonical import digest_of
 from perptui.settings.schema import Settings
 from tests.campaign.kill_rules import cancels, dead_man, halted, held, killed
 from tests.campaign.record import LegFacts, Line, Record
-from tests.campaign.stop_rules import stops_stand
+from tests.campaign.stop_rules import heirs, stops_stand
 from tests.campaign.truth import Entry, Over, Sent, Taken, Traded
 from tests.campaign.void_rules import fresh, standing, throttled
 from tests.campaign.walk import ENDED, NO_ORDER, PLACED, STOP, TERMINAL, World
@@ -44,6 +44,7 @@ def order_rules(entries: list[Entry], record: Record, settings: Settings) -> Ite
     yield from halted(entries, record)
     yield from dead_man(entries, record)
     yield from stops_stand(record)
+    yield from heirs(record)
 
 
 def _confirmed(sent: Sent, leg: LegFacts, record: Record, world: World) -> Iterator[str]:

@@ -91,6 +91,7 @@ class Session:
         self.hands = Hands(self)
         self.stormy = self.rng.random() < 0.8
         self.happenings = Happenings(self)
+        self.mortal = False
 
     def _positions(self) -> dict[str, Any]:
         rng = self.rng
@@ -237,7 +238,8 @@ class Session:
                 account_lag_ms=rng.choice((0, 0, 0, 700, 3_000)),
                 pace=rng.choice((1.0, 0.05)),
             )
-        if rng.random() < 0.35:
+        self.mortal = rng.random() < 0.35
+        if self.mortal:
             self._draw_death()
 
     def _draw_death(self) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from tests.campaign.record import LegFacts, Line, Record
-from tests.campaign.walk import NO_ORDER, STOP
+from tests.campaign.void_rules import known_positions
+from tests.campaign.walk import NO_ORDER, PLACED, STOP
 
 
 def stops_stand(record: Record) -> Iterator[str]:
@@ -23,6 +24,24 @@ def stops_stand(record: Record) -> Iterator[str]:
                 trades = [other for other in legs.values() if _trades_with(other, leg)]
                 yield from _alarmed(client_id, leg, trades, record)
                 yield from _heir(leg, ended, record)
+
+
+def heirs(record: Record) -> Iterator[str]:
+    """I1: a ticket cancels no stop that still protects something that nothing else does."""
+    for line in record.of("CANCEL"):
+        old = record.legs[line.body["client_id"]]
+        if not line.body["ticket"] or old.intent["kind"] != STOP:
+            continue
+        mine = [
+            leg
+            for leg in record.legs.values()
+            if leg.ticket == line.body["ticket"] and leg.intent["id"] == old.intent["id"]
+        ]
+        heir = any(leg.intent["kind"] == STOP and leg.at(line.seq) in PLACED for leg in mine)
+        left = known_positions(record, line.seq).get(old.intent["id"], Decimal(0))
+        needed = left > 0 if old.intent["side"] == "sell" else left < 0
+        if needed and not heir:
+            yield f"I1: {line.body['client_id'][:8]} was cancelled and nothing protects {left}"
 
 
 def _trades_with(other: LegFacts, stop: LegFacts) -> bool:

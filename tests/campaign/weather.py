@@ -22,13 +22,21 @@ NAMES = Names({symbol: key for key, symbol in SYMBOLS.items()}, tuple(SYMBOLS.va
 
 
 class Weather(msgspec.Struct):
-    """How likely faults are now; all zero once they stopped."""
+    """How likely faults are now; all zero once they stopped.
+
+    Attributes
+    ----------
+    crawls : bool
+        The next order arrives so late that many questions after it are answered before.
+    """
 
     writes: float = 0.0
     reads: float = 0.0
     fills_lag_ms: int = 0
     account_lag_ms: int = 0
     empty_until_ms: int = 0
+    crawls: bool = False
+    dark_from_ms: int = 0
     dark_until_ms: int = 0
     forgets_until_ms: int = 0
     pace: float = 1.0
@@ -38,3 +46,4 @@ class Weather(msgspec.Struct):
         self.writes = self.reads = 0.0
         self.fills_lag_ms = self.account_lag_ms = self.empty_until_ms = 0
         self.dark_until_ms = self.forgets_until_ms = 0
+        self.crawls = False

@@ -32,10 +32,10 @@ RECEIVE_WINDOW_MS = 5_000
 LATEST_MS = 25_000
 """A request that was inside the window when it came in is looked at no later than this."""
 TIMEOUT_S = 10.0
-LIE = "lying -2019"
-"""Accepted, and said to be rejected; its own order and trades are there when asked for."""
-
-
+CRAWLING = "504 -1007"
+CRAWLS_MS = 18_000
+ACCEPTANCE_MS = 35_000
+"""Receive window and 30 s, after which an order cannot be accepted any more."""
 Met = tuple[str, str | None]
 """The venue's true answer, and the code where it is a refusal."""
 Meet = Callable[[bool], Met]
@@ -59,7 +59,6 @@ class WorldVenue(LedgerVenue):
         self.reached: Callable[[str], None] = _nobody_dies
         self.lives = LIVES
         self._rng = rng
-        self._lied: set[str] = set()
         self._old: list[tuple[int, dict[str, Decimal]]] = []
 
     # ------------------------------------------------------------------ reads
@@ -68,7 +67,8 @@ class WorldVenue(LedgerVenue):
         """Let a query go to the venue and back; raise what a fault makes of it."""
         await self._wait(0.01, 0.2)
         self.core.run()
-        dark = call == "order" and self.core.now_ms() < self.weather.dark_until_ms
+        weather, now_ms = self.weather, self.core.now_ms()
+        dark = call in {"order", "stop"} and weather.dark_from_ms <= now_ms < weather.dark_until_ms
         if self._rng.random() >= self.weather.reads and not dark:
             return
         name = "502 HTML" if dark else self._rng.choice(fates.READ_FAULTS)
@@ -151,12 +151,11 @@ class WorldVenue(LedgerVenue):
 
     async def order(self, identifier: str, client_id: str) -> Reading[OrderReport | None]:
         await self._travel("order")
-        hidden = client_id not in self._lied and self._empty("order")
+        hidden = self._empty("order")
         found = None if hidden else self._own(identifier, client_id, protective=False)
         if (
             found is not None
             and found.filled
-            and client_id not in self._lied
             and self.core.now_ms() < self.weather.forgets_until_ms
         ):
             self.coverage.note("order forgotten", "order", "nothing found")
@@ -178,11 +177,7 @@ class WorldVenue(LedgerVenue):
     # ------------------------------------------------------------------ writes
 
     async def submit(self, intent: OrderIntent, client_id: str) -> Outcome:
-        name = self._fault()
-        if name == LIE and (self.weather.fills_lag_ms or intent.protective):
-            name = ""  # a lie whose trades are late too is two faults
-        if name == LIE:
-            self._lied.add(client_id)
+        name = self._crawling() if self.weather.crawls else self._fault()
         self._note_sent(intent, client_id, name)
         meet = self._meet_stop if intent.protective else self._meet_order
         read_back = (
@@ -232,6 +227,14 @@ class WorldVenue(LedgerVenue):
             lambda body, _: parse_stop.countdown(body, symbol, countdown_ms),
         )
 
+    def _crawling(self) -> str:
+        """Let queries answer while the order is on its way, go dark, and then find nothing."""
+        weather, now_ms = self.weather, self.core.now_ms()
+        weather.dark_from_ms = now_ms + CRAWLS_MS
+        weather.dark_until_ms = now_ms + ACCEPTANCE_MS + 1_500
+        weather.empty_until_ms = weather.dark_until_ms + self._rng.randint(2_000, 3_400)
+        return CRAWLING
+
     def _fault(self) -> str:
         """Return the fault that strikes the next write, "" for none."""
         return fates.draw(self._rng) if self._rng.random() < self.weather.writes else ""
@@ -251,11 +254,13 @@ class WorldVenue(LedgerVenue):
         await self._wait(0.02, 0.4)
         self.core.run()
         truth, refused = "", None
-        where = "now" if fate is None else fates.arrival(self._rng, fate)
+        where, least_ms = "now" if fate is None else fates.arrival(self._rng, fate), 300
+        if order and self.weather.crawls:
+            where, least_ms, self.weather.crawls = "late", CRAWLS_MS, False
         if where == "now":
             truth, refused = meet(fate is not None)
         elif where == "late" and order:
-            self.core.later(self._rng.randint(300, LATEST_MS), lambda: _ignore(meet(True)))
+            self.core.later(self._rng.randint(least_ms, LATEST_MS), lambda: _ignore(meet(True)))
         self.reached("arrived" if order else f"{call} arrived")
         if fate is not None and fate.status is None and fate.sent:
             await asyncio.sleep(TIMEOUT_S)
@@ -304,7 +309,7 @@ class WorldVenue(LedgerVenue):
         if intent.reduce_only and against <= 0:
             return "", "-2022"
         life = self._rng.choices(list(self.lives), list(self.lives.values()))[0]
-        if blind and self._rng.random() < 0.3:
+        if blind and self._rng.random() < 0.5:
             life = "expire"
         order = core.take(intent, client_id, life)
         return fates.order_body(order.report(), SYMBOLS[intent.id]), None
