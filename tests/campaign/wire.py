@@ -64,6 +64,11 @@ DELAY_S = 0.01
 LASTING = frozenset({"hang", "drip", "endless", "refused_after"})
 """Faults that go on in real time after they struck."""
 
+RESTS = {"banned": BAN_S + 1.0, "rate_limited": 6.0, "too_many_orders": 6.0}
+"""How long nothing is asked of a venue that said so, venue seconds."""
+DUPLICATE_S = 61.0
+"""After this the same order may be sent once more."""
+
 _INSTRUMENTS: dict[int, tuple[Instrument, ...]] = {}
 
 
@@ -156,6 +161,7 @@ class WireSession:
             if self.venue.was_struck(kind.value, ENDPOINTS[name]):
                 return
             await self._stop_faults()
+            self.clock.advance(DUPLICATE_S if name in WRITES else 0.0)
             await self.trading.reconcile()
             self.venue.install(*self._faults(kind, name, sure=True))
             await self._provoke(name)
@@ -277,7 +283,7 @@ class WireSession:
         self.venue.install()
         if LASTING & struck:
             await asyncio.sleep(2 * SHORT_S)
-        self.clock.advance(BAN_S + 1 if FaultKind.BANNED in struck else 0)
+        self.clock.advance(max((RESTS.get(fault, 0.0) for fault in struck), default=0.0))
 
     async def _calm(self) -> None:
         """Let the faults stop, and what they left be resolved in time."""
