@@ -10,6 +10,7 @@ from contextlib import suppress
 from perptui.desk.orders.own_proposal import OWN
 from perptui.desk.orders.traders import trader_of
 from perptui.desk.orders.trading import Trading
+from perptui.desk.origin import ssh_of
 from perptui.desk.pace import Pace
 from perptui.desk.proposing.proposer import Proposer
 from perptui.desk.proposing.steps import Step
@@ -146,7 +147,7 @@ class Intents:
                 await self._supersede()
                 return ""
             case _:
-                return await self._trade(intent, trader_of(peer.uid))
+                return await self._trade(intent, trader_of(peer.uid, ssh_of(peer.pid)))
 
     def _require_role(self, intent: asked.Intent, uid: int) -> None:
         """Refuse what none of a user's roles allows.
