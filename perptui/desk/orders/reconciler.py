@@ -299,6 +299,8 @@ class _Pass:
             same = (kept.client_id, kept.side, kept.contracts, kept.price)
             if same != (leg.client_id, fill.side, fill.contracts, fill.price):
                 text = f"trade id {fill.trade_id} of {fill.id} came twice with other content"
+                # The first one of an order that should not be has used its own key for an alarm.
+                key += ":reused" if leg.state in WITHOUT_ORDER else ""
                 self._alarm("reused trade id", key, text)
             return
         bodies: list[Body] = [FillSeen(_with_owner(fill, leg.client_id))]

@@ -154,6 +154,25 @@ async def test_what_the_venue_keeps_as_rejected_is_no_alarm(tmp_path: Path) -> N
     assert not told(deal, "ALARM")
 
 
+async def test_a_reused_trade_id_of_one_is_an_alarm_beside_that_of_its_first_fill(
+    tmp_path: Path,
+) -> None:
+    """What is under it cannot be told, so that it is for a person: nothing of it is guessed."""
+    deal, client_id = await denied(tmp_path, "fill")
+    (trade,) = deal.venue.trades
+    part = msgspec.structs.replace(trade, contracts=Decimal("0.15"))
+    rest = msgspec.structs.replace(trade, contracts=Decimal("0.05"), price=Decimal(97_000))
+    deal.venue.trades = [part, rest]
+    for _ in range(3):
+        assert not (await deal.trading.reconcile()).clean
+        deal.clock.advance(2)
+    assert told(deal, "ALARM") == [
+        f"leg {client_id} is REJECTED and has a fill of 0.15",
+        f"trade id 1 of {BTC} came twice with other content",
+    ]
+    assert not told(deal, "EXTERNAL")
+
+
 class Unasked(LedgerVenue):
     """Refuses questions about orders by name, as for a contract that it does not list."""
 
