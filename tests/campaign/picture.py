@@ -43,6 +43,7 @@ class WorldPicture(DeskPicture):
         )
         self.quoted_ms = clock.utc_ms()
         self.kept: MarketSnapshot | None = None
+        self._made_of: tuple[object, ...] = ()
         self._sky: dict[str, str] = {}
         for identifier, price in self.core.marks.items():
             self._note_mark(identifier, price)
@@ -66,7 +67,12 @@ class WorldPicture(DeskPicture):
             return None
         if self.stale_text and self.kept is not None:
             return self.kept
-        now_ms = self.clock.utc_ms()
+        now_ms, account = self.clock.utc_ms(), self.venue.now()
+        marks = self.core.marks.items()
+        made_of = (now_ms, account, self.contracts, self.funds, self.peak, *self.missing, *marks)
+        if self.kept is not None and self._made_of == made_of:
+            return self.kept
+        self._made_of = made_of
         quotes = tuple(
             Quote(id=identifier, ts_ms=now_ms, mark=mark)
             for identifier, mark in sorted(self.core.marks.items())
@@ -77,7 +83,7 @@ class WorldPicture(DeskPicture):
             instruments=self.contracts,
             quotes=quotes,
             funding=self.funds,
-            accounts=(self.venue.now(),),
+            accounts=(account,),
             peak_equity_usd=self.peak,
         )
         return self.kept

@@ -56,6 +56,7 @@ class WorldVenue(LedgerVenue):
         self.clock = clock
         self.weather = Weather()
         self.coverage = Coverage()
+        self._now: tuple[tuple[object, ...], Account] | None = None
         self.reached: Callable[[str], None] = _nobody_dies
         self.lives = LIVES
         self._rng = rng
@@ -98,13 +99,17 @@ class WorldVenue(LedgerVenue):
         return self.core.positions
 
     def now(self) -> Account:
-        held = tuple(
-            Position(identifier, contracts, Decimal(1000))
-            for identifier, contracts in sorted(self.core.positions.items())
-            if contracts
-        )
-        base = account(ts_ms=self.core.now_ms())
-        return msgspec.structs.replace(base, positions=held, one_way=self.one_way)
+        key = (self.core.now_ms(), self.one_way, *self.core.positions.items())
+        if self._now is None or self._now[0] != key:
+            held = tuple(
+                Position(identifier, contracts, Decimal(1000))
+                for identifier, contracts in sorted(self.core.positions.items())
+                if contracts
+            )
+            base = account(ts_ms=self.core.now_ms())
+            found = msgspec.structs.replace(base, positions=held, one_way=self.one_way)
+            self._now = (key, found)
+        return self._now[1]
 
     async def account(self) -> Reading[Account]:
         await self._travel("account")
