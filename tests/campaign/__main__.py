@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from tests.campaign.tiers import run_seeds
 from tests.campaign.truth import Shown
 from tests.campaign.virtual import VirtualLoop
 
-WORKERS = 2
+WORKERS = 3
+"""Two cores, and one more: terminals and sessions on the wire mostly wait."""
 CHUNK = 250
 PLANS: dict[str, dict[str, int]] = {
     "ci": {
@@ -57,6 +59,8 @@ STEPS = 50
 OTHERS = ("wire", "kills", "machines", "fuzz", "monkeys", "targets")
 
 Outcome = tuple[TierResult, Coverage]
+Task = tuple[Any, ...]
+"""A function that returns an `Outcome`, and what it is given."""
 
 
 def main() -> int:
@@ -67,7 +71,13 @@ def main() -> int:
     plan = _plan(given)
     pool = ProcessPoolExecutor(WORKERS, multiprocessing.get_context("fork"), _quiet)
     with pool:
-        pending = [*_others(pool, plan, given.from_seed), *_sessions(pool, plan, given.from_seed)]
+        pending = [
+            pool.submit(work, *of)
+            for pair in zip_longest(
+                _others(plan, given.from_seed), _sessions(plan, given.from_seed)
+            )
+            for work, *of in filter(None, pair)
+        ]
         hunts = [pool.submit(hunt, mutant) for mutant in _hunted(given)]
         coverage, results = Coverage(), _gathered(pending)
         for result in results:
@@ -120,22 +130,18 @@ def _quiet() -> None:
     logging.disable(logging.CRITICAL)
 
 
-def _sessions(
-    pool: ProcessPoolExecutor, plan: dict[str, int], first: int
-) -> Iterator[Future[Outcome]]:
+def _sessions(plan: dict[str, int], first: int) -> Iterator[Task]:
     last = first + plan.get("sessions", 0)
     for begin in range(first, last, CHUNK):
-        yield pool.submit(_some_sessions, range(begin, min(begin + CHUNK, last)))
+        yield _some_sessions, range(begin, min(begin + CHUNK, last))
 
 
-def _others(
-    pool: ProcessPoolExecutor, plan: dict[str, int], first: int
-) -> Iterator[Future[Outcome]]:
+def _others(plan: dict[str, int], first: int) -> Iterator[Task]:
     for name in OTHERS:
         if count := plan.get(name, 0):
             half = count // 2
-            yield pool.submit(_other, name, count - half, first)
-            yield pool.submit(_other, name, half, first + count - half)
+            yield _other, name, count - half, first
+            yield _other, name, half, first + count - half
 
 
 def _some_sessions(seeds: range) -> Outcome:
