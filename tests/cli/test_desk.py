@@ -85,7 +85,7 @@ def test_a_desk_that_cannot_journal_yet_refuses_and_the_kill_file_stays(
 @pytest.mark.unmeasured
 @pytest.mark.slow
 def test_a_desk_with_its_own_venue_shows_but_never_sends_without_a_journal() -> None:
-    (state_dir("own") / "journal.db").write_bytes(b"no database at all, but long enough" * 99)
+    (state_dir("own") / "journal.db.lock").mkdir()
     six = [f"{coin}/USDT:USDT" for coin in ("BTC", "ETH", "SOL", "BNB", "XRP", "DOGE")]
     symbols = f"venues.binanceusdm.symbols={msgspec.json.encode(six).decode()}"
     command = [sys.executable, "-m", "perptui", "desk", "--name", "own", "--set", symbols]
