@@ -44,10 +44,8 @@ def _no_waiting() -> tuple[Patch, ...]:
 
 @_mutant("a not-found counts while the order may still be on its way")
 def _early_counts() -> tuple[Patch, ...]:
-    real = lost.Lost.__dict__["note"]
-
-    def note(self: Any, leg: Any, now_ms: int) -> None:
-        real(self, msgspec.structs.replace(leg, sent_ms=0), now_ms)
+    def early(self: Any, leg: Any, now_ms: int) -> bool:
+        return False
 
     real_never = lost.Lost.__dict__["never_accepted"]
 
@@ -55,7 +53,7 @@ def _early_counts() -> tuple[Patch, ...]:
         late = [leg for leg in missing if now_ms - (leg.sent_ms or now_ms) > lost.ACCEPTANCE_MS]
         real_never(self, late, disagree, now_ms)
 
-    return ((lost.Lost, "note", note), (lost.Lost, "never_accepted", never))
+    return ((lost.Lost, "_early", early), (lost.Lost, "never_accepted", never))
 
 
 @_mutant("an order that was lost is thought to move its contract's position for ever")

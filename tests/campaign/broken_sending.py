@@ -257,7 +257,6 @@ def _without(*checks: str) -> Made:
 _mutant("the duplicate check is off")(_without("duplicate"))
 _mutant("today's loss stops nothing")(_without("daily_loss"))
 _mutant("the account's mode is not looked at")(_without("account_mode"))
-_mutant("rules of the contract are not looked at")(_without("instrument"))
 
 
 @_mutant("stale input is ignored")

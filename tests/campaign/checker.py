@@ -11,10 +11,21 @@ from pathlib import Path
 from perptui.journal.verify import differing_projections
 from perptui.model.errors import JournalError
 from perptui.settings.schema import Settings
-from tests.campaign.fates import CANARY
+from tests.campaign.fates import CANARY, FATES
 from tests.campaign.record import LegFacts, Record, read
 from tests.campaign.rules import order_rules
-from tests.campaign.truth import Calm, Entry, Foreign, Opened, Outside, Over, Shown, Taken, Traded
+from tests.campaign.truth import (
+    Calm,
+    Entry,
+    Foreign,
+    Opened,
+    Outside,
+    Over,
+    Sent,
+    Shown,
+    Taken,
+    Traded,
+)
 from tests.campaign.void_rules import known_positions
 from tests.campaign.walk import NO_ORDER, STOP, TERMINAL
 from tests.campaign.watchdog_rules import watchdog
@@ -45,6 +56,7 @@ def check_record(entries: list[Entry], record: Record, settings: Settings) -> li
         *(f"I4: {text}" for text in record.broken),
         *resolved(entries, record),
         *ends(entries, record),
+        *outcomes(entries, record),
         *watchdog(entries, record, settings.watchdog),
         *foreign(entries, record),
         *texts(entries, record),
@@ -190,6 +202,17 @@ def ends(entries: list[Entry], record: Record) -> Iterator[str]:
             yield f"I6: the stop {client_id[:8]} is said to rest, at the venue {over}"
         elif state in TERMINAL:
             yield from _end(client_id, leg, over, entries)
+
+
+def outcomes(entries: list[Entry], record: Record) -> Iterator[str]:
+    """I6: an answer is taken for what safety.md's table says, whatever is found out later."""
+    fates = {entry.client_id: entry.fate for entry in entries if isinstance(entry, Sent)}
+    for line in record.of("OUTCOME"):
+        fate = fates.get(line.body["client_id"])
+        if not fate or line.body["code"] in {"interrupted", "found_sending"}:
+            continue
+        if line.body["state"] != FATES[fate].outcome:
+            yield f"I6: {fate} was taken for {line.body['state']}"
 
 
 def _alarmed(client_id: str, record: Record) -> bool:
