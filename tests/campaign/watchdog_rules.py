@@ -50,6 +50,8 @@ def _mismatches(record: Record, settings: WatchdogSettings) -> list[tuple[int, s
 def _disturbed(entries: list[Entry], since: int, until: int) -> bool:
     """Return whether the desk was not there, or could not see, at any time of a span."""
     blind: dict[str, bool] = {}
+    if any(isinstance(e, Life) and e.what == "ended" and e.ts_ms >= since for e in entries):
+        return True  # its journal took nothing from some time before
     for entry in entries:
         if entry.ts_ms > until:
             break
