@@ -48,10 +48,14 @@ class RoleBook:
         return tuple(role for role in ROLES if self.may(uid, role))
 
     def may(self, uid: int, role: str) -> bool:
-        """Return whether the user of that uid has the role: view, trade or approve."""
+        """Return whether the user of that uid has the role: view, trade or approve.
+
+        Whoever has another role may look as well: nobody decides about what they cannot see.
+        """
         if uid == self._owner and role != "approve":
             return True
-        named = frozenset(_of(self._roles, role))
+        giving = ROLES if role == "view" else (role,)
+        named = frozenset(entry for one in giving for entry in _of(self._roles, one))
         return bool(named & self._entries(uid))
 
     def somebody_besides(self, uid: int, role: str) -> bool:

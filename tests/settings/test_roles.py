@@ -32,7 +32,7 @@ def book(
 
 @pytest.mark.parametrize("entry", ["*", f"uid:{ME.pw_uid}", ME.pw_name, f"@{GROUP}"])
 def test_a_user_is_named_by_name_uid_group_or_as_everybody(entry: str) -> None:
-    assert book(trade=(entry,)).roles_of(ME.pw_uid) == ("trade",)
+    assert book(trade=(entry,)).roles_of(ME.pw_uid) == ("view", "trade")
     assert book(view=("someone else", entry)).may(ME.pw_uid, "view")
 
 
@@ -107,3 +107,15 @@ def test_a_group_counts_with_its_members_by_name_and_by_their_own_group(
     assert not book(approve=("@mine",)).somebody_besides(me, "approve")
     assert book(approve=("@ours",)).somebody_besides(me, "approve")
     assert book(approve=("@theirs",)).somebody_besides(me, "approve")
+
+
+@pytest.mark.parametrize("role", ["trade", "approve"])
+def test_who_decides_may_look(role: str) -> None:
+    """As config.toml says: whoever stands in none may not even look."""
+    made = RoleBook(
+        Roles(**{"view": (), "trade": (), "approve": (), role: ("*",)}),
+        ManualClock(0),
+        OWNER,
+        shared=True,
+    )
+    assert made.roles_of(ME.pw_uid) == ("view", role)
