@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from perptui.cli.config import add_sources, loaded
 from perptui.cli.demo import add_appearance
@@ -15,6 +16,7 @@ from perptui.desk.startup import refuse_live
 from perptui.model.clock import SystemClock
 from perptui.model.errors import ConfigError
 from perptui.settings.load import user_file
+from perptui.settings.sockets import closed_to_us
 
 NO_CONFIG = "expected a config.toml or a running desk, was neither; "
 
@@ -63,15 +65,23 @@ def found(args: argparse.Namespace) -> Launcher | None:
     desk = args.name or settings.desk.name
     place = place_of(desk, settings.desk.socket_dir)
     if settings.desk.socket_dir and not listens(place.socket):
-        raise ConfigError(
-            f"expected the shared desk {desk} at {place.socket}, was none; start `perptui desk`"
-        )
+        raise ConfigError(_unreachable(desk, place.socket))
     command = ["--name", desk]
     command += [] if args.config is None else ["--config", str(args.config)]
     command += ["--live"] if args.live else []
     for assignment in args.assignments:
         command += ["--set", assignment]
     return Launcher(place, clock, command)
+
+
+def _unreachable(desk: str, path: Path) -> str:
+    """Return why a shared desk cannot be attached to, and what to do about it."""
+    if closed_to_us(path):
+        return (
+            f"expected to reach the shared desk {desk} at {path}, was not permitted; "
+            f"have yourself taken into the group of {path.parent}, then log in again"
+        )
+    return f"expected the shared desk {desk} at {path}, was none; start `perptui desk`"
 
 
 def _running(names: tuple[str, ...]) -> Launcher | None:

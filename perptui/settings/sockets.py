@@ -147,3 +147,14 @@ def refuses(path: Path) -> bool:
             # A full queue, or a socket that is not ours to connect to: somebody may be there.
             return False
     return False
+
+
+def closed_to_us(path: Path) -> bool:
+    """Return True where there may be a socket at `path` that this user may not connect to."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return not os.access(path, os.W_OK, effective_ids=True)

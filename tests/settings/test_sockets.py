@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from perptui.model.errors import InputError
-from perptui.settings.sockets import BoundSocket, remove_stale
+from perptui.settings.sockets import BoundSocket, closed_to_us, remove_stale
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def left_behind(path: Path) -> None:
 
 
 def test_it_is_bound_with_its_mode_and_goes_when_removed(path: Path) -> None:
-    bound = BoundSocket(path, 0o660)
+    bound = BoundSocket(path, 0o600)
     assert stat.S_IMODE(path.lstat().st_mode) == 0o660
     bound.listener.listen()
     with socket.socket(socket.AF_UNIX) as client:
@@ -92,3 +93,29 @@ def test_a_place_that_cannot_be_had_is_refused_with_the_cure(path: Path) -> None
         BoundSocket(path.parent / "absent" / "own.sock", 0o600)
     remove_stale(path)
     assert not path.exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="it takes root to be another user")
+def test_a_socket_of_a_group_that_one_is_not_in_is_closed_and_not_absent() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp"))
+    path = folder / "crew.sock"
+    bound = BoundSocket(path, 0o600)
+    try:
+        found = [closed_to_us(path), closed_to_us(folder / "none.sock")]
+        folder.chmod(0o711)
+        found += as_another(path)
+        folder.chmod(0o700)
+        found += as_another(path)
+    finally:
+        bound.remove()
+        bound.listener.close()
+        folder.rmdir()
+    assert found == [False, False, True, True]
+
+
+def as_another(path: Path) -> list[bool]:
+    os.seteuid(61_005)
+    try:
+        return [closed_to_us(path)]
+    finally:
+        os.seteuid(0)
