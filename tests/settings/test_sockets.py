@@ -27,7 +27,7 @@ def left_behind(path: Path) -> None:
 
 
 def test_it_is_bound_with_its_mode_and_goes_when_removed(path: Path) -> None:
-    bound = BoundSocket(path, 0o600)
+    bound = BoundSocket(path, 0o660)
     assert stat.S_IMODE(path.lstat().st_mode) == 0o660
     bound.listener.listen()
     with socket.socket(socket.AF_UNIX) as client:
