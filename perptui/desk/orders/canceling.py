@@ -44,7 +44,8 @@ class Cancels:
     Parameters
     ----------
     denied : Denied, optional
-        Orders that work though their venue had said that it has none: cancelled with the others.
+        Orders that work though their venue had said that it has none: cancelled with the others,
+        and so is one of which the venue has said no more than that.
     holds : Holds, optional
         Told of every answer: one may hold orders back from its venue.
     """
@@ -160,7 +161,12 @@ class Cancels:
             and leg.venue in self._venues
             and (protective or not leg.protective)
         ]
-        return live + self._denied_legs()
+        denied = [
+            leg
+            for leg in self._denied.unanswered(self._clock.utc_ms())
+            if leg.venue in self._venues and (protective or not leg.protective)
+        ]
+        return live + denied + self._denied_legs()
 
     def _due(self, leg: LegRow) -> bool:
         tried = self._tried.get(leg.client_id)

@@ -27,6 +27,8 @@ AGAIN_MS = 2 * MINUTE_MS
 """For so long after it left, such a leg's order is asked about again."""
 AT_START_MS = HOUR_MS
 """The first look of a process goes back further: it does not know what was asked before."""
+WITHOUT_ANSWER = frozenset({LegState.REJECTED, LegState.NOT_SENT})
+"""Final states that rest on one answer alone; of NEVER_ACCEPTED the venue was asked by name."""
 FORGOTTEN_MS = 10 * MINUTE_MS
 """After so long without a trace of it, the fills that an order reported are waited for no more."""
 
@@ -40,7 +42,7 @@ class Found(Record, frozen=True):
     works: bool
 
 
-def as_said(report: OrderReport) -> bool:
+def _as_said(report: OrderReport) -> bool:
     """Return True of an order that the venue keeps as one that it rejected: there is none."""
     return report.state is LegState.REJECTED and not report.filled
 
@@ -57,7 +59,8 @@ class Denied:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._found: dict[str, Found] = {}
-        self._looked: set[str] = set()
+        self._since: dict[str, int] = {}
+        self._answered: set[str] = set()
 
     @property
     def working(self) -> tuple[str, ...]:
@@ -80,10 +83,12 @@ class Denied:
         ]
 
     def suspects(self, venue: str, now_ms: int, watched: Collection[str]) -> list[LegRow]:
-        """Return the legs to ask about again: late ones, those found, those of `watched`."""
-        first = venue not in self._looked
-        self._looked.add(venue)
-        since = now_ms - (AT_START_MS if first else AGAIN_MS)
+        """Return the legs to ask about again: late ones, those found, those of `watched`.
+
+        Those too of which the venue has answered nothing yet, however long that takes.
+        """
+        since = now_ms - AGAIN_MS
+        first = self._since.setdefault(venue, now_ms - AT_START_MS)
         return [
             leg
             for leg in self._journal.sent_since(now_ms - DAY_MS)
@@ -91,13 +96,28 @@ class Denied:
             and leg.state in WITHOUT_ORDER
             and (
                 (leg.sent_ms or 0) >= since
+                or ((leg.sent_ms or 0) >= first and leg.client_id not in self._answered)
                 or leg.client_id in self._found
                 or leg.instrument in watched
             )
         ]
 
+    def unanswered(self, now_ms: int) -> list[LegRow]:
+        """Return the legs refused in words whose venue has not said by name that it has none."""
+        return [
+            leg
+            for leg in self._journal.sent_since(now_ms - DAY_MS)
+            if leg.state in WITHOUT_ANSWER
+            and leg.client_id not in self._answered
+            and (leg.sent_ms or 0) >= self._since.get(leg.venue, now_ms - AT_START_MS)
+        ]
+
     def met(self, leg: LegRow, report: OrderReport, now_ms: int) -> None:
         """Take that the venue has the order of a leg that says it has none."""
+        if _as_said(report):
+            self.missed(leg, now_ms)
+            return
+        self._answered.add(leg.client_id)
         works = report.state in ALIVE
         if not works and report.filled <= leg.executed:
             self._found.pop(leg.client_id, None)
@@ -116,6 +136,7 @@ class Denied:
 
     def missed(self, leg: LegRow, now_ms: int) -> None:
         """Take that the venue has, or has any more, no order of a leg."""
+        self._answered.add(leg.client_id)
         before = self._found.get(leg.client_id)
         if before is None:
             return

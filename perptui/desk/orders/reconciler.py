@@ -245,7 +245,7 @@ class _Pass:
             return
         # A venue's own REJECTED of an order that it has is one that ended without (more) fills.
         state = report.state if report.state in SETTLING else LegState.CANCELED
-        if leg.state in WITHOUT_ORDER and not refused.as_said(report):
+        if leg.state in WITHOUT_ORDER:
             self._denied.met(leg, report, self._now_ms)
         if leg.state in TERMINAL_STATES:
             return

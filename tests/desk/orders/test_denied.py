@@ -15,7 +15,7 @@ import pytest
 from perptui.model.errors import GateRefused, VenueRejected
 from perptui.model.order import Fill, LegState, OrderReport
 from perptui.venues.base import Reading
-from tests.desk.dealing import REDUCE_BTC, REDUCE_ETH, Deal, order
+from tests.desk.dealing import BOB, REDUCE_BTC, REDUCE_ETH, Deal, order
 from tests.desk.ledger_venue import LedgerVenue
 from tests.desk.market import BTC, ETH
 
@@ -259,3 +259,78 @@ async def test_only_contracts_where_ours_were_sent_are_read_again(tmp_path: Path
     assert (await deal.trading.reconcile()).external
     deal.venue.down = {"fills"}
     assert (await deal.trading.reconcile()).answered
+
+
+async def halted_without_answers(tmp_path: Path, answer: str = "reject") -> tuple[Deal, str]:
+    """A desk that is halted while nothing answers about an order refused in words and working."""
+    deal = Deal(tmp_path, (answer,))
+    await deal.trading.reconcile()
+    await deal.confirm(await deal.open(REDUCE_BTC))
+    deal.venue.down = {"order", "open_orders", "fills"}
+    await deal.trading.sent()
+    (client_id,) = deal.venue.submitted
+    deal.venue.accept(REDUCE_BTC, client_id, "rest")
+    await deal.trading.kill("stop", BOB)
+    return deal, client_id
+
+
+@pytest.mark.parametrize("answer", ["reject", "not_sent"])
+async def test_halted_cancels_one_of_which_no_query_was_answered(
+    tmp_path: Path, answer: str
+) -> None:
+    """safety.md: HALTED cancels; a refusal that lies, unconfirmed, may be an order that works."""
+    deal, client_id = await halted_without_answers(tmp_path, answer)
+    assert deal.venue.canceled == [client_id]
+    assert deal.venue.orders[client_id].state is LegState.CANCELED
+
+
+async def test_it_is_asked_about_and_cancelled_until_the_venue_answers_of_it(
+    tmp_path: Path,
+) -> None:
+    deal, client_id = await halted_without_answers(tmp_path)
+    deal.venue.cancel_script = [LegState.UNKNOWN] * 3
+    deal.venue.accept(REDUCE_BTC, client_id, "rest")
+    await deal.trading.start()
+    for _ in range(600):
+        await deal.pause(0.5)
+    tried = len(deal.venue.canceled)
+    assert tried > 4
+    assert deal.venue.orders[client_id].state is LegState.CANCELED
+    deal.venue.down = set()
+    for _ in range(600):
+        await deal.pause(0.5)
+    await deal.trading.stop()
+    # Five minutes after it was sent it was still asked about; from the answer on it is left.
+    assert len(told(deal, "ALARM")) == 1
+    assert len(deal.venue.canceled) == tried
+    assert state_of(deal, client_id) is LegState.REJECTED
+
+
+async def test_halted_leaves_alone_what_the_venue_says_it_has_not(tmp_path: Path) -> None:
+    deal = Deal(tmp_path, ("reject",))
+    await deal.deal(REDUCE_BTC)
+    await deal.trading.kill("stop", BOB)
+    assert not deal.venue.canceled
+
+
+async def test_halted_leaves_alone_what_the_venue_keeps_as_rejected(tmp_path: Path) -> None:
+    deal, client_id = await denied(tmp_path, "expire")
+    kept = msgspec.structs.replace(deal.venue.orders[client_id], state=LegState.REJECTED)
+    deal.venue.orders[client_id] = kept
+    deal.journal.close()
+    again = Deal(tmp_path, venue=deal.venue, clock=deal.clock)
+    await again.trading.reconcile()
+    await again.trading.kill("stop", BOB)
+    assert not deal.venue.canceled
+
+
+async def test_a_first_look_that_came_to_nothing_is_made_again(tmp_path: Path) -> None:
+    deal, client_id = await denied(tmp_path, "rest")
+    deal.journal.close()
+    deal.clock.advance(600)
+    again = Deal(tmp_path, venue=deal.venue, clock=deal.clock)
+    again.venue.down = {"order"}
+    await again.trading.reconcile()
+    again.venue.down = set()
+    await again.trading.reconcile()
+    assert deal.venue.canceled == [client_id]
