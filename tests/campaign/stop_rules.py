@@ -22,8 +22,10 @@ def stops_stand(record: Record) -> Iterator[str]:
         for client_id, leg in legs.items():
             if leg.intent["kind"] == STOP:
                 trades = [other for other in legs.values() if _trades_with(other, leg)]
-                yield from _alarmed(client_id, leg, trades, record)
-                yield from _heir(leg, ended, record)
+                left = _left(leg, trades)
+                yield from _alarmed(client_id, leg, trades, left, record)
+                if Decimal(leg.intent["contracts"]) >= abs(left):
+                    yield from _heir(leg, ended, record)
 
 
 def heirs(record: Record) -> Iterator[str]:
@@ -48,17 +50,22 @@ def _trades_with(other: LegFacts, stop: LegFacts) -> bool:
     return bool(other.intent["id"] == stop.intent["id"]) and other.intent["kind"] != STOP
 
 
-def _alarmed(
-    client_id: str, stop: LegFacts, trades: list[LegFacts], record: Record
-) -> Iterator[str]:
-    """I5: a position that its ticket was to protect, and did not, is an ALARM."""
-    if stop.last[2] not in NO_ORDER or _gave_up(client_id, record) == "restart":
-        return
+def _left(stop: LegFacts, trades: list[LegFacts]) -> Decimal:
+    """Return the position that a stop's ticket left in its contract."""
     position = Decimal(trades[0].intent["before"] if trades else stop.intent["before"])
     for leg in trades:
         filled = leg.last[3]
         position += filled if leg.intent["side"] == "buy" else -filled
-    bare = position > 0 if stop.intent["side"] == "sell" else position < 0
+    return position
+
+
+def _alarmed(
+    client_id: str, stop: LegFacts, trades: list[LegFacts], left: Decimal, record: Record
+) -> Iterator[str]:
+    """I5: a position that its ticket was to protect, and did not, is an ALARM."""
+    if stop.last[2] not in NO_ORDER or _gave_up(client_id, record) == "restart":
+        return
+    bare = left > 0 if stop.intent["side"] == "sell" else left < 0
     idle = trades and not any(leg.last[3] for leg in trades)
     if bare and not idle and not _told(f"unprotected:{client_id}", record):
         yield f"I5: the stop {client_id[:8]} is {stop.last[2]} and nobody was told"
@@ -74,7 +81,10 @@ def _told(key: str, record: Record) -> bool:
 
 
 def _heir(stop: LegFacts, ended: Line, record: Record) -> Iterator[str]:
-    """I1: a stop that was confirmed to be replaced is cancelled once its heir rests."""
+    """I1: a stop that was confirmed to be replaced is cancelled once its heir rests.
+
+    Only of an heir that covers the whole position: the other stays beside a smaller one.
+    """
     rests = next((row[0] for row in stop.states if row[2] == "OPEN"), None)
     acked = any(row[2] == "ACKED" for row in stop.states)
     started = any(

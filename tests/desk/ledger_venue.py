@@ -46,6 +46,8 @@ class LedgerVenue:
 
     Stops take the words of `stop_script` (then "rest"): rest; blind; lost; reject (would trigger at
     once); not_sent; hang. They wait until a test calls `trigger`.
+
+    Of `armed_script` SENDING is a request for a countdown whose answer never comes.
     """
 
     def __init__(self, clock: Clock, script: Sequence[str] = ()) -> None:
@@ -231,6 +233,9 @@ class LedgerVenue:
     async def arm_dead_man(self, identifier: str, countdown_ms: int) -> Outcome:
         self.armed.append((identifier, countdown_ms))
         state = self.armed_script.pop(0) if self.armed_script else LegState.ACKED
+        if state is LegState.SENDING:
+            self.hanging.set()
+            await asyncio.Event().wait()
         return Outcome(state)
 
     async def submit(self, intent: OrderIntent, client_id: str) -> Outcome:

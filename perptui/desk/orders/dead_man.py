@@ -9,13 +9,16 @@ still run after a start, every contract counts as armed.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from perptui.desk.orders.executor import WORKING
 from perptui.desk.orders.holds import Holds
 from perptui.journal.events import DeadManSet
 from perptui.journal.journal import Journal
 from perptui.model.clock import Clock
+from perptui.model.errors import JournalError
 from perptui.model.instrument import split_id
 from perptui.model.order import LegState, Outcome, Ticket
 from perptui.model.record import Record
@@ -142,9 +145,17 @@ class DeadMan:
         self._journal.append(DeadManSet(identifier, countdown_ms, state.value, text))
 
     async def _ask(self, identifier: str, countdown_ms: int) -> Outcome:
-        """Ask the venue once, and journal what its answer asks for beyond this."""
+        """Ask the venue once, and journal what its answer asks for beyond this.
+
+        Interrupted, the venue may have it all the same: that is what is journalled.
+        """
         name = split_id(identifier)[0]
-        outcome = await self._venues[name].arm_dead_man(identifier, countdown_ms)
+        try:
+            outcome = await self._venues[name].arm_dead_man(identifier, countdown_ms)
+        except asyncio.CancelledError:
+            with suppress(JournalError):
+                self._tell(identifier, countdown_ms, LegState.UNKNOWN, "the call did not end")
+            raise
         asked = self._holds.asked_by(name, outcome)
         if asked:
             self._journal.append(*asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -127,6 +128,17 @@ async def test_a_request_that_may_be_lost_is_told_and_made_again(tmp_path: Path)
     await switch.clear((BTC,))
     assert switch.armed == frozenset()
     assert deal.venue.armed == [(BTC, 60_000)] * 2 + [(BTC, 0)] * 2
+
+
+async def test_a_request_that_was_interrupted_is_told_as_one_that_may_run(tmp_path: Path) -> None:
+    deal = await working(tmp_path)
+    deal.venue.armed_script = [LegState.SENDING]
+    looking = asyncio.create_task(dead_man(deal).look())
+    await deal.venue.hanging.wait()
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert told(deal) == [(BTC, 60_000, "UNKNOWN")]
 
 
 async def test_the_watch_of_a_desk_keeps_it(tmp_path: Path) -> None:
