@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perptui.desk.orders.stop_news import bare
 from perptui.desk.orders.stops import rests
 from perptui.journal.events import Alarm, ApprovalDeclined, LegOutcome, TicketEnded
 from perptui.journal.journal import Journal
@@ -55,5 +56,4 @@ def _bare(journal: Journal, stop: LegRow) -> tuple[Alarm, ...]:
     sent = (leg for leg in journal.legs(stop.ticket) if leg.instrument == stop.instrument)
     if not stop.protective or all(leg.sent_ms is None for leg in sent):
         return ()
-    text = f"the position in {stop.instrument} may not be protected: its stop was never sent"
-    return (Alarm("unprotected", f"unprotected:{stop.client_id}", text),)
+    return (bare(stop.client_id, stop.instrument, "its stop was never sent"),)

@@ -12,11 +12,11 @@ from decimal import Decimal
 
 from perptui.desk.orders.gate_input import Refusal
 from perptui.desk.orders.holds import Holds
+from perptui.desk.orders.stop_news import bare
 from perptui.desk.orders.stops import stop_standing
 from perptui.desk.orders.throttle import messages_of, order_wait_s
 from perptui.journal.events import (
     Actor,
-    Alarm,
     Body,
     GateSaidNo,
     LegMoved,
@@ -193,9 +193,8 @@ class Executor:
             return ""
         row = self._journal.leg(leg.client_id)
         said = "" if row is None else " ".join(filter(None, (row.code, row.note)))
-        text = f"the position in {leg.intent.id} is not protected: its stop is {state} {said}"
-        key = f"unprotected:{leg.client_id}"
-        self._journal.append(Alarm("unprotected", key, text.rstrip()))
+        why = f"its stop is {state} {said}".rstrip()
+        self._journal.append(bare(leg.client_id, leg.intent.id, why, sure=True))
         return f"the stop of {leg.intent.id} is {state}"
 
     async def _pace(self, leg: Leg) -> None:

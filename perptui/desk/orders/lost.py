@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 
 from perptui.desk.orders.gate_desk import RECEIVE_WINDOW_MS
+from perptui.desk.orders.stop_news import bare
 from perptui.journal.events import Alarm, LegMoved
 from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
@@ -126,8 +127,8 @@ class Lost:
                     LegMoved(leg.client_id, LegState.NEVER_ACCEPTED, leg.filled, None, "", text)
                 )
                 if leg.protective:
-                    text = f"the position in {leg.instrument} may not be protected: {text}"
-                    self._alarm("unprotected", f"unprotected:{leg.client_id}", text)
+                    alarm = bare(leg.client_id, leg.instrument, text)
+                    self._alarm(alarm.what, alarm.key, alarm.text)
 
     def _alarm(self, what: str, key: str, text: str) -> None:
         if not self._journal.has_notice(key):

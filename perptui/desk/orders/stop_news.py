@@ -1,4 +1,4 @@
-"""What a reconcile tells of protective stops: triggered, ended by another hand, or pointless."""
+"""What is told of protective stops: triggered, ended by another hand, pointless, or not placed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from perptui.desk.orders.stops import reduces, rests
-from perptui.journal.events import External
+from perptui.journal.events import Alarm, External
 from perptui.journal.queries import LegRow
 from perptui.model.money import ZERO, plain
 from perptui.model.order import LegState, OrderReport
+
+CURE = "`:protect` makes a ticket of stops for what has none"
+
+
+def bare(client_id: str, instrument: str, why: str, *, sure: bool = False) -> Alarm:
+    """Return the alarm for a stop that is not placed; `sure`: there is something to protect."""
+    said = "is not" if sure else "may not be"
+    text = f"the position in {instrument} {said} protected: {why}; {CURE}"
+    return Alarm("unprotected", f"unprotected:{client_id}", text)
 
 
 def ended(leg: LegRow, state: LegState, report: OrderReport) -> External:

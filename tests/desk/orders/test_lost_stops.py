@@ -42,3 +42,4 @@ async def test_a_stop_that_died_on_its_way_and_never_arrived_is_an_alarm(tmp_pat
     (alarm,) = (event.body for event in again.events() if event.kind == "ALARM")
     assert alarm["what"] == "unprotected"
     assert f"the position in {BTC} may not be protected" in alarm["text"]
+    assert ":protect" in alarm["text"]

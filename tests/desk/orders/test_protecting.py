@@ -210,7 +210,7 @@ async def test_a_stop_that_waits_is_left_by_a_restart_with_an_alarm(tmp_path: Pa
     await again.trading.start()
     assert again.states() == ["UNKNOWN", "NOT_SENT"]
     (alarm,) = texts(again, "ALARM")
-    assert "its stop was never sent" in alarm
+    assert "its stop was never sent; `:protect` makes a ticket of stops" in alarm
     await again.trading.stop()
 
 
@@ -231,6 +231,7 @@ async def test_a_stop_that_is_not_placed_is_an_alarm_and_ends_the_trading(
     assert deal.states() == ["FILLED", state, rest, "NOT_SENT"]
     (alarm,) = texts(deal, "ALARM")
     assert f"the position in {BTC} is not protected: its stop is {state}" in alarm
+    assert alarm.endswith("; `:protect` makes a ticket of stops for what has none")
 
 
 async def test_a_stop_of_which_the_answer_was_lost_is_found(tmp_path: Path) -> None:
@@ -442,7 +443,7 @@ async def test_a_restart_sends_no_stop_and_says_what_is_bare(tmp_path: Path) -> 
     await again.trading.stop()
     assert again.states() == ["FILLED", "NOT_SENT"]
     (alarm,) = texts(again, "ALARM")
-    assert "may not be protected: its stop was never sent" in alarm
+    assert "may not be protected: its stop was never sent; `:protect` makes a ticket" in alarm
 
 
 # ------------------------------------------------------------------------- rejected legs
