@@ -36,6 +36,7 @@ ALLOWED: dict[type, tuple[str, ...]] = {
     asked.Withdraw: ("view",),
     asked.ApproveTicket: ("approve",),
     asked.DeclineTicket: ("approve",),
+    asked.Settle: ("trade", "approve"),
 }
 """Roles any of which an intent takes; what is not named takes `trade`."""
 TIGHTEN = ("view",)
@@ -253,6 +254,8 @@ class Intents:
             case asked.Kill():
                 await trading.kill(intent.reason, trader, intent.state)
                 return f"the desk is {trading.kill_said}"
+            case asked.Settle():
+                return await trading.settling.settle(intent.leg, intent.reason, trader)
             case _:
                 await _decide(trading, intent, trader)
         await self.settle_pace()

@@ -25,9 +25,11 @@ from perptui.journal.events import (
     LegMoved,
     LegOutcome,
     LegSending,
+    LegSettled,
     Migrated,
     PermissionsSeen,
     Reconciled,
+    SettleAsked,
     Started,
     TicketApproved,
     TicketConfirmed,
@@ -135,6 +137,8 @@ def _subject(body: Body) -> str:
             return body.fill.client_id
         case LegSending() | LegOutcome() | LegMoved() | CancelSending() | CancelOutcome():
             return body.client_id
+        case SettleAsked() | LegSettled():
+            return body.client_id
         case (
             TicketConfirmed()
             | ApprovalAsked()
@@ -196,6 +200,11 @@ def _about_leg(body: Body, leg_name: Callable[[str], str]) -> str:
             words = [body.state.value, body.code, body.text]
         case LegMoved():
             words = [body.state.value + ",", "filled", plain(body.filled)]
+        case SettleAsked():
+            words = [f"settle as {body.state}? A second person by `:settle`: {body.reason}"]
+        case LegSettled():
+            said = "; ".join(filter(None, (body.reason, body.asked_by, *body.evidence)))
+            words = [f"settled as {body.state} by a person, filled {plain(body.filled)}: {said}"]
         case CancelSending():
             words = ["cancel sending"]
         case CancelOutcome():

@@ -21,6 +21,8 @@ from perptui.model.record import Record
 VERSION = 1
 PREFIX = b"perptui-audit-v1\n"
 GENESIS_PREV = "0" * 64
+SETTLED_KEY = "settled:"
+"""How the key of the notice begins that a person settled a leg; its client id follows."""
 OWN_PREFIX = "pt"
 """How our client ids begin; such an order at the venue without a journal entry is an alarm."""
 
@@ -148,6 +150,39 @@ class LegMoved(Record, frozen=True):
     evidence: str
 
 
+class SettleAsked(Record, frozen=True):
+    """A person asks a second one, until venue time `expires_ms`, to settle a leg as `state`."""
+
+    client_id: str
+    state: LegState
+    filled: Decimal
+    reason: str
+    expires_ms: int
+
+
+class LegSettled(Record, frozen=True):
+    """A person's word on an order that no answer settles: nothing more of it is waited for.
+
+    Attributes
+    ----------
+    state : LegState
+        NEVER_ACCEPTED, CANCELED, or the final one that the leg already had.
+    filled : Decimal
+        Contracts that are known to be filled; fills beyond those that are here may be missing.
+    evidence : tuple[str, ...]
+        What was seen: the alarms before, the venue's last answers, the position here and there.
+    asked_by : str
+        Who asked for it with which reason; "" of one person's decision alone.
+    """
+
+    client_id: str
+    state: LegState
+    filled: Decimal
+    reason: str
+    evidence: tuple[str, ...]
+    asked_by: str = ""
+
+
 class FillSeen(Record, frozen=True):
     """One own execution at the venue."""
 
@@ -264,6 +299,8 @@ Body = (
     | LegSending
     | LegOutcome
     | LegMoved
+    | SettleAsked
+    | LegSettled
     | FillSeen
     | Baseline
     | External
@@ -303,6 +340,8 @@ KINDS: dict[str, type[Body]] = {
     "HELD": VenueHeld,
     "MIGRATED": Migrated,
     "RECONCILED": Reconciled,
+    "SETTLING": SettleAsked,
+    "SETTLED": LegSettled,
 }
 """Event kinds by their stable names; a kind may be added, none is ever renamed."""
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from perptui.journal.events import (
+    SETTLED_KEY,
     Alarm,
     ApprovalAsked,
     ApprovalDeclined,
@@ -24,11 +25,13 @@ from perptui.journal.events import (
     LegMoved,
     LegOutcome,
     LegSending,
+    LegSettled,
     TicketApproved,
     TicketConfirmed,
     TicketEnded,
     TicketProposed,
 )
+from perptui.journal.queries import has_notice
 from perptui.model.clock import DAY_MS
 from perptui.model.errors import JournalError
 from perptui.model.instrument import split_id
@@ -76,7 +79,7 @@ def project(connection: sqlite3.Connection, stamp: Stamp, body: Body) -> None:
     apply = _PROJECTORS.get(type(body))
     if apply is not None:
         apply(connection, stamp, body)
-    if isinstance(body, LegOutcome | LegMoved):
+    if isinstance(body, LegOutcome | LegMoved | LegSettled):
         _settle(connection, body.client_id)
     elif isinstance(body, FillSeen):
         _settle(connection, body.fill.client_id)
@@ -266,6 +269,22 @@ def _moved(connection: sqlite3.Connection, _: Stamp, body: LegMoved) -> None:
     )
 
 
+def _settled(connection: sqlite3.Connection, stamp: Stamp, body: LegSettled) -> None:
+    if body.state not in TERMINAL_STATES:
+        raise JournalError(
+            f"expected a final state of leg {body.client_id}, was {body.state}; name one"
+        )
+    _notice(connection, stamp, SETTLED_KEY + body.client_id)
+    row = connection.execute(
+        "SELECT state, average_price FROM leg WHERE client_id = ?", (body.client_id,)
+    ).fetchone()
+    if row is None or row[0] != body.state:
+        average = None if row is None or row[1] is None else Decimal(row[1])
+        note = f"settled by a person: {body.reason}"
+        moved = LegMoved(body.client_id, body.state, body.filled, average, "", note)
+        _moved(connection, stamp, moved)
+
+
 def _fill(connection: sqlite3.Connection, _: Stamp, body: FillSeen) -> None:
     fill = body.fill
     try:
@@ -303,7 +322,8 @@ def _settle(connection: sqlite3.Connection, identifier: str) -> None:
     state, filled, executed = connection.execute(
         "SELECT state, filled, executed FROM leg WHERE client_id = ?", (identifier,)
     ).fetchone()
-    settled = L(state) in TERMINAL_STATES and Decimal(executed) >= Decimal(filled)
+    here = Decimal(executed) >= Decimal(filled) or has_notice(connection, SETTLED_KEY + identifier)
+    settled = L(state) in TERMINAL_STATES and here
     connection.execute("UPDATE leg SET settled = ? WHERE client_id = ?", (int(settled), identifier))
 
 
@@ -365,6 +385,7 @@ _PROJECTORS: dict[type[Body], Callable[[sqlite3.Connection, Stamp, Any], None]] 
     LegSending: _sending,
     LegOutcome: _outcome,
     LegMoved: _moved,
+    LegSettled: _settled,
     FillSeen: _fill,
     Baseline: _baseline,
     External: _external,

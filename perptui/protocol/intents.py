@@ -180,6 +180,16 @@ class Kill(Record, frozen=True, tag=True):
     state: str = "HALTED"
 
 
+class Settle(Record, frozen=True, tag=True):
+    """A person's word on a leg that no answer settles; journalled with the reason.
+
+    `leg`: ``T3.1``, or how its client id begins. The second person says the same.
+    """
+
+    leg: str
+    reason: str
+
+
 class Quit(Record, frozen=True, tag=True):
     """Leave with this terminal; `leave_desk` asks a private desk to go on without it."""
 
@@ -210,5 +220,6 @@ Intent = (
     | ExportOrders
     | CancelWorking
     | Kill
+    | Settle
     | Quit
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perptui.protocol.intents import CancelWorking, ExportOrders, Kill, OpenTicket
+from perptui.protocol.intents import CancelWorking, ExportOrders, Kill, OpenTicket, Settle
 from perptui.tui.actions_pages import PageActions
 from perptui.tui.whose import another
 
@@ -230,6 +230,7 @@ class DeskActions(PageActions):
     def run_command(self, text: str) -> None:
         """Run a typed command."""
         word, _, rest = text.strip().partition(" ")
+        saying = {"flatten": self._flatten, "override": self._override, "settle": self._settle}
         if word == "kill":
             self.kill(rest.strip() or "typed :kill")
         elif word == "cancel" and rest.strip() == "stops":
@@ -238,10 +239,8 @@ class DeskActions(PageActions):
             self.action_cancel_working()
         elif word in OWN_TICKETS:
             self._open_own(word)
-        elif word == "flatten":
-            self._flatten(rest.strip().removesuffix("%").rstrip())
-        elif word == "override":
-            self._override(rest.strip())
+        elif word in saying:
+            saying[word](rest.strip())
         elif word in {"q", "quit"}:
             self.action_quit()
         elif word == "theme":
@@ -249,7 +248,8 @@ class DeskActions(PageActions):
         elif word:
             known = (
                 "kill, cancel, cancel stops, protect, drawdown, flatten 25|50|100, "
-                "override REASON, theme NAME, quit, or a what-if such as gross_max=2"
+                "override REASON, settle LEG REASON, theme NAME, quit, "
+                "or a what-if such as gross_max=2"
             )
             self.say(f"no command {word}: {known}", "warn")
 
@@ -259,8 +259,9 @@ class DeskActions(PageActions):
         self.expect_ticket()
         self.ask(OpenTicket("", purpose, width, height), "making the ticket")
 
-    def _flatten(self, share: str) -> None:
+    def _flatten(self, typed: str) -> None:
         """Open a ticket that closes a share of every position, reduce-only."""
+        share = typed.removesuffix("%").rstrip()
         if share in FLATTENS:
             self._open_own(f"flatten {share}")
         else:
@@ -272,6 +273,14 @@ class DeskActions(PageActions):
             self.say("expected why, was nothing: :override REASON, for the second person", "warn")
         elif self.may_propose():
             self.once_answered(lambda: self._open_plan(reason), "its plan")
+
+    def _settle(self, typed: str) -> None:
+        """Give a person's word on a leg that no answer settles."""
+        leg, _, reason = typed.partition(" ")
+        if leg and reason.strip():
+            self.ask(Settle(leg, reason.strip()), f"settling {leg}")
+        else:
+            self.say("expected a leg and why: :settle T3.1 REASON, of a leg with an ALARM", "warn")
 
     def action_command(self) -> None:
         """Type a what-if or a command."""

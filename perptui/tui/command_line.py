@@ -13,7 +13,17 @@ from perptui.tui.format import MINUS
 from perptui.tui.picture import Line
 from perptui.tui.trial import Trial
 
-COMMANDS = ("kill", "cancel", "override", "protect", "drawdown", "flatten", "theme", "quit")
+COMMANDS = (
+    "kill",
+    "cancel",
+    "override",
+    "protect",
+    "drawdown",
+    "flatten",
+    "settle",
+    "theme",
+    "quit",
+)
 WORDS = ("strategy=", "regime=", "equity=", "shock=", "cost=", "reduce_only=", "view:", "target:")
 UNFINISHED = frozenset({"", "-", "+", ".", "-.", "+."})
 """What a number may begin with."""

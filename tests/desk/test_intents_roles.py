@@ -28,7 +28,7 @@ TYPED: dict[str, Any] = {
 }
 DECIDES = (asked.ApproveTicket(**TYPED), asked.DeclineTicket("T1", "no"))
 TIGHTENS = (asked.Kill("enough"), asked.Kill("enough", "REDUCING"))
-LOOSENS = (asked.Kill("over", "ACTIVE"),)
+LOOSENS = (asked.Kill("over", "ACTIVE"), asked.Settle("T1.1", "the venue never had it"))
 LOOKS = (asked.Quit(), asked.Withdraw())
 TRADES = (
     asked.Solve(),

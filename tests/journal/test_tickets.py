@@ -27,6 +27,7 @@ from perptui.journal.events import (
     LegMoved,
     LegOutcome,
     LegSending,
+    LegSettled,
     TicketApproved,
     TicketConfirmed,
     TicketEnded,
@@ -67,6 +68,34 @@ def sending(leg: Leg, fence: int = 1) -> LegSending:
 
 def moved(leg: Leg, state: LegState, filled: str = "0") -> LegMoved:
     return LegMoved(leg.client_id, state, Decimal(filled), None, "77", "order query")
+
+
+def settled(leg: Leg, state: LegState, filled: str = "0") -> LegSettled:
+    return LegSettled(leg.client_id, state, Decimal(filled), "looked there", ("no such order",))
+
+
+def test_a_persons_word_ends_a_leg_and_waits_for_no_more_fills(tmp_path: Path) -> None:
+    journal, made = confirmed(tmp_path)
+    leg = made.legs[0]
+    journal.append(sending(leg))
+    journal.append(LegOutcome(leg.client_id, S.ACKED, venue_order_id="77"))
+    journal.append(moved(leg, S.PARTIAL, "0.1"))
+    with pytest.raises(JournalError, match=r"at least 0\.1 filled"):
+        journal.append(settled(leg, S.CANCELED, "0"))
+    with pytest.raises(JournalError, match="expected a final state"):
+        journal.append(settled(leg, S.PARTIAL, "0.1"))
+    with pytest.raises(JournalError, match="PARTIAL to NEVER_ACCEPTED"):
+        journal.append(settled(leg, S.NEVER_ACCEPTED, "0.1"))
+    assert not journal.has_notice(f"settled:{leg.client_id}")
+    journal.append(settled(leg, S.CANCELED, "0.1"))
+    row = journal.leg(leg.client_id)
+    assert row is not None
+    assert (row.state, row.executed, row.settled) == (S.CANCELED, Decimal(0), True)
+    # Fills that come afterwards are kept, and it stays settled.
+    journal.append(FillSeen(fill(leg, "0.05", "1")))
+    row = journal.leg(leg.client_id)
+    assert row is not None
+    assert (row.executed, row.settled) == (Decimal("0.05"), True)
 
 
 def test_a_leg_goes_from_shown_to_filled(tmp_path: Path) -> None:
@@ -383,6 +412,15 @@ class Legs(RuleBasedStateMachine):
     def move(self, leg: Leg, state: LegState, tenths: int) -> None:
         if self.may(moved(leg, state, str(Decimal(tenths) / 10))):
             assert state in TRANSITIONS[self.seen[leg.client_id]]
+
+    @rule(leg=legs, state=st.sampled_from(list(LegState)), tenths=st.integers(0, 2))
+    def settle(self, leg: Leg, state: LegState, tenths: int) -> None:
+        if self.may(settled(leg, state, str(Decimal(tenths) / 10))):
+            assert state in TERMINAL_STATES
+            assert state in TRANSITIONS[self.seen[leg.client_id]] | {self.seen[leg.client_id]}
+            assert leg.client_id not in {
+                one.client_id for one in unsettled_legs(self.connection, VENUE)
+            }
 
     @rule(leg=legs, again=st.booleans())
     def execute(self, leg: Leg, again: bool) -> None:

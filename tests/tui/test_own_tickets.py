@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from perptui.protocol.intents import CancelWorking, OpenTicket
+from perptui.protocol.intents import CancelWorking, OpenTicket, Settle
 from tests.tui import book
 from tests.tui.sitting import session
 
@@ -45,3 +45,14 @@ async def test_leaving_says_how_many_stops_stay() -> None:
         await made.press("q")
         assert "2 protective stops stay" in made.text()
         assert "working" not in made.app.pending()
+
+
+async def test_a_persons_word_on_a_leg_is_given_by_a_command() -> None:
+    async with session(size=(120, 40)) as made:
+        await made.press("colon", *"settle", "space", "T", "1", "full_stop", "1", "enter")
+        assert ":settle T3.1 REASON" in made.text()
+        assert made.desk.asked == []
+        keys = (*"settle", "space", "T", "1", "full_stop", "1", "space", *"it never arrived")
+        await made.press("colon", *("space" if one == " " else one for one in keys), "enter")
+        await made.until(lambda: bool(made.desk.asked))
+        assert made.desk.asked == [Settle("T1.1", "it never arrived")]

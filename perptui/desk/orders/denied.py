@@ -12,6 +12,8 @@ from decimal import Decimal
 
 import msgspec
 
+from perptui.desk.orders.lost import SHORT_MS, short_of_fills
+from perptui.desk.orders.notes import Notes
 from perptui.journal.events import Alarm
 from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
@@ -34,10 +36,14 @@ FORGOTTEN_MS = 10 * MINUTE_MS
 
 
 class Found(Record, frozen=True):
-    """An order that should not be, as it was last seen: venue time, what is filled, if it works."""
+    """An order that should not be, as it was last seen: venue time, what is filled, if it works.
+
+    `over_ms`: since when it is over and short of fills; None while it works.
+    """
 
     instrument: str
     seen_ms: int
+    over_ms: int | None
     filled: Decimal
     works: bool
 
@@ -61,6 +67,7 @@ class Denied:
         self._found: dict[str, Found] = {}
         self._since: dict[str, int] = {}
         self._answered: set[str] = set()
+        self._notes = Notes(journal)
 
     @property
     def working(self) -> tuple[str, ...]:
@@ -71,6 +78,32 @@ class Denied:
     def instruments(self) -> frozenset[str]:
         """The contracts in which one works, or has fills that are not here yet."""
         return frozenset(one.instrument for one in self._found.values())
+
+    def concerns(self, leg: LegRow) -> bool:
+        """Return whether a leg has no (more) order for all we know, or by a person's word."""
+        return leg.state in WITHOUT_ORDER or leg.client_id in self._notes.settled
+
+    def lately(self, since_ms: int) -> list[LegRow]:
+        """Return the legs sent since, and those that a person settled since."""
+        sent = self._journal.sent_since(since_ms)
+        known = {leg.client_id for leg in sent}
+        settled = self._notes.settled_since(since_ms)
+        return sent + [leg for leg in settled if leg.client_id not in known]
+
+    def short(self, client_id: str) -> Decimal | None:
+        """Return what is filled of one that is over and short of fills, None of any other."""
+        found = self._found.get(client_id)
+        return None if found is None or found.works else found.filled
+
+    @property
+    def short_ones(self) -> tuple[str, ...]:
+        """Client ids of those that are over and short of fills."""
+        return tuple(client_id for client_id, one in self._found.items() if not one.works)
+
+    def _known(self, leg: LegRow) -> Decimal:
+        """Return the contracts whose fills are here, or of which a person said enough."""
+        said = self._notes.settled.get(leg.client_id)
+        return leg.executed if said is None else max(leg.executed, said.filled)
 
     @property
     def reasons(self) -> list[str]:
@@ -91,11 +124,12 @@ class Denied:
         first = self._since.setdefault(venue, now_ms - AT_START_MS)
         return [
             leg
-            for leg in self._journal.sent_since(now_ms - DAY_MS)
+            for leg in self.lately(now_ms - DAY_MS)
             if leg.venue == venue
-            and leg.state in WITHOUT_ORDER
+            and self.concerns(leg)
             and (
-                (leg.sent_ms or 0) >= since
+                leg.client_id in self._notes.settled
+                or (leg.sent_ms or 0) >= since
                 or ((leg.sent_ms or 0) >= first and leg.client_id not in self._answered)
                 or leg.client_id in self._found
                 or leg.instrument in watched
@@ -119,11 +153,10 @@ class Denied:
             return
         self._answered.add(leg.client_id)
         works = report.state in ALIVE
-        if not works and report.filled <= leg.executed:
+        if not works and report.filled <= self._known(leg):
             self._found.pop(leg.client_id, None)
         else:
-            found = Found(leg.instrument, now_ms, report.filled, works)
-            self._found[leg.client_id] = found
+            self._keep(leg, report.filled, now_ms, works=works)
         key = f"denied:{leg.client_id}"
         # What was filled of one that is over is an alarm of its own, with the fill.
         if (works or not report.filled) and not self._journal.has_notice(key):
@@ -134,6 +167,18 @@ class Denied:
             )
             self._journal.append(Alarm("denied order", key, text))
 
+    def _keep(self, leg: LegRow, filled: Decimal, now_ms: int, *, works: bool) -> None:
+        before = self._found.get(leg.client_id)
+        over_ms = None if works else now_ms if before is None else before.over_ms or now_ms
+        self._found[leg.client_id] = Found(leg.instrument, now_ms, over_ms, filled, works)
+        key = f"short:{leg.client_id}"
+        if (
+            over_ms is not None
+            and now_ms - over_ms > SHORT_MS
+            and not self._journal.has_notice(key)
+        ):
+            self._journal.append(short_of_fills(leg))
+
     def missed(self, leg: LegRow, now_ms: int) -> None:
         """Take that the venue has, or has any more, no order of a leg."""
         self._answered.add(leg.client_id)
@@ -141,7 +186,7 @@ class Denied:
         if before is None:
             return
         gone = msgspec.structs.replace(before, works=False)
-        if gone.filled <= leg.executed or now_ms - gone.seen_ms > FORGOTTEN_MS:
+        if gone.filled <= self._known(leg) or now_ms - gone.seen_ms > FORGOTTEN_MS:
             self._found.pop(leg.client_id)
         else:
             self._found[leg.client_id] = gone
@@ -149,6 +194,6 @@ class Denied:
     def filled(self, client_id: str) -> None:
         """Look whether the fills that were waited for are all here now."""
         before, leg = self._found.get(client_id), self._journal.leg(client_id)
-        arrived = before is not None and leg is not None and leg.executed >= before.filled
+        arrived = before is not None and leg is not None and self._known(leg) >= before.filled
         if before is not None and arrived and not before.works:
             self._found.pop(client_id)

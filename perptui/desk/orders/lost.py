@@ -15,8 +15,8 @@ from perptui.desk.orders.stop_news import bare
 from perptui.journal.events import Alarm, LegMoved
 from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
-from perptui.model.clock import DAY_MS, Clock, VenueClock
-from perptui.model.order import LegState, Side
+from perptui.model.clock import DAY_MS, MINUTE_MS, Clock, VenueClock
+from perptui.model.order import TERMINAL_STATES, LegState, Side
 
 ACCEPTANCE_MS = RECEIVE_WINDOW_MS + 30_000
 """After this much venue time a request that was on its way can no longer be accepted."""
@@ -26,6 +26,12 @@ LOST_NOT_FOUNDS = 6
 """After so many, a move of a position that the order cannot have made was another hand's."""
 PERSON_AFTER_MS = 3 * DAY_MS
 """Venues forget unfilled orders after this long: "no such order" then proves nothing."""
+
+SHORT_MS = 10 * MINUTE_MS
+"""After this long fills that the venue reports and does not give are for a person too."""
+DOUBTFUL = frozenset({LegState.UNKNOWN, LegState.ACKED})
+PERSONAL = ("lost", "old", "short")
+"""How the keys of alarms over legs begin that only a person can settle."""
 
 Pairs = Mapping[str, tuple[Decimal, Decimal]]
 """By contract: the position as the journal has it, and as the venue has it, where they differ."""
@@ -39,6 +45,17 @@ def out_of_reach(journal: Journal, venues: Collection[str]) -> list[str]:
         for venue, count in journal.unsettled_by_venue().items()
         if venue not in venues
     ]
+
+
+def cure(leg: LegRow) -> str:
+    """Return what a person does about a leg that the program cannot settle."""
+    return f"ask the venue, then `:settle {leg.ticket}.{leg.number + 1} REASON`"
+
+
+def short_of_fills(leg: LegRow) -> Alarm:
+    """Return the alarm for fills that a venue reports and does not give."""
+    text = f"leg {leg.client_id} has reported fills that do not come: {cure(leg)}"
+    return Alarm("short of fills", f"short:{leg.client_id}", text)
 
 
 class Lost:
@@ -58,6 +75,7 @@ class Lost:
         self._clock = clock
         self._sent_mono: dict[str, float] = {}
         self._seen_ms: dict[str, list[int]] = {}
+        self._short_ms: dict[str, int] = {}
 
     def asked(self, leg: LegRow) -> None:
         """Remember, when a leg is first asked about, when it was sent by our own clock."""
@@ -107,7 +125,7 @@ class Lost:
         moved = theirs - ours if leg.side is Side.BUY else ours - theirs
         if not 0 < moved <= leg.contracts:
             return False
-        text = f"leg {leg.client_id} is not found, its position moved as if it were: ask the venue"
+        text = f"leg {leg.client_id} is not found, its position moved as if it were: {cure(leg)}"
         self._alarm("lost order", f"lost:{leg.client_id}", text)
         return True
 
@@ -115,13 +133,17 @@ class Lost:
         """Journal which of the legs that were not found now were never accepted."""
         for asked in missing:
             leg = self._journal.leg(asked.client_id)
-            if leg is None or leg.state not in {LegState.UNKNOWN, LegState.ACKED}:
+            if leg is None or leg.state in TERMINAL_STATES:
                 continue
+            doubtful = leg.state in DOUBTFUL
+            counted = len(self._seen_ms.get(leg.client_id, ()))
             if now_ms - (leg.sent_ms or now_ms) > PERSON_AFTER_MS:
-                text = f"leg {leg.client_id} is {leg.state} for over three days: ask the venue"
-                self._alarm("old unknown", f"old:{leg.client_id}", text)
+                if doubtful or counted >= NOT_FOUNDS:
+                    text = f"leg {leg.client_id} is {leg.state} for over three days: {cure(leg)}"
+                    self._alarm("old unknown", f"old:{leg.client_id}", text)
+            elif not doubtful:
+                continue
             elif self._long(leg, NOT_FOUNDS) and leg.instrument not in disagree:
-                counted = len(self._seen_ms[leg.client_id])
                 text = f"{counted} times not found, no trade, positions agree"
                 self._journal.append(
                     LegMoved(leg.client_id, LegState.NEVER_ACCEPTED, leg.filled, None, "", text)
@@ -129,6 +151,12 @@ class Lost:
                 if leg.protective:
                     alarm = bare(leg.client_id, leg.instrument, text)
                     self._alarm(alarm.what, alarm.key, alarm.text)
+
+    def short(self, leg: LegRow, now_ms: int) -> None:
+        """Take that a leg which is over is still short of fills: for long, it is for a person."""
+        if now_ms - self._short_ms.setdefault(leg.client_id, now_ms) > SHORT_MS:
+            alarm = short_of_fills(leg)
+            self._alarm(alarm.what, alarm.key, alarm.text)
 
     def _alarm(self, what: str, key: str, text: str) -> None:
         if not self._journal.has_notice(key):

@@ -1,16 +1,23 @@
 """What stands in the journal's chain alone, read once and kept up: no projection has it.
 
-Changes of the kill switch, external changes and alarms, what venues said of their keys, and which
-of them orders are held back from.
+Changes of the kill switch, external changes and alarms, what venues said of their keys, which of
+them orders are held back from, and which legs a person settled.
 """
 
 from __future__ import annotations
 
-from perptui.journal.events import Alarm, External, KillChanged, PermissionsSeen, VenueHeld
+from perptui.journal.events import (
+    Alarm,
+    External,
+    KillChanged,
+    LegSettled,
+    PermissionsSeen,
+    VenueHeld,
+)
 from perptui.journal.journal import Journal
-from perptui.journal.queries import Noted
+from perptui.journal.queries import LegRow, Noted
 
-KINDS = ("KILL", "EXTERNAL", "ALARM", "PERMISSIONS", "HELD")
+KINDS = ("KILL", "EXTERNAL", "ALARM", "PERMISSIONS", "HELD", "SETTLED")
 MISMATCHES = (External, Alarm)
 KEPT = 1_000
 """Most external changes and alarms that are kept; the newest."""
@@ -26,6 +33,7 @@ class Notes:
         self._mismatches: list[Noted] = []
         self._permissions: dict[str, PermissionsSeen] = {}
         self._holds: dict[str, VenueHeld] = {}
+        self._settled: dict[str, tuple[int, LegSettled]] = {}
 
     @property
     def kills(self) -> list[Noted]:
@@ -51,6 +59,18 @@ class Notes:
         self._follow()
         return self._holds
 
+    @property
+    def settled(self) -> dict[str, LegSettled]:
+        """By client id, what a person last said became of a leg."""
+        self._follow()
+        return {client_id: body for client_id, (_, body) in self._settled.items()}
+
+    def settled_since(self, utc_ms: int) -> list[LegRow]:
+        """Return the legs that a person settled at venue time `utc_ms` or later."""
+        self._follow()
+        lately = [client_id for client_id, (at_ms, _) in self._settled.items() if at_ms >= utc_ms]
+        return [leg for leg in map(self._journal.leg, lately) if leg is not None]
+
     def _follow(self) -> None:
         end = self._journal.head[0]
         if end == self._read_to:
@@ -68,6 +88,8 @@ class Notes:
             self._permissions[body.venue] = body
         elif isinstance(body, VenueHeld):
             self._holds[body.venue] = body
+        elif isinstance(body, LegSettled):
+            self._settled[body.client_id] = (event.ts_ms, body)
         elif isinstance(body, MISMATCHES):
             self._mismatches.append(event)
 

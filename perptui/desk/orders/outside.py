@@ -40,7 +40,8 @@ class Outside:
         if not changed:
             return {}
         since: dict[str, int] = {}
-        for leg in self._journal.sent_since(now_ms - DAY_MS):
+        settled = self._notes.settled_since(now_ms - DAY_MS)
+        for leg in (*self._journal.sent_since(now_ms - DAY_MS), *settled):
             if leg.instrument in changed and leg.sent_ms is not None:
                 since[leg.instrument] = min(since.get(leg.instrument, leg.sent_ms), leg.sent_ms)
         return since

@@ -245,7 +245,7 @@ class _Pass:
             return
         # A venue's own REJECTED of an order that it has is one that ended without (more) fills.
         state = report.state if report.state in SETTLING else LegState.CANCELED
-        if leg.state in WITHOUT_ORDER:
+        if self._denied.concerns(leg):
             self._denied.met(leg, report, self._now_ms)
         if leg.state in TERMINAL_STATES:
             return
@@ -307,7 +307,7 @@ class _Pass:
         total = leg.executed + fill.contracts
         beyond = total > leg.contracts or fill.side is not leg.side
         ended = leg.state in TERMINAL_STATES and total > leg.filled and not beyond
-        if leg.state in WITHOUT_ORDER or ended:
+        if self._denied.concerns(leg) or ended:
             had = f" with {plain(leg.filled)} filled" if leg.filled else ""
             has = f"has a fill of {plain(fill.contracts)}"
             text = f"leg {leg.client_id} is {leg.state}{had} and {has}"
@@ -359,16 +359,13 @@ class _Pass:
     async def _late_fills(self, instruments: set[str]) -> None:
         """Ask again about final legs of these instruments: one may have been filled after all."""
         since = (await self._venue.server_time()).value - LATE_FILL_MS
-        suspects = [
-            leg
-            for leg in self._journal.sent_since(since)
-            if leg.instrument in instruments and leg.state in WITHOUT_ORDER
-        ]
-        for leg in suspects:
-            await self._ask_again(leg)
+        sent = [leg for leg in self._denied.lately(since) if leg.instrument in instruments]
+        for leg in sent:
+            if self._denied.concerns(leg):
+                await self._ask_again(leg)
         first: dict[str, int] = {}
-        for leg in self._journal.sent_since(since):
-            if leg.instrument in instruments and leg.sent_ms is not None:
+        for leg in sent:
+            if leg.sent_ms is not None:
                 first[leg.instrument] = min(first.get(leg.instrument, leg.sent_ms), leg.sent_ms)
         await self._trades(first)
 
@@ -382,6 +379,7 @@ class _Pass:
             lost = leg.client_id in missing or leg.instrument in disagree
             if leg.state in TERMINAL_STATES:
                 self._reasons.append(f"fills of leg {leg.client_id[:8]} are not all here yet")
+                self._lost.short(leg, self._now_ms)
             elif leg.state not in WORKING or lost:
                 self._reasons.append(f"leg {leg.client_id[:8]} of {leg.instrument} is {leg.state}")
 

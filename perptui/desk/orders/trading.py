@@ -26,6 +26,7 @@ from perptui.desk.orders.kill import KillSwitch
 from perptui.desk.orders.late_stops import LateStops
 from perptui.desk.orders.opened import OpenTicket
 from perptui.desk.orders.reconciler import Findings, Reconciler
+from perptui.desk.orders.settling import Settling
 from perptui.desk.orders.tasks import Tasks
 from perptui.desk.orders.ticket_view import JournalTail
 from perptui.desk.orders.ticketing import Ticketing
@@ -110,6 +111,7 @@ class Trading(TradingState):
         self._exports = Exports(journal, picture, self._tickets, settings.desk.export_dir)
         self._reconciler = Reconciler(journal, venues, pause, denied, clock)
         self._cancels = Cancels(journal, venues, clock, settings.limits, denied, holds)
+        self.settling = Settling(journal, venues, settings, clock, denied, self.reconcile)
         self._late_stops = LateStops(journal, self._executor, self._cancels, clock, changed)
         self._drawdown = DrawdownStop(journal, settings, clock, picture)
         self._dead_man = DeadMan(journal, venues, clock, settings.watchdog.dead_man_s, holds)

@@ -193,7 +193,9 @@ async def test_a_position_that_moved_as_a_lost_order_would_is_for_a_person(tmp_p
     assert leg_of(deal, client_id).state is LegState.UNKNOWN
     assert told(deal, "EXTERNAL") == []
     (text,) = told(deal, "ALARM")
-    assert text.endswith("its position moved as if it were: ask the venue")
+    assert text.endswith(
+        "its position moved as if it were: ask the venue, then `:settle T1.1 REASON`"
+    )
 
 
 async def test_after_three_days_a_person_must_decide(tmp_path: Path) -> None:
