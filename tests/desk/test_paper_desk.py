@@ -19,7 +19,7 @@ import pytest
 from perptui.client.launch import Launcher, place_of
 from perptui.desk.lifecycle import SimulatedVenue
 from perptui.model.clock import SystemClock
-from perptui.protocol.intents import OpenTicket, RejectTicket
+from perptui.protocol.intents import Bend, OpenTicket, RejectTicket
 from perptui.settings.paths import resource
 from tests.canary import CANARY, in_processes, sweep
 from tests.desk.attached import PATIENCE_S, Terminal, children_of, filled, market
@@ -27,6 +27,7 @@ from tests.desk.test_app import confirm
 from tests.simulator.conftest import Door
 
 DESK = "on-paper"
+BTC = "binanceusdm:BTC/USDT:USDT"
 SYMBOLS = json.dumps(["BTC/USDT:USDT", "ETH/USDT:USDT"])
 
 
@@ -68,9 +69,16 @@ def paper_desk(venue: Path) -> Iterator[tuple[Launcher, Terminal]]:
 
 
 def book_of_each_trade(terminal: Terminal) -> None:
-    """Wait until the books of what is proposed were read: without them the gate refuses."""
+    """Fix a target, whatever this hour's market proposes, and wait until its books were read.
+
+    Without them the gate refuses.
+    """
     deadline = time.monotonic() + PATIENCE_S
-    view = terminal.until(filled)
+    terminal.until(filled)
+    assert terminal.ask(Bend(f"target:{BTC}=0.3")).ok
+    view = terminal.until(
+        lambda view: view.rebalance.state == "ready" and view.rebalance.edits == 1
+    )
     while True:
         reply = terminal.ask(OpenTicket(view.rebalance.digest, "send", 120, 40))
         if reply.ok:
