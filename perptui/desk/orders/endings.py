@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from perptui.desk.orders.stop_news import bare
-from perptui.desk.orders.stops import rests
+from perptui.desk.orders.stops import rests, stop_standing
 from perptui.journal.events import Alarm, ApprovalDeclined, LegOutcome, TicketEnded
 from perptui.journal.journal import Journal
 from perptui.journal.queries import LegRow
 from perptui.model.order import LegState
 
 UNSENT = frozenset({LegState.CONFIRMED, LegState.APPROVED})
+UNPLACED = frozenset({LegState.REJECTED, LegState.NOT_SENT})
 LEFT = "the desk started anew"
 
 
@@ -40,7 +41,22 @@ def end_leftovers(journal: Journal) -> None:
         journal.append(
             ApprovalDeclined(row.ticket, "VOID", LEFT), TicketEnded(row.ticket, "VOID", LEFT)
         )
+    _tell_unplaced(journal)
     leave_unsent(journal, journal.live_legs(), "restart", LEFT)
+
+
+def _tell_unplaced(journal: Journal) -> None:
+    """Raise the alarm that an earlier process did not come to: a stop was answered with a no."""
+    for head in journal.open_tickets("CONFIRMED"):
+        ticket, rows = journal.ticket(head.id), journal.legs(head.id)
+        states = {row.client_id: row.state for row in rows}
+        for leg in ticket.legs:
+            state = states[leg.client_id]
+            if not leg.intent.protective or state not in UNPLACED:
+                continue
+            alarm = bare(leg.client_id, leg.intent.id, f"its stop is {state}")
+            if not stop_standing(ticket, rows, leg).idle and not journal.has_notice(alarm.key):
+                journal.append(alarm)
 
 
 def leave_unsent(journal: Journal, legs: list[LegRow], code: str, why: str) -> None:
