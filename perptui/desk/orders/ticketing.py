@@ -354,12 +354,13 @@ class Ticketing:
             return "expired"
         snapshot = self._picture.snapshot()
         known = self.gatekeeper.known_positions()
-        # Of other contracts the venue's word counts: an ADL or another hand shows there first.
-        # Of the ticket's own the journal's does: the venue's reading lags behind its fills.
+        # The venue's word counts: an ADL or another hand shows there first. Only where the ticket
+        # itself has sent does the journal's: the venue's reading lags behind its fills.
         positions = {} if snapshot is None else confirmation.positions_of(snapshot)
-        for leg in self._journal.legs(opened.ticket.id):
+        sent = [leg for leg in self._journal.legs(opened.ticket.id) if leg.sent_ms is not None]
+        for leg in sent:
             positions[leg.instrument] = known.get(leg.instrument, Decimal(0))
-        for leg in self._journal.legs(opened.ticket.id):
+        for leg in sent:
             positions[leg.instrument] -= signed(leg, max(leg.filled, leg.executed))
         return self._drift(opened, snapshot, left, positions) or ""
 

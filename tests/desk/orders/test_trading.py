@@ -424,6 +424,36 @@ async def test_another_hand_stops_a_ticket_between_its_legs(tmp_path: Path) -> N
     assert deal.states() == ["FILLED", "NOT_SENT"]
 
 
+@pytest.mark.parametrize("moved", [BTC, ETH])
+async def test_another_hand_in_a_contract_of_the_ticket_stops_it_before_its_first_order(
+    tmp_path: Path, moved: str
+) -> None:
+    """The journal does not know of it yet: an ADL shows at the venue before it is reconciled."""
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC, REDUCE_ETH)
+
+    def cut(_: str) -> None:
+        deal.venue.positions[moved] = Decimal("0.3")
+
+    deal.reached = cut
+    await deal.confirm(view)
+    await deal.trading.sent()
+    assert (deal.states(), deal.venue.submitted) == (["NOT_SENT", "NOT_SENT"], [])
+
+
+async def test_another_hand_in_the_contract_of_the_next_leg_stops_it(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+
+    async def cut(_: str) -> None:
+        deal.venue.positions[ETH] = Decimal(-5)
+
+    deal.venue.after = cut
+    await deal.confirm(await deal.open(REDUCE_BTC, REDUCE_ETH))
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED", "NOT_SENT"]
+    assert deal.journal.legs("T1")[1].code == "gate:token"
+
+
 async def test_own_fills_are_no_drift_between_legs(tmp_path: Path) -> None:
     """The later legs go although the account's positions changed: this ticket changed them."""
     deal = await started(tmp_path)
