@@ -197,6 +197,9 @@ CONTRADICTIONS = {
     ],
     "binance": [
         b'{"code": -9999, "msg": "", "code": -2019}',
+        {**binance_error("-2019"), "orderId": 7},
+        {**binance_error("-2019"), "clientOrderId": CLIENT_ID, "status": "NEW"},
+        {**binance_error("-2021"), "algoId": 7, "clientAlgoId": CLIENT_ID},
         [binance_error("-2019")],
         {"code": "-2019", "msg": "no"},
         {"code": 2019, "msg": "no"},

@@ -14,15 +14,25 @@ import msgspec
 from perptui.venues.outcomes.table import Said, VenueTable, whole
 
 
-class _Body(msgspec.Struct, frozen=True):
+class _Body(msgspec.Struct, frozen=True, rename="camel"):
     code: int
     msg: str = ""
+    order_id: object = None
+    client_order_id: object = None
+    algo_id: object = None
+    client_algo_id: object = None
+
+    @property
+    def names_order(self) -> bool:
+        """True of a body that speaks of an order, which a refusal never does."""
+        ids = (self.order_id, self.client_order_id, self.algo_id, self.client_algo_id)
+        return any(one is not None for one in ids)
 
 
 def read(body: bytes) -> Said | None:
-    """Return the venue's error when the whole body is one: a negative code."""
+    """Return the venue's error when the whole body is one: a negative code, and no order."""
     found = whole(body, _Body)
-    if found is None:
+    if found is None or found.names_order:
         return None
     return Said(str(found.code), found.msg) if found.code < 0 else None
 
