@@ -28,6 +28,8 @@ from perptui.protocol.views_ticket import JournalView, TicketView
 
 PROTOCOL = 4
 MAX_FRAME = 32 * 1024 * 1024
+MALFORMED = (msgspec.MsgspecError, UnicodeDecodeError)
+"""What decoding raises: the library does not hide text that is no UTF-8."""
 _LENGTH = struct.Struct(">I")
 
 PANELS: dict[str, type[Panel]] = {
@@ -98,7 +100,7 @@ class Replace(Record, frozen=True, tag=True):
             raise ProtocolError(f"expected a known panel, was {self.panel!r}; update perptui")
         try:
             return msgspec.msgpack.decode(self.body, type=kind)
-        except msgspec.MsgspecError as error:
+        except MALFORMED as error:
             raise ProtocolError(f"expected a {self.panel} panel: {error}; update perptui") from None
 
 
@@ -195,7 +197,7 @@ def decode_to_terminal(payload: bytes) -> ToTerminal:
     """
     try:
         return _to_terminal.decode(payload)
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise ProtocolError(f"expected a desk message: {error}; update perptui") from None
 
 
@@ -209,5 +211,5 @@ def decode_to_desk(payload: bytes) -> ToDesk:
     """
     try:
         return _to_desk.decode(payload)
-    except msgspec.MsgspecError as error:
+    except MALFORMED as error:
         raise ProtocolError(f"expected an intent: {error}; update perptui") from None

@@ -74,3 +74,16 @@ def test_malformed_messages_are_named() -> None:
         frames.Replace(seq=1, panel="orders", body=msgspec.Raw(b"\x80")).view()
     with pytest.raises(ProtocolError, match="status panel"):
         frames.Replace(seq=1, panel="status", body=msgspec.Raw(b"\x80")).view()
+
+
+def test_text_that_is_no_utf8_is_malformed_both_ways() -> None:
+    asked = frames.encode(frames.Ask(number=3, intent=intents.Kill(reason="fat finger")))
+    with pytest.raises(ProtocolError, match="expected an intent"):
+        frames.decode_to_desk(asked.replace(b"fat", b"f\xfft"))
+    told = frames.encode(frames.Reply(number=3, ok=False, text="why not"))
+    with pytest.raises(ProtocolError, match="expected a desk message"):
+        frames.decode_to_terminal(told.replace(b"why", b"w\xffy"))
+    panel = frames.Replace.of(41, views.PositionsView(gross_usd=Decimal("1219200.10")))
+    body = bytes(panel.body).replace(b"1219200", b"121\xff200")
+    with pytest.raises(ProtocolError, match="expected a positions panel"):
+        msgspec.structs.replace(panel, body=msgspec.Raw(body)).view()
