@@ -104,6 +104,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _COIN = re.compile(r"[A-Z0-9]{1,20}")
+_ROLE = re.compile(r"\*|uid:[0-9]{1,10}|@?[^\s:@*](?:[^:]*[^\s:])?")
 _SYMBOL = re.compile(r"[A-Z0-9]{1,20}/[A-Z]{2,10}:[A-Z]{2,10}")
 
 
@@ -131,6 +132,25 @@ def _names(settings: Settings) -> Iterator[tuple[str, str]]:
                 f"expected 1 to 32 of a-z, 0-9, - and _, was {name!r}; it names files, so "
                 "choose another",
             )
+
+
+def _roles(settings: Settings) -> Iterator[tuple[str, str]]:
+    for role in ("view", "trade", "approve"):
+        for entry in getattr(settings.roles, role):
+            if not _ROLE.fullmatch(entry):
+                yield (
+                    f"roles.{role}",
+                    f'expected a user, "uid:1001", "@group" or "*", was {entry!r}; it would name '
+                    "nobody",
+                )
+
+
+def _folders(settings: Settings) -> Iterator[tuple[str, str]]:
+    # A relative one would be another place for each shell that looks for the desk, or its stop.
+    for name in ("socket_dir", "export_dir"):
+        folder = getattr(settings.desk, name)
+        if folder and not folder.startswith(("/", "~")):
+            yield f"desk.{name}", f"expected an absolute path, was {folder!r}; write it in full"
 
 
 def _strategy(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -289,9 +309,17 @@ def _limits(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _margin_limits(settings)
     for identifier in limits.restricted:
         try:
-            split_id(identifier)
+            venue, symbol = split_id(identifier)
         except ValueError as error:
             yield "limits.restricted", str(error)
+            continue
+        # An id that is spelt otherwise than the contract's own would restrict nothing.
+        if identifier != f"{venue}:{symbol}" or not _SYMBOL.fullmatch(symbol):
+            yield (
+                "limits.restricted",
+                f"expected the full id of a contract, was {identifier!r}; write it like "
+                "binanceusdm:BTC/USDT:USDT",
+            )
 
 
 def _margin_limits(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -318,6 +346,8 @@ def _margin_limits(settings: Settings) -> Iterator[tuple[str, str]]:
 
 _CHECKS: tuple[Callable[[Settings], Iterator[tuple[str, str]]], ...] = (
     _names,
+    _folders,
+    _roles,
     _strategy,
     _blends,
     _hedges,
