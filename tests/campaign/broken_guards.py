@@ -11,6 +11,7 @@ from perptui.desk.orders.approval import Approvals
 from perptui.desk.orders.canceling import Cancels
 from perptui.desk.orders.dead_man import DeadMan
 from perptui.desk.orders.denied import Denied
+from perptui.desk.orders.holds import Holds
 from perptui.desk.orders.late_stops import LateStops
 from perptui.desk.orders.stops import StopStanding
 from perptui.desk.orders.ticketing import Ticketing
@@ -19,7 +20,7 @@ from perptui.desk.orders.watchdog import Watchdog
 from perptui.journal import tickets
 from perptui.journal.events import CancelOutcome, CancelSending
 from perptui.model.errors import JournalError
-from perptui.model.order import LegState, OrderIntent
+from perptui.model.order import Consequence, LegState, OrderIntent
 from tests.campaign.mutant_parts import Made, adding_to, doing, doing_later, part, venue_of
 from tests.campaign.mutants import Mutant, Patch
 from tests.campaign.world import WorldVenue
@@ -122,9 +123,13 @@ def _over_stops() -> tuple[Patch, ...]:
     return ((DeadMan, "_wanted", wanted),)
 
 
+_mutant("the dead man's switch stays on")(doing_later(DeadMan, "_disarm"))
+
 # ---------------------------------------------------------------------- the watchdog
 
 _mutant("the watchdog sleeps")(doing(Watchdog, "look", False))
+_mutant("the watchdog sees no loss")(doing(Watchdog, "_loss", ""))
+_mutant("the watchdog sees no change from outside")(doing(Watchdog, "_mismatches", ""))
 
 # ---------------------------------------------------------------------- overrides, approvals
 
@@ -211,6 +216,35 @@ def _unheard(what: str) -> Made:
         return ((owner, "_alarm", alarm),)
 
     return made
+
+
+def _asking_nothing(consequence: Consequence) -> Made:
+    """Return patches by which one consequence of an answer holds nothing back."""
+
+    def made() -> tuple[Patch, ...]:
+        real = Holds.__dict__["asked_by"]
+
+        def asked_by(self: Any, venue: str, outcome: Any) -> Any:
+            return () if outcome.consequence is consequence else real(self, venue, outcome)
+
+        return ((Holds, "asked_by", asked_by),)
+
+    return made
+
+
+_mutant("a refused key holds nothing back")(_asking_nothing(Consequence.HALT))
+_mutant("a shut door is knocked at again")(_asking_nothing(Consequence.BREAK))
+
+
+@_mutant("another hand's order is passed over")
+def _passed_over() -> tuple[Patch, ...]:
+    owner = vars(reconciler)["_Pass"]
+    real = owner.__dict__["_tell"]
+
+    def tell(self: Any, *notices: Any) -> None:
+        real(self, *(one for one in notices if one.what != "order"))
+
+    return ((owner, "_tell", tell),)
 
 
 _mutant("an order like ours that nobody knows is passed over")(_unheard("foreign order"))

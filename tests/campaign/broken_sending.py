@@ -271,6 +271,7 @@ def _stale() -> tuple[Patch, ...]:
 
 _mutant("the clock's offset is ignored")(_without("clock"))
 _mutant("the depth of the book is not looked at")(_without("depth"))
+_mutant("contract rules are not looked at")(_without("instrument"))
 
 
 @_mutant("the gate is not asked before each leg")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -115,14 +115,19 @@ READ_FAULTS = (
 _RARE = frozenset({"lying -2019", "401 -2015", "418 banned"})
 
 
-def draw(rng: random.Random) -> str:
-    """Return the name of a fault of a write; those that accept without an answer come oftener."""
-    names = list(FATES)
-    weights = [
-        7 if n == "lying -2019" else 0.5 if n in _RARE else 3 if FATES[n].arrives == "maybe" else 1
-        for n in names
-    ]
-    return rng.choices(names, weights)[0]
+_NAMES = list(FATES)
+_WEIGHTS: dict[str, float] = {
+    n: 7 if n == "lying -2019" else 0.5 if n in _RARE else 3 if FATES[n].arrives == "maybe" else 1
+    for n in FATES
+}
+
+
+def draw(rng: random.Random, oftener: Mapping[str, float]) -> str:
+    """Return the name of a fault of a write; those that accept without an answer come oftener.
+
+    `oftener`: other weights by name.
+    """
+    return rng.choices(_NAMES, [oftener.get(n, own) for n, own in _WEIGHTS.items()])[0]
 
 
 def arrival(rng: random.Random, fate: Fate) -> str:

@@ -15,7 +15,6 @@ from perptui.model.proposal import Proposal
 from perptui.protocol.intents import ApproveTicket, ConfirmTicket, DeclineTicket
 from perptui.protocol.views_ticket import TicketView
 from perptui.settings.paths import KILL_FILE
-from tests.campaign.core import LIVES
 from tests.campaign.picture import CLOUDS
 from tests.campaign.truth import Asked, Shown, Typed
 from tests.campaign.weather import MARKS, STEPS
@@ -65,13 +64,14 @@ class Hands:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._rng = session.rng
+        self._acts = {**ACTS, **session.theme.acts}
         self._last: tuple[OrderIntent, ...] = ()
         self._old_token = "0000"
         self._tight = session.settings.limits.gross_max < TIGHT
 
     async def act(self) -> None:
         """Do one thing."""
-        name = self._rng.choices(list(ACTS), list(ACTS.values()))[0]
+        name = self._rng.choices(list(self._acts), list(self._acts.values()))[0]
         if self._session.settings.stops.sigmas > 0 and self._rng.random() < 0.1:
             name = "protect"
         if self._session.picture.peak is not None and self._rng.random() < 0.4:
@@ -174,7 +174,7 @@ class Hands:
             who = BOB if who is ALICE else ALICE
         plan = self._rng.choice(INTERRUPTIONS) if self._rng.random() < 0.5 else ""
         venue = self._session.venue
-        venue.lives = LASTING if plan in {"kill", "cancel"} else LIVES
+        venue.lives = LASTING if plan in {"kill", "cancel"} else venue.usual
         await self._confirm(typed, who, shown_mono)
         if way == "twice":
             await self._confirm(typed, who, shown_mono)
@@ -184,7 +184,7 @@ class Hands:
             await self._interrupt(plan)
         if self._rng.random() < 0.6:
             await self._session.call(lambda trading: trading.sent())
-        venue.lives = LIVES
+        venue.lives = venue.usual
 
     async def _interrupt(self, plan: str) -> None:
         """Do something while legs are being sent."""

@@ -23,6 +23,22 @@ JOURNAL_FAULTS: dict[str, sqlite3.Error] = {
     "journal corrupted": sqlite3.DatabaseError("database disk image is malformed"),
 }
 """What SQLite says when the file of the journal fails."""
+CHANCES = {
+    "cloud": 0.30,
+    "move_outside": 0.10,
+    "move_mark": 0.15,
+    "place_outside": 0.04,
+    "reuse": 0.03,
+    "break_journal": 0.05,
+    "fall": 0.03,
+    "lose": 0.03,
+    "restart_venue": 0.05,
+    "skew": 0.05,
+    "kill_file": 0.04,
+    "outage": 0.20,
+}
+"""What may happen before each act, and how likely it is in a plain session."""
+MARK_WITH_STOPS = 0.4
 WATCHED_S = 50.0
 MANY = 2
 """A change from outside after so many others makes the watchdog bark."""
@@ -39,28 +55,18 @@ class Happenings:
 
     def change(self) -> None:
         """Let something happen that nobody at the desk did."""
-        rng = self._rng
-        for chance, change in (
-            (0.30, self._cloud),
-            (0.10, self._move_outside),
-            (0.15 if self._session.settings.stops.sigmas == 0 else 0.4, self._move_mark),
-            (0.04, self._place_outside),
-            (0.03, self._reuse),
-            (0.05, self._break_journal),
-            (0.03, self._fall),
-            (0.03, self._lose),
-            (0.05, self._restart_venue),
-            (0.05, self._skew),
-            (0.04, self._kill_file),
-            (0.20, self._outage),
-        ):
-            if self._session.stormy and rng.random() < chance:
-                change()
+        rng, chances = self._rng, self._session.theme.chances
+        for name, chance in CHANCES.items():
+            if name == "move_mark" and self._session.settings.stops.sigmas > 0:
+                chance = MARK_WITH_STOPS
+            if self._session.stormy and rng.random() < chances.get(name, chance):
+                getattr(self, f"_{name}")()
         if self.clouded and rng.random() < 0.5:
             self.clear()
 
     def _cloud(self) -> None:
-        what = self._rng.choice((*sorted(CLOUDS), "book", "book", "inactive", "inactive"))
+        all_of_them = (*sorted(CLOUDS), "book", "book", "inactive", "inactive")
+        what = self._rng.choice(self._session.theme.clouds or all_of_them)
         self._session.picture.cloud(what, CLOUDS[what](self._rng))
         self._session.venue.coverage.note(f"picture: {what}", "gate", "clouded")
         self.clouded = True
@@ -148,7 +154,8 @@ class Happenings:
             return
         weather.dark_until_ms = now_ms + self._rng.randint(34_000, 44_000)
         weather.empty_until_ms = weather.dark_until_ms + self._rng.randint(1_000, 3_400)
-        weather.forgets_until_ms = weather.dark_until_ms + self._rng.randint(5_000, 15_000)
+        forgets_ms = self._rng.randint(*self._session.theme.forgets_ms)
+        weather.forgets_until_ms = weather.dark_until_ms + forgets_ms
         weather.writes = max(weather.writes, 0.5)
 
     def _skew(self) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tests.campaign.fates import FATES
 from tests.campaign.record import Record
 from tests.campaign.truth import (
     Armed,
     Asked,
+    Calm,
     CancelSent,
     Counting,
     Entry,
+    Hung,
     Life,
     Over,
     Sent,
@@ -21,8 +24,13 @@ from tests.campaign.walk import NO_ORDER, STOP, World
 
 HALT_MS = 8_000
 REST_MS = 60_000
-ARMED_MS = 20_000
-"""A look may wait for a question that hangs."""
+ANSWERED_MS = 2_000
+"""By then a request that was refused at the door has had its answer."""
+ARMED_MS = 12_000
+HUNG_MS = 11_000
+"""A look waits for every question that hangs."""
+CALMED_MS = 20_000
+"""A question that hung when the faults stopped has ended by then, and a look has followed it."""
 ASKED_MS = 120_000
 """A person's cancels go one after another, each of which may hang."""
 
@@ -39,14 +47,16 @@ def killed(sent: Sent, record: Record, world: World) -> Iterator[str]:
         yield f"I8: {sent.client_id[:8]} was sent while {state}"
 
 
-def held(sent: Sent, record: Record) -> Iterator[str]:
+def held(sent: Sent, record: Record, world: World) -> Iterator[str]:
     """I8: nothing goes to a venue that refused the key, nor for a while after its door was shut."""
-    free = [
-        line.seq
-        for line in record.of("HELD")
-        if line.body["state"] == "FREE" and line.seq <= sent.seq
-    ]
-    lifted = max(free, default=0)
+    held = (line for line in record.of("HELD") if line.body["state"] == "FREE")
+    free = [line for line in held if line.seq <= sent.seq]
+    lifted = max((line.seq for line in free), default=0)
+    lifted_ms = max((line.ts for line in free), default=0)
+    for ts_ms, fate in world.refused:
+        recent = ANSWERED_MS <= sent.ts_ms - ts_ms < REST_MS - ANSWERED_MS
+        if recent and ts_ms > lifted_ms:
+            yield f"I8: {sent.client_id[:8]} was sent after another request had met {fate}"
     for line in record.of("OUTCOME"):
         if not lifted < line.seq <= sent.seq or line.body["client_id"] == sent.client_id:
             continue
@@ -104,8 +114,20 @@ def dead_man(entries: list[Entry], record: Record) -> Iterator[str]:
         if left:
             yield f"I8: the dead man's switch of {instrument} was left on"
     yield from _over_stops(entries)
+    yield from _ran_out(entries)
     if not any(isinstance(entry, Life) and entry.what != "born" for entry in entries):
         yield from _armed(entries, record)
+
+
+def _ran_out(entries: list[Entry]) -> Iterator[str]:
+    """I8: while a desk lives and nothing fails any more, no countdown runs out."""
+    calm = next((entry.ts_ms for entry in entries if isinstance(entry, Calm)), None)
+    lives = [entry.ts_ms for entry in entries if isinstance(entry, Life)]
+    for entry in entries:
+        if calm is None or not isinstance(entry, Swept) or entry.ts_ms < calm + CALMED_MS:
+            continue
+        if not any(entry.ts_ms - CALMED_MS <= at <= entry.ts_ms for at in lives):
+            yield f"I8: the dead man's switch of {entry.instrument} ran out though the desk lived"
 
 
 def _over_stops(entries: list[Entry]) -> Iterator[str]:
@@ -129,13 +151,23 @@ def _armed(entries: list[Entry], record: Record) -> Iterator[str]:
         yield f"I8: the dead man's switch of {instrument} is not in the journal"
     stops = {leg.intent["id"] for leg in record.legs.values() if leg.intent["kind"] == STOP}
     over = {entry.client_id: entry.ts_ms for entry in entries if isinstance(entry, Over)}
+    hung = [entry.ts_ms for entry in entries if _hangs(entry)]
     for client_id, leg in record.legs.items():
         known = [ts for _, ts, state, _, _ in leg.states if state in {"OPEN", "PARTIAL"}]
         instrument = leg.intent["id"]
-        if not known or instrument in stops or over.get(client_id, 0) < known[0] + ARMED_MS:
+        if not known or instrument in stops:
+            continue
+        waits = sum(known[0] - HUNG_MS <= at <= over.get(client_id, 0) for at in hung)
+        if over.get(client_id, 0) < known[0] + ARMED_MS + waits * HUNG_MS:
             continue
         if not any(e.instrument == instrument and e.ts_ms < over[client_id] for e in armed):
             yield f"I8: {client_id[:8]} worked and no dead man's switch was set"
+
+
+def _hangs(entry: Entry) -> bool:
+    if isinstance(entry, CancelSent | Armed | Sent):
+        return bool(entry.fate) and FATES[entry.fate].status is None
+    return isinstance(entry, Hung)
 
 
 def halted(entries: list[Entry], record: Record) -> Iterator[str]:

@@ -34,7 +34,7 @@ from perptui.protocol.views import DeskView
 from perptui.settings.paths import journal_file, socket_file
 from perptui.simulator.fault_payloads import HOSTILE
 from perptui.tui.app import DeskApp
-from perptui.venues.control import CONTROL_HOST
+from perptui.venues.side_door import CONTROL_HOST
 from perptui.venues.transport import socket_session
 from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.shell import main, replay

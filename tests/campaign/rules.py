@@ -33,7 +33,7 @@ def order_rules(entries: list[Entry], record: Record, settings: Settings) -> Ite
                 yield from _once(entry, leg, record, world)
                 yield from _in_turn(entry, leg, record)
                 yield from killed(entry, record, world)
-                yield from held(entry, record)
+                yield from held(entry, record, world)
                 yield from standing(entry, leg, record, world)
                 yield from fresh(entry, leg, record, world, settings)
                 yield from throttled(entry, world, settings)

@@ -12,6 +12,19 @@ REGRESSIONS: tuple[tuple[int, str], ...] = (
     (49, "the same with an order that expired without a fill, and cancels before it came"),
     (29, "a kill while the order's answer hung: it is cancelled once the send has ended"),
     (4, "a stop whose queries found nothing during an outage, and that was there"),
+    (5042, "an heir smaller than the position that its ticket left: the old stop stays beside it"),
+    (5201, "a desk that ended while a countdown was on its way did not say so"),
 )
-"""Numbers name sessions only as long as the model draws as it does: a changed model changes them.
-What they found also has a test of its own beside what was mended."""
+"""Played without a theme."""
+THEMED: tuple[tuple[int, str], ...] = (
+    (54, "a venue's clock that was a minute behind kept an order from ever being given up"),
+    (1292, "a refused stop was no alarm where the journal failed before it was written"),
+    (1829, "the same of one that the gate refused"),
+    (2109, "an order that was filled, forgotten, and hidden by a liquidation: what 6 answers say"),
+    (2824, "questions that hung kept the dead man's switch from being set in time"),
+)
+"""Played with the theme of their number.
+
+Numbers name sessions only as long as the model draws as it does: a changed model changes them. What
+they found also has a test of its own beside what was mended.
+"""

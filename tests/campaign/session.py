@@ -25,8 +25,9 @@ from tests.campaign.coverage import Coverage
 from tests.campaign.hands import Hands
 from tests.campaign.happenings import Happenings
 from tests.campaign.picture import WorldPicture
+from tests.campaign.themes import Theme, theme_of
 from tests.campaign.truth import Calm, Life, Truth
-from tests.campaign.variants import VARIANTS
+from tests.campaign.variants import settings_in_turn
 from tests.campaign.virtual import Died, Mortality, VirtualLoop, mortal_journal, probe
 from tests.campaign.weather import MARKS, STEPS, Weather
 from tests.campaign.world import WorldVenue
@@ -36,6 +37,8 @@ from tests.desk.market import BTC, ETH, NOW_MS, VENUE
 DESK_NAME = ACCOUNT = "main"
 AFTER_CALM_S = 75.0
 """What is unresolved this long after the last fault stays so: 60 s, and one slow look."""
+SKEW_MAX_MS = 2_000
+"""By no more may the venue's clock differ once all faults have stopped."""
 DEATHS = (
     "confirmed",
     "approved",
@@ -72,15 +75,18 @@ class Session:
         Of this session alone.
     """
 
-    def __init__(self, seed: int, template: Path, folder: Path, settings: Settings) -> None:
+    def __init__(
+        self, seed: int, template: Path, folder: Path, settings: Settings, theme: Theme
+    ) -> None:
         self.rng = random.Random(seed)
+        self.theme = theme
         self.seed = seed
         self.path = folder / "journal.db"
         shutil.copyfile(template, self.path)
         self.settings = settings
         self.clock = ManualClock(NOW_MS)
         self.core = Core(self.clock, self.rng, STEPS, dict(MARKS), self._positions())
-        self.venue = WorldVenue(self.clock, self.core, self.rng)
+        self.venue = WorldVenue(self.clock, self.core, self.rng, theme)
         self.picture = WorldPicture(self.venue, self.clock, settings)
         self.mortality = Mortality()
         self.problems: list[str] = []
@@ -215,7 +221,7 @@ class Session:
         """Act, then let all faults stop and wait until nothing is open any more."""
         await self.born()
         self._draw_weather()
-        for _ in range(self.rng.randint(2, 6)):
+        for _ in range(self.rng.randint(*self.theme.rounds)):
             await asyncio.sleep(self.rng.uniform(0, 4))
             self.happenings.change()
             await self.hands.act()
@@ -232,13 +238,13 @@ class Session:
         rng = self.rng
         if self.stormy:
             self.venue.weather = Weather(
-                writes=rng.choice((0.0, 0.2, 0.5)),
+                writes=rng.choice(self.theme.writes),
                 reads=rng.choice((0.0, 0.05, 0.2)),
-                fills_lag_ms=rng.choice((0, 0, 0, 900, 4_000)),
-                account_lag_ms=rng.choice((0, 0, 0, 700, 3_000)),
+                fills_lag_ms=rng.choice(self.theme.fills_lag_ms),
+                account_lag_ms=rng.choice(self.theme.account_lag_ms),
                 pace=rng.choice((1.0, 0.05)),
             )
-        self.mortal = rng.random() < 0.35
+        self.mortal = rng.random() < self.theme.mortal
         if self.mortal:
             self._draw_death()
 
@@ -256,6 +262,8 @@ class Session:
             self.core.run()
         weather.calm()
         self.happenings.clear()
+        if abs(self.core.skew_ms) > SKEW_MAX_MS:
+            self.core.skew_ms = 0  # a clock that is a minute off is a fault, too
         mortality = self.mortality
         mortality.at_statement(-1)
         mortality.at_point("")
@@ -298,11 +306,17 @@ def template(folder: Path) -> Path:
     return path
 
 
-def play(seed: int, template_path: Path, folder: Path, loop: VirtualLoop) -> Played:
-    """Play one session to its end; its journal stays in `folder`."""
-    settings = VARIANTS[seed % len(VARIANTS)]
-    session = Session(seed, template_path, folder, settings)
-    session.settings = settings
+def play(
+    seed: int,
+    template_path: Path,
+    folder: Path,
+    loop: VirtualLoop,
+    theme: Theme | None = None,
+) -> Played:
+    """Play one session to its end; its journal stays in `folder`; `theme`: else the seed's own."""
+    theme = theme_of(seed) if theme is None else theme
+    settings = settings_in_turn(seed, stops=theme.stops)
+    session = Session(seed, template_path, folder, settings, theme)
     loop.clocks.append(session.clock)
     truth = session.core.truth
     connection, truth.committed = probe(str(session.path))

@@ -2,16 +2,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import gcd
 
 import pytest
 
+from tests.campaign.core import LIVES
+from tests.campaign.fates import FATES
+from tests.campaign.hands import ACTS
+from tests.campaign.happenings import CHANCES
 from tests.campaign.mutant_table import MUTANTS
 from tests.campaign.mutants import broken, hunt
+from tests.campaign.picture import CLOUDS
 from tests.campaign.report import faults, mutants, survived, tiers
-from tests.campaign.seeds import REGRESSIONS
+from tests.campaign.seeds import REGRESSIONS, THEMED
 from tests.campaign.survived import SURVIVED
 from tests.campaign.targets import violated
-from tests.campaign.tiers import Stage, run_seeds
+from tests.campaign.themes import PLAIN, THEMES, theme_of
+from tests.campaign.tiers import TWICE_EVERY, Stage, run_seeds
+from tests.campaign.variants import VARIANTS
 
 pytestmark = [pytest.mark.unmeasured, pytest.mark.slow]
 
@@ -41,7 +49,24 @@ def test_sessions_violate_nothing_and_every_hundredth_repeats_to_the_byte() -> N
 
 @pytest.mark.parametrize(("seed", "why"), REGRESSIONS)
 def test_what_was_found_once_stays_mended(stage: Stage, seed: int, why: str) -> None:
+    assert stage.judge(seed, theme=PLAIN).violations == [], why
+
+
+@pytest.mark.parametrize(("seed", "why"), THEMED)
+def test_what_a_theme_found_once_stays_mended(stage: Stage, seed: int, why: str) -> None:
     assert stage.judge(seed).violations == [], why
+
+
+def test_every_theme_meets_all_settings_and_is_played_twice_too() -> None:
+    assert len({one.name for one in THEMES}) == len(THEMES)
+    assert gcd(len(THEMES), len(VARIANTS) * TWICE_EVERY) == 1
+    for number, theme in enumerate(THEMES):
+        assert theme_of(number) is theme
+        assert set(theme.chances) <= set(CHANCES)
+        assert set(theme.acts) <= set(ACTS)
+        assert set(theme.lives) <= set(LIVES)
+        assert {*theme.faults, *theme.requests} <= set(FATES)
+        assert set(theme.clouds) <= set(CLOUDS)
 
 
 @pytest.mark.parametrize("name", FAST)

@@ -18,6 +18,7 @@ from tests.campaign.coverage import Coverage, TierResult
 from tests.campaign.record import read
 from tests.campaign.session import Played, play, template
 from tests.campaign.shell import collected_rarely
+from tests.campaign.themes import Theme
 from tests.campaign.truth import Calm, Life, Over
 from tests.campaign.virtual import VirtualLoop
 
@@ -57,12 +58,12 @@ class Stage:
         asyncio.set_event_loop(None)
         shutil.rmtree(self._folder)
 
-    def judge(self, seed: int, *, keep: bool = False) -> Verdict:
+    def judge(self, seed: int, *, keep: bool = False, theme: Theme | None = None) -> Verdict:
         """Play a session and hold its journal against its truth; `keep` its history too."""
         folder = self._folder / str(seed)
         folder.mkdir(mode=0o700)
         try:
-            played = play(seed, self._template, folder, self._loop)
+            played = play(seed, self._template, folder, self._loop, theme)
             self.coverage.add(played.coverage)
             self._note_parts(played)
             return Verdict(seed, self._violations(played), history_of(played) if keep else b"")

@@ -58,6 +58,12 @@ class Armed(Entry, frozen=True, tag=True):
     fate: str
 
 
+class Hung(Entry, frozen=True, tag=True):
+    """A question of the desk got no answer for as long as it waits for one."""
+
+    call: str
+
+
 class Counting(Entry, frozen=True, tag=True):
     """The venue counts down from here on; 0: no more."""
 

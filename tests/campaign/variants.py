@@ -39,3 +39,9 @@ def _variants() -> tuple[Settings, ...]:
 
 VARIANTS = _variants()
 """Settings that sessions take in turn: seven, so that every one meets every hundredth seed too."""
+
+
+def settings_in_turn(seed: int, *, stops: bool | None) -> Settings:
+    """Return the settings of a session; `stops`: of those alone that have them, or have none."""
+    fit = [one for one in VARIANTS if stops is None or (one.stops.sigmas > 0) == stops]
+    return fit[seed % len(fit)]

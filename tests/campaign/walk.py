@@ -7,7 +7,10 @@ from decimal import Decimal
 import msgspec
 
 from tests.campaign.truth import (
+    Armed,
+    CancelSent,
     Entry,
+    Life,
     Mark,
     Opened,
     Outside,
@@ -26,6 +29,8 @@ UNSURE = frozenset({"SENDING", "UNKNOWN", "ACKED"})
 PLACED = frozenset({"ACKED", "OPEN", "PARTIAL", "FILLED"})
 """Where a stop stands that did, or will do, what it is for."""
 STOP = "STOP MARKET"
+SHUT = frozenset({"403 firewall", "401 -2015"})
+"""Answers after which nothing goes to the venue for a while, or until a person lets it."""
 
 
 class World(msgspec.Struct):
@@ -37,6 +42,7 @@ class World(msgspec.Struct):
     alive: dict[str, Taken] = {}
     sent: list[Sent] = []
     typed: list[Typed] = []
+    refused: list[tuple[int, str]] = []
 
     def take(self, entry: Entry) -> None:
         """Let an entry change the state."""
@@ -64,3 +70,9 @@ class World(msgspec.Struct):
             self.sent.append(entry)
         elif isinstance(entry, Typed):
             self.typed.append(entry)
+        elif isinstance(entry, CancelSent | Armed):
+            if entry.fate in SHUT:
+                self.refused.append((entry.ts_ms, entry.fate))
+        elif isinstance(entry, Life):
+            # What a desk had not written down before it died is not known to the next one.
+            self.refused.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -21,8 +21,9 @@ from perptui.venues.transport import Exchange
 from tests.campaign import fates
 from tests.campaign.core import LIVES, Core
 from tests.campaign.coverage import Coverage
+from tests.campaign.themes import PLAIN, Theme
 from tests.campaign.true_order import TrueOrder
-from tests.campaign.truth import Armed, CancelSent, Sent
+from tests.campaign.truth import Armed, CancelSent, Hung, Sent
 from tests.campaign.weather import NAMES, SYMBOLS, Weather
 from tests.desk.ledger_venue import LedgerVenue
 from tests.desk.market import VENUE, account
@@ -50,15 +51,19 @@ def _nobody_dies(_: str) -> None:
 class WorldVenue(LedgerVenue):
     """The venue as the desk reaches it: the true core behind a network that fails."""
 
-    def __init__(self, clock: ManualClock, core: Core, rng: random.Random) -> None:
+    def __init__(
+        self, clock: ManualClock, core: Core, rng: random.Random, theme: Theme = PLAIN
+    ) -> None:
         super().__init__(clock)
+        self.usual = {**LIVES, **theme.lives}
+        self._theme = theme
         self.core = core
         self.clock = clock
         self.weather = Weather()
         self.coverage = Coverage()
         self._now: tuple[tuple[object, ...], Account] | None = None
         self.reached: Callable[[str], None] = _nobody_dies
-        self.lives = LIVES
+        self.lives = self.usual
         self._rng = rng
         self._old: list[tuple[int, dict[str, Decimal]]] = []
 
@@ -75,6 +80,7 @@ class WorldVenue(LedgerVenue):
         name = "502 HTML" if dark else self._rng.choice(fates.READ_FAULTS)
         fate = fates.FATES[name]
         if fate.status is None:
+            self.core.truth.add(Hung(ts_ms=self.clock.utc_ms(), seq=0, call=call))
             await asyncio.sleep(TIMEOUT_S)
         exchange = fates.exchange_of(fate, '{"serverTime": 1}', self.core.now_ms())
         error = failure(f"{VENUE} {call}", exchange, "no reason", BINANCE, REDACTOR)
@@ -182,7 +188,8 @@ class WorldVenue(LedgerVenue):
     # ------------------------------------------------------------------ writes
 
     async def submit(self, intent: OrderIntent, client_id: str) -> Outcome:
-        name = self._crawling() if self.weather.crawls else self._fault()
+        theme, writes = self._theme, self.weather.writes
+        name = self._crawling() if self.weather.crawls else self._fault(theme.faults, writes)
         self._note_sent(intent, client_id, name)
         meet = self._meet_stop if intent.protective else self._meet_order
         read_back = (
@@ -217,7 +224,7 @@ class WorldVenue(LedgerVenue):
         )
 
     async def arm_dead_man(self, identifier: str, countdown_ms: int) -> Outcome:
-        name, symbol, truth = self._fault(), SYMBOLS[identifier], self.core.truth
+        name, symbol, truth = self._deaf(), SYMBOLS[identifier], self.core.truth
         truth.add(Armed(**truth.now(), instrument=identifier, countdown_ms=countdown_ms, fate=name))
 
         def count_down(_: bool) -> tuple[str, str | None]:
@@ -240,9 +247,17 @@ class WorldVenue(LedgerVenue):
         weather.empty_until_ms = weather.dark_until_ms + self._rng.randint(2_000, 3_400)
         return CRAWLING
 
-    def _fault(self) -> str:
+    def _deaf(self) -> str:
+        """Return the fault that strikes the next request which is no order, "" for none."""
+        theme, writes = self._theme, self.weather.writes
+        likely = writes if theme.others is None or not writes else theme.others
+        return self._fault(theme.requests or theme.faults, likely)
+
+    def _fault(self, oftener: Mapping[str, float], likely: float) -> str:
         """Return the fault that strikes the next write, "" for none."""
-        return fates.draw(self._rng) if self._rng.random() < self.weather.writes else ""
+        if self._rng.random() >= likely:
+            return ""
+        return fates.draw(self._rng, oftener)
 
     async def _write(
         self, call: str, name: str, named: str, meet: Meet, read_back: ReadBack
@@ -300,7 +315,7 @@ class WorldVenue(LedgerVenue):
         )
 
     def _note_cancel(self, identifier: str, client_id: str) -> str:
-        name, truth = self._fault(), self.core.truth
+        name, truth = self._deaf(), self.core.truth
         truth.add(CancelSent(**truth.now(), client_id=client_id, instrument=identifier, fate=name))
         return name
 
@@ -314,7 +329,7 @@ class WorldVenue(LedgerVenue):
         if intent.reduce_only and against <= 0:
             return "", "-2022"
         life = self._rng.choices(list(self.lives), list(self.lives.values()))[0]
-        if blind and self._rng.random() < 0.5:
+        if blind and self._rng.random() < self._theme.blind_expires:
             life = "expire"
         order = core.take(intent, client_id, life)
         return fates.order_body(order.report(), SYMBOLS[intent.id]), None
