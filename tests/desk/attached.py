@@ -27,10 +27,13 @@ from perptui.protocol.frames import (
     encode,
     frame,
 )
-from perptui.protocol.intents import Intent
+from perptui.protocol.intents import ConfirmTicket, Intent, OpenTicket, Solve
 from perptui.protocol.views import DeskView
+from perptui.protocol.views_ticket import TicketView
 from perptui.settings.schema import SimulatorSettings
 
+TYPED_MS = (140.0, 120.0, 160.0)
+"""Between the keys of a hand that types a confirmation."""
 PATIENCE_S = 120.0
 """Generous: the machine may be busy; nothing waits longer than its condition."""
 
@@ -213,3 +216,24 @@ def children_of(pid: int) -> list[int]:
             if int(fields[1]) == pid:
                 found.append(int(entry.name))
     return found
+
+
+def confirm(terminal: Terminal) -> DeskView:
+    """Open a ticket of a new proposal, read it, type its end, and return the view when it ended."""
+    type_end(terminal)
+    return terminal.until(lambda view: view.ticket.phase == "done")
+
+
+def type_end(terminal: Terminal) -> TicketView:
+    """Open a ticket of a new proposal, confirm it, and return it as it was shown."""
+    assert terminal.ask(Solve()).ok
+    view = terminal.until(lambda view: view.rebalance.state == "ready")
+    reply = terminal.ask(OpenTicket(view.rebalance.digest, "send", 120, 40))
+    assert reply.ok, reply.text
+    ticket = terminal.until(lambda view: view.ticket.phase == "confirm").ticket
+    while time.monotonic() < ticket.opens_mono:
+        time.sleep(0.05)
+    typed = ConfirmTicket(ticket.id, ticket.token[-4:], True, TYPED_MS, 120, 40)
+    reply = terminal.ask(typed)
+    assert reply.ok, reply.text
+    return ticket

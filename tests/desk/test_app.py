@@ -18,7 +18,6 @@ from perptui.protocol.intents import (
     AskFrontier,
     Bend,
     Compare,
-    ConfirmTicket,
     ExportOrders,
     Keep,
     Kill,
@@ -31,13 +30,12 @@ from perptui.protocol.intents import (
     Unbend,
     Undo,
 )
-from perptui.protocol.views import DeskView
 from tests.desk.attached import (
     PATIENCE_S,
     Demo,
-    Terminal,
     alive,
     children_of,
+    confirm,
     filled,
     market,
     running_demo,
@@ -46,28 +44,12 @@ from tests.desk.attached import (
 pytestmark = pytest.mark.slow
 BTC = "binanceusdm:BTC/USDT:USDT"
 TAKER = Decimal("0.0005")
-TYPED_MS = (140.0, 120.0, 160.0)
 
 
 @pytest.fixture
 def demo() -> Iterator[Demo]:
     with running_demo(market()) as running:
         yield running
-
-
-def confirm(terminal: Terminal) -> DeskView:
-    """Open a ticket of a new proposal, read it, type its end, and return the view when it ended."""
-    assert terminal.ask(Solve()).ok
-    view = terminal.until(lambda view: view.rebalance.state == "ready")
-    reply = terminal.ask(OpenTicket(view.rebalance.digest, "send", 120, 40))
-    assert reply.ok, reply.text
-    ticket = terminal.until(lambda view: view.ticket.phase == "confirm").ticket
-    while time.monotonic() < ticket.opens_mono:
-        time.sleep(0.05)
-    typed = ConfirmTicket(ticket.id, ticket.token[-4:], True, TYPED_MS, 120, 40)
-    reply = terminal.ask(typed)
-    assert reply.ok, reply.text
-    return terminal.until(lambda view: view.ticket.phase == "done")
 
 
 @pytest.mark.unmeasured

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,16 +18,14 @@ import pytest
 
 from perptui.journal.audit import stored_events
 from perptui.journal.verify import verify_file
-from perptui.protocol.intents import ConfirmTicket, OpenTicket, Solve
 from perptui.settings.paths import resource
-from tests.desk.attached import PATIENCE_S, Terminal, children_of, filled
+from tests.desk.attached import PATIENCE_S, Terminal, children_of, confirm, filled
 
 ROOT = Path(__file__).resolve().parents[2]
 ORDINARY = 61_007
 """Uid of the ordinary user."""
 KEY = "simulated"
 """What the simulated venue takes for a key and its secret."""
-TYPED_MS = (140.0, 120.0, 160.0)
 
 pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
@@ -110,19 +107,9 @@ def person() -> Iterator[Person]:
 def confirmed(terminal: Terminal) -> tuple[str, ...]:
     """Propose, confirm and wait for the end; return the text of the ticket."""
     terminal.until(lambda view: filled(view) and not view.status.sends_locked)
-    assert terminal.ask(Solve()).ok
-    view = terminal.until(lambda view: view.rebalance.state == "ready")
-    reply = terminal.ask(OpenTicket(view.rebalance.digest, "send", 120, 40))
-    assert reply.ok, reply.text
-    ticket = terminal.until(lambda view: view.ticket.phase == "confirm").ticket
-    while time.monotonic() < ticket.opens_mono:
-        time.sleep(0.05)
-    typed = ConfirmTicket(ticket.id, ticket.token[-4:], True, TYPED_MS, 120, 40)
-    reply = terminal.ask(typed)
-    assert reply.ok, reply.text
-    view = terminal.until(lambda view: view.ticket.phase == "done")
+    view = confirm(terminal)
     assert {leg.state for leg in view.ticket.legs} == {"FILLED"}
-    return ticket.text
+    return view.ticket.text
 
 
 def told_of(pid: int) -> str:

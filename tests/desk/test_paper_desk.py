@@ -22,8 +22,7 @@ from perptui.model.clock import SystemClock
 from perptui.protocol.intents import Bend, OpenTicket, RejectTicket
 from perptui.settings.paths import resource
 from tests.canary import CANARY, in_processes, sweep
-from tests.desk.attached import PATIENCE_S, Terminal, children_of, filled, market
-from tests.desk.test_app import confirm
+from tests.desk.attached import PATIENCE_S, Terminal, children_of, confirm, filled, market
 from tests.simulator.conftest import Door
 
 DESK = "on-paper"

@@ -12,8 +12,7 @@ import pytest
 
 from perptui.protocol.intents import ConfirmTicket, OpenTicket, Solve
 from perptui.protocol.views import DeskView
-from tests.desk.attached import Demo, Terminal, alive, children_of, market, running_demo
-from tests.desk.test_app import TYPED_MS
+from tests.desk.attached import TYPED_MS, Demo, Terminal, alive, children_of, market, running_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 

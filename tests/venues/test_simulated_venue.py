@@ -21,8 +21,8 @@ from perptui.model.money import ceil_to_tick
 from perptui.model.order import Effect, LegState, OrderIntent, Side
 from perptui.settings.credentials import Secret
 from perptui.venues.base import Venue
-from perptui.venues.control import CONTROL_HOST
 from perptui.venues.open import open_venue
+from perptui.venues.side_door import CONTROL_HOST
 from perptui.venues.transport import socket_session
 from tests.venues.payloads import BTC
 

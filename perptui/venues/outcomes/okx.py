@@ -15,10 +15,9 @@ from typing import Any
 
 import msgspec
 
-from perptui.model.money import ZERO
-from perptui.model.order import LegState, OrderIntent, OrderReport
+from perptui.model.order import OrderIntent, OrderReport
 from perptui.venues.fields import bad
-from perptui.venues.outcomes.table import Said, VenueTable, whole
+from perptui.venues.outcomes.table import Said, VenueTable, acknowledged, whole
 from perptui.venues.wire_binance import decode
 
 
@@ -82,17 +81,7 @@ def acknowledgement(
         raise bad(f"the order {client_id}", f"{answer.code} of {len(answer.data)}", "reconcile")
     if not item.ord_id or item.cl_ord_id != client_id:
         raise bad(f"the order {client_id}", item.cl_ord_id, "reconcile")
-    return OrderReport(
-        id=intent.id,
-        client_id=client_id,
-        venue_order_id=item.ord_id,
-        state=LegState.ACKED,
-        side=intent.side,
-        contracts=intent.contracts,
-        filled=ZERO,
-        average_price=None,
-        ts_ms=received_ms,
-    )
+    return acknowledged(intent, client_id, item.ord_id, received_ms)
 
 
 OKX = VenueTable(

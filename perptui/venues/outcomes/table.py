@@ -14,6 +14,8 @@ from typing import TypeVar
 import msgspec
 
 from perptui.model.errors import BadResponse
+from perptui.model.money import ZERO
+from perptui.model.order import LegState, OrderIntent, OrderReport
 from perptui.venues.wire_binance import decode
 
 T = TypeVar("T")
@@ -80,3 +82,20 @@ def whole(body: bytes, shape: type[T]) -> T | None:
         return decode(body, shape)
     except BadResponse:
         return None
+
+
+def acknowledged(
+    intent: OrderIntent, client_id: str, venue_order_id: str, received_ms: int
+) -> OrderReport:
+    """Return what an acknowledgement says that gives the order's ids and nothing of fills."""
+    return OrderReport(
+        id=intent.id,
+        client_id=client_id,
+        venue_order_id=venue_order_id,
+        state=LegState.ACKED,
+        side=intent.side,
+        contracts=intent.contracts,
+        filled=ZERO,
+        average_price=None,
+        ts_ms=received_ms,
+    )

@@ -24,15 +24,13 @@ from perptui.journal import queries
 from perptui.journal.queries import LegRow
 from perptui.journal.verify import verify_file
 from perptui.model.order import LegState
-from perptui.protocol.intents import ConfirmTicket, OpenTicket, Solve
 from perptui.protocol.views_ticket import TicketView
 from perptui.settings.paths import journal_file
-from tests.desk.attached import PATIENCE_S, Terminal, filled
+from tests.desk.attached import PATIENCE_S, Terminal, filled, type_end
 from tests.desk.orders.test_sigkill import ORDER, ROOT, SimulatedVenueProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 NAME = "mortal"
-TYPED_MS = (140.0, 120.0, 160.0)
 
 
 class DeskProcess:
@@ -55,17 +53,7 @@ class DeskProcess:
     def confirmed(self) -> TicketView:
         """Propose, open a ticket and confirm it; return it as it was shown."""
         self.terminal.until(lambda view: filled(view) and not view.status.sends_locked)
-        assert self.terminal.ask(Solve()).ok
-        view = self.terminal.until(lambda view: view.rebalance.state == "ready")
-        reply = self.terminal.ask(OpenTicket(view.rebalance.digest, "send", 120, 40))
-        assert reply.ok, reply.text
-        ticket = self.terminal.until(lambda view: view.ticket.phase == "confirm").ticket
-        while time.monotonic() < ticket.opens_mono:
-            time.sleep(0.05)
-        typed = ConfirmTicket(ticket.id, ticket.token[-4:], True, TYPED_MS, 120, 40)
-        reply = self.terminal.ask(typed)
-        assert reply.ok, reply.text
-        return ticket
+        return type_end(self.terminal)
 
     def end(self, number: int) -> int:
         """Send a signal and return how the process ended."""
