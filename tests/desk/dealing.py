@@ -16,7 +16,7 @@ from perptui.journal.journal import Journal
 from perptui.model.canonical import digest_of
 from perptui.model.clock import ManualClock
 from perptui.model.limit import LimitCheck
-from perptui.model.market import Book, Quote
+from perptui.model.market import Book, FundingQuote, Quote
 from perptui.model.order import Effect, OrderIntent, Side
 from perptui.model.proposal import BookRisk, Proposal, SolverReport, TargetRow
 from perptui.model.snapshot import MarketSnapshot
@@ -153,6 +153,7 @@ class DeskPicture:
         self.digest = _digest_of(settings)
         self.quotes: tuple[Quote, ...] = QUOTES
         self.instruments = INSTRUMENTS
+        self.funding: tuple[FundingQuote, ...] = FUNDING
         self.stale_text = ""
         self.offsets = {VENUE: 12}
         self.volumes = {BTC: 1e10, ETH: 5e9}
@@ -172,7 +173,7 @@ class DeskPicture:
             as_of_ms=self.clock.utc_ms(),
             instruments=self.instruments,
             quotes=self.quotes,
-            funding=FUNDING,
+            funding=self.funding,
             accounts=(self.venue.now(),),
             peak_equity_usd=self.peak,
         )

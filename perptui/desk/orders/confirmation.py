@@ -15,7 +15,6 @@ from perptui.journal.events import client_id
 from perptui.model.assignment import assignments
 from perptui.model.canonical import canonical_json, digest_of
 from perptui.model.errors import ConfirmationRefused
-from perptui.model.instrument import Instrument
 from perptui.model.order import Leg, OrderIntent, Ticket
 from perptui.model.snapshot import MarketSnapshot
 from perptui.protocol.hand import DEAD_S, KEY_GAP_MS, TYPED
@@ -202,7 +201,7 @@ def drift(
         return "the configuration or a limit changed"
     return (
         _moved_position(inputs, positions)
-        or _changed_tiers(inputs, snapshot)
+        or _changed_rules(inputs, snapshot)
         or _left_collar(legs, snapshot)
     )
 
@@ -226,25 +225,18 @@ def _moved_position(inputs: TicketInputs, positions: Mapping[str, Decimal]) -> s
     return None
 
 
-def _changed_tiers(inputs: TicketInputs, snapshot: MarketSnapshot) -> str | None:
+def _changed_rules(inputs: TicketInputs, snapshot: MarketSnapshot) -> str | None:
+    ids = {leg.id for leg in inputs.legs} | set(positions_of(inputs.snapshot))
     now = {one.id: one for one in snapshot.instruments}
-    for identifier in sorted({leg.id for leg in inputs.legs} | set(positions_of(inputs.snapshot))):
+    for identifier in sorted(ids):
         before, after = inputs.instrument(identifier), now.get(identifier)
-        if before is None or after is None or _rules(before) != _rules(after):
-            return f"the contract's rules or margin tiers of {identifier} changed"
+        if before is None or before != after:
+            return f"the contract's rules, fees or margin tiers of {identifier} changed"
+    hours = {one.id: one.interval_h for one in snapshot.funding}
+    for one in inputs.snapshot.funding:
+        if one.id in ids and hours.get(one.id, one.interval_h) != one.interval_h:
+            return f"the funding interval of {one.id} changed to {hours[one.id]:g} h"
     return None
-
-
-def _rules(instrument: Instrument) -> tuple[object, ...]:
-    return (
-        instrument.tiers,
-        instrument.tick,
-        instrument.step,
-        instrument.min_contracts,
-        instrument.min_notional_usd,
-        instrument.contract_size,
-        instrument.active,
-    )
 
 
 def _left_collar(legs: Sequence[OrderIntent], snapshot: MarketSnapshot) -> str | None:

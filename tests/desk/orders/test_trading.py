@@ -354,6 +354,42 @@ async def test_what_drifts_voids_at_once(tmp_path: Path, what: str) -> None:
     assert deal.venue.submitted == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_contracts": Decimal("0.3")},
+        {"taker_fee": Decimal("0.0006")},
+        {"venue_symbol": "BTCUSDTOLD"},
+        {"active": False},
+    ],
+)
+async def test_a_contract_that_is_not_as_it_was_shown_voids(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    first, second = deal.picture.instruments
+    deal.picture.instruments = (replace(first, **change), second)
+    with pytest.raises(ConfirmationRefused, match="rules, fees or margin tiers of binanceusdm:BTC"):
+        await deal.confirm(view)
+    assert (deal.states(), deal.venue.submitted) == (["NOT_SENT"], [])
+
+
+async def test_another_funding_interval_voids_and_another_rate_does_not(tmp_path: Path) -> None:
+    deal = await started(tmp_path)
+    view = await deal.open(REDUCE_BTC)
+    was = deal.picture.funding
+    deal.picture.funding = tuple(replace(one, interval_h=4.0) for one in was)
+    with pytest.raises(ConfirmationRefused, match=r"funding interval of .* changed to 4 h"):
+        await deal.confirm(view)
+    assert deal.states() == ["NOT_SENT"]
+    view = await deal.open(REDUCE_BTC)
+    deal.picture.funding = tuple(replace(one, rate=-one.rate) for one in deal.picture.funding)
+    await deal.confirm(view)
+    await deal.trading.sent()
+    assert deal.states() == ["FILLED"]
+
+
 async def test_the_gate_refuses_at_confirmation_what_it_let_be_shown(tmp_path: Path) -> None:
     deal = await started(tmp_path)
     view = await deal.open(REDUCE_BTC, ADD_ETH)
