@@ -22,6 +22,7 @@ from perptui.protocol.frames import Ask, Deframer, Refused, Reply, decode_to_ter
 from perptui.protocol.intents import Kill
 from perptui.settings.load import load, user_file
 from perptui.settings.paths import kill_file, known, shared_kill_file
+from perptui.settings.schema import DeskSettings
 from perptui.settings.sockets import require_desk_of
 
 ANSWER_S = 10.0
@@ -82,8 +83,7 @@ def _left(desk: str, reason: str) -> Path:
     InputError
         When there is no room even for an empty file.
     """
-    own = user_file()
-    settings = load(own).settings.desk if own is not None else None
+    settings = _configured()
     shared = settings.socket_dir if settings is not None and settings.name == desk else ""
     try:
         return leave_file(desk, reason, shared)
@@ -132,13 +132,12 @@ def chosen(name: str) -> tuple[str, Path]:
     InputError
         When none is named, none runs and none is configured; or none has the name.
     """
-    file = user_file()
-    settings = load(file).settings if file is not None else None
+    settings = _configured(told=True)
     places = {}
-    if name and not known(name) and (settings is None or settings.desk.name != name):
+    if name and not known(name) and (settings is None or settings.name != name):
         raise InputError(f"expected the name of a desk that ran here, was {name!r}; correct --desk")
     if settings is not None:
-        places[settings.desk.name] = place_of(settings.desk.name, settings.desk.socket_dir)
+        places[settings.name] = place_of(settings.name, settings.socket_dir)
     for other in ("main", DEMO, name):
         if other and other not in places and known(other):
             places[other] = place_of(other)
@@ -148,8 +147,23 @@ def chosen(name: str) -> tuple[str, Path]:
         if listens(place.socket):
             return desk, place.socket
     if settings is not None:
-        return settings.desk.name, places[settings.desk.name].socket
+        return settings.name, places[settings.name].socket
     raise InputError("expected a running desk, was none; name one with --desk to leave a kill file")
+
+
+def _configured(*, told: bool = False) -> DeskSettings | None:
+    """Return the configured desk; None without one, or with a file that cannot be read.
+
+    A desk runs on with what it has read: a mistake in the file since must not keep it from being
+    halted.
+    """
+    file = user_file()
+    try:
+        return None if file is None else load(file).settings.desk
+    except ConfigError as error:
+        if told:
+            sys.stderr.write(f"perptui: {safe_text(error, LONGEST_REPLY)}; halting without it\n")
+        return None
 
 
 def tell(path: Path, intent: Kill) -> Reply:

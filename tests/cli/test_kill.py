@@ -15,7 +15,7 @@ from perptui.cli.app import run
 from perptui.client.launch import place_of
 from perptui.protocol.frames import Ask, Deframer, Refused, Reply, decode_to_desk, encode, frame
 from perptui.protocol.intents import Kill
-from perptui.settings.paths import kill_file, known
+from perptui.settings.paths import config_file, kill_file, known
 from tests.desk.users import LISTENER, listening
 
 
@@ -51,6 +51,25 @@ def test_without_a_desk_the_file_is_left_and_said_in_words(
     said = capsys.readouterr().err
     assert "no desk runs; main will start HALTED" in said
     assert "Errno" not in said
+    assert kill_file("main").read_text() == "smoke\n"
+
+
+@pytest.mark.parametrize("text", ["[limits]\ngross_max = 99\n", "[desk", "\xff"])
+def test_a_mistake_in_the_configuration_keeps_nobody_from_halting(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The desk runs on with what it has read; whoever halts it may not know what was edited."""
+    file = config_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text.encode("latin-1"))
+    path = place_of("main").socket
+    with desk(path, Reply(1, ok=True, text="the desk is HALTED")) as asked:
+        assert run(["kill", "--desk", "main", "--reason", "fire"]) == 0
+    assert asked[0].intent == Kill(reason="fire", state="HALTED")
+    shown = capsys.readouterr()
+    assert (shown.out, "halting without it" in shown.err) == ("main: the desk is HALTED\n", True)
+    path.unlink()
+    assert run(["kill", "--desk", "main", "--reason", "smoke"]) == 0
     assert kill_file("main").read_text() == "smoke\n"
 
 
