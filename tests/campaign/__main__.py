@@ -209,7 +209,7 @@ def _print_report(
         _say(report.faults(coverage))
         _say(report.survived(coverage, SURVIVED))
     if caught:
-        _say(report.mutants((one.name, one.seed, one.by) for one in caught))
+        _say(report.mutants((one.name, one.seed, f"try {one.tried}: {one.by}") for one in caught))
     for tier in tiers:
         for violation in tier.violations:
             _say(f"{tier.name}: {violation}")

@@ -51,10 +51,12 @@ def _stops_too() -> tuple[Patch, ...]:
     return ((Cancels, "_within_reach", within_reach),)
 
 
-_mutant("a stop that was replaced stays beside its heir")(doing_later(Cancels, "replaced", 0))
+_mutant("a stop that was replaced stays beside its heir", "stops")(
+    doing_later(Cancels, "replaced", 0)
+)
 
 
-@_mutant("a stop is cancelled before its heir is there")
+@_mutant("a stop is cancelled before its heir is there", "stops")
 def _early_heir() -> tuple[Patch, ...]:
     real = executor.Executor.__dict__["send"]
 
@@ -84,7 +86,7 @@ def _other_trigger() -> tuple[Patch, ...]:
     return ((WorldVenue, "submit", submit),)
 
 
-@_mutant("a stop is asked for among the orders")
+@_mutant("a stop is asked for among the orders", "stops")
 def _among_orders() -> tuple[Patch, ...]:
     async def order(self: Any, leg: Any) -> Any:
         return (await part(self, "_venue").order(leg.instrument, leg.client_id)).value
@@ -92,7 +94,7 @@ def _among_orders() -> tuple[Patch, ...]:
     return ((vars(reconciler)["_Pass"], "_order", order),)
 
 
-@_mutant("a stop that died on its way is no alarm")
+@_mutant("a stop that died on its way is no alarm", "stops")
 def _lost_stop() -> tuple[Patch, ...]:
     real = lost.Lost.__dict__["_alarm"]
 
@@ -128,8 +130,10 @@ _mutant("the dead man's switch stays on")(doing_later(DeadMan, "_disarm"))
 # ---------------------------------------------------------------------- the watchdog
 
 _mutant("the watchdog sleeps")(doing(Watchdog, "look", False))
-_mutant("the watchdog sees no loss")(doing(Watchdog, "_loss", ""))
-_mutant("the watchdog sees no change from outside")(doing(Watchdog, "_mismatches", ""))
+_mutant("the watchdog sees no loss", "losses")(doing(Watchdog, "_loss", ""))
+_mutant("the watchdog sees no change from outside", "other hands")(
+    doing(Watchdog, "_mismatches", "")
+)
 
 # ---------------------------------------------------------------------- overrides, approvals
 
@@ -232,8 +236,8 @@ def _asking_nothing(consequence: Consequence) -> Made:
     return made
 
 
-_mutant("a refused key holds nothing back")(_asking_nothing(Consequence.HALT))
-_mutant("a shut door is knocked at again")(_asking_nothing(Consequence.BREAK))
+_mutant("a refused key holds nothing back", "key")(_asking_nothing(Consequence.HALT))
+_mutant("a shut door is knocked at again", "door")(_asking_nothing(Consequence.BREAK))
 
 
 @_mutant("another hand's order is passed over")

@@ -32,7 +32,7 @@ _mutant = adding_to(JOURNAL)
 # ---------------------------------------------------------------------- reconcile
 
 
-@_mutant("NEVER_ACCEPTED after one not-found")
+@_mutant("NEVER_ACCEPTED after one not-found", "outages")
 def _one_not_found() -> tuple[Patch, ...]:
     return ((lost, "NOT_FOUNDS", 1),)
 
@@ -42,7 +42,7 @@ def _no_waiting() -> tuple[Patch, ...]:
     return ((lost, "ACCEPTANCE_MS", 0),)
 
 
-@_mutant("a not-found counts while the order may still be on its way")
+@_mutant("a not-found counts while the order may still be on its way", "outages")
 def _early_counts() -> tuple[Patch, ...]:
     def early(self: Any, leg: Any, now_ms: int) -> bool:
         return False
@@ -78,7 +78,7 @@ def _failed_counts() -> tuple[Patch, ...]:
     return ((vars(reconciler)["_Pass"], "_ask", ask),)
 
 
-@_mutant("NEVER_ACCEPTED whatever positions say")
+@_mutant("NEVER_ACCEPTED whatever positions say", "outages")
 def _against_positions() -> tuple[Patch, ...]:
     real = lost.Lost.__dict__["never_accepted"]
 
@@ -117,7 +117,7 @@ def _named_lost() -> tuple[Patch, ...]:
     return ((vars(reconciler)["_Pass"], "_owner", owner),)
 
 
-@_mutant("a late fill of a rejected order is dropped")
+@_mutant("a late fill of a rejected order is dropped", "lies")
 def _late_dropped() -> tuple[Patch, ...]:
     real = vars(reconciler)["_Pass"].__dict__["_take"]
 

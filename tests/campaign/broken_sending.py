@@ -157,7 +157,9 @@ _mutant("keys are taken in the first second")(
 )
 _mutant("pasted text confirms")(_answering(_with(key_gaps_ms=(90.0, 90.0, 90.0))))
 _mutant("a ticket confirms that was not seen to its end")(_answering(_with(seen_end=True)))
-_mutant("a ticket confirms on a screen too small for it")(_answering(_with(columns=80, rows=24)))
+_mutant("a ticket confirms on a screen too small for it", "journal")(
+    _answering(_with(columns=80, rows=24))
+)
 
 
 @_mutant("an expired ticket confirms")
@@ -208,7 +210,7 @@ def _outlives() -> tuple[Patch, ...]:
     return ((Ticketing, "_stand", stand),)
 
 
-@_mutant("EXTERNAL voids nothing")
+@_mutant("EXTERNAL voids nothing", "other hands")
 def _external_voids_nothing() -> tuple[Patch, ...]:
     def moved(*_: Any) -> None:
         return None
@@ -255,8 +257,8 @@ def _without(*checks: str) -> Made:
 
 
 _mutant("the duplicate check is off")(_without("duplicate"))
-_mutant("today's loss stops nothing")(_without("daily_loss"))
-_mutant("the account's mode is not looked at")(_without("account_mode"))
+_mutant("today's loss stops nothing", "door")(_without("daily_loss"))
+_mutant("the account's mode is not looked at", "other hands")(_without("account_mode"))
 
 
 @_mutant("stale input is ignored")
@@ -271,7 +273,7 @@ def _stale() -> tuple[Patch, ...]:
 
 _mutant("the clock's offset is ignored")(_without("clock"))
 _mutant("the depth of the book is not looked at")(_without("depth"))
-_mutant("contract rules are not looked at")(_without("instrument"))
+_mutant("contract rules are not looked at", "clouds")(_without("instrument"))
 
 
 @_mutant("the gate is not asked before each leg")

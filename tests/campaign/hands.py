@@ -80,6 +80,11 @@ class Hands:
             name = "release"
         await getattr(self, f"_{name}")()
 
+    def _way(self) -> str:
+        """Return how a ticket is answered."""
+        ways = {**WAYS, **self._session.theme.ways}
+        return self._rng.choices(list(ways), list(ways.values()))[0]
+
     def _halted(self) -> bool:
         trading = self._session.trading
         if trading is None or self._session.mortality.dead:
@@ -90,7 +95,7 @@ class Hands:
 
     async def _trade(self) -> None:
         session, rng = self._session, self._rng
-        who, way = rng.choice((ALICE, BOB)), rng.choices(list(WAYS), list(WAYS.values()))[0]
+        who, way = rng.choice((ALICE, BOB)), self._way()
         made = session.picture.take(self._proposed())
         columns, rows = (79, 24) if way == "small" and rng.random() < 0.5 else (120, 40)
         view = await session.call(
@@ -113,7 +118,7 @@ class Hands:
             return await trading.open_ticket(made, "send", who, 120, 40)
 
         who = self._who()
-        way = self._rng.choices(list(WAYS), list(WAYS.values()))[0]
+        way = self._way()
         await self._read(await self._session.call(opened), way, who)
 
     async def _protect(self) -> None:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from tests.campaign.mutants import Mutant, Patch
 
 Made = Callable[[], tuple[Patch, ...]]
 
 
-def adding_to(mutants: list[Mutant]) -> Callable[[str], Callable[[Made], Made]]:
+class Adding(Protocol):
+    """A decorator that takes a broken path's name, and the theme that it is hunted in."""
+
+    def __call__(self, name: str, theme: str = "") -> Callable[[Made], Made]:
+        """Return what puts a path's patches into the list."""
+
+
+def adding_to(mutants: list[Mutant]) -> Adding:
     """Return a decorator that puts what it decorates into a list, by name."""
 
-    def named(name: str) -> Callable[[Made], Made]:
+    def named(name: str, theme: str = "") -> Callable[[Made], Made]:
         def add(made: Made) -> Made:
-            mutants.append(Mutant(name, made))
+            mutants.append(Mutant(name, made, theme))
             return made
 
         return add

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tests.campaign.themes import seeds_of
 from tests.campaign.tiers import Stage
 
 SEEDS = 200
@@ -22,20 +23,27 @@ Patch = tuple[Any, Any, Any]
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """One broken order path; `patches` are made anew each time it is entered."""
+    """One broken order path; `patches` are made anew each time it is entered.
+
+    `theme`: of what sessions it is hunted in where plain ones reveal it seldom; "" all in turn.
+    """
 
     name: str
     patches: Callable[[], tuple[Patch, ...]]
+    theme: str = ""
 
 
 class Caught(msgspec.Struct, frozen=True):
-    """What became of a mutant: the first seed that caught it, and by which violation."""
+    """What became of a mutant: the first seed that caught it, by which violation, as the how
+    manieth of those that were tried.
+    """
 
     name: str
     seed: int | None
     by: str
     seconds: float = 0.0
     cpu_s: float = 0.0
+    tried: int = 0
 
 
 @contextmanager
@@ -63,22 +71,22 @@ def _put(owner: Any, name: Any, value: Any) -> Any:
 
 
 def hunt(mutant: Mutant, seeds: int = SEEDS, first: int = 0) -> Caught:
-    """Return the first of `seeds` sessions that catches the mutant."""
+    """Return the first of `seeds` sessions, of the mutant's theme, that catches it."""
     logging.disable(logging.CRITICAL)
     gc.disable()
     began, used = time.perf_counter(), time.process_time()
     try:
         with Stage() as stage, broken(mutant):
-            for seed in range(first, first + seeds):
+            for tried, seed in enumerate(seeds_of(mutant.theme, first, seeds), start=1):
                 violations = stage.judge(seed).violations
                 if violations:
-                    return Caught(mutant.name, seed, violations[0], *_since(began, used))
-                if seed % 50 == 49:
+                    return Caught(mutant.name, seed, violations[0], *_since(began, used), tried)
+                if tried % 50 == 0:
                     gc.collect()
     finally:
         gc.enable()
         logging.disable(logging.NOTSET)
-    return Caught(mutant.name, None, "", *_since(began, used))
+    return Caught(mutant.name, None, "", *_since(began, used), seeds)
 
 
 def _since(began: float, used: float) -> tuple[float, float]:

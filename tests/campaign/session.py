@@ -239,7 +239,7 @@ class Session:
         if self.stormy:
             self.venue.weather = Weather(
                 writes=rng.choice(self.theme.writes),
-                reads=rng.choice((0.0, 0.05, 0.2)),
+                reads=rng.choice(self.theme.reads),
                 fills_lag_ms=rng.choice(self.theme.fills_lag_ms),
                 account_lag_ms=rng.choice(self.theme.account_lag_ms),
                 pace=rng.choice((1.0, 0.05)),

@@ -8,7 +8,7 @@ import pytest
 
 from tests.campaign.core import LIVES
 from tests.campaign.fates import FATES
-from tests.campaign.hands import ACTS
+from tests.campaign.hands import ACTS, WAYS
 from tests.campaign.happenings import CHANCES
 from tests.campaign.mutant_table import MUTANTS
 from tests.campaign.mutants import broken, hunt
@@ -64,6 +64,7 @@ def test_every_theme_meets_all_settings_and_is_played_twice_too() -> None:
         assert theme_of(number) is theme
         assert set(theme.chances) <= set(CHANCES)
         assert set(theme.acts) <= set(ACTS)
+        assert set(theme.ways) <= set(WAYS)
         assert set(theme.lives) <= set(LIVES)
         assert {*theme.faults, *theme.requests} <= set(FATES)
         assert set(theme.clouds) <= set(CLOUDS)

@@ -17,12 +17,12 @@ class Theme(msgspec.Struct, frozen=True):
     ----------
     chances : dict[str, float]
         By happening, how likely it is before each act.
-    acts, faults, requests, lives : dict[str, float]
-        Weights of what traders do, of what strikes an order, of what strikes a cancel or a
-        countdown, of what becomes of an order.
+    acts, ways, faults, requests, lives : dict[str, float]
+        Weights of what traders do, of how they answer a ticket, of what strikes an order, of what
+        strikes a cancel or a countdown, of what becomes of an order.
     clouds : tuple[str, ...]
         What may be wrong with the picture; () all.
-    writes, fills_lag_ms, account_lag_ms : tuple
+    writes, reads, fills_lag_ms, account_lag_ms : tuple
         Drawn from in a session with faults.
     rounds : tuple[int, int]
         The least and the most that traders do.
@@ -41,6 +41,7 @@ class Theme(msgspec.Struct, frozen=True):
     name: str
     chances: dict[str, float] = {}
     acts: dict[str, int] = {}
+    ways: dict[str, int] = {}
     faults: dict[str, float] = {}
     requests: dict[str, float] = {}
     lives: dict[str, int] = {}
@@ -48,6 +49,7 @@ class Theme(msgspec.Struct, frozen=True):
     rounds: tuple[int, int] = (2, 6)
     writes: tuple[float, ...] = (0.0, 0.2, 0.5)
     others: float | None = None
+    reads: tuple[float, ...] = (0.0, 0.05, 0.2)
     fills_lag_ms: tuple[int, ...] = (0, 0, 0, 900, 4_000)
     account_lag_ms: tuple[int, ...] = (0, 0, 0, 700, 3_000)
     mortal: float = 0.35
@@ -77,15 +79,22 @@ THEMES = (
     ),
     Theme(
         "outages",
-        chances={"outage": 0.5, "cloud": 0.05, "restart_venue": 0.1},
-        writes=(0.7,),
+        chances={"outage": 0.7, "cloud": 0.0, "restart_venue": 0.1, "kill_file": 0.0},
+        acts={"cancel": 0, "kill": 0, "reduce": 0, "export": 0, "supersede": 0, "second": 0},
+        ways={"right": 200},
+        writes=(0.9,),
         faults=_UNHEARD,
-        blind_expires=0.1,
+        blind_expires=0.4,
         forgets_ms=(9_000, 12_500),
         mortal=0.1,
     ),
-    Theme("deaths", mortal=0.95, chances={"cloud": 0.15}),
-    Theme("journal", chances={"break_journal": 0.3, "cloud": 0.15}, mortal=0.1),
+    Theme("deaths", mortal=0.95, chances={"cloud": 0.1}, reads=(0.05, 0.2, 0.4)),
+    Theme(
+        "journal",
+        chances={"break_journal": 0.2, "cloud": 0.1},
+        ways={"small": 9, "pasted": 6, "unseen": 5, "other": 5},
+        mortal=0.1,
+    ),
     Theme(
         "stops",
         chances={"move_mark": 0.5, "cloud": 0.1},
@@ -103,7 +112,8 @@ THEMES = (
     ),
     Theme(
         "door",
-        chances={"cloud": 0.03, "kill_file": 0.0, "outage": 0.0},
+        chances={"cloud": 0.3, "kill_file": 0.0, "outage": 0.0, "lose": 0.0},
+        clouds=("loss", "loss unknown"),
         acts={"kill": 0, "reduce": 0, "export": 0, "supersede": 0},
         requests={"403 firewall": 400.0},
         rounds=(5, 8),
@@ -124,10 +134,12 @@ THEMES = (
         chances={
             "move_outside": 0.6,
             "place_outside": 0.5,
-            "cloud": 0.03,
+            "cloud": 0.3,
             "kill_file": 0.0,
             "lose": 0.0,
         },
+        clouds=("hedge mode", "hedge mode", "inactive"),
+        ways={"changed": 30},
         acts={"kill": 0, "reduce": 0, "release": 1, "wait": 10},
         mortal=0.05,
     ),
@@ -143,11 +155,20 @@ THEMES = (
     Theme(
         "clouds",
         chances={"cloud": 0.7},
-        clouds=("inactive", "inactive", "inactive", "quote", "book", "volume"),
+        clouds=("inactive", "inactive", "inactive", "quote", "volume", "hedge mode", "loss"),
         mortal=0.1,
     ),
 )
 """Thirteen, of which each is a session's in turn."""
+
+
+def seeds_of(theme: str, first: int, count: int) -> range:
+    """Return the next `count` seeds from `first` on; of one theme where it is named."""
+    if not theme:
+        return range(first, first + count)
+    turn = next(number for number, one in enumerate(THEMES) if one.name == theme)
+    begin = first + (turn - first) % len(THEMES)
+    return range(begin, begin + count * len(THEMES), len(THEMES))
 
 
 def theme_of(seed: int) -> Theme:
