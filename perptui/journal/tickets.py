@@ -120,6 +120,9 @@ def _proposed(connection: sqlite3.Connection, stamp: Stamp, body: TicketProposed
 
 def _confirmed(connection: sqlite3.Connection, stamp: Stamp, body: TicketConfirmed) -> None:
     _change_ticket(connection, body.ticket, "PROPOSED", "CONFIRMED", "")
+    shown = (body.ticket, body.token)
+    if not connection.execute("SELECT 1 FROM ticket WHERE id = ? AND token = ?", shown).fetchone():
+        raise JournalError(f"expected the token that {body.ticket} was shown with, was another")
     connection.execute(
         "INSERT INTO confirmation VALUES (?, ?, ?, ?, ?)",
         (body.token, body.ticket, stamp.seq, stamp.ts, stamp.uid),

@@ -38,7 +38,7 @@ from perptui.journal.queries import positions, unsettled_legs
 from perptui.journal.schema import MIGRATIONS
 from perptui.journal.stored import Stored
 from perptui.journal.tickets import TRANSITIONS
-from perptui.journal.verify import differing_projections, verify_database
+from perptui.journal.verify import differing_projections, verify_database, verify_file
 from perptui.model.clock import DAY_MS, ManualClock
 from perptui.model.errors import JournalError
 from perptui.model.order import TERMINAL_STATES, Leg, LegState, Ticket
@@ -179,8 +179,12 @@ def test_a_token_is_used_once(tmp_path: Path) -> None:
 
 def test_a_confirmation_must_name_its_tickets_token(tmp_path: Path) -> None:
     journal, made = opened(tmp_path)
-    with pytest.raises(JournalError, match="FOREIGN KEY"):
-        journal.append(TicketConfirmed(made.id, "f" * 64, 80, 24))
+    journal.append(TicketProposed(ticket(2), {}))
+    for token in ("f" * 64, ticket(2).token):
+        with pytest.raises(JournalError, match=f"expected the token that {made.id} was shown with"):
+            journal.append(TicketConfirmed(made.id, token, 80, 24))
+    journal.append(TicketConfirmed(made.id, made.token, 80, 24))
+    assert verify_file(journal.path).ok
     journal.close()
 
 

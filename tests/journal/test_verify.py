@@ -237,6 +237,25 @@ def test_an_impossible_history_with_good_hashes_is_found_in_a_file(
     assert verdict.head == last.hash
 
 
+def test_a_confirmation_forged_from_another_ticket_is_found(exported: Path) -> None:
+    events = [parse_line(line, 1) for line in exported.read_bytes().splitlines(keepends=True)]
+    last = events[-1]
+    forged, prev = [], last.hash
+    for body in (
+        TicketProposed(ticket(8), {}),
+        TicketProposed(ticket(9), {}),
+        TicketConfirmed(ticket(8).id, ticket(9).token, 80, 24),
+    ):
+        seq = last.seq + len(forged) + 1
+        forged.append(sealed(seq=seq, ts_ms=last.ts, host="h", actor=ALICE, body=body, prev=prev))
+        prev = forged[-1].hash
+    verdict = verify_file(
+        rewritten(exported, lambda lines: lines.extend(one.line + b"\n" for one in forged))
+    )
+    assert verdict.bad_seq == last.seq + 3
+    assert "the token that T8 was shown with" in verdict.reason
+
+
 @pytest.mark.parametrize(
     ("statement", "name"),
     [
