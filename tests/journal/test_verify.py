@@ -24,7 +24,7 @@ from perptui.journal.events import (
     TicketConfirmed,
     TicketProposed,
 )
-from perptui.journal.stored import parse_line, sealed
+from perptui.journal.stored import Stored, parse_line, sealed
 from perptui.journal.verify import verify_events, verify_file
 from perptui.model.errors import JournalError
 from perptui.model.order import LegState
@@ -240,7 +240,8 @@ def test_an_impossible_history_with_good_hashes_is_found_in_a_file(
 def test_a_confirmation_forged_from_another_ticket_is_found(exported: Path) -> None:
     events = [parse_line(line, 1) for line in exported.read_bytes().splitlines(keepends=True)]
     last = events[-1]
-    forged, prev = [], last.hash
+    forged: list[Stored] = []
+    prev = last.hash
     for body in (
         TicketProposed(ticket(8), {}),
         TicketProposed(ticket(9), {}),
