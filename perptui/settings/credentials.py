@@ -37,6 +37,7 @@ KEYS = ("api_key", "secret")
 LARGEST_FILE_BYTES = 65_536
 HANDED = "PERPTUI_CREDENTIALS_FD"
 SERVICE = "perptui"
+_VISIBLE = re.compile(r"[!-~]+").fullmatch
 _IN_ENVIRONMENT = re.compile(r"PERPTUI_.*_(?:API_KEY|SECRET)|PERPTUI_CREDENTIALS_FD")
 
 _handed: dict[int, dict[str, Any]] = {}
@@ -188,7 +189,7 @@ def _from_file(file: Path, owners: tuple[int, ...]) -> Credentials:
     text = _read_private(file, owners)
     try:
         values = tomli.loads(text)
-    except tomli.TOMLDecodeError:
+    except (tomli.TOMLDecodeError, RecursionError):
         # Its message would quote the file.
         raise ConfigError(
             f'expected TOML in {file}, was not; write api_key = "..." and secret = "..."'
@@ -204,7 +205,7 @@ def _from_descriptor(number: str, name: str) -> Credentials | None:
         if descriptor not in _handed:
             with open(descriptor, "rb") as handed:
                 _handed[descriptor] = tomli.loads(handed.read(LARGEST_FILE_BYTES).decode())
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         # A TOML error quotes what it read; `open` closes the descriptor.
         raise ConfigError(
             f"expected TOML with a table [{name}] at {HANDED}={safe_text(number)}, was not; "
@@ -229,7 +230,7 @@ def _from_keyring(name: str) -> Credentials | None:
     try:
         text = keyring.get_password(SERVICE, name)
         values = None if text is None else json.loads(text)
-    except (errors.KeyringError, ValueError) as error:
+    except (errors.KeyringError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"expected JSON with api_key and secret from {source}, was {type(error).__name__}; "
             "unlock it, or set the entry anew"
@@ -292,4 +293,10 @@ def _pair(values: Mapping[str, object], source: str, unknown: set[str]) -> Crede
     for key, value in values.items():
         if not isinstance(value, str) or not value:
             raise ConfigError(f"expected {key} in {source}, was absent; write both keys")
+    if not _VISIBLE(str(values["api_key"])) or not str(values["secret"]).strip():
+        # It goes into a header as it stands, and would be blanked out only as it stands.
+        raise ConfigError(
+            f"expected an api_key of visible ASCII and a secret in {source}, was other text; "
+            "copy them again, without blanks around"
+        )
     return Credentials(Secret(str(values["api_key"])), Secret(str(values["secret"])), source)

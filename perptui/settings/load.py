@@ -107,7 +107,7 @@ def assignments(texts: Iterable[str]) -> dict[str, Any]:
             )
         try:
             values[path.strip()] = tomli.loads(f"value = {value}")["value"]
-        except tomli.TOMLDecodeError:
+        except (tomli.TOMLDecodeError, RecursionError):
             values[path.strip()] = value.strip()
     return values
 
@@ -132,7 +132,7 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[str, int]]:
         raise ConfigError(f"expected UTF-8 text in {file}, was not; save it as UTF-8") from None
     try:
         return tomli.loads(text), lines_of(text)
-    except tomli.TOMLDecodeError as error:
+    except (tomli.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"expected TOML in {file}, was not: {error}; mend that place") from None
 
 

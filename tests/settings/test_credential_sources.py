@@ -118,7 +118,15 @@ def test_a_descriptor_goes_to_the_child_that_needs_it_while_it_is_open() -> None
     assert handed_descriptors({HANDED: "seven"}) == handed_descriptors({}) == ()
 
 
-@pytest.mark.parametrize("text", [f"{CANARY} = = 1", f'[binanceusdm-main]\nkey = "{CANARY}"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{CANARY} = = 1",
+        f'[binanceusdm-main]\nkey = "{CANARY}"',
+        f'[binanceusdm-main]\napi_key = "{CANARY} "\nsecret = "x"',
+        f"x = {'[' * 5000}{CANARY}",
+    ],
+)
 def test_what_a_descriptor_holds_is_never_quoted(text: str) -> None:
     with pytest.raises(ConfigError) as raised:
         find("binanceusdm", environment={HANDED: handed_over(text)})

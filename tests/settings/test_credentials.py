@@ -78,6 +78,11 @@ def test_a_directory_is_refused() -> None:
         (f'api_key = "{CANARY}"\n', "expected secret in"),
         (f'{PAIR}withdraw = "{CANARY}"\n', "withdraw; take it out"),
         ('api_key = 5\nsecret = "x"\n', "expected api_key in"),
+        (f"x = {'[' * 5000}{CANARY}", "expected TOML"),
+        (f'api_key = " {CANARY}"\nsecret = "x"\n', "expected an api_key of visible ASCII"),
+        (f'api_key = "{CANARY}\\nX-Other: 1"\nsecret = "x"\n', "visible ASCII"),
+        (f'api_key = "{CANARY}\u200b"\nsecret = "x"\n', "visible ASCII"),
+        (f'api_key = "{CANARY}"\nsecret = " "\n', "and a secret in"),
     ],
 )
 def test_a_malformed_file_is_refused_without_quoting_it(text: str, said: str) -> None:

@@ -191,6 +191,7 @@ def test_no_venue_is_refused() -> None:
 
 def test_a_file_that_is_no_toml_or_not_there(tmp_path: Path) -> None:
     assert "expected TOML in" in refusal(write(tmp_path, "a = = 1\n"))
+    assert "expected TOML in" in refusal(write(tmp_path, f"a = {'[' * 5000}\n"))
     assert "No such file" in refusal(tmp_path / "absent.toml")
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe")
