@@ -21,8 +21,8 @@ import msgspec
 from tests.campaign import report
 from tests.campaign.checker import check
 from tests.campaign.coverage import Coverage, TierResult
-from tests.campaign.mutant_table import MUTANTS
-from tests.campaign.mutants import Caught, hunt
+from tests.campaign.mutant_table import MUTANTS, hunt_named
+from tests.campaign.mutants import Caught
 from tests.campaign.record import read
 from tests.campaign.session import play, template
 from tests.campaign.survived import SURVIVED, never_struck
@@ -78,7 +78,7 @@ def main() -> int:
             )
             for work, *of in filter(None, pair)
         ]
-        hunts = [pool.submit(hunt, mutant) for mutant in _hunted(given)]
+        hunts = [pool.submit(hunt_named, mutant.name) for mutant in _hunted(given)]
         coverage, results = Coverage(), _gathered(pending)
         for result in results:
             coverage.add(result[1])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Iterator
 from math import gcd
@@ -10,8 +11,8 @@ from tests.campaign.core import LIVES
 from tests.campaign.fates import FATES
 from tests.campaign.hands import ACTS, WAYS
 from tests.campaign.happenings import CHANCES
-from tests.campaign.mutant_table import MUTANTS
-from tests.campaign.mutants import broken, hunt
+from tests.campaign.mutant_table import MUTANTS, hunt_named
+from tests.campaign.mutants import broken
 from tests.campaign.picture import CLOUDS
 from tests.campaign.report import faults, mutants, survived, tiers
 from tests.campaign.seeds import REGRESSIONS, THEMED
@@ -72,8 +73,8 @@ def test_every_theme_meets_all_settings_and_is_played_twice_too() -> None:
 
 @pytest.mark.parametrize("name", FAST)
 def test_a_broken_order_path_is_caught(name: str) -> None:
-    (mutant,) = (one for one in MUTANTS if one.name == name)
-    caught = hunt(mutant, 40)
+    assert pickle.dumps((hunt_named, name))  # as it goes to another process
+    caught = hunt_named(name, 40)
     assert caught.seed is not None
     assert re.match(r"I\d+: ", caught.by)
 
