@@ -51,6 +51,8 @@ class Bound(Record, frozen=True):
     utc_ms: int | None = None
 
 
+MAX_SEQ = 2**63 - 1
+"""The largest number that the database has for an event."""
 ALL = Bound()
 """No bound: from the first event on, to the last one."""
 
@@ -73,7 +75,8 @@ def stored_events(path: Path, since: int = 1, until: int | None = None) -> Itera
     database = Database.reader(path)
     try:
         with database.reading() as connection:
-            yield from read_stored(connection, since, until)
+            last = until if until is None else min(until, MAX_SEQ)
+            yield from read_stored(connection, since, last)
     finally:
         database.close()
 

@@ -189,8 +189,9 @@ def test_the_confirmed_screen_comes_back_byte_for_byte(tmp_path: Path) -> None:
         assert confirmed_text(path, 4) == expected
         with pytest.raises(JournalError, match="about a ticket"):
             confirmed_text(path, 5)
-        with pytest.raises(JournalError, match="expected an event 99"):
-            confirmed_text(path, 99)
+        for absent in (99, 10**30, 0, -1):
+            with pytest.raises(JournalError, match=f"expected an event {absent}, was none"):
+                confirmed_text(path, absent)
 
 
 def test_an_absent_file_is_an_error(tmp_path: Path) -> None:
