@@ -153,7 +153,7 @@ def _no_limits() -> tuple[Patch, ...]:
     return ((gate, "CHECKS", tuple(one for one in gate.CHECKS if one[0] != "book")),)
 
 
-@_mutant("an approval is not read")
+@_mutant("an approval is not read", "plain")
 def _any_approval() -> tuple[Patch, ...]:
     def require(self: Any, opened: Any, waiting: Any, answer: Any, approver: Any) -> None:
         part(approval, "_require_other")(opened, approver)

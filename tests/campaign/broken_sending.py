@@ -271,7 +271,7 @@ def _stale() -> tuple[Patch, ...]:
     return (*_without("stale")(), (confirmation, "drift", drift))
 
 
-_mutant("the clock's offset is ignored")(_without("clock"))
+_mutant("the clock's offset is ignored", "late trades")(_without("clock"))
 _mutant("the depth of the book is not looked at")(_without("depth"))
 _mutant("contract rules are not looked at", "clouds")(_without("instrument"))
 
