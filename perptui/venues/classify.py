@@ -34,9 +34,11 @@ def silence_until_ms(exchange: Exchange, table: VenueTable) -> int | None:
     From the text, from the venue's own header, or from Retry-After, whichever comes first.
     """
     until_ms = _told_ms(exchange, table)
-    if until_ms is None or until_ms > exchange.received_ms + LONGEST_SILENCE_MS:
+    if until_ms is None:
         return None
-    return until_ms
+    # An end that is over already is no end: a silence of no length would be none.
+    meant = exchange.received_ms <= until_ms <= exchange.received_ms + LONGEST_SILENCE_MS
+    return until_ms if meant else None
 
 
 def _told_ms(exchange: Exchange, table: VenueTable) -> int | None:

@@ -89,10 +89,14 @@ async def test_a_ban_silences_everything_until_its_end(
 
 
 @pytest.mark.asyncio
-async def test_a_throttle_without_a_time_silences_for_a_minute(
-    server: WireServer, venue: Venue, clock: ManualClock
+@pytest.mark.parametrize(
+    "said",
+    [b"slow down", b'{"code":-1003,"msg":"Way too many; IP banned until 1500000000000."}'],
+)
+async def test_a_throttle_without_a_time_to_come_silences_for_a_minute(
+    server: WireServer, venue: Venue, clock: ManualClock, said: bytes
 ) -> None:
-    server.answer(TIME, b"slow down", status=429)
+    server.answer(TIME, said, status=429)
     with pytest.raises(RateLimited):
         await venue.server_time()
     server.answer(TIME, {"serverTime": NOW_MS})
