@@ -60,11 +60,15 @@ class Sight:
         return self._state.why_no_snapshot()
 
     def clock_offset_ms(self) -> dict[str, int]:
-        """Return the offset of each venue's clock, ms; a venue not measured yet is absent."""
+        """Return the offset of each venue's clock, ms; one that was not measured lately is absent.
+
+        A clock may be set meanwhile: what was measured long ago says nothing of it.
+        """
+        now, oldest_s = self._clock.monotonic(), self._state.stale_after_s("clock")
         return {
             venue.name: round(venue.offset_ms)
             for venue in self._state.picture.venues
-            if venue.offset_ms is not None
+            if venue.offset_ms is not None and now - venue.offset_mono <= oldest_s
         }
 
     def volume_usd_day(self) -> dict[str, float]:

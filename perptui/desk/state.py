@@ -55,7 +55,8 @@ class VenuePicture(msgspec.Struct, frozen=True):
     day : Daybook | None
         The day's profit; None before the first account reading.
     offset_ms : float | None
-        Venue clock less the machine's; 0 for a simulated venue, None before it was read.
+        Venue clock less the machine's; 0 for a simulated venue, None before it was read; of
+        monotonic `offset_mono`.
     market : str
         What a simulated venue's market is called on screen, "" for a real one.
     """
@@ -66,6 +67,7 @@ class VenuePicture(msgspec.Struct, frozen=True):
     troubles: dict[str, Trouble] = {}
     day: Daybook | None = None
     offset_ms: float | None = None
+    offset_mono: float = 0.0
     market: str = ""
 
     def _value(self, call: str) -> Any:
@@ -264,7 +266,8 @@ class DeskState:
 
     def set_offset(self, venue: str, offset_ms: float | None) -> None:
         """Take the venue clock's offset from the machine's."""
-        self._replace_venue(msgspec.structs.replace(self._venue(venue), offset_ms=offset_ms))
+        at = {"offset_ms": offset_ms, "offset_mono": self._clock.monotonic()}
+        self._replace_venue(msgspec.structs.replace(self._venue(venue), **at))
 
     def set_market(self, venue: str, market: str) -> None:
         """Say what kind of market a simulated venue has."""

@@ -52,6 +52,20 @@ def test_a_transfer_is_no_profit_and_no_loss(tmp_path: Path) -> None:
     assert mark == ProfitMark(Decimal(28900), {VENUE: (NOW_MS + 1000, Decimal(-100))})
 
 
+def test_a_clock_that_was_not_read_lately_is_not_known(tmp_path: Path) -> None:
+    """Read every 60 s, stale after three intervals: the gate then refuses."""
+    looking = Looking(tmp_path)
+    assert looking.sight.clock_offset_ms() == {}
+    looking.clock.advance(500)
+    looking.state.set_offset(VENUE, -12.4)
+    looking.clock.advance(180)
+    assert looking.sight.clock_offset_ms() == {VENUE: -12}
+    looking.clock.advance(0.5)
+    assert looking.sight.clock_offset_ms() == {}
+    looking.state.set_offset(VENUE, 7.6)
+    assert looking.sight.clock_offset_ms() == {VENUE: 8}
+
+
 def test_books_of_tickets_are_wanted_and_fresh_ones_shown(tmp_path: Path) -> None:
     looking = Looking(tmp_path)
     assert looking.sight.traded() == frozenset()
