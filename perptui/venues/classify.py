@@ -82,7 +82,10 @@ def classify(
     code = error.code if error else ""
     definite = exchange.status in table.definite_statuses
     text = _text(exchange, error, table.meaning(code), shown)
-    if exchange.status in table.throttled_statuses or (definite and code in table.throttled_codes):
+    by_status = exchange.status in table.throttled_statuses
+    if by_status and _speaks_of_an_order(exchange, code, acknowledge, table):
+        return _unknown(code or str(exchange.status), text)
+    if by_status or (definite and code in table.throttled_codes):
         return Outcome(
             LegState.NOT_SENT,
             code=code or str(exchange.status),
@@ -98,6 +101,21 @@ def classify(
     if exchange.status == FORBIDDEN:
         return Outcome(outcome.state, outcome.code, outcome.text, consequence=Consequence.BREAK)
     return outcome
+
+
+def _speaks_of_an_order(
+    exchange: Exchange,
+    code: str,
+    acknowledge: Callable[[bytes], OrderReport | None],
+    table: VenueTable,
+) -> bool:
+    """Return whether the body says that the order exists, or may, whatever the status says."""
+    if code in table.unsure or code in table.duplicates:
+        return True
+    try:
+        return acknowledge(exchange.body) is not None
+    except BadResponse:
+        return False
 
 
 def _consequence(code: str, table: VenueTable) -> Consequence:

@@ -175,7 +175,7 @@ def halted(entries: list[Entry], record: Record) -> Iterator[str]:
     kills = record.of("KILL")
     over = {entry.order_id: entry.ts_ms for entry in entries if isinstance(entry, Over)}
     end_ms = max(entry.ts_ms for entry in entries)
-    lives = [entry.ts_ms for entry in entries if isinstance(entry, Life)]
+    lives = [entry for entry in entries if isinstance(entry, Life)]
     answered = {line.body["client_id"]: line.ts for line in record.of("OUTCOME")}
     orders = [e for e in entries if isinstance(e, Taken) and not e.protective]
     for number, line in enumerate(kills):
@@ -187,10 +187,25 @@ def halted(entries: list[Entry], record: Record) -> Iterator[str]:
             working = entry.ts_ms <= line.ts and over.get(entry.order_id, end_ms) > soon
             if entry.client_id not in record.legs or soon > until or not working:
                 continue
-            if any(line.ts <= at <= soon for at in lives):
+            if _down(lives, line.ts, soon) or _mute(lives, record, line.ts, soon):
                 continue
             if not _cancel_left(entries, entry.client_id, line.ts - 2_000, soon):
                 yield f"I8: {entry.client_id[:8]} was not cancelled after HALTED"
+
+
+def _down(lives: list[Life], since: int, until: int) -> bool:
+    """Return whether the desk began, ended or lay dead at any time between."""
+    before = [life.what for life in lives if life.ts_ms < since]
+    lay_dead = bool(before) and before[-1] == "died"
+    return lay_dead or any(since <= life.ts_ms <= until for life in lives)
+
+
+def _mute(lives: list[Life], record: Record, since: int, until: int) -> bool:
+    """Return whether the journal took nothing from then on, until the desk was ended for it."""
+    after = next((life for life in lives if life.ts_ms > until), None)
+    if after is None or after.what != "ended":
+        return False
+    return not any(since < line.ts < after.ts_ms for line in record.lines)
 
 
 def _cancel_left(entries: list[Entry], client_id: str, since: int, until: int) -> bool:

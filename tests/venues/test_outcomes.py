@@ -213,6 +213,16 @@ def test_an_answer_that_contradicts_itself_is_unknown(venue: str) -> None:
         assert state(venue, SPOKEN[venue].status, payload) is LegState.UNKNOWN, payload
 
 
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_throttled_answer_that_speaks_of_an_order_is_unknown(venue: str) -> None:
+    spoken = SPOKEN[venue]
+    for status in sorted(spoken.table.throttled_statuses):
+        assert state(venue, status, spoken.taken) is LegState.UNKNOWN
+        assert state(venue, status, b"<html>slow down</html>") is LegState.NOT_SENT
+        for code in (*spoken.table.unsure, *spoken.table.duplicates):
+            assert state(venue, status, spoken.error(code)) is LegState.UNKNOWN
+
+
 def test_a_resting_and_a_partly_filled_order_at_hyperliquid() -> None:
     rests = statuses({"resting": {"oid": 77738308, "cloid": CLOID}})
     report = hyperliquid.acknowledgement(encoded(rests), INTENT, CLOID, NOW_MS)

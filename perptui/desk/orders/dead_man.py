@@ -79,12 +79,15 @@ class DeadMan:
     async def look(self) -> None:
         """Arm, renew and disarm as the journal's orders ask for; without any it costs nothing.
 
+        Where the journal takes nothing any more, no cancel can be sent: the desk falls silent to
+        the venue too, which then ends what works.
+
         Raises
         ------
         JournalError
             When a change cannot be journalled.
         """
-        if self._seconds <= 0:
+        if self._seconds <= 0 or self._journal.fault:
             return
         wanted = self._wanted()
         now = self._clock.monotonic()

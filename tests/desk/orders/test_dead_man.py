@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from perptui.desk.orders.dead_man import DeadMan
+from perptui.journal.events import Alarm
+from perptui.model.errors import JournalError
 from perptui.model.order import LegState
 from tests.desk.dealing import ADD_ETH, REDUCE_BTC, Deal
 from tests.desk.market import BTC, ETH, VENUE
@@ -148,6 +150,18 @@ async def test_the_watch_of_a_desk_keeps_it(tmp_path: Path) -> None:
         await deal.pause(0)
     await deal.trading.stop()
     assert deal.venue.armed[0] == (BTC, 60_000)
+
+
+async def test_a_desk_that_records_nothing_lets_the_countdown_run_out(tmp_path: Path) -> None:
+    deal = await working(tmp_path)
+    switch = dead_man(deal)
+    await switch.look()
+    (tmp_path / "journal.db").rename(tmp_path / "elsewhere.db")
+    with pytest.raises(JournalError):
+        deal.journal.append(Alarm("test", "test", "the journal was moved away"))
+    deal.clock.advance(30)
+    await switch.look()
+    assert deal.venue.armed == [(BTC, 60_000)]
 
 
 async def test_a_ticket_with_a_stop_clears_the_way_first(tmp_path: Path) -> None:
