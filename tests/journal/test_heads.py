@@ -204,6 +204,7 @@ def test_an_absent_syslog_is_named(tmp_path: Path) -> None:
         Syslog(tmp_path / "log").publish((Head(1, "d", "a", 1, "h", 1, "k"),))
 
 
+@pytest.mark.unmeasured
 def test_an_exported_file_is_verified_with_msgspec_and_cryptography_alone(tmp_path: Path) -> None:
     file, signer = chain(tmp_path, 5), signer_in(tmp_path)
     HeadsFile(tmp_path / "heads").publish(heads_of(signer, file, 6))

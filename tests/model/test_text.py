@@ -59,6 +59,7 @@ def test_safe_text_is_idempotent(text: str) -> None:
     assert safe_text(safe_text(text)) == safe_text(text)
 
 
+@pytest.mark.unmeasured
 def test_every_character_that_is_shown_takes_its_cells_and_no_more() -> None:
     """Against the widths that the terminal library draws by, for all of Unicode."""
     wrong = [

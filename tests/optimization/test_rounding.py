@@ -25,6 +25,8 @@ from tests.optimization.explain.random_books import RandomBook
 from tests.optimization.market import BALANCED, WIDE, covariance, estimates, instrument, snapshot
 from tests.optimization.random_markets import Market, inputs_of
 
+pytestmark = pytest.mark.unmeasured
+
 D = Decimal
 A, B = "binanceusdm:BTC/USDT:USDT", "binanceusdm:ETH/USDT:USDT"
 

@@ -20,6 +20,8 @@ from perptui.quant.propose import frontier_of, parents_of, propose, told_of
 from perptui.settings.load import load
 from tests.quant.market import written
 
+pytestmark = pytest.mark.unmeasured
+
 AT = "2023-05-20T00:00Z"
 VENUES = ("binanceusdm", "bybit")
 TERMS = ("alpha", "carry", "risk", "uncertainty", "cost", "limits")
@@ -218,7 +220,6 @@ def test_the_frontier_of_a_hybrid_is_its_own_programs(
     assert risks == sorted(risks, reverse=True)
 
 
-@pytest.mark.unmeasured
 def test_a_hybrids_clash_is_told_in_the_desks_own_limits(
     history: History, estimator: Estimator
 ) -> None:
@@ -278,7 +279,6 @@ def test_a_named_stress_is_survived_and_counted_in_cvar(
     assert counted.risk.cvar > found.risk.cvar + 0.01
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("regime", "setting", "value"),
     [

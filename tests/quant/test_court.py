@@ -19,6 +19,8 @@ from perptui.quant.day import DayView, day_view
 from perptui.quant.estimate import Estimator, estimate
 from tests.quant.markets import AS_OF, HOUR, TACTICAL, instrument, market, snapshot
 
+pytestmark = pytest.mark.unmeasured
+
 IDS = [("binanceusdm", "BTC"), ("binanceusdm", "ETH"), ("bybit", "BTC")]
 BTC, ETH, OTHER = (instrument(venue, coin).id for venue, coin in IDS)
 MIDNIGHT = HOUR // DAY_MS * DAY_MS

@@ -32,6 +32,8 @@ from tests.quant.markets import (
     write_funding,
 )
 
+pytestmark = pytest.mark.unmeasured
+
 DATES = (
     "2021-05-19T13:00Z",
     "2022-03-01T05:30Z",
@@ -239,7 +241,6 @@ def test_the_mean_pair_correlation_is_the_mean_of_the_matrix() -> None:
 
 @pytest.mark.history
 @pytest.mark.slow
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("date", DATES)
 def test_nothing_after_the_time_asked_has_any_influence(
     history_dir: Path, tmp_path: Path, date: str

@@ -28,6 +28,8 @@ from tests.quant.markets import (
     write_funding,
 )
 
+pytestmark = pytest.mark.unmeasured
+
 BTC, ETH = instrument("binanceusdm", "BTC"), instrument("binanceusdm", "ETH")
 MIDNIGHT = HOUR // DAY_MS * DAY_MS
 TODAY = (HOUR - MIDNIGHT) // HOUR_MS

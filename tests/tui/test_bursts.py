@@ -25,7 +25,7 @@ from tests.tui import book, what_ifs
 from tests.tui.sitting import Session, session
 from tests.tui.what_ifs import BTC, ETH
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.unmeasured]
 NAMES = {
     "]": "right_square_bracket", "[": "left_square_bracket", "\r": "enter", "\x1b": "escape",
     "^": "ctrl+r",

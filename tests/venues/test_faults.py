@@ -24,7 +24,7 @@ from perptui.simulator.faults import FaultKind
 from tests.venues.faulty import READS, Bench, bench
 from tests.venues.payloads import BTC, ETH
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow, pytest.mark.unmeasured]
 
 DEADLINE_S = 5.0
 LISTS = (

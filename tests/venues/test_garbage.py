@@ -14,7 +14,7 @@ from tests.venues import payloads
 from tests.venues.payloads import BTC, CLIENT_ID, HOUR_MS, NOW_MS
 from tests.venues.wire_server import WireServer, json_body
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.unmeasured]
 
 Read = Callable[[Venue], Awaitable[Any]]
 SINCE = NOW_MS - 2 * HOUR_MS

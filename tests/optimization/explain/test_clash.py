@@ -25,6 +25,8 @@ from tests.optimization.explain.random_books import RandomBook
 from tests.optimization.market import BALANCED, LIMITS, estimates, snapshot
 from tests.optimization.three_coins import BTC, DRIFTLESS, ETH, LEGS, MARKS, SIGMA, SOL, market_of
 
+pytestmark = pytest.mark.unmeasured
+
 WIDER = {"coin_net_max": 3.0, "coin_gross_max": 3.0, "net_max": 3.0, "volatility_max": 3.0}
 
 
@@ -228,7 +230,6 @@ def test_where_no_value_will_do_it_says_what_else_clashes() -> None:
     assert all("cannot hold either" in one.text for one in lost)
 
 
-@pytest.mark.unmeasured
 def test_the_correlation_cap_against_a_grid() -> None:
     """Of two coins correlated .7, the least correlation with BTC within reach of the book."""
     limits = {**WIDER, "market_correlation_max": 0.3, "turnover_max": 0.1}
@@ -260,7 +261,6 @@ CLEAR = 2e-6
 """Excess, weight units, on whose side of zero two solvers agree."""
 
 
-@pytest.mark.unmeasured
 @settings(max_examples=15, deadline=None)
 @given(BOOKS)
 def test_a_conflict_is_one_and_without_any_member_is_none(book: RandomBook) -> None:
@@ -296,7 +296,6 @@ def test_what_is_needed_is_enough_and_hardly_less_is_not(book: RandomBook) -> No
         assert run(short_of.clash(frozenset(short_of.keys)))
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("seed", [2, 3])
 def test_what_is_needed_beside_a_tail_of_many_scenarios(seed: int) -> None:
     """Far more than are counted one by one: 150 in the tail of 3 000."""

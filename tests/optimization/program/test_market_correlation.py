@@ -20,6 +20,8 @@ from tests.optimization.market import covariance, estimates
 from tests.optimization.program.fat_tails import capped, fat_inputs
 from tests.optimization.three_coins import BTC, LEGS, MARKS, SOL, posed
 
+pytestmark = pytest.mark.unmeasured
+
 RHO = 0.3
 
 
@@ -203,7 +205,6 @@ def test_a_book_of_the_market_alone_is_left_at_once() -> None:
             assert float(inputs.objective(book)) <= float(inputs.objective(found.exact)) + 1e-12
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("seed", [0, 2, 3, 7, 5])
 def test_relaxing_the_cap_never_lowers_the_objective_and_its_price_is_the_difference(
     seed: int,
