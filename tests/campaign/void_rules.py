@@ -19,7 +19,7 @@ MARKS_MOVED = 1.03
 def standing(sent: Sent, leg: LegFacts, record: Record, world: World) -> Iterator[str]:
     """I9: nothing is sent on what is void: outside changes, a locked symbol, another position."""
     name, proposed = sent.client_id[:8], record.tickets[leg.ticket]
-    for line in record.of("EXTERNAL"):
+    for line in _external(record, leg, sent.seq):
         voids = line.body["what"] == "position" and proposed.seq < line.seq <= sent.seq
         was = shown_positions(proposed).get(line.body["id"], Decimal(0))
         if voids and Decimal(line.body["after"]) != was:
@@ -45,6 +45,14 @@ def standing(sent: Sent, leg: LegFacts, record: Record, world: World) -> Iterato
         now = world.positions.get(instrument, Decimal(0))
         if now != shown.get(instrument, Decimal(0)):
             yield f"I9: {name} was sent after {instrument} had changed to {now}"
+
+
+def _external(record: Record, leg: LegFacts, seq: int) -> list[Line]:
+    """Return the changes from outside that count: a stop's order went, its contract alone does."""
+    told = [line for line in record.of("EXTERNAL") if line.seq <= seq]
+    if leg.intent["kind"] != STOP:
+        return told
+    return [line for line in told if line.body["id"] == leg.intent["id"]]
 
 
 def known_positions(record: Record, seq: int) -> dict[str, Decimal]:

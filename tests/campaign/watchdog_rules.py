@@ -9,8 +9,8 @@ from perptui.settings.schema import WatchdogSettings
 from tests.campaign.record import Line, Record
 from tests.campaign.truth import Entry, Life, Lost, Sky
 
-AWAKE_MS = 10_000
-"""A desk that lived this long had looked before."""
+AWAKE_MS = 20_000
+"""A desk that lived this long had looked before, though a question of its start hung."""
 LATE_MS = 45_000
 """A loss must last 20 s; a look may wait for questions that hang."""
 

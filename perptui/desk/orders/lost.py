@@ -23,7 +23,7 @@ ACCEPTANCE_MS = RECEIVE_WINDOW_MS + 30_000
 NOT_FOUNDS = 3
 NOT_FOUND_GAP_MS = 2_000
 LOST_NOT_FOUNDS = 6
-"""After so many, a move of a position that the order cannot have made was another hand's."""
+"""After so many, a move of a position against the order's side was another hand's."""
 PERSON_AFTER_MS = 3 * DAY_MS
 """Venues forget unfilled orders after this long: "no such order" then proves nothing."""
 
@@ -116,14 +116,15 @@ class Lost:
     def moves(self, leg: LegRow, disagree: Pairs) -> bool:
         """Return whether a leg may be why its contract's position disagrees.
 
-        Not so where the leg was long not found and its order could not have made that move. One
-        that could is an alarm: a person has to ask the venue.
+        Not so where the leg was long not found and the position moved the other way. A move its
+        own way may hold the order, and another hand's beside it: that is an alarm, and a person
+        has to ask the venue.
         """
         ours, theirs = disagree.get(leg.instrument, (Decimal(0), Decimal(0)))
         if ours == theirs or not self._long(leg, LOST_NOT_FOUNDS):
             return True
         moved = theirs - ours if leg.side is Side.BUY else ours - theirs
-        if not 0 < moved <= leg.contracts:
+        if moved <= 0:
             return False
         text = f"leg {leg.client_id} is not found, its position moved as if it were: {cure(leg)}"
         self._alarm("lost order", f"lost:{leg.client_id}", text)

@@ -185,10 +185,14 @@ async def test_a_position_that_a_lost_order_cannot_have_moved_was_moved_outside(
     assert told(deal, "EXTERNAL") == [f"{BTC} changed outside from 0.4 to 0.5"]
 
 
-async def test_a_position_that_moved_as_a_lost_order_would_is_for_a_person(tmp_path: Path) -> None:
+@pytest.mark.parametrize("held", ["0.3", "0.2", "0.199", "-0.1"])
+async def test_a_position_that_moved_as_a_lost_order_would_is_for_a_person(
+    tmp_path: Path, held: str
+) -> None:
+    """A sale of 0.2 from 0.4: what went beyond it may have been another hand besides."""
     deal = await started(tmp_path)
     client_id = await sent(deal)
-    deal.venue.positions[BTC] = Decimal("0.3")
+    deal.venue.positions[BTC] = Decimal(held)
     await passes(deal, 15)
     assert leg_of(deal, client_id).state is LegState.UNKNOWN
     assert told(deal, "EXTERNAL") == []
