@@ -1,4 +1,4 @@
-"""Venues that no order goes to for now: the key was refused, or the door is shut to this address.
+"""Venues that orders are held back from: the key was refused, or the address is shut out.
 
 What a venue said of one order may concern all of them. A refused key (-2015) halts the venue until
 a person has looked after the key and says so; a firewall's 403 lets it rest for a while, since who

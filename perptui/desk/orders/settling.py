@@ -96,10 +96,10 @@ class Settling:
                 "the venue told you: `:settle T3.1 REASON`"
             )
         await self._reconcile()
-        identifier = self._for_a_person(named).client_id
-        looked = await self._look(identifier)
+        leg = self._for_a_person(named)
+        looked = await self._look(leg)
         # Nothing is awaited from here on: what is journalled is what was found just now.
-        leg = self._for_a_person(identifier)
+        leg = self._for_a_person(leg.client_id)
         seen = self._seen(leg, *looked)
         before = self._asked(leg, seen)
         if before is None or before.actor.uid == person.uid:
@@ -146,7 +146,7 @@ class Settling:
             what for what in PERSONAL if self._journal.has_notice(f"{what}:{leg.client_id}")
         )
 
-    async def _look(self, client_id: str) -> tuple[OrderReport | None, Decimal]:
+    async def _look(self, leg: LegRow) -> tuple[OrderReport | None, Decimal]:
         """Ask the venue now: what it has of the order, and which position it has there.
 
         Raises
@@ -154,7 +154,6 @@ class Settling:
         GateRefused
             When it does not answer.
         """
-        leg = self._for_a_person(client_id)
         venue = self._venues.get(leg.venue)
         if venue is None:
             raise GateRefused(
